@@ -1,0 +1,277 @@
+//! The state rebuilt from published data alone.
+//!
+//! What L1 finalized has a proof; replay needs neither signatures nor witnesses: nonces follow
+//! from order, tokens and keys from the accounts (design: Protocol, section 5). It serves audits
+//! and restoring. Invariant: the state moves only if the words lead from its root to the root
+//! that they name.
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use crate::account::Account;
+use crate::field::Fr;
+use crate::reject::{DoesNotFit, L1Violation, Reject};
+use crate::rules::{Change, FeeSlots, Overlay, l1_effect, transfer_effect, withdraw_effect};
+use crate::shape::Shape;
+use crate::state::State;
+use crate::transition::Payout;
+use crate::words::{PublicWords, WordsError};
+
+/// Why published data do not describe a transition of the state.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ReplayError {
+    /// The words are not those of a batch of the shape.
+    #[error(transparent)]
+    Words(#[from] WordsError),
+    /// Shape and state differ in depth.
+    #[error("the shape has depth {shape}, the state has depth {state}")]
+    Depth {
+        /// Depth of the shape.
+        shape: u8,
+        /// Depth of the state.
+        state: u8,
+    },
+    /// The batch starts from another root.
+    #[error("the batch starts from root {expected}, the state has root {got}")]
+    OldRoot {
+        /// The root in the words.
+        expected: Fr,
+        /// The state's.
+        got: Fr,
+    },
+    /// An L1 operation cannot execute.
+    #[error("L1 slot {slot}: {source}")]
+    L1 {
+        /// The slot.
+        slot: usize,
+        /// Why.
+        source: L1Violation,
+    },
+    /// An L1 slot pays out another amount than the account had.
+    #[error("L1 slot {slot} pays out {got}, the account had {expected}")]
+    PaidOut {
+        /// The slot.
+        slot: usize,
+        /// The whole balance.
+        expected: u128,
+        /// The amount in the words.
+        got: u128,
+    },
+    /// A transfer or withdrawal breaks a rule.
+    #[error("{section} slot {slot}: {source}")]
+    Rejected {
+        /// Name of the section.
+        section: &'static str,
+        /// The slot.
+        slot: usize,
+        /// The rule.
+        source: Reject,
+    },
+    /// A fee goes nowhere.
+    #[error("{section} slot {slot}: {source}")]
+    Fee {
+        /// Name of the section.
+        section: &'static str,
+        /// The slot.
+        slot: usize,
+        /// Why.
+        source: DoesNotFit,
+    },
+    /// A used fee slot names an account that does not exist.
+    #[error("fee slot {slot} names account {index}, which does not exist")]
+    NoFeeAccount {
+        /// The slot.
+        slot: usize,
+        /// The index.
+        index: u32,
+    },
+    /// Two used fee slots have accounts of one token.
+    #[error("fee slot {slot} is the second for token {token}")]
+    FeeTokenTwice {
+        /// The second of the two slots.
+        slot: usize,
+        /// The token.
+        token: u32,
+    },
+    /// The operations lead to another root.
+    #[error("the batch names new root {expected}, its data lead to {got}")]
+    NewRoot {
+        /// The root in the words.
+        expected: Fr,
+        /// The root that the data lead to.
+        got: Fr,
+    },
+}
+
+/// Executes what the words of a batch say and returns what became claimable. All or nothing: on
+/// an error the state is unchanged.
+///
+/// # Errors
+/// [`ReplayError`].
+pub fn replay(
+    words: &PublicWords,
+    shape: &Shape,
+    state: &mut State,
+) -> Result<Vec<Payout>, ReplayError> {
+    words.check(shape)?;
+    if shape.depth != state.depth() {
+        return Err(ReplayError::Depth {
+            shape: shape.depth,
+            state: state.depth(),
+        });
+    }
+    let (expected, got) = (words.header.old_root, state.root());
+    if expected != got {
+        return Err(ReplayError::OldRoot { expected, got });
+    }
+    let mut run = Replay::new(words, state);
+    run.l1_ops(words)?;
+    run.transfers(words)?;
+    run.withdrawals(words)?;
+    run.collect_fees()?;
+    let Replay {
+        overlay, payouts, ..
+    } = run;
+    let delta = state.replaced(overlay.accounts());
+    let (expected, got) = (words.header.new_root, delta.root());
+    if expected != got {
+        return Err(ReplayError::NewRoot { expected, got });
+    }
+    state.commit(overlay.into_accounts(), delta);
+    Ok(payouts)
+}
+
+/// A replay under way.
+struct Replay<'a> {
+    state: &'a State,
+    overlay: Overlay,
+    fees: FeeSlots,
+    payouts: Vec<Payout>,
+}
+
+impl<'a> Replay<'a> {
+    fn new(words: &PublicWords, state: &'a State) -> Self {
+        Self {
+            state,
+            overlay: Overlay::default(),
+            fees: FeeSlots::fixed(&words.header.fee_indices),
+            payouts: Vec::new(),
+        }
+    }
+
+    fn l1_ops(&mut self, words: &PublicWords) -> Result<(), ReplayError> {
+        for (slot, entry) in words.l1_ops.iter().enumerate() {
+            let index = entry.op.index();
+            let old = self.overlay.get(self.state, index);
+            let (new, expected) = l1_effect(old, &entry.op, self.state.depth())
+                .map_err(|source| ReplayError::L1 { slot, source })?;
+            let got = entry.paid_out;
+            if got != expected {
+                return Err(ReplayError::PaidOut {
+                    slot,
+                    expected,
+                    got,
+                });
+            }
+            if entry.op.kind() == crate::operation::L1Op::FORCED_EXIT {
+                self.pay_out(index, new.token, got);
+            }
+            self.overlay.set(index, new);
+        }
+        Ok(())
+    }
+
+    fn transfers(&mut self, words: &PublicWords) -> Result<(), ReplayError> {
+        for (slot, data) in words.transfers.iter().enumerate() {
+            if data.is_unused() {
+                continue;
+            }
+            let at = ("transfer", slot);
+            let base = (&self.overlay, self.state);
+            let effect = transfer_effect(base, (data.from, data.to), data.amount, data.fee)
+                .map_err(|source| rejected(at, source))?;
+            self.write(at, effect.fee, &[effect.sender, effect.receiver])?;
+        }
+        Ok(())
+    }
+
+    fn withdrawals(&mut self, words: &PublicWords) -> Result<(), ReplayError> {
+        for (slot, data) in words.withdrawals.iter().enumerate() {
+            if data.is_unused() {
+                continue;
+            }
+            let at = ("withdrawal", slot);
+            let base = (&self.overlay, self.state);
+            let effect = withdraw_effect(base, data.index, data.amount, data.fee)
+                .map_err(|source| rejected(at, source))?;
+            self.write(at, effect.fee, &[effect.account])?;
+            self.pay_out(data.index, effect.account.after.token, effect.amount);
+        }
+        Ok(())
+    }
+
+    /// Writes what an operation changes and collects its fee.
+    fn write(
+        &mut self,
+        at: (&'static str, usize),
+        fee: u128,
+        changes: &[Change],
+    ) -> Result<(), ReplayError> {
+        let base = (&self.overlay, self.state);
+        let token = changes[0].before.token;
+        let credit = self.fees.credit(base, token, fee);
+        let (section, slot) = at;
+        let credit = credit.map_err(|source| ReplayError::Fee {
+            section,
+            slot,
+            source,
+        })?;
+        let in_range = self.fees.in_range(base, credit.as_ref(), changes);
+        in_range.map_err(|source| rejected(at, source))?;
+        self.fees.set(credit);
+        for change in changes {
+            self.overlay.set(change.index, change.after);
+        }
+        Ok(())
+    }
+
+    fn pay_out(&mut self, index: u32, token: u32, amount: u128) {
+        self.payouts.push(Payout {
+            index,
+            token,
+            amount,
+        });
+    }
+
+    fn collect_fees(&mut self) -> Result<(), ReplayError> {
+        let mut tokens = BTreeMap::new();
+        for (slot, fee) in self.fees.slots.iter().enumerate() {
+            let index = fee.index;
+            if index == 0 {
+                continue;
+            }
+            let account = self.overlay.get(self.state, index).copied();
+            let account = account.ok_or(ReplayError::NoFeeAccount { slot, index })?;
+            let token = account.token;
+            if tokens.insert(token, slot).is_some() {
+                return Err(ReplayError::FeeTokenTwice { slot, token });
+            }
+            let balance = account.balance.checked_add(fee.credited);
+            let after = Account {
+                balance: balance.expect("every operation left the fee account in range"),
+                ..account
+            };
+            self.overlay.set(index, after);
+        }
+        Ok(())
+    }
+}
+
+fn rejected((section, slot): (&'static str, usize), source: Reject) -> ReplayError {
+    ReplayError::Rejected {
+        section,
+        slot,
+        source,
+    }
+}

@@ -1,0 +1,157 @@
+//! The state: all accounts and the tree over them.
+//!
+//! Invariant: the leaf at an index is the account's leaf, or 0 where there is none, and index 0
+//! is always empty (design: Protocol, section 2). Changes go through `transition` and `replay`,
+//! genesis apart; each is all or nothing.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+use thiserror::Error;
+
+use crate::account::{Account, NONCE_LIMIT};
+use crate::field::Fr;
+use crate::shape::leaves;
+use crate::tree::{MerkleProof, Tree, TreeDelta, TreeError, merge};
+
+/// All accounts of a rollup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    accounts: BTreeMap<u32, Account>,
+    tree: Tree,
+}
+
+/// Why accounts cannot be inserted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum GenesisError {
+    /// The index is 0 or not one of the tree's leaves.
+    #[error("index {index} is not from 1 to below {leaves}")]
+    IndexOutOfRange {
+        /// The index.
+        index: u32,
+        /// `4^depth`.
+        leaves: u64,
+    },
+    /// The index is named twice or has an account already.
+    #[error("index {index} is taken")]
+    Taken {
+        /// The index.
+        index: u32,
+    },
+    /// The nonce has more than 40 bits.
+    #[error("nonce {nonce} of index {index} is not below 2^40")]
+    NonceTooWide {
+        /// The index.
+        index: u32,
+        /// The nonce.
+        nonce: u64,
+    },
+}
+
+impl State {
+    /// No accounts, in a tree of `depth` levels, 1 to 16.
+    ///
+    /// # Panics
+    /// If `depth` is 0 or above 16.
+    pub fn new(depth: u8) -> Self {
+        Self {
+            accounts: BTreeMap::new(),
+            tree: Tree::new(depth),
+        }
+    }
+
+    /// Levels of the tree.
+    pub fn depth(&self) -> u8 {
+        self.tree.depth()
+    }
+
+    /// The root over all accounts.
+    pub fn root(&self) -> Fr {
+        self.tree.root()
+    }
+
+    /// The tree over the leaves.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// The account at `index`, if there is one.
+    pub fn account(&self, index: u32) -> Option<&Account> {
+        self.accounts.get(&index)
+    }
+
+    /// All accounts, by index.
+    pub fn accounts(&self) -> impl Iterator<Item = (u32, &Account)> {
+        self.accounts
+            .iter()
+            .map(|(index, account)| (*index, account))
+    }
+
+    /// The proof that the leaf at `index` is what it is, empty or not.
+    ///
+    /// # Errors
+    /// [`TreeError::IndexOutOfRange`].
+    pub fn prove(&self, index: u32) -> Result<MerkleProof, TreeError> {
+        self.tree.prove(index)
+    }
+
+    /// Inserts many accounts at once, with leaves and nodes hashed in parallel: genesis, or a
+    /// state read back from disk. All or nothing.
+    ///
+    /// # Errors
+    /// [`GenesisError`], the state unchanged.
+    pub fn insert_genesis(
+        &mut self,
+        accounts: impl IntoIterator<Item = (u32, Account)>,
+    ) -> Result<(), GenesisError> {
+        let mut new = BTreeMap::new();
+        for (index, account) in accounts {
+            self.check_genesis(index, &account)?;
+            if new.insert(index, account).is_some() {
+                return Err(GenesisError::Taken { index });
+            }
+        }
+        self.commit_accounts(new);
+        Ok(())
+    }
+
+    fn check_genesis(&self, index: u32, account: &Account) -> Result<(), GenesisError> {
+        let leaves = leaves(self.depth());
+        if index == 0 || u64::from(index) >= leaves {
+            return Err(GenesisError::IndexOutOfRange { index, leaves });
+        }
+        if self.accounts.contains_key(&index) {
+            return Err(GenesisError::Taken { index });
+        }
+        if account.nonce >= NONCE_LIMIT {
+            return Err(GenesisError::NonceTooWide {
+                index,
+                nonce: account.nonce,
+            });
+        }
+        Ok(())
+    }
+
+    fn commit_accounts(&mut self, accounts: BTreeMap<u32, Account>) {
+        let delta = self.replaced(&accounts);
+        self.commit(accounts, delta);
+    }
+
+    /// The nodes after writing accounts, whose indices are in range.
+    pub(crate) fn replaced(&self, accounts: &BTreeMap<u32, Account>) -> TreeDelta {
+        let list: Vec<(u32, &Account)> = accounts.iter().map(|(i, a)| (*i, a)).collect();
+        let new_leaves: Vec<(u32, Fr)> = list
+            .par_iter()
+            .map(|(index, account)| (*index, account.leaf()))
+            .collect();
+        self.tree
+            .replace(new_leaves)
+            .expect("the indices are in range")
+    }
+
+    /// Puts accounts and the nodes over them in place.
+    pub(crate) fn commit(&mut self, accounts: BTreeMap<u32, Account>, delta: TreeDelta) {
+        merge(&mut self.accounts, accounts);
+        self.tree.commit(delta);
+    }
+}
