@@ -1,0 +1,83 @@
+//! Accounts as leaves: twin of `ledger::account`.
+
+use ark_ff::Field;
+use ledger::field::Fr;
+
+use crate::{
+    babyjubjub::Edwards,
+    num::{Bit, Cs, Num},
+    poseidon::{compress4_after_first_sboxes, first_constant, first_sbox},
+};
+
+/// Bits of a token id.
+pub const TOKEN_BITS: usize = 32;
+/// Bits of a nonce, a timestamp, a batch number.
+pub const NONCE_BITS: usize = 40;
+/// Bits of a balance or an L1 amount.
+pub const BALANCE_BITS: usize = 128;
+
+/// A leaf's preimage as the witness gives it; nothing about it is trusted.
+#[derive(Clone, Copy, Debug)]
+pub struct LeafValues {
+    /// The key's abscissa.
+    pub ax: Fr,
+    /// The key's ordinate.
+    pub ay: Fr,
+    /// The token id.
+    pub token: Fr,
+    /// The nonce.
+    pub nonce: Fr,
+    /// The balance.
+    pub balance: Fr,
+}
+
+/// The two fields of a leaf that operations change.
+#[derive(Clone, Copy)]
+pub struct Fields<'a> {
+    /// `token·2^40 + nonce`.
+    pub lane: &'a Num,
+    /// The balance.
+    pub balance: &'a Num,
+}
+
+/// `compress4(Ax, Ay, lane, balance)` before and after an operation.
+///
+/// The key stays, so its S-boxes are shared; so is the lane's where `new.lane` is `old.lane`.
+pub fn leaves(cs: &Cs, key: &Edwards, old: Fields, new: Fields) -> (Num, Num) {
+    let sbox = |input: &Num, position: usize| {
+        first_sbox(cs, input, &Num::constant(first_constant(position)))
+    };
+    let (x, y) = (sbox(&key.x, 0), sbox(&key.y, 1));
+    let old_lane = sbox(old.lane, 2);
+    let same_lane = std::ptr::eq(old.lane, new.lane);
+    let new_lane = if same_lane {
+        old_lane.clone()
+    } else {
+        sbox(new.lane, 2)
+    };
+    let [old_balance, new_balance] = [old.balance, new.balance].map(|b| sbox(b, 3));
+    let leaf = |lane, balance| {
+        compress4_after_first_sboxes(cs, &[x.clone(), y.clone(), lane, balance], &key.x)
+    };
+    (leaf(old_lane, old_balance), leaf(new_lane, new_balance))
+}
+
+/// `token·2^40 + nonce`.
+pub fn lane(token: &Num, nonce: &Num) -> Num {
+    nonce.add_scaled(token, power_of_two(NONCE_BITS))
+}
+
+/// `Σ bit_i·2^i` of `count` fresh bits: the only way to a number known to be below `2^count`.
+pub fn ranged(cs: &Cs, value: Fr, count: usize) -> Num {
+    Num::from_bits(&cs.bits_of(value, count))
+}
+
+/// `2^exponent` in the field.
+pub fn power_of_two(exponent: usize) -> Fr {
+    Fr::from(2u64).pow([exponent as u64])
+}
+
+/// `leaf` where the slot is active, the empty leaf 0 where it is not.
+pub fn if_active(cs: &Cs, active: &Bit, leaf: &Num) -> Num {
+    cs.mul(leaf, active.num())
+}

@@ -1,0 +1,497 @@
+//! The vocabulary of the circuit: [`Cs`] records constraints, [`Num`] is a linear combination with
+//! its value, [`Bit`] a boolean-constrained one.
+//!
+//! Invariants kept here:
+//!
+//! * A `Num` holds only instance and witness variables, never arkworks' symbolic linear
+//!   combinations. Nothing has to be inlined before proving, and a tampered assignment is
+//!   re-evaluated from the matrices instead of from values cached at synthesis.
+//! * Which constraints exist never depends on a value: the same calls in the same order make the
+//!   same rows, whatever the witness holds ("total synthesis").
+//! * A `Bit` can only be made by constraining it.
+//!
+//! Why not `ark_r1cs_std::fields::fp::FpVar`: see `docs/decisions.md`, "Linear combinations".
+
+use std::{cell::RefCell, rc::Rc};
+
+use ark_ff::{AdditiveGroup, BigInteger, Field, PrimeField, Zero};
+use ark_relations::gr1cs::{ConstraintSystemRef, LinearCombination, Variable};
+use ledger::field::Fr;
+
+/// Where constraints and values go.
+///
+/// With an arkworks constraint system attached it records rows; without one it only computes the
+/// witness, which is what proving needs once the matrices are known.
+#[derive(Clone)]
+pub struct Cs {
+    rows: Option<ConstraintSystemRef<Fr>>,
+    values: Rc<RefCell<Vec<Fr>>>,
+    deviation: Option<Deviation>,
+    rules: Rc<RefCell<Rules>>,
+}
+
+/// One witness variable that a cheating prover sets as it likes, everything after it following.
+#[derive(Clone, Copy, Debug)]
+pub struct Deviation {
+    /// Place of the variable in allocation order.
+    pub variable: usize,
+    /// What is added to its honest value.
+    pub offset: Fr,
+}
+
+/// Which rule each row belongs to: a stack of names and the rows at which the stack changed.
+#[derive(Default)]
+struct Rules {
+    stack: Vec<&'static str>,
+    marks: Vec<(usize, String)>,
+}
+
+/// The rule names of a synthesised circuit, by row.
+#[derive(Clone, Debug, Default)]
+pub struct RuleMap(Vec<(usize, String)>);
+
+impl RuleMap {
+    /// The rule that row `row` belongs to, as a path such as `transfer/sender_can_pay`.
+    pub fn rule_of(&self, row: usize) -> &str {
+        match self.0.partition_point(|(start, _)| *start <= row) {
+            0 => "",
+            i => &self.0[i - 1].1,
+        }
+    }
+
+    /// The number of rows of each rule path, given the total number of rows, in order of first
+    /// appearance.
+    pub fn costs(&self, rows: usize) -> Vec<(String, usize)> {
+        let mut order: Vec<(String, usize)> = Vec::new();
+        let mut place = std::collections::BTreeMap::new();
+        for (i, (start, name)) in self.0.iter().enumerate() {
+            let end = self.0.get(i + 1).map_or(rows, |next| next.0);
+            if end == *start {
+                continue;
+            }
+            let at = *place.entry(name.clone()).or_insert_with(|| {
+                order.push((name.clone(), 0));
+                order.len() - 1
+            });
+            order[at].1 += end - start;
+        }
+        order
+    }
+}
+
+/// Ends the rule that [`Cs::rule`] began when it goes out of scope.
+pub struct RuleScope<'a>(&'a Cs);
+
+impl Drop for RuleScope<'_> {
+    fn drop(&mut self) {
+        self.0.rules.borrow_mut().stack.pop();
+        self.0.mark();
+    }
+}
+
+impl Cs {
+    /// A recorder of rows and values on an arkworks constraint system.
+    pub fn with_rows(cs: ConstraintSystemRef<Fr>) -> Self {
+        Self {
+            rows: Some(cs),
+            values: Rc::default(),
+            deviation: None,
+            rules: Rc::default(),
+        }
+    }
+
+    /// A recorder of witness values only.
+    pub fn values_only() -> Self {
+        Self {
+            rows: None,
+            values: Rc::default(),
+            deviation: None,
+            rules: Rc::default(),
+        }
+    }
+
+    /// A recorder of witness values that departs from the honest ones at one variable.
+    pub fn values_deviating(deviation: Deviation) -> Self {
+        Self {
+            deviation: Some(deviation),
+            ..Self::values_only()
+        }
+    }
+
+    /// The witness values recorded by a values-only recorder, in allocation order.
+    pub fn into_values(self) -> Vec<Fr> {
+        std::mem::take(&mut self.values.borrow_mut())
+    }
+
+    /// The arkworks system that rows are recorded in.
+    pub(crate) fn rows(&self) -> Option<&ConstraintSystemRef<Fr>> {
+        self.rows.as_ref()
+    }
+
+    /// Names the rule that the rows recorded until the returned scope ends belong to.
+    pub fn rule(&self, name: &'static str) -> RuleScope<'_> {
+        self.rules.borrow_mut().stack.push(name);
+        self.mark();
+        RuleScope(self)
+    }
+
+    fn mark(&self) {
+        if let Some(cs) = &self.rows {
+            let mut rules = self.rules.borrow_mut();
+            let path = rules.stack.join("/");
+            rules.marks.push((cs.num_constraints(), path));
+        }
+    }
+
+    /// The rule names recorded so far.
+    pub fn rule_map(&self) -> RuleMap {
+        RuleMap(self.rules.borrow().marks.clone())
+    }
+
+    /// A fresh witness variable.
+    pub fn witness(&self, mut value: Fr) -> Num {
+        let terms = match &self.rows {
+            Some(cs) => {
+                let variable = cs
+                    .new_witness_variable(|| Ok(value))
+                    .expect("the value is always given");
+                vec![(variable, Fr::ONE)]
+            }
+            None => {
+                let mut values = self.values.borrow_mut();
+                if let Some(deviation) = self.deviation
+                    && deviation.variable == values.len()
+                {
+                    value += deviation.offset;
+                }
+                values.push(value);
+                Vec::new()
+            }
+        };
+        Num {
+            value,
+            terms,
+            constant: false,
+        }
+    }
+
+    /// A public input. Values-only recorders leave public inputs to the caller.
+    pub fn input(&self, value: Fr) -> Num {
+        let terms = match &self.rows {
+            Some(cs) => {
+                let variable = cs
+                    .new_input_variable(|| Ok(value))
+                    .expect("the value is always given");
+                vec![(variable, Fr::ONE)]
+            }
+            None => Vec::new(),
+        };
+        Num {
+            value,
+            terms,
+            constant: false,
+        }
+    }
+
+    /// Constrains `a · b = c`.
+    ///
+    /// Keep the operand with fewer new variables in `b`: every variable that occurs in the B
+    /// matrix costs the prover a G2 point.
+    pub fn enforce(&self, a: &Num, b: &Num, c: &Num) {
+        if let Some(cs) = &self.rows {
+            cs.enforce_r1cs_constraint(|| a.lc(), || b.lc(), || c.lc())
+                .expect("the R1CS predicate is always registered");
+        }
+    }
+
+    /// Constrains `a · b = c` with a `c` that is only worked out where rows are recorded.
+    pub fn enforce_with(&self, a: &Num, b: &Num, c: impl FnOnce() -> Num) {
+        if self.rows.is_some() {
+            self.enforce(a, b, &c());
+        }
+    }
+
+    /// `a · b` as a fresh variable (a scaled copy when one of them is a constant).
+    pub fn mul(&self, a: &Num, b: &Num) -> Num {
+        if b.constant {
+            return a.scale(b.value);
+        }
+        if a.constant {
+            return b.scale(a.value);
+        }
+        let product = self.witness(a.value * b.value);
+        self.enforce(a, b, &product);
+        product
+    }
+
+    /// Constrains `a = b`.
+    pub fn enforce_equal(&self, a: &Num, b: &Num) {
+        self.enforce(&(a - b), &Num::one(), &Num::zero());
+    }
+
+    /// Constrains `a = 0`.
+    pub fn enforce_zero(&self, a: &Num) {
+        self.enforce(a, &Num::one(), &Num::zero());
+    }
+
+    /// Constrains `a ≠ 0` by exhibiting its inverse.
+    pub fn enforce_nonzero(&self, a: &Num) {
+        let inverse = self.witness(a.value.inverse().unwrap_or(Fr::ZERO));
+        self.enforce(&inverse, a, &Num::one());
+    }
+
+    /// `numerator / denominator` as a fresh variable; unsatisfiable for a zero denominator under a
+    /// non-zero numerator.
+    ///
+    /// With both zero the quotient is free: callers state why that cannot happen.
+    pub fn quotient(&self, numerator: &Num, denominator: &Num) -> Num {
+        let inverse = denominator.value.inverse().unwrap_or(Fr::ZERO);
+        let quotient = self.witness(numerator.value * inverse);
+        self.enforce(denominator, &quotient, numerator);
+        quotient
+    }
+
+    /// A fresh bit: constrains `b · (1 − b) = 0`.
+    pub fn bit(&self, value: bool) -> Bit {
+        let bit = self.witness(Fr::from(value));
+        self.enforce(&bit, &(&Num::one() - &bit), &Num::zero());
+        Bit(bit)
+    }
+
+    /// The `count` lowest bits of the canonical integer behind `value`, lowest first, as fresh
+    /// bits. Nothing ties them to any variable: the caller uses [`Num::from_bits`].
+    pub fn bits_of(&self, value: Fr, count: usize) -> Vec<Bit> {
+        let integer = value.into_bigint();
+        (0..count).map(|i| self.bit(integer.get_bit(i))).collect()
+    }
+
+    /// One exactly when `a ≠ 0`: `a · inverse = flag` and `a · (1 − flag) = 0`.
+    ///
+    /// Sound because: `a = 0` forces the flag to 0 by the first constraint, `a ≠ 0` forces it to 1
+    /// by the second. The inverse is free only when `a = 0`, where it is used nowhere else.
+    pub fn is_nonzero(&self, a: &Num) -> Bit {
+        let inverse = self.witness(a.value.inverse().unwrap_or(Fr::ZERO));
+        let flag = self.witness(Fr::from(!a.value.is_zero()));
+        self.enforce(&inverse, a, &flag);
+        self.enforce(a, &(&Num::one() - &flag), &Num::zero());
+        Bit(flag)
+    }
+}
+
+/// A linear combination of variables together with its value.
+#[derive(Clone, Debug)]
+pub struct Num {
+    value: Fr,
+    /// Sorted by variable, no duplicates; empty when only values are computed.
+    terms: Vec<(Variable, Fr)>,
+    /// Whether this is a constant of the circuit (known without the terms).
+    constant: bool,
+}
+
+impl Num {
+    /// The constant `value`.
+    pub fn constant(value: Fr) -> Self {
+        let terms = if value.is_zero() {
+            Vec::new()
+        } else {
+            vec![(Variable::One, value)]
+        };
+        Self {
+            value,
+            terms,
+            constant: true,
+        }
+    }
+
+    /// The constant 0.
+    pub fn zero() -> Self {
+        Self::constant(Fr::ZERO)
+    }
+
+    /// The constant 1.
+    pub fn one() -> Self {
+        Self::constant(Fr::ONE)
+    }
+
+    /// The value under the witness given at synthesis.
+    pub fn value(&self) -> Fr {
+        self.value
+    }
+
+    /// Whether this is a constant of the circuit.
+    pub fn is_constant(&self) -> bool {
+        self.constant
+    }
+
+    /// The single variable this is, if it is one with coefficient 1.
+    pub fn variable(&self) -> Option<Variable> {
+        match self.terms.as_slice() {
+            [(variable, coefficient)] if *coefficient == Fr::ONE => Some(*variable),
+            _ => None,
+        }
+    }
+
+    /// `factor · self`.
+    pub fn scale(&self, factor: Fr) -> Self {
+        if factor.is_zero() {
+            return Self {
+                value: Fr::ZERO,
+                terms: Vec::new(),
+                constant: self.constant,
+            };
+        }
+        let terms = self.terms.iter().map(|(v, c)| (*v, *c * factor)).collect();
+        Self {
+            value: self.value * factor,
+            terms,
+            constant: self.constant,
+        }
+    }
+
+    /// `self + factor · other`.
+    pub fn add_scaled(&self, other: &Self, factor: Fr) -> Self {
+        Self {
+            value: self.value + other.value * factor,
+            terms: merge(&self.terms, &other.terms, factor),
+            constant: self.constant && other.constant,
+        }
+    }
+
+    /// `self + value`.
+    pub fn plus(&self, value: Fr) -> Self {
+        self + &Self::constant(value)
+    }
+
+    /// The sum of `terms`.
+    pub fn sum<'a>(terms: impl IntoIterator<Item = &'a Self>) -> Self {
+        Self::linear(terms.into_iter().map(|term| (term, Fr::ONE)))
+    }
+
+    /// `Σ coefficient · term`, built at once (repeated addition would be quadratic).
+    pub fn linear<'a>(terms: impl IntoIterator<Item = (&'a Self, Fr)>) -> Self {
+        let mut value = Fr::ZERO;
+        let mut constant = true;
+        let mut all: Vec<(Variable, Fr)> = Vec::new();
+        for (term, coefficient) in terms {
+            value += term.value * coefficient;
+            constant &= term.constant;
+            all.extend(term.terms.iter().map(|(v, c)| (*v, *c * coefficient)));
+        }
+        Self {
+            value,
+            terms: merged(all),
+            constant,
+        }
+    }
+
+    /// `Σ bits[i] · 2^i`, lowest bit first.
+    pub fn from_bits(bits: &[Bit]) -> Self {
+        let mut power = Fr::ONE;
+        Self::linear(bits.iter().map(|bit| {
+            let term = (&bit.0, power);
+            power.double_in_place();
+            term
+        }))
+    }
+
+    /// A linear combination with its value; terms in any order, a variable any number of times.
+    pub(crate) fn from_terms(value: Fr, terms: Vec<(Variable, Fr)>) -> Self {
+        Self {
+            value,
+            terms: merged(terms),
+            constant: false,
+        }
+    }
+
+    pub(crate) fn lc(&self) -> LinearCombination<Fr> {
+        LinearCombination(self.terms.iter().map(|(v, c)| (*c, *v)).collect())
+    }
+}
+
+/// The terms sorted, each variable once, without zeros.
+fn merged(mut terms: Vec<(Variable, Fr)>) -> Vec<(Variable, Fr)> {
+    terms.sort_unstable_by_key(|(variable, _)| *variable);
+    terms.dedup_by(|next, kept| {
+        let same = next.0 == kept.0;
+        if same {
+            kept.1 += next.1;
+        }
+        same
+    });
+    terms.retain(|(_, coefficient)| !coefficient.is_zero());
+    terms
+}
+
+/// `a + factor · b` of two sorted term lists.
+fn merge(a: &[(Variable, Fr)], b: &[(Variable, Fr)], factor: Fr) -> Vec<(Variable, Fr)> {
+    let mut out = Vec::with_capacity(a.len() + b.len());
+    let (mut i, mut j) = (0, 0);
+    while i < a.len() || j < b.len() {
+        if j == b.len() || (i < a.len() && a[i].0 < b[j].0) {
+            out.push(a[i]);
+            i += 1;
+        } else if i == a.len() || b[j].0 < a[i].0 {
+            out.push((b[j].0, b[j].1 * factor));
+            j += 1;
+        } else {
+            let coefficient = a[i].1 + b[j].1 * factor;
+            if !coefficient.is_zero() {
+                out.push((a[i].0, coefficient));
+            }
+            i += 1;
+            j += 1;
+        }
+    }
+    out
+}
+
+impl std::ops::Add for &Num {
+    type Output = Num;
+    fn add(self, other: &Num) -> Num {
+        self.add_scaled(other, Fr::ONE)
+    }
+}
+
+impl std::ops::Sub for &Num {
+    type Output = Num;
+    fn sub(self, other: &Num) -> Num {
+        self.add_scaled(other, -Fr::ONE)
+    }
+}
+
+/// `table[low + 2·high]` for constants, given the product of the two bits.
+pub fn bilinear(table: &[Fr; 4], low: &Num, high: &Num, both: &Num) -> Num {
+    let [t0, t1, t2, t3] = *table;
+    Num::linear([(low, t1 - t0), (high, t2 - t0), (both, t3 - t2 - t1 + t0)]).plus(t0)
+}
+
+/// A [`Num`] that is constrained to 0 or 1.
+#[derive(Clone, Debug)]
+pub struct Bit(Num);
+
+impl Bit {
+    /// The bit as a number.
+    pub fn num(&self) -> &Num {
+        &self.0
+    }
+
+    /// `1 − self`.
+    pub fn not(&self) -> Bit {
+        Bit(&Num::one() - &self.0)
+    }
+
+    /// The sum of bits of which at most one can be set.
+    ///
+    /// Sound because: constrains `s · (1 − s) = 0`, so the sum itself is 0 or 1; the bits are
+    /// booleans and fewer than the field's characteristic, so at most one is 1.
+    pub fn at_most_one(cs: &Cs, bits: &[Bit]) -> Bit {
+        let sum = Num::sum(bits.iter().map(Bit::num));
+        cs.enforce(&sum, &(&Num::one() - &sum), &Num::zero());
+        Bit(sum)
+    }
+
+    /// The value under the witness given at synthesis (false for anything but 1).
+    pub fn value(&self) -> bool {
+        self.0.value == Fr::ONE
+    }
+}

@@ -1,0 +1,538 @@
+//! The slots of a batch in constraints: twin of `ledger::operation` and of the rules in
+//! `ledger::transition`.
+//!
+//! Every slot runs in full. An unused one has index 0 (kind 0 for L1 slots), all its words are
+//! constrained to zero, and it replaces the empty leaf 0 by itself; signatures of unused slots are
+//! real ones, by a padding key.
+
+use ark_ff::Field;
+use ledger::field::Fr;
+
+use crate::{
+    account::{
+        BALANCE_BITS, Fields, LeafValues, NONCE_BITS, TOKEN_BITS, if_active, lane, leaves,
+        power_of_two, ranged,
+    },
+    babyjubjub::Edwards,
+    eddsa::{self, SignatureValues},
+    float::{self, FLOAT16_MANTISSA, FLOAT40_MANTISSA, Float},
+    num::{Bit, Cs, Num},
+    poseidon,
+    tree::{Written, update},
+};
+
+/// What every slot of a batch reads.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Levels of the tree.
+    pub depth: usize,
+    /// The deployment's domain.
+    pub domain: Num,
+    /// The batch's timestamp, below `2^40`.
+    pub timestamp: Num,
+    /// For each fee slot the token it collects; for an unused slot a number that no token has.
+    pub fee_tokens: Vec<Num>,
+}
+
+/// The signed operation of a transfer or withdrawal slot, with its account, as the witness gives
+/// them.
+#[derive(Clone, Debug)]
+pub struct DebitValues {
+    /// Index of the paying account.
+    pub from: Fr,
+    /// Packed float40.
+    pub amount: Fr,
+    /// Packed float16.
+    pub fee: Fr,
+    /// Last timestamp at which the operation may execute.
+    pub valid_until: Fr,
+    /// The account before the operation.
+    pub account: LeafValues,
+    /// Old children of each hashed level, from the leaves up.
+    pub path: Vec<[Fr; 4]>,
+    /// The account holder's signature.
+    pub signature: SignatureValues,
+    /// For each fee slot, whether it collects this fee.
+    pub fee_choice: Vec<bool>,
+}
+
+/// A transfer slot as the witness gives it.
+#[derive(Clone, Debug)]
+pub struct TransferValues {
+    /// The sender's side.
+    pub debit: DebitValues,
+    /// Index of the receiving account.
+    pub to: Fr,
+    /// The receiver's account after the sender's update (its token field is not read: the sender's
+    /// token takes its place).
+    pub receiver: LeafValues,
+    /// Old children of each hashed level of the receiver's path.
+    pub receiver_path: Vec<[Fr; 4]>,
+}
+
+/// An L1 slot as the witness gives it.
+#[derive(Clone, Debug)]
+pub struct L1Values {
+    /// Create, TopUp, ForcedExit, one-hot; none for an unused slot.
+    pub kind: [bool; 3],
+    /// Index of the account.
+    pub index: Fr,
+    /// Token of the account.
+    pub token: Fr,
+    /// Amount deposited.
+    pub amount: Fr,
+    /// The published key words: the new key of a Create, otherwise zeros.
+    pub published_key: (Fr, Fr),
+    /// Key of the leaf that is opened or written.
+    pub key: (Fr, Fr),
+    /// Lane of that leaf, carried unopened by TopUp and ForcedExit.
+    pub lane: Fr,
+    /// Balance before the operation.
+    pub balance: Fr,
+    /// Old children of each hashed level.
+    pub path: Vec<[Fr; 4]>,
+}
+
+/// A fee slot as the witness gives it.
+#[derive(Clone, Debug)]
+pub struct FeeValues {
+    /// Index of the fee account, 0 for an unused slot.
+    pub index: Fr,
+    /// The account before the batch's fees.
+    pub account: LeafValues,
+    /// Old children of each hashed level.
+    pub path: Vec<[Fr; 4]>,
+}
+
+/// What a transfer or withdrawal slot leaves behind.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The slot's share of its published word, before the pair is joined.
+    pub published: Num,
+    /// For each fee slot what this slot pays into it.
+    pub credits: Vec<Num>,
+}
+
+/// Signed kinds (`M`'s top byte).
+const TRANSFER: u64 = 1;
+const WITHDRAW: u64 = 2;
+
+/// A transfer: the sender pays `amount + fee`, the receiver gets `amount`.
+///
+/// Rule `receiver_balance_in_range` has no constraint. Sound because: L1 keeps the escrow of each
+/// token below `2^128` and the state conserves value, so the sum of all balances of a token, and
+/// with it every single one, stays below `2^128`; the batcher checks it natively all the same.
+pub fn transfer(
+    cs: &Cs,
+    context: &Context,
+    values: &TransferValues,
+    roots: &mut Vec<Num>,
+) -> Outcome {
+    let _scope = cs.rule("transfer");
+    let to_bits = cs.bits_of(values.to, 2 * context.depth);
+    let to = Num::from_bits(&to_bits);
+    let debit = debit(cs, context, &values.debit, (TRANSFER, &to), roots);
+
+    let _scope = cs.rule("receiver");
+    let receiver = &values.receiver;
+    let key = Edwards {
+        x: cs.witness(receiver.ax),
+        y: cs.witness(receiver.ay),
+    };
+    // same_token: the receiver's lane is opened with the sender's token and a nonce in range.
+    let receiver_lane = lane(&debit.token, &ranged(cs, receiver.nonce, NONCE_BITS));
+    let balance = cs.witness(receiver.balance);
+    let new_balance = &balance + &debit.amount.value;
+    let old = Fields {
+        lane: &receiver_lane,
+        balance: &balance,
+    };
+    let (old, new) = leaves(
+        cs,
+        &key,
+        old,
+        Fields {
+            balance: &new_balance,
+            ..old
+        },
+    );
+    let leaves = (
+        if_active(cs, &debit.active, &old),
+        if_active(cs, &debit.active, &new),
+    );
+    update(
+        cs,
+        &to_bits,
+        &values.receiver_path,
+        (&leaves.0, &leaves.1),
+        roots,
+        Written::Fresh,
+    );
+
+    let published = Num::linear([
+        (&debit.from, power_of_two(88)),
+        (&to, power_of_two(56)),
+        (&debit.amount.packed, power_of_two(16)),
+        (&debit.fee.packed, Fr::ONE),
+    ]);
+    Outcome {
+        published,
+        credits: debit.credits,
+    }
+}
+
+/// A withdrawal: the account pays `amount + fee`, L1 makes `amount` claimable by its owner.
+pub fn withdraw(cs: &Cs, context: &Context, values: &DebitValues, roots: &mut Vec<Num>) -> Outcome {
+    let _scope = cs.rule("withdraw");
+    let debit = debit(cs, context, values, (WITHDRAW, &Num::zero()), roots);
+    let published = Num::linear([
+        (&debit.from, power_of_two(56)),
+        (&debit.amount.packed, power_of_two(16)),
+        (&debit.fee.packed, Fr::ONE),
+    ]);
+    Outcome {
+        published,
+        credits: debit.credits,
+    }
+}
+
+/// The paying side of a slot, constrained.
+struct Debit {
+    active: Bit,
+    from: Num,
+    token: Num,
+    amount: Float,
+    fee: Float,
+    credits: Vec<Num>,
+}
+
+/// The paying side: ranges, expiry, nonce, signature, balance, fee and the leaf's update.
+///
+/// `kind` is the signed kind with the signed receiver.
+fn debit(
+    cs: &Cs,
+    context: &Context,
+    values: &DebitValues,
+    kind: (u64, &Num),
+    roots: &mut Vec<Num>,
+) -> Debit {
+    let _scope = cs.rule("sender");
+    let account = &values.account;
+    let from_bits = cs.bits_of(values.from, 2 * context.depth);
+    let from = Num::from_bits(&from_bits);
+    let active = cs.is_nonzero(&from);
+    let amount = float::decode(cs, values.amount, FLOAT40_MANTISSA);
+    let fee = float::decode(cs, values.fee, FLOAT16_MANTISSA);
+    unused_slot_is_zero(cs, &active, &[kind.1, &amount.packed, &fee.packed]);
+    let key = Edwards {
+        x: cs.witness(account.ax),
+        y: cs.witness(account.ay),
+    };
+    let token = ranged(cs, account.token, TOKEN_BITS);
+    let nonce = nonce_with_successor(cs, account.nonce);
+    let valid_until = not_expired(cs, values.valid_until, &context.timestamp);
+
+    let packed = Num::linear([
+        (&Num::constant(Fr::from(kind.0)), power_of_two(232)),
+        (&from, power_of_two(200)),
+        (kind.1, power_of_two(168)),
+        (&amount.packed, power_of_two(128)),
+        (&fee.packed, power_of_two(112)),
+        (&nonce, power_of_two(72)),
+        (&valid_until, power_of_two(32)),
+        (&token, Fr::ONE),
+    ]);
+    let message = {
+        let _scope = cs.rule("message_hash");
+        poseidon::hash(cs, &[context.domain.clone(), packed])
+    };
+    eddsa::verify(cs, &key, &message, &values.signature);
+
+    let (balance, new_balance) = sender_can_pay(cs, account.balance, &amount.value, &fee.value);
+    let credits = fee_is_credited_once(cs, context, &token, &fee.value, &values.fee_choice);
+
+    let lanes = [&nonce, &nonce.plus(Fr::ONE)].map(|nonce| lane(&token, nonce));
+    let old = Fields {
+        lane: &lanes[0],
+        balance: &balance,
+    };
+    let (old, new) = leaves(
+        cs,
+        &key,
+        old,
+        Fields {
+            lane: &lanes[1],
+            balance: &new_balance,
+        },
+    );
+    let leaves = (if_active(cs, &active, &old), if_active(cs, &active, &new));
+    // A transfer updates a second account right after.
+    let written = if kind.0 == TRANSFER {
+        Written::Combined
+    } else {
+        Written::Fresh
+    };
+    update(
+        cs,
+        &from_bits,
+        &values.path,
+        (&leaves.0, &leaves.1),
+        roots,
+        written,
+    );
+    Debit {
+        active,
+        from,
+        token,
+        amount,
+        fee,
+        credits,
+    }
+}
+
+/// Constrains every published field of an unused slot to 0 (its index is 0 already).
+///
+/// Sound because: the fields are ranged, non-negative integers, together below `2^129`, so their sum
+/// is 0 in the field only when each is 0.
+fn unused_slot_is_zero(cs: &Cs, active: &Bit, fields: &[&Num]) {
+    let _scope = cs.rule("unused_slot_is_zero");
+    let sum = Num::sum(fields.iter().copied());
+    cs.enforce(&sum, active.not().num(), &Num::zero());
+}
+
+/// A nonce below `2^40 − 1`, so that the next one is below `2^40`.
+fn nonce_with_successor(cs: &Cs, nonce: Fr) -> Num {
+    let _scope = cs.rule("nonce_has_successor");
+    let bits = cs.bits_of(nonce, NONCE_BITS);
+    let set = Num::sum(bits.iter().map(Bit::num));
+    cs.enforce_nonzero(&set.plus(-Fr::from(NONCE_BITS as u64)));
+    Num::from_bits(&bits)
+}
+
+/// `timestamp ≤ valid_until < 2^40`.
+///
+/// The range of `valid_until` itself matters: `valid_until + 2^40` with `nonce − 1` packs into the
+/// same signed message.
+fn not_expired(cs: &Cs, valid_until: Fr, timestamp: &Num) -> Num {
+    let _scope = cs.rule("not_expired");
+    let valid_until = ranged(cs, valid_until, NONCE_BITS);
+    let left = &valid_until - timestamp;
+    let in_range = ranged(cs, left.value(), NONCE_BITS);
+    cs.enforce_equal(&left, &in_range);
+    valid_until
+}
+
+/// `balance − amount − fee` is in `[0, 2^128)`; returns the balance before and after.
+///
+/// Sound because: balances in leaves are below `2^128` and the payment is below `2^139`, so the
+/// difference does not wrap around `r` into the range.
+fn sender_can_pay(cs: &Cs, balance: Fr, amount: &Num, fee: &Num) -> (Num, Num) {
+    let _scope = cs.rule("sender_can_pay");
+    let balance = cs.witness(balance);
+    let left = &(&balance - amount) - fee;
+    cs.enforce_equal(&left, &ranged(cs, left.value(), BALANCE_BITS));
+    (balance, left)
+}
+
+/// A non-zero fee selects exactly one used fee slot of the operation's own token; returns what
+/// each slot is credited.
+///
+/// Sound because: the choices are booleans that sum to 1 unless the fee is 0 (when every credit is
+/// 0 whatever they are), and an unused slot's token is a number that no ranged token equals.
+fn fee_is_credited_once(
+    cs: &Cs,
+    context: &Context,
+    token: &Num,
+    fee: &Num,
+    choice: &[bool],
+) -> Vec<Num> {
+    let _scope = cs.rule("fee_is_credited_once");
+    let chosen: Vec<Bit> = choice.iter().map(|chosen| cs.bit(*chosen)).collect();
+    let none = &Num::one() - &Num::sum(chosen.iter().map(Bit::num));
+    cs.enforce(fee, &none, &Num::zero());
+    chosen
+        .iter()
+        .zip(&context.fee_tokens)
+        .map(|(chosen, slot_token)| {
+            cs.enforce(&(slot_token - token), chosen.num(), &Num::zero());
+            cs.mul(fee, chosen.num())
+        })
+        .collect()
+}
+
+/// An L1 operation: Create, TopUp, ForcedExit, or an unused slot. Returns its four words.
+///
+/// The words come from L1's own queue; the circuit splits them without ambiguity (every field has
+/// its range) and applies them. It relies on L1 for what it does not check: an active slot's index
+/// is one that L1 assigned, never 0 (a leaf there would make every unused slot unsatisfiable), the
+/// token of a TopUp or ForcedExit is the registered one, a Create's key is `8·Q` and not the
+/// identity, escrow of each token is below `2^128` (no balance is ranged here), and `paid out` is
+/// below `2^128` and 0 for the other kinds.
+pub fn l1_op(cs: &Cs, context: &Context, values: &L1Values, roots: &mut Vec<Num>) -> [Num; 4] {
+    let _scope = cs.rule("l1_op");
+    let kinds = values.kind.map(|kind| cs.bit(kind));
+    let [create, top_up, exit] = &kinds;
+    let active = Bit::at_most_one(cs, &kinds);
+    let index_bits = cs.bits_of(values.index, 2 * context.depth);
+    let index = Num::from_bits(&index_bits);
+    let token = ranged(cs, values.token, TOKEN_BITS);
+    let amount = ranged(cs, values.amount, BALANCE_BITS);
+    let key = Edwards {
+        x: cs.witness(values.key.0),
+        y: cs.witness(values.key.1),
+    };
+    let published_key = [
+        cs.witness(values.published_key.0),
+        cs.witness(values.published_key.1),
+    ];
+    let lane_word = cs.witness(values.lane);
+    let balance = cs.witness(values.balance);
+    unused_slot_is_zero(cs, &active, &[&index, &token, &amount]);
+    {
+        let _scope = cs.rule("create_writes_published_leaf");
+        for (word, coordinate) in published_key.iter().zip([&key.x, &key.y]) {
+            cs.enforce(&(coordinate - word), create.num(), &Num::zero());
+            cs.enforce(word, create.not().num(), &Num::zero());
+        }
+        cs.enforce(
+            &(&lane_word - &lane(&token, &Num::zero())),
+            create.num(),
+            &Num::zero(),
+        );
+        cs.enforce(&balance, create.num(), &Num::zero());
+    }
+    let paid_out = {
+        let _scope = cs.rule("exit_pays_the_whole_balance");
+        cs.enforce(&amount, exit.num(), &Num::zero());
+        cs.mul(&balance, exit.num())
+    };
+    let new_balance = &(&balance + &amount) - &paid_out;
+    let old = Fields {
+        lane: &lane_word,
+        balance: &balance,
+    };
+    let (old, new) = leaves(
+        cs,
+        &key,
+        old,
+        Fields {
+            balance: &new_balance,
+            ..old
+        },
+    );
+    let existing = {
+        // leaf_was_empty: a Create opens the empty leaf 0, the other two a leaf that exists.
+        let exists = top_up.num() + exit.num();
+        cs.mul(&old, &exists)
+    };
+    let leaves = (existing, if_active(cs, &active, &new));
+    update(
+        cs,
+        &index_bits,
+        &values.path,
+        (&leaves.0, &leaves.1),
+        roots,
+        Written::Fresh,
+    );
+
+    let kind = Num::linear(kinds.iter().map(Bit::num).zip([1u64, 2, 3].map(Fr::from)));
+    let head = Num::linear([
+        (&kind, power_of_two(192)),
+        (&index, power_of_two(160)),
+        (&token, power_of_two(128)),
+        (&amount, Fr::ONE),
+    ]);
+    let [x, y] = published_key;
+    [head, x, y, paid_out]
+}
+
+/// A fee slot whose account is opened: the tokens are needed before the first transfer, the update
+/// comes after the last withdrawal.
+#[derive(Clone, Debug)]
+pub struct FeeSlot {
+    index_bits: Vec<Bit>,
+    used: Bit,
+    key: Edwards,
+    lane: Num,
+    balance: Num,
+    path: Vec<[Fr; 4]>,
+    /// The index as published in the header.
+    pub index: Num,
+    /// The account's token; `2^32 + slot` for an unused slot, which no token equals.
+    pub token: Num,
+}
+
+/// Opens a fee slot: index, token and nonce in range, used exactly when the index is not 0.
+pub fn open_fee_slot(cs: &Cs, depth: usize, slot: usize, values: &FeeValues) -> FeeSlot {
+    let _scope = cs.rule("fee_slot");
+    let index_bits = cs.bits_of(values.index, 2 * depth);
+    let index = Num::from_bits(&index_bits);
+    let used = cs.is_nonzero(&index);
+    let account = &values.account;
+    let key = Edwards {
+        x: cs.witness(account.ax),
+        y: cs.witness(account.ay),
+    };
+    let token = ranged(cs, account.token, TOKEN_BITS);
+    let nonce = ranged(cs, account.nonce, NONCE_BITS);
+    let balance = cs.witness(account.balance);
+    let unused_token = power_of_two(TOKEN_BITS) + Fr::from(slot as u64);
+    let slot_token = cs
+        .mul(&token.plus(-unused_token), used.num())
+        .plus(unused_token);
+    FeeSlot {
+        index_bits,
+        used,
+        key,
+        lane: lane(&token, &nonce),
+        balance,
+        path: values.path.clone(),
+        index,
+        token: slot_token,
+    }
+}
+
+/// Constrains the tokens of all fee slots to be pairwise distinct, so that the published words
+/// determine which account a fee goes to.
+pub fn fee_tokens_are_distinct(cs: &Cs, slots: &[FeeSlot]) {
+    let _scope = cs.rule("fee_tokens_are_distinct");
+    for (i, first) in slots.iter().enumerate() {
+        for second in &slots[i + 1..] {
+            cs.enforce_nonzero(&(&first.token - &second.token));
+        }
+    }
+}
+
+/// Credits a fee slot's account with what the batch's operations paid into it.
+///
+/// Sound because: nothing is ever credited to an unused slot (its token matches no operation's),
+/// and the balance stays below `2^128` as in [`transfer`].
+pub fn collect_fees(cs: &Cs, slot: &FeeSlot, credited: &Num, roots: &mut Vec<Num>) {
+    let _scope = cs.rule("collect_fees");
+    let new_balance = &slot.balance + credited;
+    let old = Fields {
+        lane: &slot.lane,
+        balance: &slot.balance,
+    };
+    let (old, new) = leaves(
+        cs,
+        &slot.key,
+        old,
+        Fields {
+            balance: &new_balance,
+            ..old
+        },
+    );
+    let leaves = (
+        if_active(cs, &slot.used, &old),
+        if_active(cs, &slot.used, &new),
+    );
+    update(
+        cs,
+        &slot.index_bits,
+        &slot.path,
+        (&leaves.0, &leaves.1),
+        roots,
+        Written::Fresh,
+    );
+}

@@ -1,0 +1,410 @@
+//! A cheating prover's workbench, for forgeries: batches made without any of the ledger's checks,
+//! and a verdict that names every violated rule.
+//!
+//! [`Forger`] builds the circuit's values slot by slot with field arithmetic where the ledger would
+//! refuse: balances may wrap, nonces repeat, tokens differ. Paths, leaves, roots, words and public
+//! inputs all follow consistently, so a forgery breaks the one rule it is about and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ark_ff::{AdditiveGroup, Field, PrimeField};
+use ledger::{
+    eddsa::PrivateKey,
+    field::Fr,
+    float::{Float16, Float40},
+    poseidon,
+    shape::Shape,
+    tree::Tree,
+    words,
+};
+use rayon::prelude::*;
+
+use crate::{
+    account::{LeafValues, NONCE_BITS, power_of_two},
+    eddsa::SignatureValues,
+    num::{Cs, Deviation},
+    operation::{DebitValues, L1Values, TransferValues},
+    shapes::{Compiled, padding},
+    transition::{BatchCircuit, BatchValues},
+};
+
+impl Compiled {
+    /// Every rule that the full assignment violates; empty when it satisfies the circuit.
+    pub fn violated_rules(&self, assignment: &[Fr]) -> BTreeSet<String> {
+        let r1cs = &self.r1cs;
+        (0..r1cs.num_constraints())
+            .into_par_iter()
+            .filter(|&row| !self.row_holds(row, assignment))
+            .map(|row| self.rules.rule_of(row).to_owned())
+            .collect()
+    }
+
+    /// Witness variables that can be changed alone (by 1 and by a large number) without violating a
+    /// row, each with the rule of the first row that it occurs in.
+    pub fn free_variables(&self, assignment: &[Fr]) -> Vec<(usize, &str)> {
+        let r1cs = &self.r1cs;
+        let mut rows_of: Vec<Vec<usize>> = vec![Vec::new(); assignment.len()];
+        for row in 0..r1cs.num_constraints() {
+            for entry in [r1cs.a(), r1cs.b(), r1cs.c()]
+                .iter()
+                .flat_map(|m| m.row(row))
+            {
+                rows_of[entry.column as usize].push(row);
+            }
+        }
+        let offsets = [
+            Fr::ONE,
+            Fr::from(0x0123_4567_89ab_cdefu64).square().square(),
+        ];
+        (r1cs.num_instance()..assignment.len())
+            .into_par_iter()
+            .map_init(
+                || assignment.to_vec(),
+                |changed, variable| {
+                    let honest = changed[variable];
+                    let free = offsets.iter().any(|offset| {
+                        changed[variable] = honest + offset;
+                        rows_of[variable]
+                            .iter()
+                            .all(|&row| self.row_holds(row, changed))
+                    });
+                    changed[variable] = honest;
+                    (variable, free)
+                },
+            )
+            .filter_map(|(variable, free)| free.then_some(variable))
+            .map(|v| {
+                (
+                    v,
+                    rows_of[v]
+                        .first()
+                        .map_or("no row", |row| self.rules.rule_of(*row)),
+                )
+            })
+            .collect()
+    }
+
+    /// Whether one row holds.
+    pub fn row_holds(&self, row: usize, assignment: &[Fr]) -> bool {
+        let r1cs = &self.r1cs;
+        let [a, b, c] = [r1cs.a(), r1cs.b(), r1cs.c()]
+            .map(|matrix| r1cs.evaluate_row(matrix.row(row), assignment));
+        a * b == c
+    }
+}
+
+/// The full assignment for `values`, slot after slot, with public inputs recomputed from the words
+/// that the circuit itself computes: what the best cheating prover would present.
+pub fn forged_assignment(values: &BatchValues, deviation: Option<Deviation>) -> Vec<Fr> {
+    let recorder = || match deviation {
+        Some(deviation) => Cs::values_deviating(deviation),
+        None => Cs::values_only(),
+    };
+    let mut circuit = BatchCircuit(values.clone());
+    let words = circuit.record(&recorder());
+    let values = &mut circuit.0;
+    values.c = words::commitment(values.shape.id, &words);
+    values.z = words::challenge(&values.c, &words);
+    values.y = words::evaluation(&words, &values.z);
+    let mut all = vec![Fr::ONE, values.c, values.z, values.y];
+    let cs = recorder();
+    circuit.record(&cs);
+    all.extend(cs.into_values());
+    all
+}
+
+/// A transfer (or, without a receiver, a withdrawal) as a cheating prover would have it.
+#[derive(Clone, Debug)]
+pub struct Forged {
+    /// Paying account.
+    pub from: u32,
+    /// Receiving account.
+    pub to: u32,
+    /// Amount.
+    pub amount: Float40,
+    /// Fee.
+    pub fee: Float16,
+    /// Last timestamp.
+    pub valid_until: u64,
+    /// The fee slot chosen.
+    pub fee_slot: Option<usize>,
+}
+
+/// A batch under forgery; see the module's head. Slots are appended in batch order.
+pub struct Forger {
+    /// The values so far; what is left of them at the end is padding.
+    pub values: BatchValues,
+    tree: Tree,
+    leaves: BTreeMap<u32, LeafValues>,
+    keys: BTreeMap<u32, PrivateKey>,
+    /// What each fee slot is owed.
+    credits: Vec<Fr>,
+    l1_ops: Vec<L1Values>,
+    transfers: Vec<TransferValues>,
+    withdrawals: Vec<DebitValues>,
+}
+
+/// An account to begin with.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// Index, at least 1.
+    pub index: u32,
+    /// Token id.
+    pub token: u32,
+    /// Nonce.
+    pub nonce: u64,
+    /// Balance.
+    pub balance: u128,
+}
+
+impl Start {
+    fn account(&self) -> (LeafValues, PrivateKey) {
+        let key = PrivateKey::derive("quire testkit account", &self.index.to_be_bytes());
+        let point = key.public_key();
+        let leaf = LeafValues {
+            ax: point.x,
+            ay: point.y,
+            token: Fr::from(self.token),
+            nonce: Fr::from(self.nonce),
+            balance: Fr::from(self.balance),
+        };
+        (leaf, key)
+    }
+}
+
+impl Forger {
+    /// A batch of `shape` at timestamp 1,000 on a tree that holds `accounts`, whose keys derive
+    /// from their indices; `fee_indices` are the accounts of the fee slots in order (0: unused).
+    pub fn new(shape: &Shape, accounts: &[Start], fee_indices: &[u32]) -> Self {
+        let mut tree = Tree::new(shape.depth);
+        let mut leaves = BTreeMap::new();
+        let mut keys = BTreeMap::new();
+        for start in accounts {
+            let (leaf, key) = start.account();
+            tree.update(start.index, leaf_hash(&leaf))
+                .expect("the index is within the tree");
+            leaves.insert(start.index, leaf);
+            keys.insert(start.index, key);
+        }
+        let mut values = padding(shape);
+        values.timestamp = Fr::from(1_000u64);
+        values.roots = tree
+            .subtrees(shape.cached_levels)
+            .expect("fewer levels than the tree");
+        for (slot, index) in values.fees.iter_mut().zip(fee_indices) {
+            slot.index = Fr::from(*index);
+            if let Some(leaf) = leaves.get(index) {
+                slot.account = *leaf;
+            }
+        }
+        let credits = vec![Fr::ZERO; values.fees.len()];
+        let (l1_ops, transfers, withdrawals) = Default::default();
+        Self {
+            values,
+            tree,
+            leaves,
+            keys,
+            credits,
+            l1_ops,
+            transfers,
+            withdrawals,
+        }
+    }
+
+    /// The current leaf of an account, open to tampering.
+    pub fn leaf(&mut self, index: u32) -> &mut LeafValues {
+        self.leaves.get_mut(&index).expect("the account exists")
+    }
+
+    /// Claims an account at an index at which the tree has nothing.
+    pub fn claim(&mut self, start: &Start) {
+        let (leaf, key) = start.account();
+        self.leaves.insert(start.index, leaf);
+        self.keys.insert(start.index, key);
+    }
+
+    /// Changes a leaf of the prover's own tree behind the circuit's back.
+    pub fn rewrite_leaf(&mut self, index: u32, leaf: Fr) {
+        self.write(index, leaf);
+    }
+
+    /// The signing key of an account.
+    pub fn key(&self, index: u32) -> &PrivateKey {
+        &self.keys[&index]
+    }
+
+    /// Appends a transfer, signed by the sender for its current nonce and token.
+    pub fn transfer(&mut self, forged: &Forged) -> &mut TransferValues {
+        self.pad_l1();
+        let debit = self.debit(forged, 1);
+        let receiver = self.leaves[&forged.to];
+        let balance = receiver.balance + Fr::from(forged.amount.value());
+        let receiver_path = self.replace(
+            forged.to,
+            LeafValues {
+                balance,
+                ..receiver
+            },
+        );
+        let to = Fr::from(forged.to);
+        self.transfers.push(TransferValues {
+            debit,
+            to,
+            receiver,
+            receiver_path,
+        });
+        self.transfers.last_mut().expect("just pushed")
+    }
+
+    /// Appends a withdrawal; `forged.to` is not used.
+    pub fn withdraw(&mut self, forged: &Forged) -> &mut DebitValues {
+        self.pad_transfers();
+        let debit = self.debit(
+            &Forged {
+                to: 0,
+                ..forged.clone()
+            },
+            2,
+        );
+        self.withdrawals.push(debit);
+        self.withdrawals.last_mut().expect("just pushed")
+    }
+
+    /// Appends an L1 operation: its path is filled in, and the leaf at `index` becomes `written`.
+    pub fn l1(&mut self, index: u32, values: L1Values, written: Fr) -> &mut L1Values {
+        let path = self.write(index, written);
+        self.l1_ops.push(L1Values { path, ..values });
+        self.l1_ops.last_mut().expect("just pushed")
+    }
+
+    /// The values, padded, fees credited; unused slots keep the padding's signatures.
+    pub fn finish(mut self) -> BatchValues {
+        self.pad_transfers();
+        let used = self.withdrawals.len();
+        for slot in used..self.values.withdrawals.len() {
+            let path = self.path_of_empty();
+            let padding = self.values.withdrawals[slot].clone();
+            self.withdrawals.push(DebitValues { path, ..padding });
+        }
+        for slot in 0..self.values.fees.len() {
+            let index = self.values.fees[slot].index;
+            let known = self
+                .leaves
+                .keys()
+                .copied()
+                .find(|known| Fr::from(*known) == index);
+            let Some(index) = known else {
+                self.values.fees[slot].path = self.path_of_empty();
+                continue;
+            };
+            let account = self.leaves[&index];
+            let balance = account.balance + self.credits[slot];
+            self.values.fees[slot].account = account;
+            self.values.fees[slot].path = self.replace(index, LeafValues { balance, ..account });
+        }
+        self.values.l1_ops = self.l1_ops;
+        self.values.transfers = self.transfers;
+        self.values.withdrawals = self.withdrawals;
+        self.values
+    }
+
+    fn pad_l1(&mut self) {
+        while self.l1_ops.len() < self.values.l1_ops.len() {
+            let path = self.path_of_empty();
+            self.l1_ops.push(L1Values {
+                path,
+                ..self.values.l1_ops[0].clone()
+            });
+        }
+    }
+
+    fn pad_transfers(&mut self) {
+        self.pad_l1();
+        while self.transfers.len() < self.values.transfers.len() {
+            let mut padding = self.values.transfers[self.transfers.len()].clone();
+            padding.debit.path = self.path_of_empty();
+            padding.receiver_path = self.path_of_empty();
+            self.transfers.push(padding);
+        }
+    }
+
+    /// The path of index 0 as padding slots show it.
+    fn path_of_empty(&self) -> Vec<[Fr; 4]> {
+        let mut path = self.tree.path(0).expect("index 0 is within every tree");
+        path.truncate(self.hashed_levels());
+        path
+    }
+
+    fn hashed_levels(&self) -> usize {
+        usize::from(self.values.shape.depth - self.values.shape.cached_levels)
+    }
+
+    fn debit(&mut self, forged: &Forged, kind: u64) -> DebitValues {
+        let account = self.leaves[&forged.from];
+        let (amount, fee) = (forged.amount.packed(), forged.fee.packed());
+        let packed = [
+            (Fr::from(kind), 232),
+            (Fr::from(forged.from), 200),
+            (Fr::from(forged.to), 168),
+            (Fr::from(amount), 128),
+            (Fr::from(fee), 112),
+            (account.nonce, 72),
+            (Fr::from(forged.valid_until), 32),
+            (account.token, 0),
+        ];
+        let packed = packed
+            .iter()
+            .map(|(field, shift)| *field * power_of_two(*shift))
+            .sum();
+        let message = poseidon::hash(&[self.values.domain, packed]);
+        let signature = self.keys[&forged.from].sign(&message);
+        let paid = Fr::from(forged.amount.value()) + Fr::from(forged.fee.value());
+        let path = self.replace(
+            forged.from,
+            LeafValues {
+                nonce: account.nonce + Fr::ONE,
+                balance: account.balance - paid,
+                ..account
+            },
+        );
+        if let Some(slot) = forged.fee_slot {
+            self.credits[slot] += Fr::from(forged.fee.value());
+        }
+        let fee_slots = self.values.fees.len();
+        DebitValues {
+            from: Fr::from(forged.from),
+            amount: Fr::from(amount),
+            fee: Fr::from(fee),
+            valid_until: Fr::from(forged.valid_until),
+            account,
+            path,
+            signature: SignatureValues {
+                r8: (signature.r8.x, signature.r8.y),
+                s: signature.s.into_bigint(),
+            },
+            fee_choice: (0..fee_slots).map(|i| Some(i) == forged.fee_slot).collect(),
+        }
+    }
+
+    /// Replaces an account's leaf and returns the path of the update.
+    fn replace(&mut self, index: u32, leaf: LeafValues) -> Vec<[Fr; 4]> {
+        self.leaves.insert(index, leaf);
+        self.write(index, leaf_hash(&leaf))
+    }
+
+    fn write(&mut self, index: u32, leaf: Fr) -> Vec<[Fr; 4]> {
+        let levels = self.hashed_levels();
+        let mut update = self
+            .tree
+            .update(index, leaf)
+            .expect("the index is within the tree");
+        update.children.truncate(levels);
+        update.children
+    }
+}
+
+/// `compress4(Ax, Ay, token·2^40 + nonce, balance)` over field elements of any size.
+pub fn leaf_hash(leaf: &LeafValues) -> Fr {
+    let lane = leaf.token * power_of_two(NONCE_BITS) + leaf.nonce;
+    poseidon::compress4(&[leaf.ax, leaf.ay, lane, leaf.balance])
+}

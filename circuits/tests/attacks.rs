@@ -1,0 +1,550 @@
+//! Attacks by name, those that have no other home: a prefix such as `d6_` is the row of the attack
+//! list in `docs/soundness.md`. One rule, one forgery is in `forgeries.rs`.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::{collections::BTreeSet, sync::OnceLock};
+
+use ark_ff::{AdditiveGroup, Field, PrimeField};
+use circuits::{
+    account::power_of_two,
+    babyjubjub::mul_by_challenge,
+    eddsa::SignatureValues,
+    num::{Cs, Deviation},
+    operation::L1Values,
+    shapes::{Compiled, by_name, compile},
+    testkit::{Forged, Forger, Start, forged_assignment, leaf_hash},
+    transition::{BatchCircuit, BatchValues},
+    tree::{Written, update},
+};
+use common::{inputs, modulus, order, point, power, record, rng};
+use ledger::{
+    babyjubjub::Point,
+    eddsa::{PrivateKey, Signature},
+    field::Fr,
+    float::{Float16, Float40},
+    operation::NO_EXPIRY,
+    poseidon,
+    shape::Shape,
+    tree::Tree,
+    words,
+};
+use num_bigint::BigUint;
+
+fn tiny() -> Shape {
+    by_name("tiny").unwrap()
+}
+
+fn compiled() -> &'static Compiled {
+    static TINY: OnceLock<Compiled> = OnceLock::new();
+    TINY.get_or_init(|| compile(&tiny()).unwrap())
+}
+
+fn start(index: u32, token: u32, balance: u128) -> Start {
+    Start {
+        index,
+        token,
+        nonce: 5,
+        balance,
+    }
+}
+
+/// Accounts 1 (fees), 2 and 3 in token 0, 4 (fees) in token 7.
+fn world() -> Forger {
+    let accounts = [
+        start(1, 0, 10),
+        start(2, 0, 1_000),
+        start(3, 0, 500),
+        start(4, 7, 0),
+    ];
+    Forger::new(&tiny(), &accounts, &[1, 4])
+}
+
+fn pay(from: u32, to: u32, amount: u128) -> Forged {
+    Forged {
+        from,
+        to,
+        amount: Float40::exact(amount).unwrap(),
+        fee: Float16::default(),
+        valid_until: NO_EXPIRY,
+        fee_slot: None,
+    }
+}
+
+/// The packed message of a transfer of [`world`]: no fee, nonce 5, no expiry, token 0.
+fn packed_transfer(from: u64, to: u64, amount: u64) -> Fr {
+    [
+        (1, 232),
+        (from, 200),
+        (to, 168),
+        (amount, 128),
+        (5, 72),
+        (NO_EXPIRY, 32),
+    ]
+    .iter()
+    .map(|(field, shift)| Fr::from(*field) * power_of_two(*shift))
+    .sum()
+}
+
+fn signature_values(signature: &Signature) -> SignatureValues {
+    SignatureValues {
+        r8: (signature.r8.x, signature.r8.y),
+        s: signature.s.into_bigint(),
+    }
+}
+
+fn violated(values: &BatchValues) -> BTreeSet<String> {
+    compiled().violated_rules(&forged_assignment(values, None))
+}
+
+#[track_caller]
+fn assert_accepted(values: &BatchValues) {
+    assert_eq!(violated(values), BTreeSet::new());
+}
+
+/// Some violated rule's path contains `rule`.
+#[track_caller]
+fn assert_noticed(values: &BatchValues, rule: &str) {
+    let violated = violated(values);
+    assert!(
+        violated.iter().any(|path| path.contains(rule)),
+        "expected {rule}, got {violated:?}"
+    );
+}
+
+/// The bits of `h + 11·l + r` stand for the same field element; only the comparison refuses them.
+#[test]
+fn b3_a_challenge_has_one_decomposition() {
+    let lowest = order() * 11u8 - power(254);
+    for h in [1u8, 200] {
+        let recorded = record(|cs| {
+            mul_by_challenge(cs, &point(cs, &Point::base8()), &cs.input(Fr::from(h)));
+        });
+        assert!(recorded.holds());
+        let alias = &lowest + h + modulus();
+        assert!(alias < power(254), "the alias has its bits");
+        let mut assignment = recorded.assignment.clone();
+        let first = recorded.compiled.r1cs.num_instance();
+        let bits = &mut assignment[first..first + 254];
+        for (i, bit) in bits.iter_mut().enumerate() {
+            assert_eq!(*bit, Fr::from((&lowest + h).bit(i as u64)));
+            *bit = Fr::from(alias.bit(i as u64));
+        }
+        // The hints of the comparisons, as a prover would choose them, cannot help: each row is
+        // q·d = s, and one has d = 0 and s ≠ 0.
+        let rows = 0..recorded.compiled.r1cs.num_constraints();
+        let r1cs = &recorded.compiled.r1cs;
+        let hopeless = rows.filter(|&row| {
+            recorded.compiled.rules.rule_of(row).contains("canonical")
+                && r1cs.evaluate_row(r1cs.b().row(row), &assignment) == Fr::ZERO
+                && r1cs.evaluate_row(r1cs.c().row(row), &assignment) != Fr::ZERO
+        });
+        assert!(hopeless.count() > 0);
+    }
+}
+
+#[test]
+fn b5_amounts_of_field_size_have_no_place() {
+    let mut batch = world();
+    batch.transfer(&pay(2, 3, 100)).debit.amount = -Fr::ONE;
+    assert!(!violated(&batch.finish()).is_empty());
+    let mut batch = world();
+    batch.leaf(2).balance = -Fr::ONE;
+    batch.transfer(&pay(2, 3, 100));
+    assert_noticed(&batch.finish(), "sender_can_pay");
+}
+
+/// No constraint keeps a credited balance below 2^128: L1's bound on escrow does. Nobody can pay
+/// from such a balance either, until what is left is below 2^128 again.
+#[test]
+fn b6_credits_are_bounded_by_l1() {
+    let accounts = [start(2, 0, 2), start(3, 0, u128::MAX), start(1, 0, 0)];
+    let mut batch = Forger::new(&tiny(), &accounts, &[]);
+    batch.transfer(&pay(2, 3, 2));
+    assert_accepted(&batch.finish());
+    let mut batch = Forger::new(&tiny(), &accounts, &[]);
+    batch.transfer(&pay(2, 3, 2));
+    batch.transfer(&pay(3, 1, 1));
+    assert_noticed(&batch.finish(), "transfer/sender/sender_can_pay");
+}
+
+/// Flag and inverse as a prover likes them: only the right flag, whatever the inverse.
+#[test]
+fn b7_an_active_flag_says_whether_the_index_is_zero() {
+    for index in [0u64, 1, 77] {
+        let recorded = record(|cs| {
+            cs.is_nonzero(&cs.input(Fr::from(index)));
+        });
+        let [inverse, flag] = [0, 1].map(|i| recorded.compiled.r1cs.num_instance() + i);
+        let true_inverse = Fr::from(index).inverse().unwrap_or(Fr::ZERO);
+        let candidates = [Fr::ZERO, Fr::ONE, Fr::from(2u64), -Fr::ONE, true_inverse];
+        for a in candidates {
+            for b in candidates {
+                let mut assignment = recorded.assignment.clone();
+                (assignment[inverse], assignment[flag]) = (a, b);
+                let right = b == Fr::from(index != 0) && (index == 0 || a == true_inverse);
+                let holds = recorded.compiled.r1cs.is_satisfied(&assignment).is_ok();
+                assert_eq!(holds, right, "{index} {a} {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn b9_arity_and_order_of_hashed_fields_matter() {
+    let [a, b, c, d] = [3u64, 1, 4, 15].map(Fr::from);
+    let hashes = [
+        poseidon::hash(&[a]),
+        poseidon::hash(&[a, Fr::ZERO]),
+        poseidon::hash(&[Fr::ZERO, a]),
+        poseidon::hash(&[a, Fr::ZERO, Fr::ZERO]),
+        poseidon::compress4(&[a, Fr::ZERO, Fr::ZERO, Fr::ZERO]),
+        poseidon::compress4(&[a, b, c, d]),
+        poseidon::compress4(&[b, a, c, d]),
+        poseidon::compress4(&[a, c, b, d]),
+        poseidon::compress4(&[a, b, d, c]),
+    ];
+    let distinct: BTreeSet<Fr> = hashes.into_iter().collect();
+    assert_eq!(distinct.len(), hashes.len());
+}
+
+#[test]
+fn c6_a_nonce_cannot_be_skipped() {
+    let mut ahead = world();
+    ahead.leaf(2).nonce += Fr::ONE;
+    let signature = ahead.transfer(&pay(2, 3, 100)).debit.signature;
+    let mut batch = world();
+    batch.transfer(&pay(2, 3, 100)).debit.signature = signature;
+    assert_noticed(&batch.finish(), "signature_is_valid");
+    // Nor shown with the nonce that was signed.
+    let mut batch = world();
+    let slot = batch.transfer(&pay(2, 3, 100));
+    slot.debit.signature = signature;
+    slot.debit.account.nonce += Fr::ONE;
+    assert_noticed(&batch.finish(), "sender/leaf_is_in_tree");
+}
+
+/// The signature under a key of the thief's own, shown in place of the account's.
+#[test]
+fn c8_the_key_is_the_leafs() {
+    let thief = PrivateKey::derive("thief", &[]);
+    let mut batch = world();
+    let mut forged = *batch.leaf(2);
+    (forged.ax, forged.ay) = (thief.public_key().x, thief.public_key().y);
+    let slot = batch.transfer(&pay(2, 3, 100));
+    let signature = thief.sign(&poseidon::hash(&[Fr::ZERO, packed_transfer(2, 3, 100)]));
+    slot.debit.signature = signature_values(&signature);
+    slot.debit.account = forged;
+    let violated = violated(&batch.finish());
+    assert!(violated.iter().all(|path| !path.contains("signature")));
+    assert!(
+        violated.contains("transfer/sender/leaf_is_in_tree"),
+        "{violated:?}"
+    );
+}
+
+#[test]
+fn c10_operations_over_nothing_need_a_signature() {
+    let mut batch = world();
+    batch.transfer(&pay(2, 3, 0));
+    batch.withdraw(&pay(2, 0, 0));
+    assert_accepted(&batch.finish());
+    let mut batch = world();
+    batch.transfer(&pay(2, 3, 0)).debit.signature.r8 = (Fr::ZERO, Fr::ONE);
+    assert_noticed(&batch.finish(), "signature_is_valid");
+    let mut batch = world();
+    batch.withdraw(&pay(2, 0, 0)).signature.s.0[0] ^= 2;
+    assert_noticed(&batch.finish(), "signature_is_valid");
+}
+
+/// The sender shown once more as it was before it paid, as the receiver.
+#[test]
+fn d1_self_transfer_conserves_value() {
+    let mut batch = world();
+    batch.transfer(&pay(2, 2, 1_000));
+    assert_eq!(batch.leaf(2).balance, Fr::from(1_000u64));
+    assert_accepted(&batch.finish());
+    let mut batch = world();
+    let before = *batch.leaf(2);
+    let slot = batch.transfer(&pay(2, 2, 1_000));
+    slot.receiver = before;
+    slot.receiver_path = slot.debit.path.clone();
+    let robbed = leaf_hash(&circuits::account::LeafValues {
+        balance: before.balance + before.balance,
+        ..before
+    });
+    batch.rewrite_leaf(2, robbed);
+    assert_noticed(&batch.finish(), "receiver");
+}
+
+/// Indices 4^D further walk the same path, and are published as the lower ones.
+#[test]
+fn d4_indices_beyond_the_tree_have_no_place() {
+    let beyond = Fr::from(1u64 << 8);
+    let honest = {
+        let mut batch = world();
+        batch.transfer(&pay(2, 3, 100));
+        batch.finish()
+    };
+    for tamper in [
+        (|v: &mut BatchValues, b| v.transfers[0].to += b) as fn(&mut BatchValues, Fr),
+        |v, b| v.transfers[0].debit.from += b,
+        |v, b| v.fees[0].index += b,
+        |v, b| v.l1_ops[0].index += b,
+        |v, b| v.withdrawals[0].from += b,
+    ] {
+        let mut values = honest.clone();
+        tamper(&mut values, beyond);
+        let words = |values: &BatchValues| BatchCircuit(values.clone()).record(&Cs::values_only());
+        assert_eq!(words(&values), words(&honest));
+    }
+    // Signed for a receiver beyond the tree, executed for the one within.
+    let mut batch = world();
+    let packed = packed_transfer(2, 3 + 256, 100);
+    let signature = batch.key(2).sign(&poseidon::hash(&[Fr::ZERO, packed]));
+    let slot = batch.transfer(&pay(2, 3, 100));
+    slot.debit.signature = signature_values(&signature);
+    slot.to += beyond;
+    assert_noticed(&batch.finish(), "signature_is_valid");
+}
+
+#[test]
+fn d5_a_receiver_exists() {
+    let mut batch = world();
+    batch.claim(&start(9, 0, 0));
+    batch.transfer(&pay(2, 9, 100));
+    assert_noticed(&batch.finish(), "receiver/leaf_is_in_tree");
+    let mut batch = world();
+    batch.claim(&start(0, 0, 0));
+    batch.transfer(&pay(2, 0, 100));
+    assert_noticed(&batch.finish(), "receiver/leaf_is_in_tree");
+}
+
+#[test]
+fn d6_an_empty_leaf_cannot_spend() {
+    for amount in [0, 100] {
+        let mut batch = world();
+        batch.claim(&start(9, 0, amount));
+        batch.transfer(&pay(9, 2, amount));
+        assert_noticed(&batch.finish(), "sender/leaf_is_in_tree");
+        let mut batch = world();
+        batch.claim(&start(9, 0, amount));
+        batch.withdraw(&pay(9, 0, amount));
+        assert_noticed(&batch.finish(), "sender/leaf_is_in_tree");
+        // Index 0 is the unused slot: it cannot move anything.
+        let mut batch = world();
+        batch.claim(&start(0, 0, amount));
+        batch.transfer(&pay(0, 2, amount));
+        assert_noticed(&batch.finish(), "transfer");
+    }
+    // Nor collect fees, nor pay out.
+    let mut batch = world();
+    batch.values.fees[1].index = Fr::from(9u64);
+    assert_noticed(&batch.finish(), "collect_fees/leaf_is_in_tree");
+}
+
+/// Published and not executed, or executed and not published.
+#[test]
+fn d8_a_used_slot_runs_and_an_unused_one_does_not() {
+    let mut batch = world();
+    let slot = batch.transfer(&pay(2, 3, 100));
+    slot.debit.from = Fr::ZERO;
+    assert_noticed(&batch.finish(), "unused_slot_is_zero");
+    let mut batch = world();
+    let slot = batch.transfer(&pay(2, 3, 100));
+    (slot.debit.from, slot.debit.amount, slot.to) = (Fr::ZERO, Fr::ZERO, Fr::ZERO);
+    assert!(!violated(&batch.finish()).is_empty());
+    let mut batch = world();
+    let slot = batch.withdraw(&pay(2, 0, 100));
+    (slot.from, slot.amount) = (Fr::ZERO, Fr::ZERO);
+    assert!(!violated(&batch.finish()).is_empty());
+    // The other way round: the operation is published and the tree stays as it was.
+    let mut idle = world().finish();
+    let mut batch = world();
+    batch.transfer(&pay(2, 3, 100));
+    let used = batch.finish();
+    idle.transfers[0] = used.transfers[0].clone();
+    assert_noticed(&idle, "transfer/sender/cached_root_is_current");
+}
+
+/// A forced exit opens lane and balance as they stand: an inner node's children could be a leaf
+/// that pays the fourth of them. They are not, at the depth of the leaves.
+#[test]
+fn e1_a_node_is_no_leaf() {
+    let accounts = [start(1, 0, 10), start(2, 0, 20), start(3, 0, 30)];
+    let mut tree = Tree::new(4);
+    for account in accounts {
+        let mut one = Forger::new(&tiny(), &[account], &[]);
+        let leaf = leaf_hash(one.leaf(account.index));
+        tree.update(account.index, leaf).unwrap();
+    }
+    let path = tree.path(1).unwrap();
+    for (level, above) in (0..3).zip(1u8..) {
+        let children = &path[level];
+        let [ax, ay, lane, balance] = *children;
+        assert_eq!(poseidon::compress4(children), tree.get(above, 0));
+        let slot = L1Values {
+            kind: [false, false, true],
+            index: Fr::from(1u64),
+            token: Fr::ZERO,
+            amount: Fr::ZERO,
+            published_key: (Fr::ZERO, Fr::ZERO),
+            key: (ax, ay),
+            lane,
+            balance,
+            path: Vec::new(),
+        };
+        let mut batch = Forger::new(&tiny(), &accounts, &[]);
+        let written = poseidon::compress4(&[ax, ay, lane, Fr::ZERO]);
+        batch.l1(1, slot.clone(), written);
+        assert_noticed(&batch.finish(), "l1_op/leaf_is_in_tree");
+        // With the path moved down to where the node is.
+        let mut batch = Forger::new(&tiny(), &accounts, &[]);
+        batch.l1(1, slot, written);
+        let mut values = batch.finish();
+        values.l1_ops[0].path[..=level].rotate_left(1);
+        assert!(!violated(&values).is_empty());
+    }
+}
+
+#[test]
+fn e2_path_bits_are_boolean() {
+    let mut tree = Tree::new(2);
+    let mut rng = rng(40);
+    for index in 0..16 {
+        tree.update(index, common::field(&mut rng)).unwrap();
+    }
+    let index = 6;
+    let gadget = |cs: &Cs| {
+        let bits = cs.bits_of(Fr::from(index), 4);
+        let mut roots = inputs(cs, &[tree.root()]);
+        let leaves = [tree.leaf(index), Fr::from(77u64)].map(|leaf| cs.input(leaf));
+        let path = tree.path(index).unwrap();
+        let leaves = (&leaves[0], &leaves[1]);
+        update(cs, &bits, &path, leaves, &mut roots, Written::Fresh);
+    };
+    let recorded = record(gadget);
+    assert!(recorded.holds());
+    let half = Fr::from(2u64).inverse().unwrap();
+    for variable in 0..4 {
+        for offset in [Fr::ONE, -Fr::ONE, Fr::from(2u64), half, -half] {
+            let cs = Cs::values_deviating(Deviation { variable, offset });
+            gadget(&cs);
+            let instance = &recorded.assignment[..recorded.compiled.r1cs.num_instance()];
+            let assignment = [instance, &cs.into_values()].concat();
+            assert!(recorded.compiled.r1cs.is_satisfied(&assignment).is_err());
+        }
+    }
+}
+
+#[test]
+fn e3_a_leaf_belongs_to_its_index() {
+    for other in [3u64, 1, 6, 66] {
+        let mut batch = world();
+        batch.transfer(&pay(2, 4, 0));
+        let mut values = batch.finish();
+        values.transfers[0].debit.from = Fr::from(other);
+        assert_noticed(&values, "sender");
+        let mut batch = world();
+        batch.withdraw(&pay(2, 0, 100));
+        let mut values = batch.finish();
+        values.withdrawals[0].from = Fr::from(other);
+        let violated = violated(&values);
+        let of_the_tree =
+            |path: &&String| path.contains("leaf_is_in_tree") || path.contains("cached");
+        assert!(
+            violated.iter().any(|path| of_the_tree(&path)),
+            "{violated:?}"
+        );
+    }
+}
+
+#[test]
+fn e4_an_account_without_balance_is_not_empty() {
+    let mut batch = world();
+    let (zero, seven) = (Fr::ZERO, Fr::from(7u64));
+    let slot = L1Values {
+        kind: [true, false, false],
+        index: Fr::from(4u64),
+        token: seven,
+        amount: zero,
+        published_key: (Fr::from(11u64), Fr::from(12u64)),
+        key: (Fr::from(11u64), Fr::from(12u64)),
+        lane: seven * power_of_two(40),
+        balance: zero,
+        path: Vec::new(),
+    };
+    let written = poseidon::compress4(&[slot.key.0, slot.key.1, slot.lane, zero]);
+    assert_eq!(batch.leaf(4).balance, zero);
+    batch.l1(4, slot, written);
+    assert_noticed(&batch.finish(), "l1_op/leaf_is_in_tree");
+}
+
+/// L1 computes `c`'s successors from the words it is given: any other word, and the proof is for
+/// something else. With `c` kept, `y` differs; with `c` recomputed, `c` does.
+#[test]
+fn f1_every_word_is_bound() {
+    let mut batch = world();
+    batch.transfer(&pay(2, 3, 100));
+    let values = batch.finish();
+    let honest = forged_assignment(&values, None);
+    let published = BatchCircuit(values).record(&Cs::values_only());
+    assert_eq!(published.len(), tiny().word_count());
+    for place in 0..published.len() {
+        for offset in [Fr::ONE, -Fr::ONE, power_of_two(128)] {
+            let mut false_words = published.clone();
+            false_words[place] += offset;
+            let mut assignment = honest.clone();
+            for c in [honest[1], words::commitment(tiny().id, &false_words)] {
+                let z = words::challenge(&c, &false_words);
+                let y = words::evaluation(&false_words, &z);
+                assignment[1..4].copy_from_slice(&[c, z, y]);
+                // The prover evaluates its own words at the new point.
+                let tail = evaluation_tail(&published, &z);
+                let end = assignment.len();
+                assignment[end - tail.len()..].copy_from_slice(&tail);
+                let violated = compiled().violated_rules(&assignment);
+                assert_eq!(
+                    violated,
+                    BTreeSet::from(["words".to_owned()]),
+                    "word {place}"
+                );
+            }
+        }
+    }
+}
+
+/// The products of Horner's rule, the last variables of the circuit.
+fn evaluation_tail(published: &[Fr], z: &Fr) -> Vec<Fr> {
+    let (last, rest) = published.split_last().unwrap();
+    let mut sum = *last;
+    rest.iter()
+        .rev()
+        .map(|word| {
+            let product = sum * z;
+            sum = product + word;
+            product
+        })
+        .collect()
+}
+
+#[test]
+fn f4_the_signature_covers_the_spelling() {
+    let spelled = |packed| Forged {
+        amount: Float40::from_packed(packed).unwrap(),
+        ..pay(2, 3, 0)
+    };
+    let (ten, one_ten) = (spelled(10), spelled(1 << 35 | 1));
+    assert_eq!(ten.amount.value(), BigUint::from(10u8));
+    assert_eq!(ten.amount.value(), one_ten.amount.value());
+    for (signed, published) in [(&ten, &one_ten), (&one_ten, &ten)] {
+        let mut batch = world();
+        batch.transfer(published);
+        assert_accepted(&batch.finish());
+        let signature = world().transfer(signed).debit.signature;
+        let mut batch = world();
+        batch.transfer(published).debit.signature = signature;
+        assert_noticed(&batch.finish(), "signature_is_valid");
+    }
+}
