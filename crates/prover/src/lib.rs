@@ -1,1 +1,17 @@
-//! placeholder
+//! Groth16 over BN254 for any R1CS: setup, keys, proofs, verification, and many proofs at once.
+//!
+//! Invariant: nothing is accepted that was not checked. Keys are checked when made or read, proofs
+//! when decoded, and a new proof is verified before it is handed out.
+//! What a circuit means is left to `circuits`, and the meaning of its public inputs to the caller.
+
+mod fft;
+pub mod key;
+mod key_file;
+mod lean;
+mod msm;
+pub mod proof;
+pub mod prove;
+pub mod qap;
+pub mod schedule;
+pub mod setup;
+pub mod verify;

@@ -1,0 +1,503 @@
+//! Proving-key files: written atomically, loaded in one pass.
+//!
+//! With integers little-endian:
+//! `"QUIRE-PK" ‖ version u32 ‖ flags u32 (bit 0: dev) ‖ fingerprint 32 ‖ verifying-key bytes u64 ‖
+//! variables u64 ‖ A count u64 ‖ B count u64 ‖ H count u64 ‖ L count u64 ‖ verifying key ‖ β₁ ‖ δ₁ ‖
+//! A variables u32… ‖ A points ‖ B variables u32… ‖ B points ‖ B points in G2 ‖ H points ‖ L points ‖
+//! BLAKE3 of all before, 32`.
+//! A point is its coordinates' Montgomery limbs as they lie in memory (64 bytes in G1, 128 in G2, real
+//! part first), infinity all zeros, so that loading is copying.
+//!
+//! Invariant: nothing is allocated before the counts of the header add up to the file's size, and no
+//! key is returned unless the checksum of every byte matched. Points of the proving part are checked
+//! to have reduced coordinates and not to be on the curve. Sound because the checksum excludes
+//! damage, and a proof from a key that is wrong in another way does not pass the prover's own
+//! verification under the verifying key, which is decoded with every check. A checksum is no
+//! signature: a key made by an adversary can reveal the witness, so take keys from whom you trust.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::Path;
+
+use ark_bn254::{Fq, Fq2, G1Affine, G2Affine};
+use ark_ec::AffineRepr;
+use ark_ff::{BigInteger256, PrimeField};
+use circuits::r1cs::Fingerprint;
+use rayon::prelude::*;
+
+use crate::key::{
+    AllowDevKeys, CHECKSUM_BYTES, KEY_VERSION, KeyError, MAX_VK_BYTES, Origin, ProvingKey, Reader,
+    Sparse, VerifyingKey, check_digest, check_fingerprint, flags_of, io_error,
+};
+
+const MAGIC: &[u8; 8] = b"QUIRE-PK";
+const KIND: &str = "proving key";
+/// Bytes before the verifying key.
+const HEADER_BYTES: usize = 8 + 4 + 4 + 32 + 6 * 8;
+const G1_BYTES: usize = 64;
+const G2_BYTES: usize = 128;
+/// Bytes that are read, hashed and parsed at a time; a multiple of every record's size.
+const CHUNK_BYTES: usize = 1 << 22;
+/// Records that a thread parses at a time.
+const RECORDS_PER_TASK: usize = 1 << 12;
+/// Largest domain: the odd coset needs roots of unity of twice its order.
+const MAX_DOMAIN: u64 = 1 << 27;
+
+/// Everything in the fixed part of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Header {
+    origin: Origin,
+    fingerprint: Fingerprint,
+    verifying_bytes: u64,
+    variables: u64,
+    a: u64,
+    b: u64,
+    h: u64,
+    l: u64,
+}
+
+impl Header {
+    fn of(key: &ProvingKey, verifying_bytes: usize) -> Self {
+        let info = key.verifying.info();
+        Self {
+            origin: info.origin,
+            fingerprint: info.fingerprint,
+            verifying_bytes: verifying_bytes as u64,
+            variables: key.num_variables as u64,
+            a: key.a.points.len() as u64,
+            b: key.b.points.len() as u64,
+            h: key.h.len() as u64,
+            l: key.l.len() as u64,
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend_from_slice(&KEY_VERSION.to_le_bytes());
+        bytes.extend_from_slice(&flags_of(self.origin).to_le_bytes());
+        bytes.extend_from_slice(&self.fingerprint);
+        for count in [
+            self.verifying_bytes,
+            self.variables,
+            self.a,
+            self.b,
+            self.h,
+            self.l,
+        ] {
+            bytes.extend_from_slice(&count.to_le_bytes());
+        }
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, KeyError> {
+        let mut reader = Reader {
+            kind: KIND,
+            bytes,
+            at: 0,
+        };
+        reader.magic(MAGIC)?;
+        let origin = reader.version_and_flags()?;
+        let fingerprint = reader.array()?;
+        let mut next = || reader.u64();
+        let (verifying_bytes, variables) = (next()?, next()?);
+        let (a, b, h, l) = (next()?, next()?, next()?, next()?);
+        let header = Self {
+            origin,
+            fingerprint,
+            verifying_bytes,
+            variables,
+            a,
+            b,
+            h,
+            l,
+        };
+        header.check()?;
+        Ok(header)
+    }
+
+    fn check(&self) -> Result<(), KeyError> {
+        let at_most = |what, got: u64, limit: u64| {
+            if got <= limit {
+                return Ok(());
+            }
+            Err(KeyError::OutOfRange {
+                what,
+                got,
+                allowed: format!("at most {limit}"),
+            })
+        };
+        at_most(
+            "length of the verifying key",
+            self.verifying_bytes,
+            MAX_VK_BYTES as u64,
+        )?;
+        at_most(
+            "number of variables",
+            self.variables,
+            u64::from(u32::MAX) / 2,
+        )?;
+        at_most("number of A points", self.a, self.variables)?;
+        at_most("number of B points", self.b, self.variables)?;
+        at_most("number of L points", self.l, self.variables)?;
+        at_most("number of H points", self.h, MAX_DOMAIN)?;
+        if self.h.is_power_of_two() {
+            return Ok(());
+        }
+        Err(KeyError::OutOfRange {
+            what: "number of H points",
+            got: self.h,
+            allowed: "powers of two".to_owned(),
+        })
+    }
+
+    /// Size of the whole file; the checked counts cannot overflow it.
+    fn file_bytes(&self) -> u64 {
+        let (g1, g2) = (G1_BYTES as u64, G2_BYTES as u64);
+        let fixed = (HEADER_BYTES + 2 * G1_BYTES + CHECKSUM_BYTES) as u64;
+        fixed
+            + self.verifying_bytes
+            + self.a * (4 + g1)
+            + self.b * (4 + g1 + g2)
+            + (self.h + self.l) * g1
+    }
+}
+
+impl ProvingKey {
+    /// Writes the key atomically: a crash leaves the old file or the new one.
+    ///
+    /// # Errors
+    /// [`KeyError::Io`].
+    pub fn save(&self, path: &Path) -> Result<(), KeyError> {
+        write_atomically(path, |out| self.write(out))
+    }
+
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut out = Hashing {
+            out,
+            hasher: blake3::Hasher::new(),
+        };
+        let verifying = self.verifying.to_bytes();
+        out.put(&Header::of(self, verifying.len()).encode())?;
+        out.put(&verifying)?;
+        out.records(&[self.beta_g1, self.delta_g1], g1_bytes)?;
+        out.records(&self.a.variables, |variable| variable.to_le_bytes())?;
+        out.records(&self.a.points, g1_bytes)?;
+        out.records(&self.b.variables, |variable| variable.to_le_bytes())?;
+        out.records(&self.b.points, g1_bytes)?;
+        out.records(&self.b_g2, g2_bytes)?;
+        out.records(&self.h, g1_bytes)?;
+        out.records(&self.l, g1_bytes)?;
+        let digest = out.hasher.finalize();
+        out.out.write_all(digest.as_bytes())
+    }
+
+    /// Loads the key for the circuit with fingerprint `expected`.
+    ///
+    /// # Errors
+    /// [`KeyError`] that says what is wrong and what to do; another circuit's key is refused from its
+    /// header alone.
+    pub fn load(
+        path: &Path,
+        expected: &Fingerprint,
+        allow: AllowDevKeys,
+    ) -> Result<Self, KeyError> {
+        let mut file = File::open(path).map_err(|error| io_error(path, "open it", error))?;
+        let size = file
+            .metadata()
+            .map_err(|error| io_error(path, "read its size", error))?
+            .len();
+        Self::read(&mut file, size, path, expected, allow)
+    }
+
+    /// Loads a key of `size` bytes from `input`; `path` appears in errors.
+    fn read(
+        input: &mut dyn Read,
+        size: u64,
+        path: &Path,
+        expected: &Fingerprint,
+        allow: AllowDevKeys,
+    ) -> Result<Self, KeyError> {
+        if size < HEADER_BYTES as u64 {
+            return Err(KeyError::Size {
+                kind: KIND,
+                expected: HEADER_BYTES as u64,
+                got: size,
+            });
+        }
+        let mut source = Source {
+            input,
+            path,
+            hasher: blake3::Hasher::new(),
+            buffer: Vec::new(),
+        };
+        let header = Header::decode(&source.bytes(HEADER_BYTES)?)?;
+        check_fingerprint(expected, &header.fingerprint)?;
+        if header.file_bytes() != size {
+            return Err(KeyError::Size {
+                kind: KIND,
+                expected: header.file_bytes(),
+                got: size,
+            });
+        }
+        source.key(&header, allow)
+    }
+}
+
+/// The input of a load, hashed as it is read.
+struct Source<'a> {
+    input: &'a mut dyn Read,
+    path: &'a Path,
+    hasher: blake3::Hasher,
+    buffer: Vec<u8>,
+}
+
+impl Source<'_> {
+    fn key(mut self, header: &Header, allow: AllowDevKeys) -> Result<ProvingKey, KeyError> {
+        let verifying_bytes = self.bytes(count(
+            "length of the verifying key",
+            header.verifying_bytes,
+        )?)?;
+        let variables = count("number of variables", header.variables)?;
+        let fixed = self.g1("beta and delta in G1", 2)?;
+        let a = self.sparse(("A variables", "A points"), header.a, variables)?;
+        let b = self.sparse(("B variables", "B points"), header.b, variables)?;
+        let b_g2 = self.records("B points in G2", header.b, G2_BYTES, g2_point)?;
+        let h = self.g1("H points", header.h)?;
+        let l = self.g1("L points", header.l)?;
+        let computed = *self.hasher.finalize().as_bytes();
+        let mut stored = [0; CHECKSUM_BYTES];
+        self.input
+            .read_exact(&mut stored)
+            .map_err(|error| io_error(self.path, "read its checksum", error))?;
+        check_digest(KIND, &stored, &computed)?;
+
+        let verifying = VerifyingKey::from_bytes(&verifying_bytes, allow)?;
+        check_fingerprint(&header.fingerprint, &verifying.info().fingerprint)?;
+        let witnesses = header
+            .variables
+            .saturating_sub(verifying.num_inputs() as u64 + 1);
+        if header.l != witnesses {
+            return Err(KeyError::Inconsistent {
+                what: "number of witness variables",
+            });
+        }
+        if header.origin != verifying.info().origin {
+            return Err(KeyError::Inconsistent { what: "origin" });
+        }
+        let (beta_g1, delta_g1) = (fixed[0], fixed[1]);
+        Ok(ProvingKey {
+            verifying,
+            beta_g1,
+            delta_g1,
+            num_variables: variables,
+            a,
+            b,
+            b_g2,
+            h,
+            l,
+        })
+    }
+
+    fn sparse(
+        &mut self,
+        names: (&'static str, &'static str),
+        length: u64,
+        variables: usize,
+    ) -> Result<Sparse, KeyError> {
+        let list = self.records(names.0, length, 4, |record| {
+            Some(u32::from_le_bytes(record.try_into().ok()?))
+        })?;
+        let ascending = list.par_windows(2).all(|pair| pair[0] < pair[1]);
+        if !ascending || list.last().is_some_and(|&last| last as usize >= variables) {
+            return Err(KeyError::VariableList {
+                section: names.0,
+                variables,
+            });
+        }
+        Ok(Sparse {
+            variables: list,
+            points: self.g1(names.1, length)?,
+        })
+    }
+
+    fn g1(&mut self, section: &'static str, length: u64) -> Result<Vec<G1Affine>, KeyError> {
+        self.records(section, length, G1_BYTES, g1_point)
+    }
+
+    /// A section of `length` records of `size` bytes; hashing and parsing of a chunk run side by side.
+    fn records<T: Send>(
+        &mut self,
+        section: &'static str,
+        length: u64,
+        size: usize,
+        parse: impl Fn(&[u8]) -> Option<T> + Sync,
+    ) -> Result<Vec<T>, KeyError> {
+        let length = count("number of records", length)?;
+        let mut records: Vec<T> = Vec::with_capacity(length);
+        let per_chunk = CHUNK_BYTES / size;
+        while records.len() < length {
+            let batch = per_chunk.min(length - records.len());
+            self.fill(batch * size)?;
+            let (hasher, buffer) = (&mut self.hasher, &self.buffer);
+            let in_parallel = || {
+                let chunks = buffer.par_chunks_exact(size).with_min_len(RECORDS_PER_TASK);
+                chunks.map(&parse).collect::<Option<Vec<T>>>()
+            };
+            let parsed = if batch < RECORDS_PER_TASK {
+                hasher.update(buffer);
+                buffer.chunks_exact(size).map(&parse).collect()
+            } else {
+                rayon::join(|| hasher.update(buffer), in_parallel).1
+            };
+            match parsed {
+                Some(mut parsed) => records.append(&mut parsed),
+                None => {
+                    let bad = buffer
+                        .chunks_exact(size)
+                        .position(|record| parse(record).is_none());
+                    let index = records.len() + bad.unwrap_or_default();
+                    return Err(KeyError::RawPoint { section, index });
+                }
+            }
+        }
+        Ok(records)
+    }
+
+    fn bytes(&mut self, length: usize) -> Result<Vec<u8>, KeyError> {
+        self.fill(length)?;
+        self.hasher.update(&self.buffer);
+        Ok(self.buffer.clone())
+    }
+
+    fn fill(&mut self, length: usize) -> Result<(), KeyError> {
+        self.buffer.resize(length, 0);
+        self.input
+            .read_exact(&mut self.buffer)
+            .map_err(|error| io_error(self.path, "read it", error))
+    }
+}
+
+fn count(what: &'static str, value: u64) -> Result<usize, KeyError> {
+    let allowed = || format!("at most {}", usize::MAX);
+    usize::try_from(value).map_err(|_| KeyError::OutOfRange {
+        what,
+        got: value,
+        allowed: allowed(),
+    })
+}
+
+/// A coordinate from its Montgomery limbs, `None` if they are not reduced.
+fn coordinate(bytes: &[u8]) -> Option<Fq> {
+    let limb = |k: usize| {
+        Some(u64::from_le_bytes(
+            bytes.get(8 * k..8 * (k + 1))?.try_into().ok()?,
+        ))
+    };
+    let limbs = BigInteger256::new([limb(0)?, limb(1)?, limb(2)?, limb(3)?]);
+    (limbs < Fq::MODULUS).then(|| Fq::new_unchecked(limbs))
+}
+
+fn g1_point(bytes: &[u8]) -> Option<G1Affine> {
+    let (x, y) = (coordinate(&bytes[..32])?, coordinate(&bytes[32..])?);
+    let zero = Fq::default();
+    Some(if x == zero && y == zero {
+        G1Affine::identity()
+    } else {
+        G1Affine::new_unchecked(x, y)
+    })
+}
+
+fn g2_point(bytes: &[u8]) -> Option<G2Affine> {
+    let part = |k: usize| coordinate(&bytes[32 * k..32 * (k + 1)]);
+    let (x, y) = (Fq2::new(part(0)?, part(1)?), Fq2::new(part(2)?, part(3)?));
+    let zero = Fq2::default();
+    Some(if x == zero && y == zero {
+        G2Affine::identity()
+    } else {
+        G2Affine::new_unchecked(x, y)
+    })
+}
+
+fn limbs<const N: usize>(coordinates: &[Fq]) -> [u8; N] {
+    let mut bytes = [0; N];
+    let words = coordinates.iter().flat_map(|coordinate| coordinate.0.0);
+    for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
+        place.copy_from_slice(&word.to_le_bytes());
+    }
+    bytes
+}
+
+fn g1_bytes(point: &G1Affine) -> [u8; G1_BYTES] {
+    if point.is_zero() {
+        [0; G1_BYTES]
+    } else {
+        limbs(&[point.x, point.y])
+    }
+}
+
+fn g2_bytes(point: &G2Affine) -> [u8; G2_BYTES] {
+    if point.is_zero() {
+        [0; G2_BYTES]
+    } else {
+        limbs(&[point.x.c0, point.x.c1, point.y.c0, point.y.c1])
+    }
+}
+
+/// A writer that hashes what it writes.
+struct Hashing<'a> {
+    out: &'a mut dyn Write,
+    hasher: blake3::Hasher,
+}
+
+impl Hashing<'_> {
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.hasher.update(bytes);
+        self.out.write_all(bytes)
+    }
+
+    fn records<T, const N: usize>(
+        &mut self,
+        all: &[T],
+        encode: impl Fn(&T) -> [u8; N],
+    ) -> io::Result<()> {
+        let mut buffer = Vec::with_capacity(CHUNK_BYTES.min(all.len() * N));
+        for records in all.chunks(CHUNK_BYTES / N) {
+            buffer.clear();
+            records
+                .iter()
+                .for_each(|record| buffer.extend_from_slice(&encode(record)));
+            self.put(&buffer)?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes a file next to `path`, flushes it to disk and renames it, then flushes the directory.
+pub(crate) fn write_atomically(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), KeyError> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let failed = |action| {
+        move |error| KeyError::Io {
+            path: path.to_path_buf(),
+            action,
+            source: error,
+        }
+    };
+    let file = tempfile::NamedTempFile::new_in(directory).map_err(failed("create it"))?;
+    let mut out = BufWriter::new(file);
+    write(&mut out).map_err(failed("write it"))?;
+    let file = out
+        .into_inner()
+        .map_err(|error| failed("write it")(error.into_error()))?;
+    file.as_file().sync_all().map_err(failed("flush it"))?;
+    file.persist(path)
+        .map_err(|error| failed("rename the new file to it")(error.error))?;
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(failed("flush its directory"))
+}

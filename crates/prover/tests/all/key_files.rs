@@ -1,0 +1,418 @@
+//! Key files: round trips, damage, hostile lengths, and what a setup leaves behind.
+
+use std::fs;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use ark_bn254::Fr;
+use ark_ec::{AffineRepr, CurveGroup};
+use ark_ff::{BigInteger, Field, PrimeField, UniformRand};
+use circuits::r1cs::{R1cs, assignment_of};
+use prover::key::{AllowDevKeys, KeyError, ProvingKey, VerifyingKey};
+use prover::prove::prove;
+use prover::setup::setup_insecure_dev;
+use prover::verify::verify;
+use rand::SeedableRng;
+use rand::rngs::OsRng;
+use rand_chacha::ChaCha20Rng;
+use tempfile::TempDir;
+
+use crate::chain::Chain;
+use crate::fixture::{CHAIN, fixture};
+
+const TINY: Chain = Chain {
+    steps: 1,
+    start: 2,
+    memo: 4,
+};
+/// Offsets of the header's fields.
+const VERSION: usize = 8;
+const FLAGS: usize = 12;
+const FINGERPRINT: usize = 16;
+const COUNTS: usize = 48;
+const HEADER: usize = 96;
+
+/// A saved key and everything to load it again.
+struct Saved {
+    key: ProvingKey,
+    fingerprint: [u8; 32],
+    bytes: Vec<u8>,
+    path: PathBuf,
+    directory: TempDir,
+}
+
+fn saved(chain: Chain) -> Saved {
+    let r1cs = R1cs::of(chain).expect("a small key can be made, saved and read");
+    let key = setup_insecure_dev(&r1cs, "tiny", b"one step", 5)
+        .expect("a small key can be made, saved and read");
+    let directory = TempDir::new().expect("a small key can be made, saved and read");
+    let path = directory.path().join("tiny.pk");
+    key.save(&path)
+        .expect("a small key can be made, saved and read");
+    Saved {
+        key,
+        fingerprint: r1cs.fingerprint(),
+        bytes: fs::read(&path).expect("a small key can be made, saved and read"),
+        path,
+        directory,
+    }
+}
+
+impl Saved {
+    fn load(&self, bytes: &[u8]) -> Result<ProvingKey, KeyError> {
+        fs::write(&self.path, bytes).expect("a small key can be made, saved and read");
+        ProvingKey::load(&self.path, &self.fingerprint, AllowDevKeys::Yes)
+    }
+
+    /// Loads the key after `edit`, the checksum made good again.
+    fn load_edited(&self, edit: impl FnOnce(&mut Vec<u8>)) -> Result<ProvingKey, KeyError> {
+        let mut bytes = self.bytes.clone();
+        bytes.truncate(bytes.len() - 32);
+        edit(&mut bytes);
+        let digest = blake3::hash(&bytes);
+        bytes.extend_from_slice(digest.as_bytes());
+        self.load(&bytes)
+    }
+
+    /// Length of the verifying key inside the file.
+    fn verifying_bytes(&self) -> usize {
+        self.key.verifying_key().to_bytes().len()
+    }
+}
+
+#[test]
+fn a_loaded_key_equals_the_saved_one_and_proves() {
+    let chain = Chain::filling(10);
+    let saved = saved(chain);
+    let key = ProvingKey::load(&saved.path, &saved.fingerprint, AllowDevKeys::Yes).unwrap();
+    assert_eq!(key, saved.key);
+    let (r1cs, assignment) = (R1cs::of(chain).unwrap(), assignment_of(chain).unwrap());
+    assert_eq!(key.domain_size(), 1 << 10);
+    let proof = prove(&key, &r1cs, &assignment, &mut OsRng).unwrap();
+    assert_eq!(
+        verify(
+            key.verifying_key(),
+            &assignment[1..r1cs.num_instance()],
+            &proof
+        ),
+        Ok(())
+    );
+}
+
+#[test]
+fn a_verifying_key_file_holds_the_whole_key() {
+    let key = fixture(CHAIN).key;
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("chain.vk");
+    key.verifying_key().save(&path).unwrap();
+    let loaded = VerifyingKey::load(&path, AllowDevKeys::Yes).unwrap();
+    assert_eq!(loaded.to_bytes(), key.verifying_key().to_bytes());
+    assert_eq!(loaded.info(), key.verifying_key().info());
+    assert_eq!(
+        blake3::hash(&loaded.to_bytes()[..loaded.to_bytes().len() - 32]).as_bytes(),
+        &loaded.id()
+    );
+    assert!(matches!(
+        VerifyingKey::load(&path, AllowDevKeys::No),
+        Err(KeyError::DevKey { .. })
+    ));
+    assert!(matches!(
+        VerifyingKey::load(&directory.path().join("no.vk"), AllowDevKeys::No),
+        Err(KeyError::Missing { .. })
+    ));
+}
+
+#[test]
+fn every_flipped_bit_of_a_proving_key_is_found() {
+    let saved = saved(TINY);
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .open(&saved.path)
+        .unwrap();
+    let mut put = |at: usize, byte: u8| {
+        file.seek(SeekFrom::Start(at as u64)).unwrap();
+        file.write_all(&[byte]).unwrap();
+    };
+    let load = || ProvingKey::load(&saved.path, &saved.fingerprint, AllowDevKeys::Yes);
+    for (at, byte) in saved.bytes.iter().enumerate() {
+        for bit in 0..8 {
+            put(at, byte ^ (1 << bit));
+            assert!(load().is_err(), "byte {at}, bit {bit}");
+        }
+        put(at, *byte);
+    }
+    assert_eq!(load().unwrap(), saved.key);
+}
+
+#[test]
+fn every_flipped_bit_of_a_verifying_key_is_found() {
+    let mut bytes = fixture(TINY).key.verifying_key().to_bytes();
+    for bit in 0..8 * bytes.len() {
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        assert!(
+            VerifyingKey::from_bytes(&bytes, AllowDevKeys::Yes).is_err(),
+            "bit {bit}"
+        );
+        bytes[bit / 8] ^= 1 << (bit % 8);
+    }
+    assert!(VerifyingKey::from_bytes(&bytes, AllowDevKeys::Yes).is_ok());
+}
+
+#[test]
+fn a_truncated_or_extended_key_is_refused_at_every_length() {
+    let saved = saved(TINY);
+    let size = saved.bytes.len();
+    for length in (0..HEADER + 64)
+        .chain((HEADER + 64..size).step_by(37))
+        .chain([size - 1])
+    {
+        let error = saved.load(&saved.bytes[..length]).unwrap_err();
+        assert!(
+            matches!(error, KeyError::Size { got, .. } if got == length as u64),
+            "{length}: {error}"
+        );
+    }
+    let longer = [&saved.bytes[..], &[0]].concat();
+    assert!(
+        matches!(saved.load(&longer), Err(KeyError::Size { expected, .. }) if expected == size as u64)
+    );
+
+    let verifying = saved.key.verifying_key().to_bytes();
+    for length in 0..verifying.len() {
+        assert!(
+            VerifyingKey::from_bytes(&verifying[..length], AllowDevKeys::Yes).is_err(),
+            "{length}"
+        );
+    }
+    let longer = [&verifying[..], &[0]].concat();
+    assert!(matches!(
+        VerifyingKey::from_bytes(&longer, AllowDevKeys::Yes),
+        Err(KeyError::Size { .. })
+    ));
+}
+
+/// Refused before anything of that size is allocated: the counts must add up to the file's size.
+#[test]
+fn hostile_lengths_are_refused() {
+    let saved = saved(TINY);
+    for field in 0..6 {
+        for hostile in [u64::MAX, 1 << 63, 1 << 40, (1 << 32) - 1, 1 << 27, 0] {
+            let place = COUNTS + 8 * field;
+            let result = saved.load_edited(|bytes| {
+                bytes[place..place + 8].copy_from_slice(&hostile.to_le_bytes())
+            });
+            assert!(result.is_err(), "field {field}, {hostile}");
+        }
+    }
+    let verifying = saved.key.verifying_key().to_bytes();
+    let name_length = 48;
+    let shape_length = name_length + 4 + "tiny".len();
+    let ic_count = shape_length + 4 + "one step".len();
+    for place in [name_length, shape_length, ic_count] {
+        for hostile in [u32::MAX, 1 << 31, 1 << 16, 5_000, 0] {
+            let mut bytes = verifying[..verifying.len() - 32].to_vec();
+            bytes[place..place + 4].copy_from_slice(&hostile.to_le_bytes());
+            let digest = blake3::hash(&bytes);
+            bytes.extend_from_slice(digest.as_bytes());
+            assert!(
+                VerifyingKey::from_bytes(&bytes, AllowDevKeys::Yes).is_err(),
+                "at {place}, {hostile}"
+            );
+        }
+    }
+}
+
+#[test]
+fn errors_say_what_is_wrong() {
+    let saved = saved(TINY);
+    let missing = ProvingKey::load(
+        Path::new("/nonexistent/key"),
+        &saved.fingerprint,
+        AllowDevKeys::Yes,
+    );
+    assert!(
+        missing
+            .unwrap_err()
+            .to_string()
+            .contains("run the setup first")
+    );
+    let foreign = saved
+        .load_edited(|bytes| bytes[..8].copy_from_slice(b"zkey\x01\0\0\0"))
+        .unwrap_err();
+    assert!(
+        matches!(foreign, KeyError::ForeignMagic { .. }),
+        "{foreign}"
+    );
+    let older = saved.load_edited(|bytes| bytes[VERSION] = 0).unwrap_err();
+    assert!(
+        matches!(
+            older,
+            KeyError::Version {
+                expected: 1,
+                got: 0,
+                ..
+            }
+        ),
+        "{older}"
+    );
+    let flags = saved.load_edited(|bytes| bytes[FLAGS] = 0x81).unwrap_err();
+    assert!(
+        matches!(flags, KeyError::Flags { flags: 0x81, .. }),
+        "{flags}"
+    );
+    let undeclared = saved.load_edited(|bytes| bytes[FLAGS] = 0).unwrap_err();
+    assert!(
+        matches!(undeclared, KeyError::Inconsistent { what: "origin" }),
+        "{undeclared}"
+    );
+    let mut bytes = saved.bytes.clone();
+    bytes[FINGERPRINT] ^= 1;
+    let circuit = saved.load(&bytes).unwrap_err().to_string();
+    let hex = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    let (expected, got) = (
+        hex(&saved.fingerprint),
+        hex(&bytes[FINGERPRINT..FINGERPRINT + 32]),
+    );
+    assert!(
+        circuit.contains(&format!("expected fingerprint {expected}, got {got}")),
+        "{circuit}"
+    );
+    bytes = saved.bytes.clone();
+    bytes[HEADER + saved.verifying_bytes()] ^= 1;
+    assert!(matches!(saved.load(&bytes), Err(KeyError::Checksum { .. })));
+    let dev = {
+        fs::write(&saved.path, &saved.bytes).unwrap();
+        ProvingKey::load(&saved.path, &saved.fingerprint, AllowDevKeys::No)
+    };
+    assert!(matches!(dev, Err(KeyError::DevKey { .. })));
+}
+
+/// With a good checksum, what the prover's arithmetic relies on is still checked.
+#[test]
+fn crafted_contents_are_refused() {
+    let saved = saved(TINY);
+    let points = HEADER + saved.verifying_bytes();
+    let unreduced = saved
+        .load_edited(|bytes| bytes[points + 64..points + 96].fill(0xff))
+        .unwrap_err();
+    assert!(
+        matches!(
+            unreduced,
+            KeyError::RawPoint {
+                section: "beta and delta in G1",
+                index: 1
+            }
+        ),
+        "{unreduced}"
+    );
+    let variables = points + 128;
+    let swapped = saved
+        .load_edited(|bytes| bytes.copy_within(variables..variables + 4, variables + 4))
+        .unwrap_err();
+    assert!(
+        matches!(
+            swapped,
+            KeyError::VariableList {
+                section: "A variables",
+                ..
+            }
+        ),
+        "{swapped}"
+    );
+    let count = saved.bytes[COUNTS + 16..COUNTS + 24].try_into().unwrap();
+    let last = variables + 4 * (usize::try_from(u64::from_le_bytes(count)).unwrap() - 1);
+    let beyond = saved
+        .load_edited(|bytes| bytes[last..last + 4].fill(0xff))
+        .unwrap_err();
+    assert!(
+        matches!(
+            beyond,
+            KeyError::VariableList {
+                section: "A variables",
+                ..
+            }
+        ),
+        "{beyond}"
+    );
+    let other_key = fixture(CHAIN).key.verifying_key().to_bytes();
+    let swapped_key = saved.load_edited(|bytes| {
+        bytes.splice(HEADER..points, other_key.iter().copied());
+        let length = (other_key.len() as u64).to_le_bytes();
+        bytes[COUNTS..COUNTS + 8].copy_from_slice(&length);
+    });
+    assert!(matches!(swapped_key, Err(KeyError::WrongCircuit { .. })));
+}
+
+/// The secrets of a seeded setup are known here: none of them is in the file in any spelling, and a
+/// setup leaves nothing but the file.
+#[test]
+fn a16_a_key_file_holds_no_secret_and_has_no_companion() {
+    let saved = saved(TINY);
+    let names: Vec<_> = fs::read_dir(saved.directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["tiny.pk"]);
+
+    let mut rng = ChaCha20Rng::seed_from_u64(5);
+    let secrets: Vec<Fr> = (0..5).map(|_| Fr::rand(&mut rng)).collect();
+    let delta_g1 = (ark_bn254::G1Affine::generator() * secrets[4]).into_affine();
+    assert_eq!(
+        saved.key.to_ark().delta_g1,
+        delta_g1,
+        "these are the setup's secrets"
+    );
+    let contains = |needle: &[u8]| {
+        saved
+            .bytes
+            .windows(needle.len())
+            .any(|window| window == needle)
+    };
+    for secret in secrets {
+        for value in [secret, secret.inverse().unwrap()] {
+            let montgomery: Vec<u8> = value
+                .0
+                .0
+                .iter()
+                .flat_map(|limb| limb.to_le_bytes())
+                .collect();
+            let plain = value.into_bigint();
+            for spelling in [montgomery, plain.to_bytes_le(), plain.to_bytes_be()] {
+                assert!(!contains(&spelling) && !contains(&spelling[8..24]));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failed_write_leaves_the_old_file() {
+    let saved = saved(TINY);
+    let nowhere = saved.directory.path().join("missing").join("tiny.pk");
+    assert!(matches!(
+        saved.key.save(&nowhere),
+        Err(KeyError::Io {
+            action: "create it",
+            ..
+        })
+    ));
+    let blocked = saved.directory.path().join("folder");
+    fs::create_dir(&blocked).unwrap();
+    assert!(matches!(
+        saved.key.save(&blocked),
+        Err(KeyError::Io {
+            action: "rename the new file to it",
+            ..
+        })
+    ));
+    assert_eq!(fs::read(&saved.path).unwrap(), saved.bytes);
+    assert_eq!(
+        fs::read_dir(saved.directory.path()).unwrap().count(),
+        2,
+        "no temporary file stays"
+    );
+}

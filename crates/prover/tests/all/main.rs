@@ -1,0 +1,7 @@
+//! The prover from outside: proofs, key files, and attacks on both.
+
+mod attacks;
+mod chain;
+mod fixture;
+mod key_files;
+mod proofs;
