@@ -1,0 +1,927 @@
+//! The batcher: mempool, sealing and durable state as one.
+//!
+//! Invariants: what is acknowledged is on disk; nothing executes twice; the accounts in memory and
+//! on disk are those after the last sealed batch, whose root they have; batch `n` starts from the
+//! root that batch `n − 1` left; batches are finalized in order. Time is given by the caller.
+//! After a failed write every further call is refused: opening the database again continues from
+//! what is on disk.
+//!
+//! The witness of a batch is written when the batch is sealed and deleted when it is finalized, so
+//! a proof can be made at any time between, whatever was sealed on top and across restarts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
+use std::path::Path;
+
+use ledger::account::Account;
+use ledger::field::Fr;
+use ledger::operation::{Signable, Transfer, Withdraw};
+use ledger::reject::Reject;
+use ledger::replay::{ReplayError, replay};
+use ledger::shape::{Shape, ShapeError};
+use ledger::state::State;
+use ledger::witness::BatchWitness;
+use rayon::prelude::*;
+use thiserror::Error;
+
+use crate::batch::{FinalizedBatch, ProvedBatch, SealedBatch, StoredBatch};
+use crate::codec::CodecError;
+use crate::mempool::{Entry, Limits, Mempool, Refusal, Screened, Surroundings};
+use crate::operation::{OperationId, SignedOperation};
+use crate::seal::{
+    BuildError, Demand, Due, Fill, OpenBatch, QueueEntry, context, touched, unconsumed,
+};
+use crate::store::{Head, Identity, OpenError, Outcome, SealWrites, Store, StoreError};
+use crate::witness_codec;
+
+/// Batches that are written in one transaction when many are sealed in a row.
+const SEAL_GROUP: usize = 16;
+
+/// Signatures of stored operations that are checked at once before a batch is filled.
+const VERIFY_AHEAD: usize = 1024;
+
+/// What a deployment and its operator fix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Number of the deployment, see [`ledger::operation::domain`].
+    pub domain: Fr,
+    /// Digest of the genesis: a database of another one is refused.
+    pub genesis: [u8; 32],
+    /// The shapes that L1 lists: at least one, of one depth, their ids distinct.
+    pub shapes: Vec<Shape>,
+    /// Token → account that takes its fees. A fee in another token is refused at intake.
+    pub fee_accounts: BTreeMap<u32, u32>,
+    /// How much waits at most.
+    pub limits: Limits,
+    /// Seconds after which a ready operation makes a batch due.
+    pub max_age: u64,
+}
+
+/// Why settings contradict themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum SettingsError {
+    /// There is no shape.
+    #[error("a deployment has at least one shape, got none")]
+    NoShape,
+    /// A shape is not one.
+    #[error("shape {id}: {source}")]
+    Shape {
+        /// Its number.
+        id: u16,
+        /// What is wrong.
+        source: ShapeError,
+    },
+    /// Two shapes differ in depth.
+    #[error("all shapes have one depth: expected {expected}, shape {id} has {got}")]
+    Depth {
+        /// The second shape's number.
+        id: u16,
+        /// Depth of the first shape.
+        expected: u8,
+        /// Depth of this one.
+        got: u8,
+    },
+    /// Two shapes have one number.
+    #[error("shape {id} is listed twice")]
+    ShapeTwice {
+        /// The number.
+        id: u16,
+    },
+}
+
+impl Settings {
+    /// Levels of the account tree.
+    fn depth(&self) -> Result<u8, SettingsError> {
+        let mut ids = BTreeSet::new();
+        let first = self.shapes.first().ok_or(SettingsError::NoShape)?;
+        let expected = first.depth;
+        for shape in &self.shapes {
+            let (id, got) = (shape.id, shape.depth);
+            shape
+                .validate()
+                .map_err(|source| SettingsError::Shape { id, source })?;
+            if got != expected {
+                return Err(SettingsError::Depth { id, expected, got });
+            }
+            if !ids.insert(id) {
+                return Err(SettingsError::ShapeTwice { id });
+            }
+        }
+        Ok(expected)
+    }
+
+    fn identity(&self, depth: u8) -> Identity {
+        Identity {
+            domain: self.domain,
+            genesis: self.genesis,
+            depth,
+        }
+    }
+
+    /// Kinds of signed operations for which some shape has slots.
+    fn kinds(&self) -> BTreeSet<u8> {
+        let has = |slots: fn(&Shape) -> u16| self.shapes.iter().any(|shape| slots(shape) > 0);
+        let transfers = has(|shape| shape.transfers).then_some(Transfer::KIND);
+        let withdrawals = has(|shape| shape.withdrawals).then_some(Withdraw::KIND);
+        transfers.into_iter().chain(withdrawals).collect()
+    }
+}
+
+/// What became of an operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It waits.
+    Pending,
+    /// It is part of a batch that is not finalized.
+    Sealed {
+        /// Number of the batch.
+        batch: u64,
+    },
+    /// It was acknowledged and found invalid when it was to execute.
+    Rejected {
+        /// The rule that did not hold.
+        reason: String,
+    },
+    /// It is part of a finalized batch.
+    Finalized {
+        /// Number of the batch.
+        batch: u64,
+    },
+}
+
+/// Why no batch was sealed.
+#[derive(Debug, Error)]
+pub enum SealError {
+    /// No batch can be made of what is there.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a batch does not take its next step.
+#[derive(Debug, Error)]
+pub enum StageError {
+    /// There is no such batch.
+    #[error("batch {number} is not sealed: the last one is {sealed}")]
+    NoBatch {
+        /// The number asked for.
+        number: u64,
+        /// The last sealed batch.
+        sealed: u64,
+    },
+    /// The batch is not the one that is stored under its number.
+    #[error("batch {number} is not the one that was sealed under this number")]
+    OtherBatch {
+        /// The number.
+        number: u64,
+    },
+    /// Its witness was deleted when it was finalized.
+    #[error("batch {number} is finalized, its witness is no longer kept")]
+    NoWitness {
+        /// The number.
+        number: u64,
+    },
+    /// Batches are finalized in order.
+    #[error("batch {number} cannot be finalized now: the next is {expected}")]
+    OutOfOrder {
+        /// The number given.
+        number: u64,
+        /// The next batch.
+        expected: u64,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why the sealed batches do not follow from the first accounts.
+#[derive(Debug, Error)]
+pub enum AuditError {
+    /// The accounts are not a genesis.
+    #[error(transparent)]
+    Genesis(#[from] ledger::state::GenesisError),
+    /// A batch's published bytes do not lead to its root.
+    #[error("batch {number}: {source}")]
+    Batch {
+        /// Number of the batch.
+        number: u64,
+        /// Why.
+        source: Box<ReplayError>,
+    },
+    /// The last root is not that of the accounts.
+    #[error("the batches lead to root {expected}, the accounts have root {got}")]
+    Root {
+        /// Root after the last batch.
+        expected: Fr,
+        /// Root of the accounts.
+        got: Fr,
+    },
+    /// A batch cannot be read.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+}
+
+/// What sealing everything came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SealSummary {
+    /// Batches sealed.
+    pub batches: u64,
+    /// L1 operations in them.
+    pub l1_ops: usize,
+    /// Transfers in them.
+    pub transfers: usize,
+    /// Withdrawals in them.
+    pub withdrawals: usize,
+    /// Operations dropped as invalid.
+    pub dropped: usize,
+    /// Operations that still wait.
+    pub waiting: usize,
+    /// Root after the last batch.
+    pub state_root: Fr,
+}
+
+/// Where the batcher stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Last sealed batch, 0 if there is none.
+    pub sealed: u64,
+    /// Last finalized batch, 0 if there is none.
+    pub finalized: u64,
+    /// Operations that wait.
+    pub waiting: usize,
+    /// Next entry of the L1 queue to be consumed.
+    pub queue: u64,
+    /// Root after the last sealed batch.
+    pub state_root: Fr,
+    /// Timestamp of the last sealed batch.
+    pub timestamp: u64,
+}
+
+/// One batch, or only drops, on its way to disk.
+struct Built {
+    writes: SealWrites,
+    dropped: usize,
+}
+
+/// A batcher over its data directory.
+pub struct Batcher {
+    settings: Settings,
+    kinds: BTreeSet<u8>,
+    state: State,
+    pool: Mempool,
+    store: Store,
+    head: Head,
+    /// When entries of the L1 queue were first seen waiting.
+    queue_seen: Option<u64>,
+    stopped: bool,
+}
+
+impl Batcher {
+    /// Makes a database in an existing folder, with the accounts that exist from the beginning.
+    ///
+    /// # Errors
+    /// [`OpenError`]; no database is left behind.
+    pub fn create(
+        folder: &Path,
+        settings: Settings,
+        genesis: impl IntoIterator<Item = (u32, Account)>,
+    ) -> Result<Self, OpenError> {
+        let depth = settings.depth()?;
+        let mut state = State::new(depth);
+        state.insert_genesis(genesis)?;
+        let identity = settings.identity(depth);
+        let store = Store::create(folder, &identity, state.root(), state.accounts())?;
+        let head = store.head()?;
+        let pool = Mempool::new(settings.limits);
+        Ok(Self::assemble(settings, state, pool, store, head))
+    }
+
+    /// Opens a database: accounts are read and hashed again, and have the root that was stored.
+    ///
+    /// # Errors
+    /// [`OpenError`], which says what, where and what to do.
+    pub fn open(folder: &Path, settings: Settings) -> Result<Self, OpenError> {
+        let depth = settings.depth()?;
+        let store = Store::open(folder, &settings.identity(depth))?;
+        let head = store.head()?;
+        let mut state = State::new(depth);
+        state.insert_genesis(store.accounts()?)?;
+        if state.root() != head.root {
+            let detail = "the accounts do not have the root of the last batch";
+            return Err(store.damaged(detail));
+        }
+        let pool = load_pool(&settings, &state, &store)?;
+        let batcher = Self::assemble(settings, state, pool, store, head);
+        batcher.check_last_batch()?;
+        Ok(batcher)
+    }
+
+    fn assemble(settings: Settings, state: State, pool: Mempool, store: Store, head: Head) -> Self {
+        Self {
+            kinds: settings.kinds(),
+            settings,
+            state,
+            pool,
+            store,
+            head,
+            queue_seen: None,
+            stopped: false,
+        }
+    }
+
+    /// The last sealed batch is there and left the accounts' root.
+    fn check_last_batch(&self) -> Result<(), OpenError> {
+        if self.head.sealed == 0 {
+            return Ok(());
+        }
+        let batch = self.batch(self.head.sealed);
+        let batch = batch.map_err(|error| self.store.damaged(error))?;
+        if batch.batch().new_root() != self.head.root {
+            let detail = "the last batch did not leave the root of the accounts";
+            return Err(self.store.damaged(detail));
+        }
+        Ok(())
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Accounts and tree after the last sealed batch.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The operations that wait.
+    pub fn mempool(&self) -> &Mempool {
+        &self.pool
+    }
+
+    /// Where the batcher stands.
+    pub fn status(&self) -> Status {
+        let Head {
+            root,
+            sealed,
+            finalized,
+            timestamp,
+            queue,
+        } = self.head;
+        Status {
+            sealed,
+            finalized,
+            waiting: self.pool.len(),
+            queue,
+            state_root: root,
+            timestamp,
+        }
+    }
+
+    /// The nonce that an account's next operation should have, those that wait counted; `None` if
+    /// there is no such account.
+    pub fn next_nonce(&self, index: u32) -> Option<u64> {
+        let account = self.state.account(index)?;
+        Some(self.pool.next_nonce(index, account.nonce))
+    }
+
+    /// For each token the sum of all balances.
+    pub fn supply(&self) -> BTreeMap<u32, u128> {
+        let mut supply = BTreeMap::new();
+        for (_, account) in self.state.accounts() {
+            let sum: &mut u128 = supply.entry(account.token).or_default();
+            *sum = sum.saturating_add(account.balance);
+        }
+        supply
+    }
+
+    /// Takes signed operations, at `now` seconds since 1970. Signatures are checked in parallel,
+    /// acknowledged operations are written in one transaction, and each operation has its own
+    /// verdict: its id once it is durable, or why it was refused. An operation that waits or was
+    /// executed already is acknowledged again and changes nothing; one that was rejected before is
+    /// taken as new.
+    ///
+    /// # Errors
+    /// [`StoreError`]: nothing of this call is acknowledged.
+    pub fn submit_many(
+        &mut self,
+        operations: &[SignedOperation],
+        now: u64,
+    ) -> Result<Vec<Result<OperationId, Refusal>>, StoreError> {
+        self.check_running()?;
+        let around = Surroundings {
+            state: &self.state,
+            domain: &self.settings.domain,
+            fee_accounts: &self.settings.fee_accounts,
+            kinds: &self.kinds,
+            now,
+        };
+        let screened: Vec<Result<Screened, Refusal>> = operations
+            .par_iter()
+            .map(|operation| self.pool.screen(operation, &around))
+            .collect();
+        let mut rows = Vec::new();
+        let mut verdicts = Vec::with_capacity(operations.len());
+        for (operation, screened) in operations.iter().zip(screened) {
+            let verdict = match screened {
+                Ok(screened) => self.admit(operation, screened, now, &mut rows)?,
+                Err(refusal) => Err(refusal),
+            };
+            verdicts.push(verdict);
+        }
+        if !rows.is_empty() {
+            self.store
+                .add_pending(&rows)
+                .inspect_err(|_| self.stopped = true)?;
+        }
+        Ok(verdicts)
+    }
+
+    /// Takes one operation: [`Self::submit_many`] of one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn submit(
+        &mut self,
+        operation: SignedOperation,
+        now: u64,
+    ) -> Result<Result<OperationId, Refusal>, StoreError> {
+        let mut verdicts = self.submit_many(&[operation], now)?;
+        Ok(verdicts.pop().expect("there is one verdict an operation"))
+    }
+
+    fn admit(
+        &mut self,
+        signed: &SignedOperation,
+        screened: Screened,
+        now: u64,
+        rows: &mut Vec<(u64, u64, SignedOperation)>,
+    ) -> Result<Result<OperationId, Refusal>, StoreError> {
+        let (id, operation) = match screened {
+            Screened::Known(id) => return Ok(Ok(id)),
+            Screened::Used(id, reject) => return self.executed(id, reject),
+            Screened::New(id, operation) => (id, operation),
+        };
+        if self.pool.contains(&id) {
+            return Ok(Ok(id));
+        }
+        let entry = Entry::verified(id, operation, now);
+        let account = self.state.account(entry.fields.from);
+        let next = account.map_or(0, |account| account.nonce);
+        if let Err(refusal) = self.pool.has_room(&entry.fields, next) {
+            return Ok(Err(refusal));
+        }
+        let place = self.pool.insert(entry, next);
+        rows.push((place, now, *signed));
+        Ok(Ok(id))
+    }
+
+    /// The verdict on an operation whose nonce is used: by itself, or by another.
+    fn executed(
+        &self,
+        id: OperationId,
+        reject: Reject,
+    ) -> Result<Result<OperationId, Refusal>, StoreError> {
+        Ok(match self.store.outcome(&id)? {
+            Some(Outcome::Sealed { .. }) => Ok(id),
+            Some(Outcome::Rejected { .. }) | None => Err(reject.into()),
+        })
+    }
+
+    /// What became of an operation; `None` if it was never acknowledged.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn verdict(&self, id: &OperationId) -> Result<Option<Verdict>, StoreError> {
+        if self.pool.contains(id) {
+            return Ok(Some(Verdict::Pending));
+        }
+        let finalized = self.head.finalized;
+        Ok(self.store.outcome(id)?.map(|outcome| match outcome {
+            Outcome::Sealed { batch } if batch <= finalized => Verdict::Finalized { batch },
+            Outcome::Sealed { batch } => Verdict::Sealed { batch },
+            Outcome::Rejected { reason } => Verdict::Rejected { reason },
+        }))
+    }
+
+    /// Whether a batch should be sealed now, and why. `queue` is what waits in the L1 queue; its
+    /// entries age from the first call that sees them.
+    ///
+    /// # Errors
+    /// [`BuildError::QueueGap`].
+    pub fn seal_due(&mut self, queue: &[QueueEntry], now: u64) -> Result<Option<Due>, BuildError> {
+        let queue = unconsumed(queue, self.head.queue)?;
+        self.queue_seen = match queue {
+            [] => None,
+            _ => self.queue_seen.or(Some(now)),
+        };
+        let demand = Demand::of(queue, &self.pool, &self.settings.shapes);
+        if demand.fills_some(&self.settings.shapes) {
+            return Ok(Some(Due::Size));
+        }
+        let oldest = self.pool.oldest_ready().map(|entry| entry.received);
+        let since = oldest.into_iter().chain(self.queue_seen).min();
+        let old = since.is_some_and(|since| now.saturating_sub(since) >= self.settings.max_age);
+        Ok(old.then_some(Due::Age))
+    }
+
+    /// Seals one batch of what is ready and returns it once it is durable; `None` if nothing can
+    /// be executed. `queue` are the L1 queue's entries from any consumed one on.
+    ///
+    /// # Errors
+    /// [`SealError`]; nothing was sealed.
+    pub fn seal(
+        &mut self,
+        queue: &[QueueEntry],
+        now: u64,
+    ) -> Result<Option<SealedBatch>, SealError> {
+        self.check_running()?;
+        let built = self.build(queue, now, Fill::WhateverFits)?;
+        let sealed = built.writes.batch.as_ref().map(|(batch, _)| batch.clone());
+        self.commit(&[built.writes])?;
+        Ok(sealed)
+    }
+
+    /// Seals batches until nothing can be executed, many in one transaction. `on_batch` sees each
+    /// batch once it is durable.
+    ///
+    /// # Errors
+    /// [`SealError`]; batches that `on_batch` saw are sealed.
+    pub fn seal_all(
+        &mut self,
+        queue: &[QueueEntry],
+        now: u64,
+        fill: Fill,
+        mut on_batch: impl FnMut(&SealedBatch),
+    ) -> Result<SealSummary, SealError> {
+        self.check_running()?;
+        let first = self.head.sealed;
+        let (mut counts, mut dropped) = ([0; 3], 0);
+        let mut more = true;
+        while more {
+            let mut group = Vec::with_capacity(SEAL_GROUP);
+            while more && group.len() < SEAL_GROUP {
+                // Why: what was built before a failure is written before the failure is told.
+                let built = match self.build(queue, now, fill) {
+                    Ok(built) => built,
+                    Err(error) => {
+                        self.commit(&group)?;
+                        return Err(error.into());
+                    }
+                };
+                more = built.writes.batch.is_some() || built.dropped > 0;
+                dropped += built.dropped;
+                group.push(built.writes);
+            }
+            self.commit(&group)?;
+            for (batch, _) in group.iter().filter_map(|writes| writes.batch.as_ref()) {
+                let of_batch = batch.counts();
+                counts = [0, 1, 2].map(|kind| counts[kind] + of_batch[kind]);
+                on_batch(batch);
+            }
+        }
+        let [l1_ops, transfers, withdrawals] = counts;
+        Ok(SealSummary {
+            batches: self.head.sealed - first,
+            l1_ops,
+            transfers,
+            withdrawals,
+            dropped,
+            waiting: self.pool.len(),
+            state_root: self.head.root,
+        })
+    }
+
+    /// Builds one batch on top of the state and moves the state, in memory.
+    fn build(&mut self, queue: &[QueueEntry], now: u64, fill: Fill) -> Result<Built, BuildError> {
+        let queue = unconsumed(queue, self.head.queue)?;
+        let timestamp = now.max(self.head.timestamp);
+        let mut open = match self.open_batch(queue, timestamp)? {
+            Some(open) => open,
+            None => {
+                let expired = self.expired(timestamp);
+                return Ok(self.drop_only(expired));
+            }
+        };
+        open.take_queue(&self.state, queue)?;
+        open.take_ready(&self.state, &self.pool, fill)?;
+        let mut dropped = mem::take(&mut open.dropped);
+        let included = mem::take(&mut open.included);
+        let seen: BTreeSet<u64> = dropped.iter().map(|(place, _)| *place).collect();
+        let expired = self.expired(timestamp);
+        dropped.extend(
+            expired
+                .into_iter()
+                .filter(|(place, _)| !seen.contains(place)),
+        );
+        if open.is_empty() {
+            return Ok(self.drop_only(dropped));
+        }
+        let (batch, witness) = open.seal(&mut self.state)?;
+        Ok(self.close(batch, &witness, &included, dropped))
+    }
+
+    /// An empty batch of the shape for what waits; `None` if nothing does.
+    fn open_batch(
+        &mut self,
+        queue: &[QueueEntry],
+        timestamp: u64,
+    ) -> Result<Option<OpenBatch>, BuildError> {
+        let Settings {
+            domain,
+            shapes,
+            fee_accounts,
+            ..
+        } = &self.settings;
+        let demand = Demand::of(queue, &self.pool, shapes);
+        let Some(shape) = demand.shape(shapes).filter(|_| !demand.is_empty()) else {
+            return Ok(None);
+        };
+        let ahead = VERIFY_AHEAD.max(4 * usize::from(shape.transfers));
+        self.pool.verify_stored(ahead, &self.state, domain);
+        let context = context(*domain, self.head.sealed + 1, timestamp, fee_accounts);
+        OpenBatch::begin(&self.state, shape, context, self.head.queue).map(Some)
+    }
+
+    /// Operations that expired, with the reason.
+    fn expired(&self, timestamp: u64) -> Vec<(u64, Reject)> {
+        let reason = |place: u64| {
+            let valid_until = self.pool.entry(place)?.fields.valid_until;
+            let reject = Reject::NotExpired {
+                valid_until,
+                timestamp,
+            };
+            Some((place, reject))
+        };
+        let places = self.pool.expired(timestamp);
+        places.into_iter().filter_map(reason).collect()
+    }
+
+    fn drop_only(&mut self, dropped: Vec<(u64, Reject)>) -> Built {
+        let count = dropped.len();
+        let outcomes = self.drop_operations(dropped);
+        Built {
+            writes: SealWrites {
+                outcomes,
+                ..SealWrites::default()
+            },
+            dropped: count,
+        }
+    }
+
+    fn drop_operations(&mut self, dropped: Vec<(u64, Reject)>) -> Vec<(u64, OperationId, Outcome)> {
+        let mut outcomes = Vec::with_capacity(dropped.len());
+        for (place, reject) in dropped {
+            if let Some(entry) = self.pool.remove(place) {
+                let reason = reject.to_string();
+                outcomes.push((place, entry.id, Outcome::Rejected { reason }));
+            }
+        }
+        outcomes
+    }
+
+    /// Notes a sealed batch in memory and collects what is to be written.
+    fn close(
+        &mut self,
+        batch: SealedBatch,
+        witness: &BatchWitness,
+        included: &[u64],
+        dropped: Vec<(u64, Reject)>,
+    ) -> Built {
+        let count = dropped.len();
+        let mut outcomes = self.drop_operations(dropped);
+        let number = batch.number();
+        for place in included {
+            if let Some(entry) = self.pool.remove(*place) {
+                let outcome = Outcome::Sealed { batch: number };
+                outcomes.push((*place, entry.id, outcome));
+            }
+        }
+        let written = |index: u32| Some((index, *self.state.account(index)?));
+        let accounts: Vec<(u32, Account)> =
+            touched(&batch).into_iter().filter_map(written).collect();
+        for (index, account) in &accounts {
+            self.pool.advance(*index, account.nonce);
+        }
+        self.queue_seen = None;
+        self.head = Head {
+            root: batch.new_root(),
+            sealed: number,
+            timestamp: batch.words().header.timestamp,
+            queue: batch.queue().end,
+            ..self.head
+        };
+        let witness = witness_codec::encode(witness);
+        Built {
+            writes: SealWrites {
+                batch: Some((batch, witness)),
+                accounts,
+                outcomes,
+            },
+            dropped: count,
+        }
+    }
+
+    fn commit(&mut self, group: &[SealWrites]) -> Result<(), StoreError> {
+        if group
+            .iter()
+            .all(|writes| writes.outcomes.is_empty() && writes.batch.is_none())
+        {
+            return Ok(());
+        }
+        self.store
+            .add_seals(group, &self.head)
+            .inspect_err(|_| self.stopped = true)
+    }
+
+    /// Drops operations that expired before `now`, durably, and says how many.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn evict_expired(&mut self, now: u64) -> Result<usize, StoreError> {
+        self.check_running()?;
+        let expired = self.expired(now);
+        let built = self.drop_only(expired);
+        self.commit(&[built.writes])?;
+        Ok(built.dropped)
+    }
+
+    /// A batch at the stage that it has reached.
+    ///
+    /// # Errors
+    /// [`StageError`].
+    pub fn batch(&self, number: u64) -> Result<StoredBatch, StageError> {
+        let batch = self.sealed_record(number)?;
+        let proof = self.store.proof(number)?;
+        Ok(match proof {
+            None => StoredBatch::Sealed(batch),
+            Some(proof) if number <= self.head.finalized => {
+                StoredBatch::Finalized(FinalizedBatch { batch, proof })
+            }
+            Some(proof) => StoredBatch::Proved(ProvedBatch { batch, proof }),
+        })
+    }
+
+    fn sealed_record(&self, number: u64) -> Result<SealedBatch, StageError> {
+        let sealed = self.head.sealed;
+        let missing = StageError::NoBatch { number, sealed };
+        if number == 0 || number > sealed {
+            return Err(missing);
+        }
+        let record = self.store.batch(number)?.ok_or(missing)?;
+        let Settings { domain, shapes, .. } = &self.settings;
+        SealedBatch::from_record(&record, number, domain, shapes)
+            .map_err(|error| self.store.record("batch", number, error).into())
+    }
+
+    /// What the circuit is shown for a batch that is not finalized.
+    ///
+    /// # Errors
+    /// [`StageError`].
+    pub fn witness(&self, number: u64) -> Result<BatchWitness, StageError> {
+        let batch = self.sealed_record(number)?;
+        let bytes = self.store.witness(number)?;
+        let bytes = bytes.ok_or(StageError::NoWitness { number })?;
+        let witness = witness_codec::decode(&bytes, batch.shape());
+        let witness = witness.map_err(|error| self.store.record("witness", number, error))?;
+        if witness.header != batch.words().header {
+            let source = CodecError::Invalid {
+                what: "a witness",
+                field: "header",
+                text: "not that of the batch".to_owned(),
+            };
+            return Err(self.store.record("witness", number, source).into());
+        }
+        Ok(witness)
+    }
+
+    /// Sealed batches without a proof, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn unproved(&self) -> Result<Vec<u64>, StoreError> {
+        let proved: BTreeSet<u64> = self
+            .store
+            .proofs_after(self.head.finalized)?
+            .into_iter()
+            .collect();
+        let open = self.head.finalized + 1..=self.head.sealed;
+        Ok(open.filter(|number| !proved.contains(number)).collect())
+    }
+
+    /// Notes the proof of a sealed batch. That it verifies is the caller's to know. Batches are
+    /// proved in any order; a proof of a batch that has one replaces it.
+    ///
+    /// # Errors
+    /// [`StageError`].
+    pub fn record_proof(
+        &mut self,
+        batch: SealedBatch,
+        proof: Vec<u8>,
+    ) -> Result<ProvedBatch, StageError> {
+        self.check_running()?;
+        self.check_same(&batch)?;
+        let number = batch.number();
+        let expected = self.head.finalized + 1;
+        if number < expected {
+            return Err(StageError::OutOfOrder { number, expected });
+        }
+        self.store.add_proof(number, &proof)?;
+        Ok(ProvedBatch { batch, proof })
+    }
+
+    /// Notes that L1 has accepted a proved batch, and deletes its witness. In order, once each.
+    ///
+    /// # Errors
+    /// [`StageError`].
+    pub fn record_finalized(&mut self, proved: ProvedBatch) -> Result<FinalizedBatch, StageError> {
+        self.check_running()?;
+        let ProvedBatch { batch, proof } = proved;
+        self.check_same(&batch)?;
+        let (number, expected) = (batch.number(), self.head.finalized + 1);
+        if number != expected {
+            return Err(StageError::OutOfOrder { number, expected });
+        }
+        let head = Head {
+            finalized: number,
+            ..self.head
+        };
+        self.store
+            .finalize(number, &head)
+            .inspect_err(|_| self.stopped = true)?;
+        self.head = head;
+        Ok(FinalizedBatch { batch, proof })
+    }
+
+    /// A batch from elsewhere is not taken for ours.
+    fn check_same(&self, batch: &SealedBatch) -> Result<(), StageError> {
+        let number = batch.number();
+        if &self.sealed_record(number)? == batch {
+            Ok(())
+        } else {
+            Err(StageError::OtherBatch { number })
+        }
+    }
+
+    /// Rebuilds the state from the first accounts and the published bytes of all sealed batches
+    /// alone, and compares every root. Returns the roots, that of the genesis first.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub fn audit(
+        &self,
+        genesis: impl IntoIterator<Item = (u32, Account)>,
+    ) -> Result<Vec<Fr>, AuditError> {
+        let mut state = State::new(self.state.depth());
+        state.insert_genesis(genesis)?;
+        let mut roots = vec![state.root()];
+        for number in 1..=self.head.sealed {
+            let batch = self.sealed_record(number)?;
+            replay(batch.words(), batch.shape(), &mut state).map_err(|source| {
+                let source = Box::new(source);
+                AuditError::Batch { number, source }
+            })?;
+            roots.push(state.root());
+        }
+        let (expected, got) = (state.root(), self.state.root());
+        if state != self.state {
+            return Err(AuditError::Root { expected, got });
+        }
+        Ok(roots)
+    }
+
+    /// Bytes of all witnesses that are held.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn witness_bytes(&self) -> Result<u64, StoreError> {
+        self.store.witness_bytes()
+    }
+
+    fn check_running(&self) -> Result<(), StoreError> {
+        if self.stopped {
+            return Err(StoreError::Stopped {
+                path: self.store.path().to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The operations that waited when the database was closed.
+fn load_pool(settings: &Settings, state: &State, store: &Store) -> Result<Mempool, OpenError> {
+    let mut pool = Mempool::new(settings.limits);
+    for stored in store.pending()? {
+        let id = stored.operation.id(&settings.domain);
+        let from = stored.operation.fields().from;
+        let account = state.account(from);
+        let account = account.ok_or_else(|| {
+            let detail = format!("operation {id} is of account {from}, which does not exist");
+            store.damaged(detail)
+        })?;
+        let entry = Entry::stored(id, stored.operation, stored.received);
+        pool.insert_at(stored.place, entry, account.nonce);
+    }
+    Ok(pool)
+}

@@ -1,0 +1,514 @@
+//! Operations that were acknowledged and are not executed yet.
+//!
+//! Every account's operations stand in nonce order; the one with the account's next nonce is
+//! ready, later ones wait, gaps included, up to a bounded distance. Invariants: one operation per
+//! account and nonce, and of two with the same nonce the one that was acknowledged first stays;
+//! what is held has a good signature or is marked as still to be checked; places are given in
+//! order of arrival and never change. What survives a restart is left to `store`, execution to
+//! `seal`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ledger::babyjubjub::Point;
+use ledger::field::Fr;
+use ledger::operation::{Fields, NO_EXPIRY, Signable, Withdraw};
+use ledger::reject::Reject;
+use ledger::shape::leaves;
+use ledger::transition::{Operation, State};
+use rayon::prelude::*;
+use thiserror::Error;
+
+use crate::operation::{OperationId, SignedOperation};
+
+/// How much is held. What is held already stays when a limit is lowered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Operations in all.
+    pub operations: usize,
+    /// Operations of one sender.
+    pub per_account: usize,
+    /// How far a nonce may be ahead of the account's: below `next nonce + look_ahead`.
+    pub look_ahead: u64,
+}
+
+impl Default for Limits {
+    /// 262,144 operations in all, 4,096 of one sender.
+    fn default() -> Self {
+        Self {
+            operations: 1 << 18,
+            per_account: 1 << 12,
+            look_ahead: 1 << 12,
+        }
+    }
+}
+
+/// Why an operation was not acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// The operation is bad and stays so for this state.
+    #[error(transparent)]
+    Rejected(#[from] Reject),
+    /// Another operation of the account has the nonce: the one acknowledged first stays.
+    #[error("nonce {nonce} of account {index} is taken by operation {by}")]
+    NonceTaken {
+        /// The sender.
+        index: u32,
+        /// The nonce.
+        nonce: u64,
+        /// The operation that has it.
+        by: OperationId,
+    },
+    /// The nonce is too far ahead of the account's.
+    #[error("nonce {nonce} of account {index} is {look_ahead} or more ahead of {next}")]
+    NonceTooFarAhead {
+        /// The sender.
+        index: u32,
+        /// The operation's nonce.
+        nonce: u64,
+        /// The account's next nonce.
+        next: u64,
+        /// The bound.
+        look_ahead: u64,
+    },
+    /// The sender has too many operations waiting: try again later.
+    #[error("account {index} has {limit} operations waiting, which is the limit")]
+    AccountFull {
+        /// The sender.
+        index: u32,
+        /// The limit.
+        limit: usize,
+    },
+    /// Too many operations wait: try again later.
+    #[error("{limit} operations wait, which is the limit")]
+    Full {
+        /// The limit.
+        limit: usize,
+    },
+    /// There is nobody to pay a fee in this token to.
+    #[error("fees are not taken in token {token}: sign a fee of 0")]
+    FeeTokenNotTaken {
+        /// The token.
+        token: u32,
+    },
+    /// No shape of the deployment has slots for operations of this kind.
+    #[error("no shape of the deployment has slots for operations of kind {kind}")]
+    KindNotTaken {
+        /// Kind as signed: 1 transfer, 2 withdrawal.
+        kind: u8,
+    },
+}
+
+impl Refusal {
+    /// True if the same operation may be acknowledged later, nothing else changed by its sender.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::NonceTooFarAhead { .. } | Self::AccountFull { .. } | Self::Full { .. } => true,
+            Self::Rejected(_)
+            | Self::NonceTaken { .. }
+            | Self::FeeTokenNotTaken { .. }
+            | Self::KindNotTaken { .. } => false,
+        }
+    }
+}
+
+/// What intake looks at besides the mempool.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) domain: &'a Fr,
+    pub(crate) fee_accounts: &'a BTreeMap<u32, u32>,
+    /// Kinds for which some shape has slots.
+    pub(crate) kinds: &'a BTreeSet<u8>,
+    pub(crate) now: u64,
+}
+
+/// An operation that passed every check that does not depend on its neighbours.
+pub(crate) enum Screened {
+    /// Held already.
+    Known(OperationId),
+    /// The nonce is used: known if it was this very operation that used it.
+    Used(OperationId, Reject),
+    /// New, with a good signature.
+    New(OperationId, Operation),
+}
+
+/// An operation as held.
+#[derive(Clone, Copy)]
+enum Held {
+    /// The signature verified.
+    Verified(Operation),
+    /// Read back from disk, not verified since.
+    Stored(SignedOperation),
+}
+
+/// One operation that waits.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry {
+    pub(crate) id: OperationId,
+    pub(crate) fields: Fields,
+    /// Seconds since 1970.
+    pub(crate) received: u64,
+    held: Held,
+}
+
+impl Entry {
+    pub(crate) fn verified(id: OperationId, operation: Operation, received: u64) -> Self {
+        Self {
+            id,
+            fields: fields(&operation),
+            received,
+            held: Held::Verified(operation),
+        }
+    }
+
+    pub(crate) fn stored(id: OperationId, signed: SignedOperation, received: u64) -> Self {
+        Self {
+            id,
+            fields: signed.fields(),
+            received,
+            held: Held::Stored(signed),
+        }
+    }
+
+    pub(crate) fn is_withdrawal(&self) -> bool {
+        self.fields.kind == Withdraw::KIND
+    }
+
+    /// The operation with a verified signature.
+    pub(crate) fn authorized(&self, state: &State, domain: &Fr) -> Result<Operation, Reject> {
+        match &self.held {
+            Held::Verified(operation) => Ok(*operation),
+            Held::Stored(signed) => {
+                let key = sender_key(state, self.fields.from)?;
+                signed.verify(key, domain)
+            }
+        }
+    }
+}
+
+fn fields(operation: &Operation) -> Fields {
+    match operation {
+        Operation::Transfer(transfer) => transfer.op().fields(),
+        Operation::Withdraw(withdraw) => withdraw.op().fields(),
+        Operation::L1(_) => unreachable!("L1 operations have no signature and are never held"),
+    }
+}
+
+fn sender_key(state: &State, index: u32) -> Result<&Point, Reject> {
+    let sender = state.account(index).ok_or(Reject::SenderExists { index })?;
+    Ok(&sender.key)
+}
+
+/// Transfers and withdrawals that are ready, counted as far as anybody needs to know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ready {
+    /// Transfers that can follow one another in one batch.
+    pub transfers: usize,
+    /// Withdrawals that can follow them.
+    pub withdrawals: usize,
+}
+
+/// The operations that wait.
+pub struct Mempool {
+    limits: Limits,
+    /// By place: the order of arrival.
+    entries: BTreeMap<u64, Entry>,
+    places: BTreeMap<OperationId, u64>,
+    /// Sender → nonce → place.
+    accounts: BTreeMap<u32, BTreeMap<u64, u64>>,
+    /// Places of operations whose nonce is the account's.
+    ready: BTreeSet<u64>,
+    /// `valid_until` and place of operations that expire.
+    expiring: BTreeSet<(u64, u64)>,
+    /// Places of operations whose signature is still to be checked.
+    unverified: BTreeSet<u64>,
+    withdrawals: usize,
+    next_place: u64,
+}
+
+impl Mempool {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            entries: BTreeMap::new(),
+            places: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            expiring: BTreeSet::new(),
+            unverified: BTreeSet::new(),
+            withdrawals: 0,
+            next_place: 0,
+        }
+    }
+
+    /// Operations that wait.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// True if nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// True if the operation waits.
+    pub fn contains(&self, id: &OperationId) -> bool {
+        self.places.contains_key(id)
+    }
+
+    /// The nonce that the sender's next operation should have: after the account's `next` nonce
+    /// and everything that waits without a gap.
+    pub fn next_nonce(&self, index: u32, next: u64) -> u64 {
+        let waiting = self.accounts.get(&index);
+        let gap = |nonce: &u64| !waiting.is_some_and(|nonces| nonces.contains_key(nonce));
+        (next..).find(gap).unwrap_or(next)
+    }
+
+    /// Checks an operation alone, its signature last. Pure, so that many are checked side by side.
+    pub(crate) fn screen(
+        &self,
+        signed: &SignedOperation,
+        around: &Surroundings<'_>,
+    ) -> Result<Screened, Refusal> {
+        let fields = signed.fields();
+        let id = signed.id(around.domain);
+        if self.contains(&id) {
+            return Ok(Screened::Known(id));
+        }
+        let index = fields.from;
+        let account = around.state.account(index);
+        let account = account.ok_or(Reject::SenderExists { index })?;
+        if fields.nonce < account.nonce {
+            let (expected, got) = (account.nonce, fields.nonce);
+            let reject = Reject::NonceIsNext {
+                index,
+                expected,
+                got,
+            };
+            return Ok(Screened::Used(id, reject));
+        }
+        well_placed(&fields, account.token, around)?;
+        self.has_room(&fields, account.nonce)?;
+        let operation = signed.verify(&account.key, around.domain)?;
+        Ok(Screened::New(id, operation))
+    }
+
+    /// The checks that depend on what else waits.
+    pub(crate) fn has_room(&self, fields: &Fields, next: u64) -> Result<(), Refusal> {
+        let Fields {
+            from: index, nonce, ..
+        } = *fields;
+        let waiting = self.accounts.get(&index);
+        if let Some(place) = waiting.and_then(|nonces| nonces.get(&nonce)) {
+            let by = self.entries[place].id;
+            return Err(Refusal::NonceTaken { index, nonce, by });
+        }
+        let look_ahead = self.limits.look_ahead;
+        if nonce.saturating_sub(next) >= look_ahead {
+            return Err(Refusal::NonceTooFarAhead {
+                index,
+                nonce,
+                next,
+                look_ahead,
+            });
+        }
+        if waiting.map_or(0, BTreeMap::len) >= self.limits.per_account {
+            let limit = self.limits.per_account;
+            return Err(Refusal::AccountFull { index, limit });
+        }
+        if self.entries.len() >= self.limits.operations {
+            let limit = self.limits.operations;
+            return Err(Refusal::Full { limit });
+        }
+        Ok(())
+    }
+
+    /// Adds an operation whose account has the nonce `next`, at the next place.
+    pub(crate) fn insert(&mut self, entry: Entry, next: u64) -> u64 {
+        let place = self.next_place;
+        self.insert_at(place, entry, next);
+        place
+    }
+
+    /// Adds an operation at a place that is free and not before the last.
+    pub(crate) fn insert_at(&mut self, place: u64, entry: Entry, next: u64) {
+        self.next_place = place + 1;
+        let Fields {
+            from,
+            nonce,
+            valid_until,
+            ..
+        } = entry.fields;
+        self.places.insert(entry.id, place);
+        self.accounts.entry(from).or_default().insert(nonce, place);
+        if nonce == next {
+            self.ready.insert(place);
+        }
+        if valid_until != NO_EXPIRY {
+            self.expiring.insert((valid_until, place));
+        }
+        if matches!(entry.held, Held::Stored(_)) {
+            self.unverified.insert(place);
+        }
+        self.withdrawals += usize::from(entry.is_withdrawal());
+        self.entries.insert(place, entry);
+    }
+
+    /// Takes an operation out. The one after it does not become ready by that: see
+    /// [`Self::advance`].
+    pub(crate) fn remove(&mut self, place: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&place)?;
+        let Fields {
+            from,
+            nonce,
+            valid_until,
+            ..
+        } = entry.fields;
+        self.places.remove(&entry.id);
+        if let Some(nonces) = self.accounts.get_mut(&from) {
+            nonces.remove(&nonce);
+            if nonces.is_empty() {
+                self.accounts.remove(&from);
+            }
+        }
+        self.ready.remove(&place);
+        self.expiring.remove(&(valid_until, place));
+        self.unverified.remove(&place);
+        self.withdrawals -= usize::from(entry.is_withdrawal());
+        Some(entry)
+    }
+
+    /// The account's nonce has become `next`: the operation that has it is ready.
+    pub(crate) fn advance(&mut self, index: u32, next: u64) {
+        if let Some(place) = self.place_of(index, next) {
+            self.ready.insert(place);
+        }
+    }
+
+    /// The place of the sender's operation with this nonce.
+    pub(crate) fn place_of(&self, index: u32, nonce: u64) -> Option<u64> {
+        self.accounts.get(&index)?.get(&nonce).copied()
+    }
+
+    pub(crate) fn entry(&self, place: u64) -> Option<&Entry> {
+        self.entries.get(&place)
+    }
+
+    /// The first ready place that is not before `from`.
+    pub(crate) fn first_ready(&self, from: u64) -> Option<u64> {
+        self.ready.range(from..).next().copied()
+    }
+
+    /// Withdrawals that wait, ready or not.
+    pub(crate) fn withdrawals(&self) -> usize {
+        self.withdrawals
+    }
+
+    /// The ready operation that arrived first.
+    pub(crate) fn oldest_ready(&self) -> Option<&Entry> {
+        self.first_ready(0).and_then(|place| self.entry(place))
+    }
+
+    /// Places of operations that expire before `now`.
+    pub(crate) fn expired(&self, now: u64) -> Vec<u64> {
+        let expired = self.expiring.range(..(now, 0));
+        expired.map(|(_, place)| *place).collect()
+    }
+
+    /// Counts what is ready, no further than `most` of each kind.
+    pub(crate) fn ready(&self, most: Ready) -> Ready {
+        let mut ready = Ready::default();
+        let most_withdrawals = most.withdrawals.min(self.withdrawals);
+        for place in &self.ready {
+            if ready.transfers >= most.transfers && ready.withdrawals >= most_withdrawals {
+                break;
+            }
+            self.count_chain(*place, most, &mut ready);
+        }
+        Ready {
+            transfers: ready.transfers.min(most.transfers),
+            withdrawals: ready.withdrawals.min(most.withdrawals),
+        }
+    }
+
+    /// Counts an account's operations from a ready one on: transfers, then withdrawals; a transfer
+    /// after a withdrawal is for the next batch.
+    fn count_chain(&self, place: u64, most: Ready, ready: &mut Ready) {
+        let Fields { from, nonce, .. } = self.entries[&place].fields;
+        let mut in_withdrawals = false;
+        for nonce in nonce.. {
+            let Some(place) = self.place_of(from, nonce) else {
+                return;
+            };
+            let withdrawal = self.entries[&place].is_withdrawal();
+            if in_withdrawals && !withdrawal {
+                return;
+            }
+            in_withdrawals = withdrawal;
+            let (count, most) = match withdrawal {
+                true => (&mut ready.withdrawals, most.withdrawals),
+                false => (&mut ready.transfers, most.transfers),
+            };
+            if *count >= most {
+                return;
+            }
+            *count += 1;
+        }
+    }
+
+    /// Checks, in parallel, the first `count` signatures that were not checked since a restart.
+    /// An operation whose signature is bad stays unchecked and is refused when it is taken.
+    pub(crate) fn verify_stored(&mut self, count: usize, state: &State, domain: &Fr) {
+        let places: Vec<u64> = self.unverified.iter().take(count).copied().collect();
+        let verified: Vec<(u64, Option<Operation>)> = places
+            .par_iter()
+            .map(|place| (*place, self.entries[place].authorized(state, domain).ok()))
+            .collect();
+        for (place, operation) in verified {
+            self.unverified.remove(&place);
+            if let (Some(operation), Some(entry)) = (operation, self.entries.get_mut(&place)) {
+                entry.held = Held::Verified(operation);
+            }
+        }
+    }
+}
+
+/// The checks on an operation's own fields.
+fn well_placed(fields: &Fields, held: u32, around: &Surroundings<'_>) -> Result<(), Refusal> {
+    let Fields {
+        kind,
+        from: index,
+        to,
+        fee,
+        token,
+        valid_until,
+        ..
+    } = *fields;
+    let leaves = leaves(around.state.depth());
+    if u64::from(to) >= leaves {
+        return Err(Reject::IndexInRange { index: to, leaves }.into());
+    }
+    if held != token {
+        let signed = token;
+        return Err(Reject::SameToken {
+            index,
+            held,
+            signed,
+        }
+        .into());
+    }
+    if valid_until < around.now {
+        let timestamp = around.now;
+        return Err(Reject::NotExpired {
+            valid_until,
+            timestamp,
+        }
+        .into());
+    }
+    if fee.mantissa() != 0 && !around.fee_accounts.contains_key(&token) {
+        return Err(Refusal::FeeTokenNotTaken { token });
+    }
+    if !around.kinds.contains(&kind) {
+        return Err(Refusal::KindNotTaken { kind });
+    }
+    Ok(())
+}

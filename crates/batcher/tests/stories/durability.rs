@@ -1,0 +1,266 @@
+//! What survives a restart, and which files are refused.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use batcher::store::FILE_NAME;
+use batcher::{Batcher, OpenError, Settings, SignedOperation, Verdict};
+use redb::{Database, ReadableDatabase, TableDefinition};
+use tempfile::TempDir;
+
+use crate::world::*;
+
+fn reopen(folder: &Path) -> Batcher {
+    Batcher::open(folder, settings()).unwrap()
+}
+
+fn refused(folder: &Path, settings: Settings) -> OpenError {
+    match Batcher::open(folder, settings) {
+        Err(error) => error,
+        Ok(_) => panic!("the file should be refused"),
+    }
+}
+
+/// Three batches, one of them finalized, and two operations that wait.
+fn busy() -> (TempDir, Vec<SignedOperation>) {
+    let (folder, mut batcher) = world();
+    let operations: Vec<_> = (0..12).map(|nonce| transfer(2, 3, 1, nonce)).collect();
+    accept(&mut batcher, &operations);
+    for _ in 0..3 {
+        batcher.seal(&[], NOW).unwrap().unwrap();
+    }
+    let first = batcher.batch(1).unwrap().batch().clone();
+    let proved = batcher.record_proof(first, vec![9; 40]).unwrap();
+    batcher.record_finalized(proved).unwrap();
+    accept(&mut batcher, &[transfer(4, 5, 7, 1), transfer(4, 5, 6, 0)]);
+    (folder, operations)
+}
+
+#[test]
+fn everything_acknowledged_survives_and_nothing_executes_twice() {
+    let (folder, operations) = busy();
+    let mut batcher = reopen(folder.path());
+    assert_eq!(batcher.status().sealed, 3);
+    assert_eq!(batcher.status().finalized, 1);
+    assert_eq!(batcher.mempool().len(), 2);
+    assert_eq!(
+        batcher.verdict(&id(&operations[0])).unwrap(),
+        Some(Verdict::Finalized { batch: 1 })
+    );
+    assert_eq!(
+        batcher.verdict(&id(&operations[11])).unwrap(),
+        Some(Verdict::Sealed { batch: 3 })
+    );
+    accept(&mut batcher, &operations);
+    assert_eq!(batcher.mempool().len(), 2);
+    let sealed = batcher.seal(&[], NOW).unwrap().unwrap();
+    assert_eq!((sealed.number(), sealed.counts()), (4, [0, 2, 0]));
+    assert_eq!(balance(&batcher, 3), OPENING + 12);
+    assert_eq!(balance(&batcher, 5), OPENING + 13);
+    let batcher = {
+        drop(batcher);
+        reopen(folder.path())
+    };
+    assert!(batcher.mempool().is_empty());
+    assert_eq!(batcher.audit(genesis()).unwrap().len(), 5);
+}
+
+#[test]
+fn a_witness_is_the_same_after_a_restart_and_more_batches() {
+    let (folder, mut batcher) = world();
+    accept(&mut batcher, &[transfer(2, 3, 1, 0), withdraw(4, 2, 0)]);
+    batcher.seal(&[], NOW).unwrap().unwrap();
+    let before = batcher.witness(1).unwrap();
+    accept(&mut batcher, &[transfer(2, 3, 1, 1)]);
+    batcher.seal(&[], NOW).unwrap().unwrap();
+    drop(batcher);
+    let batcher = reopen(folder.path());
+    assert_eq!(batcher.witness(1).unwrap(), before);
+    assert_eq!(batcher.unproved().unwrap(), [1, 2]);
+    let update = &before.transfers[0].sender_update;
+    let old = before.transfers[0].sender.leaf();
+    assert_eq!(update.roots(old, old).0, update.old_subtree);
+}
+
+#[test]
+fn a_second_handle_is_refused_while_the_first_lives() {
+    let (folder, batcher) = world();
+    let error = refused(folder.path(), settings());
+    assert!(matches!(error, OpenError::InUse { .. }), "{error}");
+    assert!(error.to_string().contains("stop that process"), "{error}");
+    drop(batcher);
+    reopen(folder.path());
+}
+
+#[test]
+fn an_existing_database_is_not_overwritten() {
+    let (folder, batcher) = world();
+    drop(batcher);
+    let error = Batcher::create(folder.path(), settings(), genesis()).err();
+    assert!(matches!(error, Some(OpenError::Exists { .. })));
+    let leftover = TempDir::new().unwrap();
+    fs::write(leftover.path().join("batcher.redb.partial"), b"half a file").unwrap();
+    assert!(Batcher::create(leftover.path(), settings(), genesis()).is_ok());
+    assert!(!leftover.path().join("batcher.redb.partial").exists());
+}
+
+#[test]
+fn missing_and_foreign_files_are_named() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join(FILE_NAME);
+    let error = refused(folder.path(), settings());
+    assert!(matches!(error, OpenError::Missing { .. }), "{error}");
+    assert!(error.to_string().contains(&path.display().to_string()));
+    for bytes in [&b""[..], b"x", &b"not a database at all ".repeat(500)] {
+        fs::write(&path, bytes).unwrap();
+        let error = refused(folder.path(), settings());
+        let named = matches!(
+            error,
+            OpenError::NotADatabase { .. } | OpenError::Damaged { .. }
+        );
+        assert!(named, "{} bytes: {error}", bytes.len());
+    }
+    fs::remove_file(&path).unwrap();
+    drop(Database::create(&path).unwrap());
+    let error = refused(folder.path(), settings());
+    assert!(matches!(error, OpenError::NotADatabase { .. }), "{error}");
+    let nowhere = folder.path().join("nowhere");
+    let error = Batcher::create(&nowhere, settings(), genesis()).err();
+    assert!(matches!(error, Some(OpenError::Io { .. })));
+}
+
+#[test]
+fn other_deployments_and_versions_are_refused() {
+    let (folder, batcher) = world();
+    drop(batcher);
+    let differs = |settings: Settings| match refused(folder.path(), settings) {
+        OpenError::OtherDeployment { what, .. } => what,
+        error => panic!("{error}"),
+    };
+    assert_eq!(
+        differs(Settings {
+            domain: 1u64.into(),
+            ..settings()
+        }),
+        "domain"
+    );
+    assert_eq!(
+        differs(Settings {
+            genesis: [6; 32],
+            ..settings()
+        }),
+        "genesis"
+    );
+    let deeper = ledger::shape::Shape {
+        depth: 7,
+        ..TRANSFERS
+    };
+    assert_eq!(
+        differs(Settings {
+            shapes: vec![deeper],
+            ..settings()
+        }),
+        "depth"
+    );
+    edit_meta(folder.path(), "format", &0u32.to_be_bytes());
+    let error = refused(folder.path(), settings());
+    assert!(
+        matches!(
+            error,
+            OpenError::Version {
+                found: 0,
+                expected: 1,
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+fn edit_meta(folder: &Path, row: &str, bytes: &[u8]) {
+    let meta: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+    let database = Database::create(folder.join(FILE_NAME)).unwrap();
+    let write = database.begin_write().unwrap();
+    write.open_table(meta).unwrap().insert(row, bytes).unwrap();
+    write.commit().unwrap();
+}
+
+#[test]
+fn accounts_that_do_not_have_the_stored_root_are_refused() {
+    let (folder, _) = busy();
+    let table: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("accounts");
+    let database = Database::create(folder.path().join(FILE_NAME)).unwrap();
+    let read = database.begin_read().unwrap();
+    let mut account = read
+        .open_table(table)
+        .unwrap()
+        .get(3)
+        .unwrap()
+        .unwrap()
+        .value()
+        .to_vec();
+    drop(read);
+    *account.last_mut().unwrap() += 1;
+    let write = database.begin_write().unwrap();
+    write
+        .open_table(table)
+        .unwrap()
+        .insert(3, account.as_slice())
+        .unwrap();
+    write.commit().unwrap();
+    drop(database);
+    let error = refused(folder.path(), settings());
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+}
+
+/// A copy of the file with other bytes, in a folder of its own.
+fn copy_with(bytes: &[u8]) -> (TempDir, PathBuf) {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join(FILE_NAME);
+    fs::write(&path, bytes).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn truncated_files_are_refused() {
+    let (folder, _) = busy();
+    let good = fs::read(folder.path().join(FILE_NAME)).unwrap();
+    for length in [1, 100, 320, 4096, good.len() / 4, good.len() / 2] {
+        let (copy, _) = copy_with(&good[..length]);
+        let error = refused(copy.path(), settings());
+        let named = matches!(
+            error,
+            OpenError::Damaged { .. } | OpenError::NotADatabase { .. }
+        );
+        assert!(named, "{length} bytes: {error}");
+    }
+}
+
+#[test]
+fn flipped_bits_are_refused_or_change_nothing() {
+    let (folder, operations) = busy();
+    let good = fs::read(folder.path().join(FILE_NAME)).unwrap();
+    let expected = reopen(folder.path());
+    let written = good.iter().rposition(|byte| *byte != 0).unwrap();
+    let mut refusals = 0;
+    for at in (0..=written).step_by(written / 250) {
+        let mut bad = good.clone();
+        bad[at] ^= 1 << (at % 8);
+        let (copy, _) = copy_with(&bad);
+        let Ok(batcher) = Batcher::open(copy.path(), settings()) else {
+            refusals += 1;
+            continue;
+        };
+        assert_eq!(batcher.status(), expected.status(), "byte {at}");
+        assert!(batcher.state() == expected.state(), "byte {at}");
+        assert!(batcher.audit(genesis()).is_ok(), "byte {at}");
+        let (got, same) = (batcher.witness(2).unwrap(), expected.witness(2).unwrap());
+        assert_eq!(got, same, "byte {at}");
+        for operation in &operations {
+            let id = id(operation);
+            let verdict = batcher.verdict(&id).unwrap();
+            assert_eq!(verdict, expected.verdict(&id).unwrap(), "byte {at}");
+        }
+    }
+    assert!(refusals > 0);
+}

@@ -1,0 +1,266 @@
+//! What is acknowledged and what is not.
+
+use batcher::{Limits, Refusal, SignedOperation, Verdict};
+use ledger::babyjubjub::Point;
+use ledger::float::{Float16, Float40};
+use ledger::operation::{NO_EXPIRY, Signable, Transfer};
+use ledger::reject::Reject;
+
+use crate::world::*;
+
+/// Another good signature of the same operation: the signer chose another nonce point.
+fn resigned(operation: Transfer) -> SignedOperation {
+    let first = operation.sign(&key(operation.from), &settings().domain);
+    let other = operation.sign(&key(operation.from + 1), &settings().domain);
+    assert_ne!(first.signature, other.signature);
+    other.into()
+}
+
+#[test]
+fn operations_wait_for_the_nonces_before_them() {
+    let (_folder, mut batcher) = world();
+    accept(
+        &mut batcher,
+        &[transfer(2, 3, 30, 2), transfer(2, 3, 10, 0)],
+    );
+    assert_eq!(batcher.next_nonce(2), Some(1));
+    let sealed = batcher.seal(&[], NOW).unwrap().unwrap();
+    assert_eq!(sealed.counts(), [0, 1, 0]);
+    assert!(batcher.seal(&[], NOW).unwrap().is_none());
+    assert_eq!(balance(&batcher, 3), OPENING + 10);
+
+    accept(&mut batcher, &[transfer(2, 3, 20, 1)]);
+    assert_eq!(batcher.next_nonce(2), Some(3));
+    let sealed = batcher.seal(&[], NOW).unwrap().unwrap();
+    let amounts: Vec<Option<u128>> = sealed
+        .words()
+        .transfers
+        .iter()
+        .map(|data| data.amount.value_u128())
+        .collect();
+    assert_eq!(amounts, [Some(20), Some(30)]);
+    assert!(batcher.mempool().is_empty());
+}
+
+#[test]
+fn limits_are_kept_within_one_call_and_across_calls() {
+    let limits = Limits {
+        operations: 5,
+        per_account: 2,
+        look_ahead: 3,
+    };
+    let (_folder, mut batcher) = world_with(batcher::Settings {
+        limits,
+        ..settings()
+    });
+    let operations = [
+        transfer(2, 3, 1, 3),
+        transfer(2, 3, 1, 2),
+        transfer(2, 3, 1, 0),
+        transfer(2, 3, 1, 1),
+        transfer(3, 2, 1, 0),
+        transfer(4, 2, 1, 0),
+        transfer(5, 2, 1, 0),
+        transfer(6, 2, 1, 0),
+    ];
+    let verdicts = batcher.submit_many(&operations, NOW).unwrap();
+    let refusals: Vec<Option<&Refusal>> = verdicts
+        .iter()
+        .map(|verdict| verdict.as_ref().err())
+        .collect();
+    let too_far = Refusal::NonceTooFarAhead {
+        index: 2,
+        nonce: 3,
+        next: 0,
+        look_ahead: 3,
+    };
+    let account_full = Refusal::AccountFull { index: 2, limit: 2 };
+    let full = Refusal::Full { limit: 5 };
+    let expected = [
+        Some(&too_far),
+        None,
+        None,
+        Some(&account_full),
+        None,
+        None,
+        None,
+        Some(&full),
+    ];
+    assert_eq!(refusals, expected);
+    assert!(
+        expected
+            .iter()
+            .flatten()
+            .all(|refusal| refusal.is_temporary())
+    );
+    assert_eq!(batcher.submit(operations[7], NOW).unwrap(), Err(full));
+    batcher.seal(&[], NOW).unwrap().unwrap();
+    assert!(batcher.submit(operations[7], NOW).unwrap().is_ok());
+}
+
+#[test]
+fn one_operation_twice_is_one_operation() {
+    let (_folder, mut batcher) = world();
+    let operation = transfer(2, 3, 10, 0);
+    accept(&mut batcher, &[operation, operation]);
+    accept(&mut batcher, &[operation]);
+    // Known by its id, so the signature of the second copy plays no part.
+    accept(&mut batcher, &[resigned(plain(2, 3, 10, 0))]);
+    assert_eq!(batcher.mempool().len(), 1);
+    batcher.seal(&[], NOW).unwrap().unwrap();
+    accept(&mut batcher, &[operation]);
+    assert!(batcher.mempool().is_empty());
+    assert!(batcher.seal(&[], NOW).unwrap().is_none());
+    assert_eq!(balance(&batcher, 3), OPENING + 10);
+}
+
+#[test]
+fn the_first_operation_of_a_nonce_stays() {
+    let (_folder, mut batcher) = world();
+    let (first, second) = (transfer(2, 3, 10, 0), transfer(2, 4, 20, 0));
+    let verdicts = batcher.submit_many(&[first, second], NOW).unwrap();
+    let taken = Refusal::NonceTaken {
+        index: 2,
+        nonce: 0,
+        by: id(&first),
+    };
+    assert_eq!(verdicts, [Ok(id(&first)), Err(taken.clone())]);
+    assert_eq!(batcher.submit(second, NOW).unwrap(), Err(taken));
+    batcher.seal(&[], NOW).unwrap().unwrap();
+    let used = Reject::NonceIsNext {
+        index: 2,
+        expected: 1,
+        got: 0,
+    };
+    let refusal = batcher.submit(second, NOW).unwrap();
+    assert_eq!(refusal, Err(Refusal::Rejected(used)));
+    assert_eq!(batcher.verdict(&id(&second)).unwrap(), None);
+}
+
+#[test]
+fn bad_operations_are_refused_each_for_its_reason() {
+    let (_folder, mut batcher) = world();
+    let good = plain(2, 3, 10, 0);
+    let Ok(elsewhere) = SignedOperation::from_bytes(
+        &SignedOperation::from(good.sign(&key(2), &7u64.into()))
+            .to_bytes()
+            .unwrap(),
+    ) else {
+        panic!("the bytes are those of an operation");
+    };
+    let fee = Float16::exact(1).unwrap();
+    let operations = [
+        elsewhere,
+        resigned(good),
+        signed(Transfer { from: 77, ..good }),
+        signed(Transfer { to: 4096, ..good }),
+        signed(Transfer { token: 1, ..good }),
+        signed(Transfer {
+            valid_until: NOW - 1,
+            ..good
+        }),
+        signed(Transfer {
+            fee,
+            ..plain(9, 10, 5, 0)
+        }),
+        SignedOperation::Transfer(operation_with_wide_nonce(good)),
+    ];
+    let verdicts = batcher.submit_many(&operations, NOW).unwrap();
+    let rejects: Vec<Refusal> = verdicts.into_iter().map(Result::unwrap_err).collect();
+    assert!(matches!(
+        rejects[..],
+        [
+            Refusal::Rejected(Reject::SignatureIsValid { index: 2, .. }),
+            Refusal::Rejected(Reject::SignatureIsValid { index: 2, .. }),
+            Refusal::Rejected(Reject::SenderExists { index: 77 }),
+            Refusal::Rejected(Reject::IndexInRange {
+                index: 4096,
+                leaves: 4096
+            }),
+            Refusal::Rejected(Reject::SameToken {
+                index: 2,
+                held: 0,
+                signed: 1
+            }),
+            Refusal::Rejected(Reject::NotExpired { .. }),
+            Refusal::FeeTokenNotTaken { token: 1 },
+            Refusal::NonceTooFarAhead { .. },
+        ]
+    ));
+    assert!(batcher.mempool().is_empty());
+}
+
+fn operation_with_wide_nonce(good: Transfer) -> ledger::operation::Signed<Transfer> {
+    let nonce = 1 << 40;
+    Transfer { nonce, ..good }.sign(&key(2), &settings().domain)
+}
+
+#[test]
+fn a_forged_signature_takes_no_place() {
+    let (_folder, mut batcher) = world();
+    let good = plain(2, 3, 10, 0);
+    let mut forged = good.sign(&key(2), &settings().domain);
+    forged.signature.r8 = Point::base8();
+    let verdicts = batcher
+        .submit_many(&[forged.into(), signed(good)], NOW)
+        .unwrap();
+    assert!(matches!(
+        verdicts[..],
+        [
+            Err(Refusal::Rejected(Reject::SignatureIsValid { .. })),
+            Ok(_)
+        ]
+    ));
+}
+
+#[test]
+fn withdrawals_are_refused_where_no_shape_takes_them() {
+    let (_folder, mut batcher) = world_with(batcher::Settings {
+        shapes: vec![TRANSFERS],
+        ..settings()
+    });
+    let refusal = batcher.submit(withdraw(2, 5, 0), NOW).unwrap();
+    assert_eq!(refusal, Err(Refusal::KindNotTaken { kind: 2 }));
+}
+
+#[test]
+fn expired_operations_are_evicted_with_a_verdict() {
+    let (_folder, mut batcher) = world();
+    let short = signed(Transfer {
+        valid_until: NOW + 10,
+        ..plain(2, 3, 10, 1)
+    });
+    let long = signed(Transfer {
+        valid_until: NOW + 20,
+        ..plain(4, 3, 10, 1)
+    });
+    accept(&mut batcher, &[short, long, transfer(5, 3, 10, 1)]);
+    assert_eq!(batcher.evict_expired(NOW + 10).unwrap(), 0);
+    assert_eq!(batcher.evict_expired(NOW + 11).unwrap(), 1);
+    let Some(Verdict::Rejected { reason }) = batcher.verdict(&id(&short)).unwrap() else {
+        panic!("the operation has expired");
+    };
+    assert!(reason.contains("valid until 1700000010"), "{reason}");
+    assert!(batcher.seal(&[], NOW + 21).unwrap().is_none());
+    assert_eq!(batcher.mempool().len(), 1);
+    assert!(matches!(
+        batcher.verdict(&id(&long)).unwrap(),
+        Some(Verdict::Rejected { .. })
+    ));
+}
+
+#[test]
+fn amounts_beyond_any_balance_are_dropped_when_they_execute() {
+    let (_folder, mut batcher) = world();
+    let huge = signed(Transfer {
+        amount: Float40::from_packed((1 << 40) - 1).unwrap(),
+        valid_until: NO_EXPIRY,
+        ..plain(2, 3, 1, 0)
+    });
+    accept(&mut batcher, &[huge]);
+    assert!(batcher.seal(&[], NOW).unwrap().is_none());
+    let Some(Verdict::Rejected { reason }) = batcher.verdict(&id(&huge)).unwrap() else {
+        panic!("nobody has that much");
+    };
+    assert!(reason.contains("2^128 or more"), "{reason}");
+}

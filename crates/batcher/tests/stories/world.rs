@@ -1,0 +1,126 @@
+//! A small deployment: accounts 1 to 8 of token 0, accounts 9 and 10 of token 1, account 1 takes
+//! the fees in token 0.
+
+use std::collections::BTreeMap;
+
+use batcher::{Batcher, Limits, OperationId, QueueEntry, Settings, SignedOperation};
+use ledger::account::Account;
+use ledger::eddsa::PrivateKey;
+use ledger::float::{Float16, Float40};
+use ledger::operation::{self, L1Op, NO_EXPIRY, Signable, Transfer, Withdraw};
+use ledger::shape::Shape;
+use tempfile::TempDir;
+
+pub const NOW: u64 = 1_700_000_000;
+pub const OPENING: u128 = 1_000_000;
+
+/// Transfers only, four of them.
+pub const TRANSFERS: Shape = Shape {
+    id: 1,
+    depth: 6,
+    l1_ops: 0,
+    transfers: 4,
+    withdrawals: 0,
+    fee_slots: 2,
+    cached_levels: 2,
+};
+
+/// Two of everything, and fewer updates than [`TRANSFERS`].
+pub const MIXED: Shape = Shape {
+    id: 2,
+    l1_ops: 2,
+    transfers: 2,
+    withdrawals: 2,
+    fee_slots: 1,
+    ..TRANSFERS
+};
+
+pub fn key(index: u32) -> PrivateKey {
+    PrivateKey::derive("batcher tests", &index.to_be_bytes())
+}
+
+pub fn token(index: u32) -> u32 {
+    u32::from(index >= 9)
+}
+
+pub fn genesis() -> Vec<(u32, Account)> {
+    let account = |index| Account::new(key(index).public_key(), token(index), OPENING);
+    (1..=10).map(|index| (index, account(index))).collect()
+}
+
+pub fn settings() -> Settings {
+    Settings {
+        domain: operation::domain(0, &[3; 20], &[0; 32]),
+        genesis: [5; 32],
+        shapes: vec![TRANSFERS, MIXED],
+        fee_accounts: BTreeMap::from([(0, 1)]),
+        limits: Limits::default(),
+        max_age: 30,
+    }
+}
+
+pub fn world() -> (TempDir, Batcher) {
+    world_with(settings())
+}
+
+pub fn world_with(settings: Settings) -> (TempDir, Batcher) {
+    let folder = TempDir::new().unwrap();
+    let batcher = Batcher::create(folder.path(), settings, genesis()).unwrap();
+    (folder, batcher)
+}
+
+/// A transfer without a fee that never expires.
+pub fn plain(from: u32, to: u32, amount: u128, nonce: u64) -> Transfer {
+    Transfer {
+        from,
+        to,
+        amount: Float40::exact(amount).unwrap(),
+        fee: Float16::default(),
+        nonce,
+        valid_until: NO_EXPIRY,
+        token: token(from),
+    }
+}
+
+pub fn signed<T: Signable>(op: T) -> SignedOperation
+where
+    SignedOperation: From<operation::Signed<T>>,
+{
+    op.sign(&key(op.fields().from), &settings().domain).into()
+}
+
+pub fn transfer(from: u32, to: u32, amount: u128, nonce: u64) -> SignedOperation {
+    signed(plain(from, to, amount, nonce))
+}
+
+pub fn withdraw(from: u32, amount: u128, nonce: u64) -> SignedOperation {
+    signed(Withdraw {
+        from,
+        amount: Float40::exact(amount).unwrap(),
+        fee: Float16::default(),
+        nonce,
+        valid_until: NO_EXPIRY,
+        token: token(from),
+    })
+}
+
+pub fn id(operation: &SignedOperation) -> OperationId {
+    operation.id(&settings().domain)
+}
+
+/// Submits operations that are all acknowledged.
+pub fn accept(batcher: &mut Batcher, operations: &[SignedOperation]) {
+    let verdicts = batcher.submit_many(operations, NOW).unwrap();
+    for (operation, verdict) in operations.iter().zip(verdicts) {
+        assert_eq!(verdict, Ok(id(operation)));
+    }
+}
+
+pub fn balance(batcher: &Batcher, index: u32) -> u128 {
+    batcher.state().account(index).unwrap().balance
+}
+
+pub fn queue(ops: &[L1Op]) -> Vec<QueueEntry> {
+    let entry = |(number, op): (u64, &L1Op)| QueueEntry { number, op: *op };
+    (0..).zip(ops).map(entry).collect()
+}
