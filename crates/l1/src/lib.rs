@@ -1,1 +1,33 @@
-//! placeholder
+//! The native L1: the embedded settlement layer, with the rules that the contract has.
+//!
+//! It holds the deposits, knows who owns which account, and moves the state root only when a proof
+//! and the published data of the next batch agree. Invariant: for each token,
+//! `escrow = balances + claimable + pending`, and every call either happens whole or leaves no
+//! trace (design: Protocol, section 6).
+//!
+//! - [`genesis`]: what a deployment is fixed to at its start.
+//! - [`native`]: the persisted chain and its calls.
+//! - [`submission`]: a proven batch as bytes and as a folder, and its verification.
+//!
+//! What a batch means is left to `ledger` and `circuits`; ordering operations to the batcher.
+
+pub mod bytes;
+mod codec;
+pub mod error;
+mod escrow;
+pub mod genesis;
+pub mod native;
+pub mod queue;
+pub mod registry;
+mod store;
+pub mod submission;
+
+pub use bytes::Address;
+pub use codec::CodecError;
+pub use error::{BatchFault, L1Error, OpenError, Refusal, StoreError};
+pub use escrow::TokenTotals;
+pub use genesis::{Deployment, Genesis, GenesisAccount, Parameters};
+pub use native::{FinalizedBatch, Head, NativeL1};
+pub use queue::{Deposit, QueueEntry};
+pub use registry::Registration;
+pub use submission::{Submission, VerifiedBatch, verify_batch};

@@ -1,0 +1,454 @@
+//! Why L1 does not do what it is asked.
+//!
+//! [`Refusal`]: the call breaks a rule; nothing changed, and the contract gives the same verdict.
+//! [`StoreError`] and [`OpenError`]: the file or the machine is at fault. The two are never mixed.
+
+use std::path::PathBuf;
+
+use ledger::babyjubjub::KeyError as PointFault;
+use ledger::words::WordsError;
+use prover::key::KeyError;
+use prover::proof::DecodeError;
+use prover::verify::VerifyError;
+use thiserror::Error;
+
+use crate::bytes::Address;
+use crate::codec::CodecError;
+use crate::genesis::GenesisError;
+
+/// Why a call did not happen.
+#[derive(Debug, Error)]
+pub enum L1Error {
+    /// The call breaks a rule of L1.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The chain's file cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The rule that a call breaks. The state is as before.
+#[derive(Debug, Error)]
+pub enum Refusal {
+    /// The fee sent is not the deployment's fee for an L1 operation.
+    #[error("an L1 operation costs a fee of exactly {expected}, got {got}")]
+    WrongFee {
+        /// The deployment's fee.
+        expected: u128,
+        /// The fee sent.
+        got: u128,
+    },
+    /// There is no such token.
+    #[error("token {token} does not exist, ids go from 0 to below {tokens}")]
+    UnknownToken {
+        /// The id.
+        token: u32,
+        /// Number of tokens.
+        tokens: usize,
+    },
+    /// The account key of a deposit fails a check.
+    #[error("the account key is refused: {0}")]
+    BadKey(#[from] PointFault),
+    /// Every index is assigned.
+    #[error("the tree is full: all {leaves} indices but 0 are assigned")]
+    TreeFull {
+        /// `4^depth`.
+        leaves: u64,
+    },
+    /// A top-up of nothing.
+    #[error("a top-up must be more than 0")]
+    ZeroTopUp,
+    /// No account was ever assigned this index.
+    #[error("account {index} is not registered")]
+    Unregistered {
+        /// The index.
+        index: u32,
+    },
+    /// Somebody else's account.
+    #[error("account {index} belongs to {owner}, the caller is {caller}")]
+    NotOwner {
+        /// The index.
+        index: u32,
+        /// Its owner.
+        owner: Address,
+        /// Who called.
+        caller: Address,
+    },
+    /// The account's exit is in the queue already.
+    #[error("account {index} has a pending exit, queue entry {entry}")]
+    ExitPending {
+        /// The index.
+        index: u32,
+        /// Number of the queue entry.
+        entry: u64,
+    },
+    /// As many deposits and top-ups wait as may.
+    #[error("{pending} deposits and top-ups wait for a batch, at most {cap} may; try again later")]
+    TooManyPending {
+        /// Those that wait.
+        pending: u64,
+        /// The deployment's limit.
+        cap: u64,
+    },
+    /// The escrow of a token would reach 2^128.
+    #[error("the escrow of token {token} is {escrow}, {amount} more would reach 2^128")]
+    EscrowFull {
+        /// The token.
+        token: u32,
+        /// Its escrow.
+        escrow: u128,
+        /// The amount to add.
+        amount: u128,
+    },
+    /// The fees kept for the operator would reach 2^128.
+    #[error("the operator's fees are {fees}, {amount} more would reach 2^128")]
+    FeesFull {
+        /// The fees.
+        fees: u128,
+        /// The fee to add.
+        amount: u128,
+    },
+    /// Only the operator may make this call.
+    #[error("only the operator {operator} may do this, the caller is {caller}")]
+    NotOperator {
+        /// The operator.
+        operator: Address,
+        /// Who called.
+        caller: Address,
+    },
+    /// The caller has nothing to claim.
+    #[error("{owner} has nothing to claim of token {token}")]
+    NothingToClaim {
+        /// Who called.
+        owner: Address,
+        /// The token.
+        token: u32,
+    },
+    /// The deployment does not list the shape.
+    #[error("shape {shape_id} is not one of this deployment")]
+    UnknownShape {
+        /// The shape's number.
+        shape_id: u16,
+    },
+    /// The shape has its key.
+    #[error("shape {shape_id} has its verifying key {id}, which nothing changes")]
+    KeyRegistered {
+        /// The shape's number.
+        shape_id: u16,
+        /// Id of the key.
+        id: String,
+    },
+    /// The shape has no key yet.
+    #[error("shape {shape_id} has no verifying key yet; the operator registers it once")]
+    NoKey {
+        /// The shape's number.
+        shape_id: u16,
+    },
+    /// The key is for another circuit, degenerate, or from a development setup.
+    #[error(transparent)]
+    Key(#[from] Box<KeyError>),
+    /// The key takes another number of public inputs than `c`, `z`, `y`.
+    #[error("a batch has {expected} public inputs, the key takes {got}")]
+    KeyInputs {
+        /// Public inputs of a batch.
+        expected: usize,
+        /// Public inputs of the key.
+        got: usize,
+    },
+    /// A submission of nothing.
+    #[error("there is no batch in the submission")]
+    NoBatch,
+    /// Batches verified together have one key.
+    #[error("batch {position} has shape {got}, the first has {expected}: submit them separately")]
+    MixedShapes {
+        /// Position in the submission, from 0.
+        position: usize,
+        /// Shape of the first.
+        expected: u16,
+        /// Shape of this one.
+        got: u16,
+    },
+    /// A batch is not the next one, or its data are not well-formed.
+    #[error("batch {position} of the submission: {fault}")]
+    Batch {
+        /// Position in the submission, from 0.
+        position: usize,
+        /// What is wrong with it.
+        fault: BatchFault,
+    },
+    /// The proofs do not hold for the published data.
+    #[error(transparent)]
+    Proof(#[from] VerifyError),
+}
+
+/// What is wrong with a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BatchFault {
+    /// The published data are not those of a batch of the shape.
+    #[error("published data: {0}")]
+    Data(#[from] WordsError),
+    /// `c` is not below the order of the scalar field.
+    #[error("the commitment c is not below the order of the scalar field")]
+    CommitmentNotCanonical,
+    /// The bytes are not a proof.
+    #[error(transparent)]
+    Proof(#[from] DecodeError),
+    /// The batch was made for another deployment.
+    #[error("the batch is for domain {got}, this deployment is {expected}")]
+    Domain {
+        /// This deployment, in hexadecimal.
+        expected: String,
+        /// The batch's.
+        got: String,
+    },
+    /// Another batch is next.
+    #[error("the next batch is number {expected}, got {got}")]
+    Number {
+        /// The next number.
+        expected: u64,
+        /// The batch's.
+        got: u64,
+    },
+    /// The batch starts from another root than the current one.
+    #[error("the current root is {expected}, the batch starts from {got}")]
+    OldRoot {
+        /// The current root, in hexadecimal.
+        expected: String,
+        /// The batch's.
+        got: String,
+    },
+    /// The timestamp is before the last batch's, too old, or in the future.
+    #[error("the timestamp must be {earliest} to {latest}, got {got}")]
+    Timestamp {
+        /// The earliest time allowed.
+        earliest: u64,
+        /// The latest: now.
+        latest: u64,
+        /// The batch's.
+        got: u64,
+    },
+    /// The batch has more queue entries than wait.
+    #[error("the batch has {got} queue entries, {pending} wait")]
+    QueueTooShort {
+        /// Entries that wait.
+        pending: u64,
+        /// Entries in the batch.
+        got: usize,
+    },
+    /// An L1 slot says something else than the queue.
+    #[error("L1 slot {slot} is not queue entry {entry}")]
+    NotTheQueueEntry {
+        /// The slot.
+        slot: usize,
+        /// Number of the entry that comes next.
+        entry: u64,
+    },
+    /// A withdrawal of more than any balance.
+    #[error("withdrawal slot {slot} pays out 2^128 or more")]
+    WithdrawalTooLarge {
+        /// The slot.
+        slot: usize,
+    },
+    /// A withdrawal from an index that no account has.
+    #[error("withdrawal slot {slot}: account {index} is not registered")]
+    WithdrawalUnregistered {
+        /// The slot.
+        slot: usize,
+        /// The index.
+        index: u32,
+    },
+    /// The payouts of a token exceed what the accounts can have.
+    #[error("the batch pays out {amount} of token {token}, all accounts together have {balances}")]
+    PaysTooMuch {
+        /// The token.
+        token: u32,
+        /// Escrow that is neither claimable nor pending.
+        balances: u128,
+        /// The payout that exceeds it.
+        amount: u128,
+    },
+    /// The proof does not hold for the published data.
+    #[error(transparent)]
+    NotProven(#[from] VerifyError),
+}
+
+/// Why a batch was not checked or applied, before its position is known.
+#[derive(Debug)]
+pub(crate) enum BatchError {
+    Fault(BatchFault),
+    Store(StoreError),
+}
+
+impl BatchError {
+    pub(crate) fn at(self, position: usize) -> L1Error {
+        match self {
+            Self::Fault(fault) => Refusal::Batch { position, fault }.into(),
+            Self::Store(error) => error.into(),
+        }
+    }
+}
+
+impl<E: Into<BatchFault>> From<E> for BatchError {
+    fn from(fault: E) -> Self {
+        Self::Fault(fault.into())
+    }
+}
+
+impl From<StoreError> for BatchError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Why the chain's file cannot be read or written.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The database failed.
+    #[error("the L1 database failed: {0}; check free space and permissions, then try again")]
+    Database(#[source] Box<redb::Error>),
+    /// A record is not one that this program writes.
+    #[error("the L1 database is damaged: {0}; restore it from a backup")]
+    Record(#[from] CodecError),
+    /// A record that must be there is not.
+    #[error("the L1 database is damaged: {what} is missing; restore it from a backup")]
+    Missing {
+        /// The record.
+        what: String,
+    },
+    /// Two records contradict each other.
+    #[error(
+        "the L1 database is damaged: {what} should be {expected} and is {got}; restore it from a backup"
+    )]
+    Inconsistent {
+        /// What was compared.
+        what: String,
+        /// What other records say.
+        expected: String,
+        /// What the record says.
+        got: String,
+    },
+    /// A stored verifying key does not decode.
+    #[error(
+        "the L1 database is damaged: verifying key of shape {shape_id}: {source}; restore it from a backup"
+    )]
+    Key {
+        /// The shape's number.
+        shape_id: u16,
+        /// What is wrong.
+        source: Box<KeyError>,
+    },
+    /// A finalized batch does not decode.
+    #[error("the L1 database is damaged: batch {number}: {source}; restore it from a backup")]
+    Batch {
+        /// Number of the batch.
+        number: u64,
+        /// What is wrong.
+        source: BatchFault,
+    },
+}
+
+/// Why a chain cannot be made or opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// There is no file.
+    #[error("{}: there is no L1 here; create it from a genesis first, or correct the path", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is a file already.
+    #[error("{}: there is an L1 here already; open it, or choose another directory", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another process has the file open.
+    #[error("{}: another process is using this L1; stop it first", path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("{}: cannot {action}: {source}; check that the directory exists, is writable and has space", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What was attempted.
+        action: &'static str,
+        /// The reason given.
+        source: std::io::Error,
+    },
+    /// The file is not a database, or damaged.
+    #[error("{}: not an L1 database, or damaged: {reason}; correct the path or restore the file from a backup", path.display())]
+    NotAnL1 {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// The file has another format version.
+    #[error("{}: the L1 database has format version {got}, this program reads {expected}; use the program that made it", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Version of this program.
+        expected: u32,
+        /// Version of the file.
+        got: u32,
+    },
+    /// The file belongs to another genesis.
+    #[error("{}: this L1 was made from genesis {got}, expected {expected}; use the directory of that deployment", path.display())]
+    OtherGenesis {
+        /// The file.
+        path: PathBuf,
+        /// Contract address of the genesis asked for.
+        expected: Address,
+        /// Contract address of the file's.
+        got: Address,
+    },
+    /// The genesis breaks a rule.
+    #[error(transparent)]
+    Genesis(#[from] GenesisError),
+    /// Reading or writing failed.
+    #[error("{}: {source}", path.display())]
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: StoreError,
+    },
+}
+
+macro_rules! database_errors {
+    ($($error:ty),*) => {$(
+        impl From<$error> for StoreError {
+            fn from(error: $error) -> Self {
+                Self::Database(Box::new(error.into()))
+            }
+        }
+        impl From<$error> for L1Error {
+            fn from(error: $error) -> Self {
+                Self::Store(error.into())
+            }
+        }
+    )*};
+}
+
+database_errors!(
+    redb::TransactionError,
+    redb::TableError,
+    redb::StorageError,
+    redb::CommitError
+);
+
+impl From<CodecError> for L1Error {
+    fn from(error: CodecError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<KeyError> for Refusal {
+    fn from(error: KeyError) -> Self {
+        Self::Key(Box::new(error))
+    }
+}

@@ -1,0 +1,929 @@
+//! The native L1: a chain of calls in one database file.
+//!
+//! Every call is one durable transaction: it returns after the file is on disk, and an error leaves
+//! everything as it was. Callers and time are arguments; the embedding program vouches for them.
+//! Invariant: the root moves only in [`NativeL1::submit_batches`], to the root that a verified
+//! batch names, and with it the queue and the claims (design: Protocol, section 6).
+//!
+//! Verifying keys are registered after genesis, once for each shape, by the operator: making keys
+//! takes minutes, and a deployment can be imported and batches sealed before. The contract takes
+//! its keys in the constructor. Nothing is lost by the difference: genesis fixes the fingerprint of
+//! each circuit, a key that is registered never changes, and until then no batch is accepted.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use ledger::field::{Fr, to_hex};
+use ledger::shape::Shape;
+use ledger::words::{Header, L1Entry, PublicWords};
+use prover::key::{AllowDevKeys, VerifyingKey};
+use prover::proof::Proof;
+use prover::verify::{verify, verify_many};
+use redb::{Database, DatabaseError, ReadableTableMetadata, StorageError};
+
+use crate::bytes::{Address, Bytes};
+use crate::codec::{Reader, Writer};
+use crate::error::{BatchError, BatchFault, L1Error, OpenError, Refusal, StoreError};
+use crate::escrow::{self, TokenTotals};
+use crate::genesis::{
+    Deployment, Genesis, GenesisAccount, ListedShape, accounts_from_bytes, accounts_to_bytes,
+};
+use crate::queue::{self, Deposit, QueueEntry, check_deposit};
+use crate::registry::{self, Registration};
+pub use crate::store::Head;
+use crate::store::{
+    DATABASE_VERSION, DEPLOYMENT_RECORD, Snapshot, Tx, VERSION_RECORD, rehearse, run, transact,
+};
+use crate::submission::{Opened, PUBLIC_INPUTS, Submission, public_inputs};
+
+/// Genesis accounts in one record of the database, which then fills a page of 512 KiB.
+const ACCOUNTS_IN_RECORD: usize = 3100;
+
+/// A batch that L1 accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FinalizedBatch {
+    /// Its number; the first is 1.
+    pub number: u64,
+    /// The queue entries that it consumed.
+    pub queue: Range<u64>,
+    /// What was submitted: shape, published data, `c`, proof.
+    pub submission: Submission,
+    /// What the data say: roots, timestamp, operations.
+    pub words: PublicWords,
+}
+
+/// The embedded L1.
+pub struct NativeL1 {
+    db: Database,
+    deployment: Deployment,
+    domain: Fr,
+    keys: BTreeMap<u16, VerifyingKey>,
+    dev_keys: AllowDevKeys,
+}
+
+/// Making and opening.
+impl NativeL1 {
+    /// Makes a chain from a genesis in a new file, whole or not at all, and opens it.
+    ///
+    /// # Errors
+    /// [`OpenError::Exists`] if there is a file already; other [`OpenError`]s if it cannot be made.
+    pub fn create(
+        path: &Path,
+        genesis: &Genesis,
+        dev_keys: AllowDevKeys,
+    ) -> Result<Self, OpenError> {
+        if path.exists() {
+            return Err(OpenError::Exists { path: path.into() });
+        }
+        let mut draft = path.as_os_str().to_owned();
+        draft.push(format!(".new-{}", std::process::id()));
+        let draft = PathBuf::from(draft);
+        remove_draft(&draft)?;
+        let made = make_database(&draft, genesis)
+            .and_then(|()| std::fs::rename(&draft, path).map_err(io_error(path, "put it in place")))
+            .and_then(|()| sync_folder(path));
+        if made.is_err() {
+            remove_draft(&draft)?;
+        }
+        made?;
+        Self::open(path, dev_keys)
+    }
+
+    /// Opens a chain, checking the file's integrity and its records.
+    ///
+    /// # Errors
+    /// [`OpenError`], which says what is wrong with the file and what to do.
+    pub fn open(path: &Path, dev_keys: AllowDevKeys) -> Result<Self, OpenError> {
+        let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => OpenError::Missing { path: path.into() },
+            _ => io_error(path, "read its size")(source),
+        })?;
+        if !metadata.is_file() || metadata.len() == 0 {
+            return Err(OpenError::NotAnL1 {
+                path: path.into(),
+                reason: format!("a file of {} bytes or no file", metadata.len()),
+            });
+        }
+        let mut builder = Database::builder();
+        let opened = builder.set_check_integrity_on_open(true).open(path);
+        let db = opened.map_err(|error| open_error(path, error))?;
+        check_version(path, &db)?;
+        let store_error = |source| OpenError::Store {
+            path: path.into(),
+            source,
+        };
+        let snapshot = Snapshot::begin(&db).map_err(store_error)?;
+        let record = snapshot.meta(DEPLOYMENT_RECORD).map_err(store_error)?;
+        let deployment = Deployment::from_json(&record)?;
+        if deployment.canonical_bytes() != record {
+            return Err(OpenError::NotAnL1 {
+                path: path.into(),
+                reason: "its genesis is not in canonical form".to_owned(),
+            });
+        }
+        check_counts(&snapshot, &deployment)
+            .and_then(|()| check_head(&snapshot, &deployment))
+            .map_err(store_error)?;
+        let keys = load_keys(&snapshot, &deployment).map_err(store_error)?;
+        Ok(Self {
+            domain: deployment.domain(),
+            db,
+            deployment,
+            keys,
+            dev_keys,
+        })
+    }
+
+    /// Opens a chain as [`Self::open`] does, if it was made from this deployment.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and [`OpenError::OtherGenesis`].
+    pub fn open_expecting(
+        path: &Path,
+        deployment: &Deployment,
+        dev_keys: AllowDevKeys,
+    ) -> Result<Self, OpenError> {
+        let chain = Self::open(path, dev_keys)?;
+        let (expected, got) = (deployment.contract(), chain.deployment.contract());
+        if expected != got {
+            return Err(OpenError::OtherGenesis {
+                path: path.into(),
+                expected,
+                got,
+            });
+        }
+        Ok(chain)
+    }
+}
+
+/// Calls of users.
+impl NativeL1 {
+    /// Deposits into a new account that the caller owns, and returns its index.
+    ///
+    /// # Errors
+    /// [`Refusal`]: wrong fee, unknown token, bad key, full tree, too many pending, full escrow.
+    pub fn deposit(&self, deposit: &Deposit) -> Result<u32, L1Error> {
+        check_deposit(self.deployment.parameters(), deposit)?;
+        transact(&self.db, |tx| tx.deposit(&self.deployment, deposit))
+    }
+
+    /// Many deposits in one transaction, all or nothing; returns their indices.
+    ///
+    /// # Errors
+    /// As [`Self::deposit`], for the first that is refused.
+    pub fn deposit_all(&self, deposits: &[Deposit]) -> Result<Vec<u32>, L1Error> {
+        for deposit in deposits {
+            check_deposit(self.deployment.parameters(), deposit)?;
+        }
+        transact(&self.db, |tx| {
+            let each = deposits.iter();
+            each.map(|deposit| tx.deposit(&self.deployment, deposit))
+                .collect()
+        })
+    }
+
+    /// Adds to an account, whoever owns it, and returns the number of the queue entry.
+    ///
+    /// # Errors
+    /// [`Refusal`]: wrong fee, unregistered index, nothing added, too many pending, full escrow.
+    pub fn top_up(
+        &self,
+        caller: Address,
+        index: u32,
+        amount: u128,
+        fee: u128,
+    ) -> Result<u64, L1Error> {
+        transact(&self.db, |tx| {
+            tx.top_up(&self.deployment, caller, index, amount, fee)
+        })
+    }
+
+    /// Asks for the whole balance of the caller's account and returns the number of the queue
+    /// entry. Never refused for the number of pending entries.
+    ///
+    /// # Errors
+    /// [`Refusal`]: wrong fee, unregistered index, another owner, an exit that is pending already.
+    pub fn request_exit(&self, caller: Address, index: u32, fee: u128) -> Result<u64, L1Error> {
+        transact(&self.db, |tx| {
+            tx.request_exit(&self.deployment, caller, index, fee)
+        })
+    }
+
+    /// Pays the caller everything claimable of a token and returns the amount. Once: then the
+    /// claim is zero.
+    ///
+    /// # Errors
+    /// [`Refusal::NothingToClaim`].
+    pub fn claim(&self, caller: Address, token: u32) -> Result<u128, L1Error> {
+        transact(&self.db, |tx| tx.claim(&caller, token))
+    }
+}
+
+/// Calls of the operator.
+impl NativeL1 {
+    /// Registers the verifying key of a shape, once and for good.
+    ///
+    /// # Errors
+    /// [`Refusal`]: not the operator, unknown shape, a key registered already, another circuit's
+    /// key, a degenerate one, or one from a development setup where none is allowed.
+    pub fn register_key(
+        &mut self,
+        caller: Address,
+        shape_id: u16,
+        key: &VerifyingKey,
+    ) -> Result<(), L1Error> {
+        self.only_operator(caller)?;
+        self.key_is_good(shape_id, key)?;
+        let bytes = key.to_bytes();
+        transact(&self.db, |tx| -> Result<(), L1Error> {
+            tx.keys.insert(shape_id, bytes.as_slice())?;
+            Ok(())
+        })?;
+        self.keys.insert(shape_id, key.clone());
+        Ok(())
+    }
+
+    fn key_is_good(&self, shape_id: u16, key: &VerifyingKey) -> Result<(), Refusal> {
+        let listed = self.listed(shape_id)?;
+        if let Some(registered) = self.keys.get(&shape_id) {
+            return Err(Refusal::KeyRegistered {
+                shape_id,
+                id: registered.id_hex(),
+            });
+        }
+        check_key(listed, key)?;
+        Ok(key.check_origin(self.dev_keys)?)
+    }
+
+    /// Pays the operator all fees kept so far and returns their amount in ETH's smallest unit.
+    ///
+    /// # Errors
+    /// [`Refusal::NotOperator`].
+    pub fn collect_fees(&self, caller: Address) -> Result<u128, L1Error> {
+        self.only_operator(caller)?;
+        transact(&self.db, |tx| {
+            Ok(std::mem::take(&mut tx.head.operator_fees))
+        })
+    }
+
+    /// Finalizes the next batch; see [`Self::submit_batches`].
+    ///
+    /// # Errors
+    /// As [`Self::submit_batches`].
+    pub fn submit_batch(
+        &self,
+        caller: Address,
+        submission: &Submission,
+        now: u64,
+    ) -> Result<FinalizedBatch, L1Error> {
+        let batches = self.submit_batches(caller, std::slice::from_ref(submission), now)?;
+        Ok(batches
+            .into_iter()
+            .next()
+            .expect("one batch was submitted and accepted"))
+    }
+
+    /// Finalizes the next batches, which have one shape and chain onto each other: all or nothing.
+    /// Several proofs are verified in one check. `now` is the time in seconds since 1970.
+    ///
+    /// # Errors
+    /// [`Refusal`]: not the operator, no batch, unknown shape, no key, a batch that is malformed or
+    /// not the next, or proofs that do not hold.
+    pub fn submit_batches(
+        &self,
+        caller: Address,
+        submissions: &[Submission],
+        now: u64,
+    ) -> Result<Vec<FinalizedBatch>, L1Error> {
+        self.only_operator(caller)?;
+        let shape_id = one_shape(submissions)?;
+        let shape = &self.listed(shape_id)?.shape;
+        let key = self.usable_key(shape_id)?;
+        let execute_all = |tx: &mut Tx<'_>| {
+            let each = submissions.iter().enumerate();
+            each.map(|(position, submission)| {
+                let executed = self.execute(tx, submission, shape, now);
+                executed.map_err(|error| error.at(position))
+            })
+            .collect::<Result<Vec<_>, L1Error>>()
+        };
+        // Why twice: no lock is held while proofs are verified, which takes all threads.
+        // Sound because: what L1 rebuilds equals what was submitted, or the execution fails. So
+        // both executions have the same public inputs, though the chain may move in between.
+        let rehearsed = rehearse(&self.db, execute_all)?;
+        let proofs: Vec<ProofToVerify> = rehearsed.into_iter().map(|(_, proof)| proof).collect();
+        verify_proofs(key, &proofs)?;
+        let executed = transact(&self.db, execute_all)?;
+        Ok(executed.into_iter().map(|(batch, _)| batch).collect())
+    }
+
+    fn only_operator(&self, caller: Address) -> Result<(), Refusal> {
+        let operator = self.deployment.parameters().operator.address;
+        if caller == operator {
+            Ok(())
+        } else {
+            Err(Refusal::NotOperator { operator, caller })
+        }
+    }
+
+    fn listed(&self, shape_id: u16) -> Result<&ListedShape, Refusal> {
+        let listed = self.deployment.shape(shape_id);
+        listed.ok_or(Refusal::UnknownShape { shape_id })
+    }
+
+    /// The shape's key; one from a development setup only if allowed at opening.
+    fn usable_key(&self, shape_id: u16) -> Result<&VerifyingKey, Refusal> {
+        let key = self.keys.get(&shape_id);
+        let key = key.ok_or(Refusal::NoKey { shape_id })?;
+        key.check_origin(self.dev_keys)?;
+        Ok(key)
+    }
+
+    /// Checks everything about a batch but its proof, and executes it in the transaction.
+    fn execute(
+        &self,
+        tx: &mut Tx<'_>,
+        submission: &Submission,
+        shape: &Shape,
+        now: u64,
+    ) -> Result<(FinalizedBatch, ProofToVerify), BatchError> {
+        let Opened { words, c, proof } = submission.open(shape)?;
+        let slack = self.deployment.parameters().timestamp_slack;
+        let words = rebuild(tx, self.domain, words, slack, now)?;
+        let inputs = public_inputs(&words, shape, c)?;
+        let batch = FinalizedBatch {
+            number: words.header.batch_number,
+            queue: tx.head.queue_head..tx.head.queue_head,
+            submission: submission.clone(),
+            words,
+        };
+        let batch = apply(tx, batch)?;
+        Ok((batch, (inputs, proof)))
+    }
+}
+
+/// Public inputs and the proof for them.
+type ProofToVerify = ([Fr; PUBLIC_INPUTS], Proof);
+
+fn one_shape(submissions: &[Submission]) -> Result<u16, Refusal> {
+    let expected = submissions.first().ok_or(Refusal::NoBatch)?.shape_id;
+    let ids = submissions.iter().map(|submission| submission.shape_id);
+    match ids.enumerate().find(|(_, got)| *got != expected) {
+        None => Ok(expected),
+        Some((position, got)) => Err(Refusal::MixedShapes {
+            position,
+            expected,
+            got,
+        }),
+    }
+}
+
+fn verify_proofs(key: &VerifyingKey, proofs: &[ProofToVerify]) -> Result<(), Refusal> {
+    match proofs {
+        [(inputs, proof)] => verify(key, inputs, proof)?,
+        _ => verify_many(key, proofs)?,
+    }
+    Ok(())
+}
+
+/// The words of the next batch, with everything that L1 knows taken from L1.
+fn rebuild(
+    tx: &Tx<'_>,
+    domain: Fr,
+    claimed: PublicWords,
+    slack: u64,
+    now: u64,
+) -> Result<PublicWords, BatchError> {
+    let PublicWords {
+        header,
+        l1_ops,
+        transfers,
+        withdrawals,
+    } = claimed;
+    let Header {
+        domain: claimed_domain,
+        old_root,
+        new_root,
+        shape_id,
+        batch_number,
+        timestamp,
+        fee_indices,
+    } = header;
+    let head = &tx.head;
+    same_place(head, domain, claimed_domain, batch_number, old_root)?;
+    let earliest = head.timestamp.max(now.saturating_sub(slack));
+    if timestamp < earliest || timestamp > now {
+        let fault = BatchFault::Timestamp {
+            earliest,
+            latest: now,
+            got: timestamp,
+        };
+        return Err(fault.into());
+    }
+    Ok(PublicWords {
+        header: Header {
+            domain,
+            old_root: head.root,
+            new_root,
+            shape_id,
+            batch_number: head.next_batch,
+            timestamp,
+            fee_indices,
+        },
+        l1_ops: next_entries(tx, &l1_ops)?,
+        transfers,
+        withdrawals,
+    })
+}
+
+fn same_place(
+    head: &Head,
+    domain: Fr,
+    claimed_domain: Fr,
+    batch_number: u64,
+    old_root: Fr,
+) -> Result<(), BatchFault> {
+    if claimed_domain != domain {
+        return Err(BatchFault::Domain {
+            expected: to_hex(&domain),
+            got: to_hex(&claimed_domain),
+        });
+    }
+    if batch_number != head.next_batch {
+        return Err(BatchFault::Number {
+            expected: head.next_batch,
+            got: batch_number,
+        });
+    }
+    if old_root != head.root {
+        return Err(BatchFault::OldRoot {
+            expected: to_hex(&head.root),
+            got: to_hex(&old_root),
+        });
+    }
+    Ok(())
+}
+
+/// The next queue entries, as many as the batch has, with the amounts that it pays out.
+fn next_entries(tx: &Tx<'_>, claimed: &[L1Entry]) -> Result<Vec<L1Entry>, BatchError> {
+    let pending = tx.head.queue_tail - tx.head.queue_head;
+    let got = claimed.len();
+    if u64::try_from(got).map_or(true, |got| got > pending) {
+        return Err(BatchFault::QueueTooShort { pending, got }.into());
+    }
+    let numbers = tx.head.queue_head..;
+    let slots = numbers.zip(claimed).enumerate();
+    slots
+        .map(|(slot, (number, claimed))| {
+            let op = queue::entry(&tx.queue, number)?.op;
+            if op != claimed.op {
+                let entry = number;
+                return Err(BatchFault::NotTheQueueEntry { slot, entry }.into());
+            }
+            let paid_out = claimed.paid_out;
+            Ok(L1Entry { op, paid_out })
+        })
+        .collect()
+}
+
+/// Moves the root, consumes the queue, credits payouts and stores the batch.
+fn apply(tx: &mut Tx<'_>, mut batch: FinalizedBatch) -> Result<FinalizedBatch, BatchError> {
+    for entry in &batch.words.l1_ops {
+        tx.consume(&entry.op)?;
+        tx.pay(entry.op.index(), entry.paid_out)?;
+    }
+    for (slot, data) in batch.words.withdrawals.iter().enumerate() {
+        if data.is_unused() {
+            continue;
+        }
+        let amount = data.amount.value_u128();
+        let amount = amount.ok_or(BatchFault::WithdrawalTooLarge { slot })?;
+        let index = data.index;
+        if registry::registration(&tx.registry, index)?.is_none() {
+            return Err(BatchFault::WithdrawalUnregistered { slot, index }.into());
+        }
+        tx.pay(index, amount)?;
+    }
+    batch.queue.end = tx.head.queue_head;
+    tx.head.root = batch.words.header.new_root;
+    tx.head.timestamp = batch.words.header.timestamp;
+    tx.head.next_batch += 1;
+    let record = batch.to_bytes();
+    tx.batches
+        .insert(batch.number, record.as_slice())
+        .map_err(StoreError::from)?;
+    Ok(batch)
+}
+
+impl Tx<'_> {
+    /// Makes an amount claimable for the owner of an index, which is registered.
+    fn pay(&mut self, index: u32, amount: u128) -> Result<(), BatchError> {
+        let registered = registry::registration(&self.registry, index)?;
+        let Registration { owner, token } = registered.ok_or_else(|| StoreError::Missing {
+            what: format!("the registration of account {index}"),
+        })?;
+        self.balances_to_claimable(&owner, token, amount)
+    }
+}
+
+impl FinalizedBatch {
+    fn to_bytes(&self) -> Vec<u8> {
+        let out = Writer::default().u64(self.queue.start).u64(self.queue.end);
+        out.put(&self.submission.to_bytes()).finish()
+    }
+
+    fn from_bytes(number: u64, bytes: &[u8], on: &Deployment) -> Result<Self, StoreError> {
+        let mut reader = Reader::new("a finalized batch", bytes);
+        let queue = reader.u64()?..reader.u64()?;
+        let submission = Submission::read(&mut reader)?;
+        reader.end()?;
+        let shape_id = submission.shape_id;
+        let listed = on.shape(shape_id).ok_or_else(|| StoreError::Missing {
+            what: format!("shape {shape_id} of batch {number}"),
+        })?;
+        let opened = submission.open(&listed.shape);
+        let words = opened
+            .map_err(|source| StoreError::Batch { number, source })?
+            .words;
+        Ok(Self {
+            number,
+            queue,
+            submission,
+            words,
+        })
+    }
+}
+
+/// Reading.
+impl NativeL1 {
+    /// What the chain was made from, accounts aside.
+    pub fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    /// The accounts that genesis made, index 1 first.
+    ///
+    /// # Errors
+    /// [`StoreError`], also if they are not those that the deployment names.
+    pub fn genesis_accounts(&self) -> Result<Vec<GenesisAccount>, StoreError> {
+        let table = Snapshot::begin(&self.db)?.genesis_accounts()?;
+        let mut accounts = Vec::new();
+        for record in table.range::<u32>(..)? {
+            accounts.extend(accounts_from_bytes(record?.1.value())?);
+        }
+        let expected = self.deployment.accounts().blake3;
+        let got = Bytes(*blake3::hash(&accounts_to_bytes(&accounts)).as_bytes());
+        agree("the digest of the genesis accounts", &expected, &got)?;
+        Ok(accounts)
+    }
+
+    /// What operations of this deployment are signed for.
+    pub fn domain(&self) -> Fr {
+        self.domain
+    }
+
+    /// Where the chain stands: root, next batch, queue, fees.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn head(&self) -> Result<Head, StoreError> {
+        Snapshot::begin(&self.db)?.head()
+    }
+
+    /// Up to `limit` queue entries from number `from` on, consumed or not.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn queue(&self, from: u64, limit: usize) -> Result<Vec<QueueEntry>, StoreError> {
+        let snapshot = Snapshot::begin(&self.db)?;
+        let (tail, table) = (snapshot.head()?.queue_tail, snapshot.queue()?);
+        let numbers = (from..tail).take(limit);
+        numbers.map(|number| queue::entry(&table, number)).collect()
+    }
+
+    /// Up to `limit` queue entries that no batch has consumed, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn pending(&self, limit: usize) -> Result<Vec<QueueEntry>, StoreError> {
+        self.queue(self.head()?.queue_head, limit)
+    }
+
+    /// Owner and token of an account, if the index is assigned.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn registered(&self, index: u32) -> Result<Option<Registration>, StoreError> {
+        registry::registration(&Snapshot::begin(&self.db)?.registry()?, index)
+    }
+
+    /// The finalized batch with this number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn batch(&self, number: u64) -> Result<Option<FinalizedBatch>, StoreError> {
+        let table = Snapshot::begin(&self.db)?.batches()?;
+        let record = table.get(number)?;
+        let read = |bytes: &[u8]| FinalizedBatch::from_bytes(number, bytes, &self.deployment);
+        record.map(|record| read(record.value())).transpose()
+    }
+
+    /// Up to `limit` finalized batches from number `from` on, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn batches(&self, from: u64, limit: usize) -> Result<Vec<FinalizedBatch>, StoreError> {
+        let table = Snapshot::begin(&self.db)?.batches()?;
+        let mut batches = Vec::new();
+        for record in table.range(from..)?.take(limit) {
+            let (number, record) = record?;
+            let (number, bytes) = (number.value(), record.value());
+            batches.push(FinalizedBatch::from_bytes(number, bytes, &self.deployment)?);
+        }
+        Ok(batches)
+    }
+
+    /// The verifying key of a shape, if one is registered.
+    pub fn key(&self, shape_id: u16) -> Option<&VerifyingKey> {
+        self.keys.get(&shape_id)
+    }
+
+    /// What an owner may claim of a token.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn claimable(&self, owner: Address, token: u32) -> Result<u128, StoreError> {
+        escrow::claimable(&Snapshot::begin(&self.db)?.claimable()?, &owner, token)
+    }
+
+    /// Escrow, claimable and pending of a token.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn totals(&self, token: u32) -> Result<TokenTotals, StoreError> {
+        escrow::totals(&Snapshot::begin(&self.db)?.totals()?, token)
+    }
+
+    /// Escrow, claimable and pending of every token that was ever deposited. Claims and queue are
+    /// added up and compared with the totals kept; `balances()` of each is to be compared with
+    /// the accounts.
+    ///
+    /// # Errors
+    /// [`StoreError::Inconsistent`] if the sums differ from the totals.
+    pub fn audit(&self) -> Result<BTreeMap<u32, TokenTotals>, StoreError> {
+        let snapshot = Snapshot::begin(&self.db)?;
+        let mut sums = claims_and_queue(&snapshot)?;
+        let mut totals = BTreeMap::new();
+        let table = snapshot.totals()?;
+        for record in table.range::<u32>(..)? {
+            let token = record?.0.value();
+            let kept = escrow::totals(&table, token)?;
+            let sum = sums.remove(&token).unwrap_or_default();
+            same_totals(token, &sum, &kept)?;
+            totals.insert(token, kept);
+        }
+        for (token, sum) in sums {
+            same_totals(token, &sum, &TokenTotals::default())?;
+        }
+        Ok(totals)
+    }
+}
+
+/// For each token the sum of all claims and of the entries that wait; escrow is left 0.
+fn claims_and_queue(snapshot: &Snapshot) -> Result<BTreeMap<u32, TokenTotals>, StoreError> {
+    let mut sums: BTreeMap<u32, TokenTotals> = BTreeMap::new();
+    for record in snapshot.claimable()?.range::<(&[u8], u32)>(..)? {
+        let (key, amount) = record?;
+        let sum = &mut sums.entry(key.value().1).or_default().claimable;
+        *sum = sum.saturating_add(amount.value());
+    }
+    let (head, table) = (snapshot.head()?, snapshot.queue()?);
+    for number in head.queue_head..head.queue_tail {
+        let op = queue::entry(&table, number)?.op;
+        let sum = &mut sums.entry(op.token()).or_default().pending;
+        *sum = sum.saturating_add(op.amount());
+    }
+    Ok(sums)
+}
+
+fn same_totals(token: u32, sum: &TokenTotals, kept: &TokenTotals) -> Result<(), StoreError> {
+    let what = |name| format!("the {name} total of token {token}");
+    agree(&what("claimable"), &sum.claimable, &kept.claimable)?;
+    agree(&what("pending"), &sum.pending, &kept.pending)
+}
+
+/// Removes what an interrupted creation left.
+fn remove_draft(path: &Path) -> Result<(), OpenError> {
+    match std::fs::remove_file(path) {
+        Err(source) if path.exists() => Err(io_error(path, "remove it")(source)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a genesis into a new database file and closes it.
+fn make_database(path: &Path, genesis: &Genesis) -> Result<(), OpenError> {
+    let db = Database::create(path).map_err(|error| open_error(path, error))?;
+    let head = Head {
+        root: genesis.state().root(),
+        next_batch: 1,
+        timestamp: 0,
+        queue_head: 0,
+        queue_tail: 0,
+        next_index: 1,
+        pending_deposits: 0,
+        operator_fees: 0,
+    };
+    let written = run(&db, head, |tx| write_genesis(tx, genesis));
+    written.map_err(|error| {
+        let source = match error {
+            L1Error::Store(source) => source,
+            L1Error::Refused(refusal) => StoreError::Inconsistent {
+                what: "the genesis".to_owned(),
+                expected: "balances below 2^128".to_owned(),
+                got: refusal.to_string(),
+            },
+        };
+        OpenError::Store {
+            path: path.into(),
+            source,
+        }
+    })
+}
+
+fn write_genesis(tx: &mut Tx<'_>, genesis: &Genesis) -> Result<(), L1Error> {
+    let deployment = genesis.deployment().canonical_bytes();
+    let version = DATABASE_VERSION.to_be_bytes();
+    tx.meta.insert(VERSION_RECORD, version.as_slice())?;
+    tx.meta.insert(DEPLOYMENT_RECORD, deployment.as_slice())?;
+    for (number, accounts) in (0..).zip(genesis.accounts().chunks(ACCOUNTS_IN_RECORD)) {
+        let record = accounts_to_bytes(accounts);
+        tx.genesis_accounts.insert(number, record.as_slice())?;
+    }
+    let mut balances: BTreeMap<u32, u128> = BTreeMap::new();
+    for account in genesis.accounts() {
+        let GenesisAccount {
+            owner,
+            token,
+            balance,
+            ..
+        } = *account;
+        tx.register(Registration { owner, token })?;
+        *balances.entry(token).or_default() += balance;
+    }
+    for (token, amount) in balances {
+        tx.take_balance(token, amount)?;
+    }
+    Ok(())
+}
+
+fn check_version(path: &Path, db: &Database) -> Result<(), OpenError> {
+    let foreign = |reason: String| OpenError::NotAnL1 {
+        path: path.into(),
+        reason,
+    };
+    let snapshot = Snapshot::begin(db).map_err(|error| foreign(error.to_string()))?;
+    let record = snapshot
+        .meta(VERSION_RECORD)
+        .map_err(|error| foreign(error.to_string()))?;
+    let version: [u8; 4] = record
+        .try_into()
+        .map_err(|_| foreign("its version record is malformed".to_owned()))?;
+    let (expected, got) = (DATABASE_VERSION, u32::from_be_bytes(version));
+    if got == expected {
+        return Ok(());
+    }
+    Err(OpenError::Version {
+        path: path.into(),
+        expected,
+        got,
+    })
+}
+
+/// The head agrees with the numbers of records.
+fn check_counts(snapshot: &Snapshot, deployment: &Deployment) -> Result<(), StoreError> {
+    let head = snapshot.head()?;
+    let least = u64::from(deployment.accounts().count) + 1;
+    let most = ledger::shape::leaves(deployment.depth());
+    if !(least..=most).contains(&head.next_index) || head.next_batch == 0 {
+        return Err(StoreError::Inconsistent {
+            what: "the next index".to_owned(),
+            expected: format!("{least} to {most}"),
+            got: head.next_index.to_string(),
+        });
+    }
+    let (accounts, entries) = (snapshot.registry()?.len()?, snapshot.queue()?.len()?);
+    let batches = snapshot.batches()?.len()?;
+    agree("the number of accounts", &(head.next_index - 1), &accounts)?;
+    agree("the number of queue entries", &head.queue_tail, &entries)?;
+    let finalized = head.next_batch.saturating_sub(1);
+    agree("the number of batches", &finalized, &batches)
+}
+
+/// The head agrees with the last batch and with the entries that wait.
+fn check_head(snapshot: &Snapshot, deployment: &Deployment) -> Result<(), StoreError> {
+    let head = snapshot.head()?;
+    if let Some(record) = snapshot.batches()?.get(head.next_batch - 1)? {
+        let number = head.next_batch - 1;
+        let last = FinalizedBatch::from_bytes(number, record.value(), deployment)?;
+        let header = &last.words.header;
+        agree("the root", &to_hex(&header.new_root), &to_hex(&head.root))?;
+        agree("the timestamp", &header.timestamp, &head.timestamp)?;
+        agree("the queue's head", &last.queue.end, &head.queue_head)?;
+    } else {
+        agree("the timestamp", &0, &head.timestamp)?;
+        agree("the queue's head", &0, &head.queue_head)?;
+    }
+    let table = snapshot.queue()?;
+    let mut funded = 0;
+    for number in head.queue_head..head.queue_tail {
+        funded += u64::from(queue::is_funded(&queue::entry(&table, number)?.op));
+    }
+    agree("the pending deposits", &funded, &head.pending_deposits)
+}
+
+fn agree<T: PartialEq + ToString>(what: &str, expected: &T, got: &T) -> Result<(), StoreError> {
+    if expected == got {
+        return Ok(());
+    }
+    Err(StoreError::Inconsistent {
+        what: what.to_owned(),
+        expected: expected.to_string(),
+        got: got.to_string(),
+    })
+}
+
+/// All registered keys with every check but that of their origin, which depends on the caller.
+fn load_keys(
+    snapshot: &Snapshot,
+    deployment: &Deployment,
+) -> Result<BTreeMap<u16, VerifyingKey>, StoreError> {
+    let mut keys = BTreeMap::new();
+    for record in snapshot.keys()?.range::<u16>(..)? {
+        let (shape_id, bytes) = record?;
+        let shape_id = shape_id.value();
+        let damaged = |source| StoreError::Key {
+            shape_id,
+            source: Box::new(source),
+        };
+        let key = VerifyingKey::from_bytes(bytes.value(), AllowDevKeys::Yes).map_err(damaged)?;
+        let listed = deployment.shape(shape_id);
+        let listed = listed.ok_or_else(|| StoreError::Missing {
+            what: format!("shape {shape_id} of a verifying key"),
+        })?;
+        key.check_circuit(&listed.fingerprint.0).map_err(damaged)?;
+        keys.insert(shape_id, key);
+    }
+    Ok(keys)
+}
+
+/// The key is for the listed circuit and fit to be used.
+fn check_key(listed: &ListedShape, key: &VerifyingKey) -> Result<(), Refusal> {
+    key.check_circuit(&listed.fingerprint.0)?;
+    key.check()
+        .map_err(|fault| Refusal::from(prover::key::KeyError::from(fault)))?;
+    let (expected, got) = (PUBLIC_INPUTS, key.num_inputs());
+    if expected == got {
+        Ok(())
+    } else {
+        Err(Refusal::KeyInputs { expected, got })
+    }
+}
+
+fn io_error<'p>(path: &'p Path, action: &'static str) -> impl Fn(std::io::Error) -> OpenError + 'p {
+    move |source| OpenError::Io {
+        path: path.into(),
+        action,
+        source,
+    }
+}
+
+fn open_error(path: &Path, error: DatabaseError) -> OpenError {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
+            OpenError::InUse { path: path.into() }
+        }
+        DatabaseError::Storage(StorageError::Io(source))
+            if !matches!(
+                source.kind(),
+                std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::InvalidData
+            ) =>
+        {
+            io_error(path, "open it for writing")(source)
+        }
+        other => OpenError::NotAnL1 {
+            path: path.into(),
+            reason: other.to_string(),
+        },
+    }
+}
+
+/// Makes a rename durable.
+fn sync_folder(path: &Path) -> Result<(), OpenError> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(io_error(folder, "flush it"))
+}

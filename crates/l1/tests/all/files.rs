@@ -1,0 +1,317 @@
+//! The chain's file and the batch folder: what survives, what is refused and what is said.
+
+use std::path::Path;
+
+use l1::submission::{BatchFolder, DATA_FILE, FolderError, PROOF_FILE, SUMMARY_FILE};
+use l1::{BatchFault, L1Error, NativeL1, OpenError, Refusal};
+use prover::key::AllowDevKeys;
+use redb::{Database, ReadableTable, TableDefinition};
+
+use crate::fixture::*;
+
+fn open(path: &Path) -> Result<NativeL1, OpenError> {
+    NativeL1::open(path, AllowDevKeys::Yes)
+}
+
+/// The story's chain after its first batch, closed; and what it said.
+fn closed_chain() -> (tempfile::TempDir, std::path::PathBuf, Picture) {
+    let Chain { l1, folder } = story_chain();
+    l1.submit_batch(OPERATOR, &story().first.submission, T1)
+        .unwrap();
+    let path = folder.path().join("l1.redb");
+    let before = picture(&l1);
+    (folder, path, before)
+}
+
+#[test]
+fn everything_survives_a_restart() {
+    let (_folder, path, before) = closed_chain();
+    let l1 = open(&path).unwrap();
+    assert_eq!(picture(&l1), before);
+    assert_eq!(l1.deployment(), genesis().deployment());
+    l1.submit_batch(OPERATOR, &story().second.submission, T2)
+        .unwrap();
+    assert_conserved(&l1, &story().second.state);
+}
+
+#[test]
+fn a_second_user_of_the_file_is_told_so() {
+    let chain = story_chain();
+    let path = chain.folder.path().join("l1.redb");
+    let error = open(&path).err().unwrap();
+    assert!(matches!(error, OpenError::InUse { .. }), "{error}");
+    assert!(error.to_string().contains("stop it first"));
+}
+
+#[test]
+fn a_missing_file_or_folder_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("l1.redb");
+    let error = open(&path).err().unwrap();
+    assert!(matches!(error, OpenError::Missing { .. }), "{error}");
+    let nowhere = folder.path().join("no/such/l1.redb");
+    let error = NativeL1::create(&nowhere, &genesis(), AllowDevKeys::No);
+    let error = error.err().unwrap();
+    assert!(matches!(error, OpenError::Io { .. }), "{error}");
+    assert!(error.to_string().contains("writable"), "{error}");
+    assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none());
+}
+
+#[test]
+fn a_folder_where_nothing_can_be_made_is_refused() {
+    let path = Path::new("/proc/l1.redb");
+    let error = NativeL1::create(path, &genesis(), AllowDevKeys::No);
+    let error = error.err().unwrap();
+    assert!(matches!(error, OpenError::Io { .. }), "{error}");
+}
+
+#[test]
+fn an_existing_chain_is_not_overwritten() {
+    let (_folder, path, before) = closed_chain();
+    let error = NativeL1::create(&path, &genesis(), AllowDevKeys::Yes);
+    let error = error.err().unwrap();
+    assert!(matches!(error, OpenError::Exists { .. }), "{error}");
+    assert_eq!(picture(&open(&path).unwrap()), before);
+}
+
+#[test]
+fn foreign_files_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("l1.redb");
+    for contents in [&b""[..], b"hello", &[0; 10_000], &[0xff; 100_000]] {
+        std::fs::write(&path, contents).unwrap();
+        let error = open(&path).err().unwrap();
+        assert!(matches!(error, OpenError::NotAnL1 { .. }), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), contents);
+    }
+    let error = open(folder.path()).err().unwrap();
+    assert!(matches!(error, OpenError::NotAnL1 { .. }), "{error}");
+    std::fs::remove_file(&path).unwrap();
+    drop(Database::create(&path).unwrap());
+    let error = open(&path).err().unwrap();
+    assert!(matches!(error, OpenError::NotAnL1 { .. }), "{error}");
+}
+
+#[test]
+fn truncated_files_are_refused() {
+    let (_folder, path, _) = closed_chain();
+    let whole = std::fs::read(&path).unwrap();
+    for part in [1, 9, 100, 511, 4096, 5000] {
+        std::fs::write(&path, &whole[..part]).unwrap();
+        let error = open(&path).err().unwrap();
+        assert!(matches!(error, OpenError::NotAnL1 { .. }), "{error}");
+    }
+    for sixteenths in 1..16 {
+        std::fs::write(&path, &whole[..whole.len() * sixteenths / 16]).unwrap();
+        let error = open(&path).err().unwrap();
+        assert!(matches!(error, OpenError::NotAnL1 { .. }), "{error}");
+    }
+}
+
+#[test]
+fn altered_files_are_refused_or_say_the_same() {
+    let (_folder, path, before) = closed_chain();
+    let whole = std::fs::read(&path).unwrap();
+    let used: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] != 0).collect();
+    let mut refused = 0;
+    for at in used.iter().step_by(used.len() / 60) {
+        let mut altered = whole.clone();
+        altered[*at] ^= 0x10;
+        std::fs::write(&path, &altered).unwrap();
+        match open(&path) {
+            Ok(l1) => assert_eq!(picture(&l1), before, "byte {at}"),
+            Err(error) => {
+                assert!(!matches!(error, OpenError::Missing { .. }), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 10, "{refused} of 60 alterations were refused");
+}
+
+const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+
+/// Overwrites a record of the closed database.
+fn overwrite(path: &Path, name: &str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) {
+    let db = Database::open(path).unwrap();
+    let txn = db.begin_write().unwrap();
+    {
+        let mut table = txn.open_table(META).unwrap();
+        let record = table.get(name).unwrap().unwrap().value().to_vec();
+        table.insert(name, change(record).as_slice()).unwrap();
+    }
+    txn.commit().unwrap();
+}
+
+#[test]
+fn another_version_is_refused() {
+    let (_folder, path, _) = closed_chain();
+    overwrite(&path, "version", |_| vec![0, 0, 0, 2]);
+    let error = open(&path).err().unwrap();
+    assert!(
+        matches!(
+            error,
+            OpenError::Version {
+                expected: 1,
+                got: 2,
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn records_that_contradict_each_other_are_refused() {
+    let numbers = [31, 39, 47, 55, 63, 71, 79];
+    for (name, at) in numbers.map(|at| ("head", at)) {
+        let (_folder, path, _) = closed_chain();
+        overwrite(&path, name, |mut record| {
+            record[at] += 1;
+            record
+        });
+        let error = open(&path).err().unwrap();
+        assert!(matches!(error, OpenError::Store { .. }), "{at}: {error}");
+    }
+    let (_folder, path, _) = closed_chain();
+    overwrite(&path, "head", |mut record| {
+        record.pop();
+        record
+    });
+    assert!(matches!(open(&path).err(), Some(OpenError::Store { .. })));
+    let (_folder, path, _) = closed_chain();
+    overwrite(&path, "deployment", |record| [record, vec![b' ']].concat());
+    assert!(matches!(open(&path).err(), Some(OpenError::NotAnL1 { .. })));
+}
+
+#[test]
+fn a_chain_of_another_genesis_is_refused() {
+    let (_folder, path, before) = closed_chain();
+    let expected = genesis_with(|parameters| parameters.pending_cap += 1);
+    let opened = NativeL1::open_expecting(&path, expected.deployment(), AllowDevKeys::Yes);
+    let error = opened.err().unwrap();
+    assert!(matches!(error, OpenError::OtherGenesis { .. }), "{error}");
+    let same = genesis();
+    let opened = NativeL1::open_expecting(&path, same.deployment(), AllowDevKeys::Yes);
+    assert_eq!(picture(&opened.unwrap()), before);
+}
+
+#[test]
+fn a_registered_key_survives_and_stays_the_only_one() {
+    let (_folder, path, _) = closed_chain();
+    let mut l1 = open(&path).unwrap();
+    let key = setup().key.verifying_key();
+    assert_eq!(l1.key(TINY.id), Some(key));
+    let again = l1.register_key(OPERATOR, TINY.id, key);
+    assert!(matches!(
+        again,
+        Err(L1Error::Refused(Refusal::KeyRegistered { .. }))
+    ));
+}
+
+/// A folder with the story's first batch.
+fn batch_folder() -> (tempfile::TempDir, BatchFolder) {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = BatchFolder::new(story().first.submission.clone(), &TINY, 0).unwrap();
+    folder.save(temporary.path()).unwrap();
+    (temporary, folder)
+}
+
+#[test]
+fn a_batch_folder_is_read_back_and_verified() {
+    let (temporary, folder) = batch_folder();
+    let read = BatchFolder::load(temporary.path()).unwrap();
+    assert_eq!(read, folder);
+    let verified = read.verify(&TINY, setup().key.verifying_key()).unwrap();
+    assert_eq!(verified.words, story().first.words);
+    assert_eq!(
+        (read.summary.queue_from, read.summary.queue_entries),
+        (0, 2)
+    );
+}
+
+#[test]
+fn f1_every_single_bit_change_of_a_batch_folder_is_refused() {
+    let (temporary, _) = batch_folder();
+    let key = setup().key.verifying_key();
+    for name in [SUMMARY_FILE, DATA_FILE, PROOF_FILE] {
+        let whole = std::fs::read(temporary.path().join(name)).unwrap();
+        let positions: Vec<usize> = (0..whole.len()).collect();
+        let accepted = find_accepted(&positions, |at| {
+            let copy = tempfile::tempdir().unwrap();
+            for other in [SUMMARY_FILE, DATA_FILE, PROOF_FILE] {
+                let from = temporary.path().join(other);
+                std::fs::copy(from, copy.path().join(other)).unwrap();
+            }
+            (0..8).any(|bit| {
+                let mut changed = whole.clone();
+                changed[*at] ^= 1 << bit;
+                std::fs::write(copy.path().join(name), changed).unwrap();
+                let loaded = BatchFolder::load(copy.path());
+                loaded.is_ok_and(|folder| folder.verify(&TINY, key).is_ok())
+            })
+        });
+        assert_eq!(accepted, None, "byte of {name}");
+    }
+}
+
+#[test]
+fn a_summary_that_says_something_else_is_refused() {
+    let (_temporary, folder) = batch_folder();
+    let key = setup().key.verifying_key();
+    let disagrees = |change: &dyn Fn(&mut BatchFolder)| {
+        let mut changed = folder.clone();
+        change(&mut changed);
+        match changed.verify(&TINY, key) {
+            Err(FolderError::Disagree { field }) => field,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(disagrees(&|f| f.summary.batch_number += 1), "batch_number");
+    assert_eq!(disagrees(&|f| f.summary.domain.0[0] ^= 1), "domain");
+    assert_eq!(disagrees(&|f| f.summary.old_root.0[0] ^= 1), "old_root");
+    assert_eq!(disagrees(&|f| f.summary.new_root.0[0] ^= 1), "new_root");
+    assert_eq!(disagrees(&|f| f.summary.timestamp += 1), "timestamp");
+    assert_eq!(
+        disagrees(&|f| f.summary.queue_entries += 1),
+        "queue_entries"
+    );
+    assert_eq!(disagrees(&|f| f.summary.c.0[31] ^= 1), "c");
+    assert_eq!(disagrees(&|f| f.summary.shape_id += 1), "shape_id");
+}
+
+#[test]
+fn broken_batch_folders_are_refused() {
+    let (temporary, folder) = batch_folder();
+    let path = |name: &str| temporary.path().join(name);
+    let load = || BatchFolder::load(temporary.path()).unwrap_err();
+    let rewrite = |name: &str, bytes: &[u8]| std::fs::write(path(name), bytes).unwrap();
+
+    rewrite(PROOF_FILE, &[0; 257]);
+    assert!(matches!(load(), FolderError::Length { expected: 256, .. }));
+    rewrite(PROOF_FILE, &[0; 255]);
+    assert!(matches!(load(), FolderError::Length { expected: 256, .. }));
+    std::fs::remove_file(path(PROOF_FILE)).unwrap();
+    assert!(matches!(load(), FolderError::Io { .. }));
+    folder.save(temporary.path()).unwrap();
+
+    rewrite(DATA_FILE, &[]);
+    assert!(matches!(load(), FolderError::Checksum { .. }));
+    folder.save(temporary.path()).unwrap();
+
+    let text = std::fs::read_to_string(path(SUMMARY_FILE)).unwrap();
+    rewrite(SUMMARY_FILE, text.trim().as_bytes());
+    assert!(matches!(load(), FolderError::Layout { .. }));
+    rewrite(
+        SUMMARY_FILE,
+        text.replace("\"version\": 1", "\"version\": 2").as_bytes(),
+    );
+    assert!(matches!(load(), FolderError::Version { got: 2, .. }));
+    rewrite(SUMMARY_FILE, b"{}");
+    assert!(matches!(load(), FolderError::Json { .. }));
+
+    let mut damaged = story().first.submission.clone();
+    damaged.proof = [0; 256];
+    let error = BatchFolder::new(damaged, &TINY, 0).unwrap_err();
+    assert!(matches!(error, BatchFault::Proof(_)));
+}
