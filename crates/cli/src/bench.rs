@@ -1,0 +1,442 @@
+//! `quire bench prove | verify | keyload`: the figures of provers and keys.
+//!
+//! Both provers prove the same full batch from the same ledger witness in the same process, in
+//! interleaved pairs, each with a key of its own (ark-groth16 has its default QAP reduction); the
+//! medians are compared. The keys are made with known secrets and not kept.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use ark_bn254::Bn254;
+use ark_ff::UniformRand;
+use ark_groth16::Groth16;
+use ark_relations::gr1cs::{
+    ConstraintSystem, Matrix, OptimizationGoal, R1CS_PREDICATE_LABEL, SynthesisMode,
+};
+use ark_snark::SNARK;
+use circuits::r1cs::R1cs;
+use circuits::shapes;
+use circuits::transition::{BatchCircuit, BatchValues, assignment};
+use l1::submission::{Submission, verify_batch};
+use ledger::field::Fr;
+use ledger::shape::Shape;
+use ledger::words::{challenge, evaluation};
+use prover::key::{AllowDevKeys, ProvingKey};
+use prover::proof::Proof;
+use prover::prove::prove;
+use prover::setup::setup_insecure_dev;
+use prover::verify::verify_many;
+use rand::rngs::OsRng;
+use serde::{Deserialize, Serialize};
+
+use crate::args::{BenchKeyArgs, BenchPeakArgs, BenchProveArgs, BenchVerifyArgs};
+use crate::sample::{full_batch, full_values};
+use crate::settings::Settings;
+use crate::stats::named;
+use crate::ui::{Ui, bytes, count, seconds};
+
+/// Seed of the keys, which anybody may know.
+const SEED: u64 = 1;
+/// Key loads that are timed, after one that is not.
+const LOADS: usize = 3;
+/// Verifications that are timed.
+const VERIFICATIONS: usize = 20;
+
+/// A circuit, its key and a full batch.
+struct Subject {
+    shape: Shape,
+    r1cs: R1cs,
+    key: ProvingKey,
+    values: BatchValues,
+}
+
+impl Subject {
+    fn make(ui: Ui, name: &str) -> Result<Self> {
+        let shape = named(name)?;
+        let task = ui.task(format!("shape {name}: circuit, key and a full batch"), None);
+        let r1cs = shapes::compile(&shape)
+            .context("cannot compile the circuit")?
+            .r1cs;
+        let key = setup_insecure_dev(&r1cs, name, b"", SEED).context("the setup failed")?;
+        let values = full_values(&shape)?;
+        task.done();
+        Ok(Self {
+            shape,
+            r1cs,
+            key,
+            values,
+        })
+    }
+
+    /// Witness and proof, as a batcher makes them once it has sealed a batch.
+    fn prove(&self) -> Result<(Proof, Duration, Duration)> {
+        let started = Instant::now();
+        let assignment = assignment(&self.values);
+        let witness = started.elapsed();
+        let proof = prove(&self.key, &self.r1cs, &assignment, &mut OsRng)?;
+        Ok((proof, witness, started.elapsed()))
+    }
+}
+
+/// The other prover with what it keeps between proofs.
+struct Ark {
+    key: ark_groth16::ProvingKey<Bn254>,
+    matrices: Vec<Matrix<Fr>>,
+}
+
+impl Ark {
+    fn make(ui: Ui, subject: &Subject) -> Result<Self> {
+        let task = ui.task("ark-groth16: setup of its own key", None);
+        let circuit = BatchCircuit(shapes::padding(&subject.shape));
+        let cs = ConstraintSystem::<Fr>::new_ref();
+        cs.set_optimization_goal(OptimizationGoal::Constraints);
+        cs.set_mode(SynthesisMode::Setup);
+        circuit.synthesize(cs.clone());
+        cs.finalize();
+        let mut matrices = cs.to_matrices().context("ark-relations gave no matrices")?;
+        let matrices = matrices
+            .remove(R1CS_PREDICATE_LABEL)
+            .context("ark-relations gave no R1CS matrices")?;
+        drop(cs);
+        let (key, _) = Groth16::<Bn254>::circuit_specific_setup(circuit, &mut OsRng)
+            .context("the setup of ark-groth16 failed")?;
+        task.done();
+        Ok(Self { key, matrices })
+    }
+
+    /// `Groth16::prove`: synthesis with matrices, then the proof.
+    fn prove(&self, values: &BatchValues) -> Result<Duration> {
+        let circuit = BatchCircuit(values.clone());
+        let started = Instant::now();
+        let proof = Groth16::<Bn254>::prove(&self.key, circuit, &mut OsRng)
+            .context("ark-groth16 failed")?;
+        let time = started.elapsed();
+        let inputs = [values.c, values.z, values.y];
+        let holds = Groth16::<Bn254>::verify(&self.key.vk, &inputs, &proof);
+        ensure!(
+            holds.context("ark-groth16 failed")?,
+            "the proof of ark-groth16 does not hold"
+        );
+        Ok(time)
+    }
+
+    /// The proof from matrices and a witness that are there already.
+    fn prove_cached(&self, subject: &Subject, assignment: &[Fr]) -> Result<Duration> {
+        let started = Instant::now();
+        let proof = Groth16::<Bn254>::create_proof_with_reduction_and_matrices(
+            &self.key,
+            Fr::rand(&mut OsRng),
+            Fr::rand(&mut OsRng),
+            &self.matrices,
+            subject.r1cs.num_instance(),
+            subject.r1cs.num_constraints(),
+            assignment,
+        );
+        black_box(proof.context("ark-groth16 failed")?);
+        Ok(started.elapsed())
+    }
+}
+
+/// What `bench prove` measures; times are medians in seconds.
+#[derive(Serialize)]
+struct ProveFigures {
+    shape: String,
+    constraints: usize,
+    transfers: u16,
+    threads: usize,
+    pairs: u16,
+    /// Witness and proof, verification of it included.
+    seconds: f64,
+    /// The part of `seconds` that makes the witness.
+    witness_seconds: f64,
+    /// `Groth16::prove`.
+    ark_seconds: f64,
+    /// The same with matrices and witness given, which `seconds` still has to make.
+    ark_cached_seconds: f64,
+    ratio_vs_arkworks: f64,
+    ratio_vs_arkworks_cached: f64,
+    peak_bytes: u64,
+    key_bytes: u64,
+}
+
+/// Measures this prover against ark-groth16.
+///
+/// # Errors
+/// If a proof fails, or the shape is unknown.
+pub fn run_prove(settings: &Settings, args: &BenchProveArgs) -> Result<()> {
+    let ui = settings.ui;
+    let subject = Subject::make(ui, &args.shape)?;
+    let folder = tempfile::tempdir().context("cannot make a temporary directory")?;
+    crate::interrupt::remove_on_interrupt(folder.path());
+    let key_file = folder.path().join("bench.pk");
+    subject.key.save(&key_file)?;
+    let key_bytes = std::fs::metadata(&key_file)
+        .context("cannot read the key's size")?
+        .len();
+    let peak_bytes = peak_of_child(settings, &args.shape, &key_file)?;
+    let ark = Ark::make(ui, &subject)?;
+    let task = ui.task("interleaved pairs", Some(args.pairs.into()));
+    let [mut ours, mut witnesses, mut theirs, mut cached] = [const { Vec::new() }; 4];
+    for pair in 0..args.pairs {
+        let (_, witness, whole) = subject.prove()?;
+        ours.push(whole);
+        witnesses.push(witness);
+        theirs.push(ark.prove(&subject.values)?);
+        let assignment = assignment(&subject.values);
+        cached.push(ark.prove_cached(&subject, &assignment)?);
+        task.at(u64::from(pair) + 1);
+    }
+    task.done();
+    let [ours, witness, theirs, cached] = [ours, witnesses, theirs, cached].map(median);
+    let figures = ProveFigures {
+        shape: args.shape.clone(),
+        constraints: subject.r1cs.num_constraints(),
+        transfers: subject.shape.transfers,
+        threads: rayon::current_num_threads(),
+        pairs: args.pairs,
+        seconds: seconds(ours),
+        witness_seconds: seconds(witness),
+        ark_seconds: seconds(theirs),
+        ark_cached_seconds: seconds(cached),
+        ratio_vs_arkworks: ratio(ours, theirs),
+        ratio_vs_arkworks_cached: ratio(ours, cached),
+        peak_bytes,
+        key_bytes,
+    };
+    let text = format!(
+        "shape {}: {} constraints, {} transfers, {} threads, medians of {}\n\
+         quire                      {:8.3} s   (witness {:.3} s of it)\n\
+         ark-groth16                {:8.3} s   ratio {:.3}\n\
+         ark-groth16, witness given {:8.3} s   ratio {:.3}\n\
+         peak memory                {:>10}   key {}",
+        figures.shape,
+        count(figures.constraints),
+        figures.transfers,
+        figures.threads,
+        figures.pairs,
+        figures.seconds,
+        figures.witness_seconds,
+        figures.ark_seconds,
+        figures.ratio_vs_arkworks,
+        figures.ark_cached_seconds,
+        figures.ratio_vs_arkworks_cached,
+        bytes(peak_bytes),
+        bytes(key_bytes),
+    );
+    ui.result(&figures, text)
+}
+
+fn ratio(ours: Duration, theirs: Duration) -> f64 {
+    (1e3 * ours.as_secs_f64() / theirs.as_secs_f64()).round() / 1e3
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+/// Peak memory of a process.
+#[derive(Serialize, Deserialize)]
+struct Peak {
+    peak_bytes: u64,
+}
+
+/// Runs `bench peak` in a process of its own.
+fn peak_of_child(settings: &Settings, shape: &str, key: &Path) -> Result<u64> {
+    let task = settings.ui.task(
+        "one proof in a process of its own, for its peak memory",
+        None,
+    );
+    let program = std::env::current_exe().context("cannot find this program")?;
+    let threads = rayon::current_num_threads().to_string();
+    let output = std::process::Command::new(program)
+        .args([
+            "bench",
+            "peak",
+            "--json",
+            "--threads",
+            &threads,
+            "--shape",
+            shape,
+            "--key",
+        ])
+        .arg(key)
+        .output()
+        .context("cannot start a second process")?;
+    task.done();
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "the second process failed: {error}"
+    );
+    let peak: Peak = serde_json::from_slice(&output.stdout)
+        .context("the second process did not report its peak memory")?;
+    Ok(peak.peak_bytes)
+}
+
+/// Loads a key, proves once and reports the greatest memory that the process ever had.
+///
+/// # Errors
+/// If the key does not load, the proof fails, or the system does not tell.
+pub fn run_peak(settings: &Settings, args: &BenchPeakArgs) -> Result<()> {
+    let shape = named(&args.shape)?;
+    let r1cs = shapes::compile(&shape)
+        .context("cannot compile the circuit")?
+        .r1cs;
+    let key = ProvingKey::load(&args.key, &r1cs.fingerprint(), AllowDevKeys::Yes)?;
+    let values = full_values(&shape)?;
+    let assignment = assignment(&values);
+    black_box(prove(&key, &r1cs, &assignment, &mut OsRng)?);
+    let peak_bytes = peak_memory()?;
+    settings.ui.result(&Peak { peak_bytes }, bytes(peak_bytes))
+}
+
+/// `VmHWM` of this process.
+fn peak_memory() -> Result<u64> {
+    let path = "/proc/self/status";
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    Ok(1024 * kibibytes.with_context(|| format!("{path} does not say VmHWM"))?)
+}
+
+/// What `bench verify` measures, in milliseconds.
+#[derive(Serialize)]
+struct VerifyFigures {
+    shape: String,
+    public_words: usize,
+    data_bytes: usize,
+    /// One batch: data decoded, words, challenge and evaluation computed, proof verified.
+    milliseconds: f64,
+    /// Eight batches, one check of all proofs.
+    milliseconds_8: f64,
+    /// Sixty-four batches, one check of all proofs.
+    milliseconds_64: f64,
+}
+
+/// Measures verification of batches with their data.
+///
+/// # Errors
+/// If the shape is unknown or a batch does not verify.
+pub fn run_verify(settings: &Settings, args: &BenchVerifyArgs) -> Result<()> {
+    let ui = settings.ui;
+    let subject = Subject::make(ui, &args.shape)?;
+    let words = full_batch(&subject.shape)?.words;
+    let (proof, _, _) = subject.prove()?;
+    let submission = Submission::new(&words, &subject.shape, &subject.values.c, &proof)?;
+    let task = ui.task("verifying", None);
+    let one = timed(|| {
+        let key = subject.key.verifying_key();
+        verify_batch(&submission, &subject.shape, key)
+            .map(drop)
+            .map_err(Into::into)
+    })?;
+    let many = [8, 64].map(|batches| timed(|| verify_copies(&subject, &submission, batches)));
+    task.done();
+    let [eight, sixty_four] = many;
+    let figures = VerifyFigures {
+        shape: args.shape.clone(),
+        public_words: subject.shape.word_count(),
+        data_bytes: submission.data.len(),
+        milliseconds: milliseconds(one),
+        milliseconds_8: milliseconds(eight?),
+        milliseconds_64: milliseconds(sixty_four?),
+    };
+    let text = format!(
+        "shape {}: {} words, {} of data\n 1 batch   {:8.2} ms\n 8 batches {:8.2} ms\n64 batches {:8.2} ms",
+        figures.shape,
+        figures.public_words,
+        bytes(figures.data_bytes as u64),
+        figures.milliseconds,
+        figures.milliseconds_8,
+        figures.milliseconds_64
+    );
+    ui.result(&figures, text)
+}
+
+/// Verifies a batch several times over, its proofs in one check.
+fn verify_copies(subject: &Subject, submission: &Submission, batches: usize) -> Result<()> {
+    let mut proofs = Vec::with_capacity(batches);
+    for _ in 0..batches {
+        let words = ledger::words::PublicWords::from_bytes(&submission.data, &subject.shape)?;
+        let words = words.encode(&subject.shape)?;
+        let c = ledger::field::from_be_bytes(&submission.c)?;
+        let z = challenge(&c, &words);
+        let inputs = [c, z, evaluation(&words, &z)];
+        proofs.push((inputs, Proof::from_bytes(&submission.proof)?));
+    }
+    Ok(verify_many(subject.key.verifying_key(), &proofs)?)
+}
+
+fn timed(mut work: impl FnMut() -> Result<()>) -> Result<Duration> {
+    let mut times = Vec::with_capacity(VERIFICATIONS);
+    for _ in 0..VERIFICATIONS {
+        let started = Instant::now();
+        work()?;
+        times.push(started.elapsed());
+    }
+    Ok(median(times))
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e5).round() / 1e2
+}
+
+/// What `bench keyload` measures.
+#[derive(Serialize)]
+struct KeyFigures {
+    shape: String,
+    key_bytes: u64,
+    seconds: f64,
+}
+
+/// Measures loading a proving key from a warm cache, checksum included.
+///
+/// # Errors
+/// If the shape is unknown or the key cannot be made or loaded.
+pub fn run_keyload(settings: &Settings, args: &BenchKeyArgs) -> Result<()> {
+    let ui = settings.ui;
+    let shape = named(&args.shape)?;
+    let folder = tempfile::tempdir().context("cannot make a temporary directory")?;
+    crate::interrupt::remove_on_interrupt(folder.path());
+    let kept = settings.keys_dir.join(format!("{}.pk", args.shape));
+    let task = ui.task(format!("circuit of shape {}", args.shape), None);
+    let r1cs = shapes::compile(&shape)
+        .context("cannot compile the circuit")?
+        .r1cs;
+    let path = if kept.exists() {
+        kept
+    } else {
+        task.doing(format!("a key for shape {}", args.shape));
+        let path = folder.path().join("bench.pk");
+        setup_insecure_dev(&r1cs, &args.shape, b"", SEED)?.save(&path)?;
+        path
+    };
+    task.doing("loading the key");
+    let fingerprint = r1cs.fingerprint();
+    let mut times = Vec::with_capacity(LOADS);
+    for load in 0..=LOADS {
+        let started = Instant::now();
+        black_box(ProvingKey::load(&path, &fingerprint, AllowDevKeys::Yes)?);
+        if load > 0 {
+            times.push(started.elapsed());
+        }
+    }
+    task.done();
+    let figures = KeyFigures {
+        shape: args.shape.clone(),
+        key_bytes: std::fs::metadata(&path)
+            .context("cannot read the key's size")?
+            .len(),
+        seconds: seconds(median(times)),
+    };
+    let text = format!(
+        "shape {}: {} in {:.3} s",
+        figures.shape,
+        bytes(figures.key_bytes),
+        figures.seconds
+    );
+    ui.result(&figures, text)
+}

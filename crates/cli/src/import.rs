@@ -1,0 +1,268 @@
+//! `quire import`: a history of transfers becomes a deployment with its operations waiting.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use batcher::import::{Import, ImportOptions, ImportSummary};
+use flate2::bufread::MultiGzDecoder;
+use l1::bytes::Bytes;
+use l1::genesis::Token;
+use ledger::shape::Shape;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::args::ImportArgs;
+use crate::node::{
+    Draft, Node, Plan, check_absent, eth, genesis_account, imported_operator, now, shapes_by_name,
+};
+use crate::settings::Settings;
+use crate::ui::{count, seconds};
+
+/// Transfers of Ethereum mainnet that come with the program, packed with gzip.
+pub const WORKLOAD: &[u8] = include_bytes!("../../../benches/workloads/ethereum_transfers.csv.gz");
+/// Operations that are handed to the batcher at a time, in one transaction.
+pub const SUBMIT_AT_ONCE: usize = 1024;
+/// Most bytes of a line; longer ones are an error.
+const MOST_TEXT: u64 = 1 << 30;
+
+/// What `import` prints.
+#[derive(Serialize)]
+struct Facts {
+    rows: u64,
+    imported: u64,
+    rejected: u64,
+    rounded: u64,
+    accounts: usize,
+    tokens: usize,
+    shapes: Vec<String>,
+    seconds: f64,
+    rejections: Vec<Rejection>,
+}
+
+/// A row that was not imported.
+#[derive(Serialize)]
+struct Rejection {
+    line: u64,
+    reason: String,
+}
+
+/// Where transfers are read from.
+pub enum Source {
+    /// A CSV file, perhaps packed.
+    File(PathBuf),
+    /// The workload that comes with the program.
+    Workload,
+}
+
+/// A history with the deployment that it is imported into.
+pub struct History {
+    /// The rows.
+    pub import: Import,
+    /// The shapes.
+    pub shapes: Vec<Shape>,
+    seed: Vec<u8>,
+}
+
+impl History {
+    /// Reads rows, at most `limit` of them.
+    ///
+    /// # Errors
+    /// If the file is not a table of transfers.
+    pub fn read(
+        source: &Source,
+        limit: Option<usize>,
+        shapes: Vec<Shape>,
+        seed: &[u8],
+    ) -> Result<Self> {
+        let operator = imported_operator(seed);
+        let options = ImportOptions {
+            seed,
+            depth: shapes[0].depth,
+            operator: operator.address.0,
+        };
+        let import = match (source, limit) {
+            (Source::File(path), None) => Import::read(path, &options)?,
+            (Source::File(path), Some(limit)) => {
+                let file =
+                    File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+                Import::parse(head(file, path, limit)?.as_slice(), path, &options)?
+            }
+            (Source::Workload, limit) => {
+                let path = Path::new("the workload that comes with the program");
+                let text = head(WORKLOAD, path, limit.unwrap_or(usize::MAX))?;
+                Import::parse(text.as_slice(), path, &options)?
+            }
+        };
+        Ok(Self {
+            import,
+            shapes,
+            seed: seed.to_vec(),
+        })
+    }
+
+    /// The deployment in which the history plays out.
+    ///
+    /// # Errors
+    /// If there are more tokens than ids.
+    pub fn plan(&self, salt: [u8; 32]) -> Result<Plan> {
+        let mut tokens = vec![eth()];
+        for token in self.import.tokens().iter().skip(1) {
+            let batcher::import::Token::Erc20(address) = token else {
+                bail!("ETH is listed twice");
+            };
+            tokens.push(Token {
+                name: token.to_string(),
+                address: Bytes(*address),
+            });
+        }
+        let accounts = self.import.genesis();
+        let accounts = accounts
+            .par_iter()
+            .map(|account| {
+                let owner = Bytes(account.owner);
+                genesis_account(owner, account.token, &account.key, account.balance)
+            })
+            .collect();
+        Ok(Plan {
+            shapes: self.shapes.clone(),
+            tokens,
+            accounts,
+            operator: imported_operator(&self.seed),
+            salt,
+        })
+    }
+
+    /// Signs every transfer and hands it to the batcher, durably.
+    ///
+    /// # Errors
+    /// If the batcher refuses an operation or cannot write.
+    pub fn submit(&self, node: &mut Node, mut on_progress: impl FnMut(u64)) -> Result<()> {
+        let domain = node.l1.domain();
+        let mut operations = self.import.signed(domain);
+        let mut done = 0;
+        loop {
+            let chunk: Vec<_> = operations.by_ref().take(SUBMIT_AT_ONCE).collect();
+            if chunk.is_empty() {
+                return Ok(());
+            }
+            for verdict in node.batcher.submit_many(&chunk, now()?)? {
+                verdict.context("the batcher refused an imported transfer")?;
+                done += 1;
+            }
+            on_progress(done);
+        }
+    }
+}
+
+/// The first line and `rows` more, unpacked if need be.
+fn head(bytes: impl Read, path: &Path, rows: usize) -> Result<Vec<u8>> {
+    let context = || {
+        format!(
+            "cannot read {}; check that the file exists and is whole",
+            path.display()
+        )
+    };
+    let mut packed = BufReader::new(bytes);
+    let is_packed = packed
+        .fill_buf()
+        .with_context(context)?
+        .starts_with(&[0x1f, 0x8b]);
+    let mut plain: Box<dyn BufRead> = match is_packed {
+        true => Box::new(BufReader::new(MultiGzDecoder::new(packed).take(MOST_TEXT))),
+        false => Box::new(packed.take(MOST_TEXT)),
+    };
+    let mut text = Vec::new();
+    for _ in 0..rows.saturating_add(1) {
+        if plain.read_until(b'\n', &mut text).with_context(context)? == 0 {
+            break;
+        }
+    }
+    Ok(text)
+}
+
+/// The seed as typed, zeros if none was.
+fn seed(text: Option<&str>) -> Result<Vec<u8>> {
+    let Some(text) = text else {
+        return Ok(vec![0; 32]);
+    };
+    let mut seed = [0; 32];
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    hex::decode_to_slice(digits, &mut seed)
+        .ok()
+        .with_context(|| {
+            format!(
+                "--seed takes 64 hexadecimal digits, got {} characters",
+                text.chars().count()
+            )
+        })?;
+    Ok(seed.to_vec())
+}
+
+/// Imports a file into a new data directory.
+///
+/// # Errors
+/// If the file is not a table of transfers, or the directory has a deployment already.
+pub fn run(settings: &Settings, args: &ImportArgs) -> Result<()> {
+    let ui = settings.ui;
+    let started = std::time::Instant::now();
+    let seed = seed(args.seed.as_deref())?;
+    let shapes = shapes_by_name(&args.shape, "t18")?;
+    check_absent(settings)?;
+    let source = Source::File(args.file.clone());
+    let task = ui.task(format!("reading {}", args.file.display()), None);
+    let history = History::read(&source, args.limit, shapes, &seed)?;
+    task.done();
+    let summary = history.import.summary();
+    // Why: the same file and seed give the same deployment.
+    let salt = blake3::derive_key("quire 1 salt of an import", &seed);
+    let mut draft = Draft::new(settings, history.plan(salt)?)?;
+    let task = ui.task("signing and submitting transfers", Some(summary.imported));
+    history.submit(&mut draft.node, |done| task.at(done))?;
+    task.done();
+    draft.keep(settings)?;
+    let facts = Facts {
+        rows: summary.rows,
+        imported: summary.imported,
+        rejected: summary.rejected,
+        rounded: summary.rounded,
+        accounts: summary.accounts,
+        tokens: summary.tokens,
+        shapes: history.shapes.iter().map(crate::keys::shape_name).collect(),
+        seconds: seconds(started.elapsed()),
+        rejections: (history.import.rejected().iter())
+            .map(|row| Rejection {
+                line: row.line,
+                reason: row.reason.to_string(),
+            })
+            .collect(),
+    };
+    ui.result(&facts, describe(settings, &summary, &facts))
+}
+
+fn describe(settings: &Settings, summary: &ImportSummary, facts: &Facts) -> String {
+    let mut text = format!(
+        "{} rows: {} imported, {} rejected; {} amounts rounded down to float40\n\
+         {} accounts of {} tokens, shapes {}, in {:.1} s\n",
+        count(summary.rows),
+        count(summary.imported),
+        count(summary.rejected),
+        count(summary.rounded),
+        count(summary.accounts),
+        count(summary.tokens),
+        facts.shapes.join(" and "),
+        facts.seconds,
+    );
+    for row in facts.rejections.iter().take(10) {
+        text.push_str(&format!("  line {}: {}\n", row.line, row.reason));
+    }
+    if facts.rejections.len() > 10 {
+        text.push_str("  and more; --json lists up to a thousand\n");
+    }
+    let folder = settings.data_dir.display();
+    text.push_str(&format!(
+        "signed operations wait in {folder}; go on with `quire seal --all`\n"
+    ));
+    text
+}

@@ -1,0 +1,474 @@
+//! `quire status`, `account`, `audit` and `verify`: looking without changing anything.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail, ensure};
+use batcher::StoredBatch;
+use l1::submission::BatchFolder;
+use ledger::field::{Fr, from_hex, to_hex};
+use prover::key::VerifyingKey;
+use serde::Serialize;
+
+use crate::amount::show;
+use crate::args::{AccountArgs, AuditArgs, VerifyArgs};
+use crate::keys::{shape_name, shape_of};
+use crate::node::{Node, accounts_of};
+use crate::settings::Settings;
+use crate::ui::{count, table};
+use crate::wallet::Wallet;
+
+/// Rows of a listing for people.
+const SHOWN: usize = 20;
+
+/// What `status` prints.
+#[derive(Serialize)]
+struct StatusFacts {
+    domain: String,
+    contract: String,
+    operator: String,
+    shapes: Vec<ShapeStatus>,
+    accounts: usize,
+    tokens: usize,
+    waiting: usize,
+    queue_head: u64,
+    queue_sealed: u64,
+    queue_tail: u64,
+    sealed: u64,
+    unproved: usize,
+    finalized: u64,
+    state_root: String,
+    finalized_root: String,
+}
+
+/// A listed shape.
+#[derive(Serialize)]
+struct ShapeStatus {
+    shape: String,
+    fingerprint: String,
+    verifying_key: Option<String>,
+}
+
+/// `quire status`.
+///
+/// # Errors
+/// If the deployment cannot be read.
+pub fn status(settings: &Settings) -> Result<()> {
+    let node = Node::open(settings)?;
+    let (status, head) = (node.batcher.status(), node.l1.head()?);
+    let deployment = node.l1.deployment();
+    let parameters = deployment.parameters();
+    let facts = StatusFacts {
+        domain: to_hex(&node.l1.domain()),
+        contract: deployment.contract().to_string(),
+        operator: parameters.operator.address.to_string(),
+        shapes: (parameters.shapes.iter())
+            .map(|listed| ShapeStatus {
+                shape: shape_name(&listed.shape),
+                fingerprint: listed.fingerprint.to_string(),
+                verifying_key: node.l1.key(listed.shape.id).map(VerifyingKey::id_hex),
+            })
+            .collect(),
+        accounts: node.batcher.state().accounts().count(),
+        tokens: parameters.tokens.len(),
+        waiting: status.waiting,
+        queue_head: head.queue_head,
+        queue_sealed: status.queue,
+        queue_tail: head.queue_tail,
+        sealed: status.sealed,
+        unproved: node.batcher.unproved()?.len(),
+        finalized: status.finalized,
+        state_root: to_hex(&status.state_root),
+        finalized_root: to_hex(&head.root),
+    };
+    let shapes: Vec<String> = (facts.shapes.iter())
+        .map(|shape| match &shape.verifying_key {
+            Some(id) => format!("{} (key {})", shape.shape, &id[..16]),
+            None => format!("{} (no key yet)", shape.shape),
+        })
+        .collect();
+    let text = format!(
+        "deployment   {}  shapes {}\n\
+         accounts     {} of {} tokens\n\
+         waiting      {} signed operations, {} entries of the L1 queue\n\
+         batches      {} sealed, {} without a proof, {} final\n\
+         state root   {}\nfinal root   {}",
+        facts.contract,
+        shapes.join(", "),
+        count(facts.accounts),
+        count(facts.tokens),
+        count(facts.waiting),
+        count(facts.queue_tail - facts.queue_sealed),
+        count(facts.sealed),
+        count(facts.unproved),
+        count(facts.finalized),
+        facts.state_root,
+        facts.finalized_root,
+    );
+    settings.ui.result(&facts, text)
+}
+
+/// What `account` prints.
+#[derive(Serialize)]
+struct AccountFacts {
+    account: u32,
+    owner: Option<String>,
+    token: u32,
+    token_name: String,
+    balance: String,
+    nonce: u64,
+    next_nonce: u64,
+    key: [String; 2],
+    leaf: String,
+    state_root: String,
+    siblings: Vec<[String; 3]>,
+}
+
+/// `quire account`.
+///
+/// # Errors
+/// If there is no such account.
+pub fn account(settings: &Settings, args: &AccountArgs) -> Result<()> {
+    let node = Node::open(settings)?;
+    let mut indices = args.index.clone();
+    if let Some(name) = &args.wallet {
+        let key = Wallet::load(settings, name)?.public;
+        let own = node.batcher.state().accounts();
+        let own = own.filter(|(_, account)| account.key == key);
+        indices.extend(own.map(|(index, _)| index));
+        ensure!(
+            !indices.is_empty(),
+            "no account is signed for by the wallet {name}; a deposit makes one once a batch executes it"
+        );
+    }
+    let all: Vec<AccountFacts> = indices
+        .iter()
+        .map(|index| facts_of(&node, *index))
+        .collect::<Result<_>>()?;
+    let heading = ["account", "balance", "nonce", "L1 owner"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    for facts in &all {
+        let balance = facts.balance.parse().unwrap_or(0);
+        rows.push(vec![
+            facts.account.to_string(),
+            show(facts.token, &facts.token_name, balance),
+            facts.nonce.to_string(),
+            facts.owner.clone().unwrap_or_default(),
+        ]);
+    }
+    settings.ui.result(&all, table(&rows))
+}
+
+fn facts_of(node: &Node, index: u32) -> Result<AccountFacts> {
+    let account = node.account(index)?;
+    let proof = node.batcher.state().prove(index)?;
+    let owner = node
+        .l1
+        .registered(index)?
+        .map(|registered| registered.owner.to_string());
+    Ok(AccountFacts {
+        account: index,
+        owner,
+        token: account.token,
+        token_name: node.token_name(account.token),
+        balance: account.balance.to_string(),
+        nonce: account.nonce,
+        next_nonce: node.batcher.next_nonce(index).unwrap_or(account.nonce),
+        key: [to_hex(&account.key.x), to_hex(&account.key.y)],
+        leaf: to_hex(&account.leaf()),
+        state_root: to_hex(&node.batcher.status().state_root),
+        siblings: proof
+            .siblings
+            .iter()
+            .map(|level| level.map(|node| to_hex(&node)))
+            .collect(),
+    })
+}
+
+/// What `audit` prints. Amounts are decimal strings by token id.
+#[derive(Serialize)]
+struct AuditFacts {
+    ok: bool,
+    /// Sum of all balances after the last sealed batch.
+    supply: BTreeMap<u32, String>,
+    /// What L1 holds.
+    escrow: BTreeMap<u32, Escrow>,
+    /// Every batch starts from the root that the one before left, from genesis to both heads.
+    roots_chain: bool,
+    batches: u64,
+    replayed: bool,
+    state_root: String,
+    finalized_root: String,
+    faults: Vec<String>,
+}
+
+/// What L1 holds of a token.
+#[derive(Serialize)]
+struct Escrow {
+    escrow: String,
+    balances: String,
+    claimable: String,
+    pending: String,
+}
+
+/// `quire audit`.
+///
+/// # Errors
+/// If something does not add up, after printing what.
+pub fn audit(settings: &Settings, args: &AuditArgs) -> Result<()> {
+    let node = Node::open(settings)?;
+    let mut faults = Vec::new();
+    let totals = match node.l1.audit() {
+        Ok(totals) => totals,
+        Err(error) => {
+            faults.push(error.to_string());
+            BTreeMap::new()
+        }
+    };
+    let supply = node.batcher.supply();
+    if faults.is_empty() {
+        faults.extend(money_faults(&node, &supply, &totals)?);
+    }
+    let genesis = node.l1.genesis_accounts()?;
+    let chain = root_faults(&node, args.replay, &genesis)?;
+    let roots_chain = chain.is_empty();
+    faults.extend(chain);
+    let status = node.batcher.status();
+    let facts = AuditFacts {
+        ok: faults.is_empty(),
+        supply: supply
+            .iter()
+            .map(|(token, sum)| (*token, sum.to_string()))
+            .collect(),
+        escrow: totals
+            .iter()
+            .map(|(token, totals)| (*token, escrow(totals)))
+            .collect(),
+        roots_chain,
+        batches: status.sealed,
+        replayed: args.replay,
+        state_root: to_hex(&status.state_root),
+        finalized_root: to_hex(&node.l1.head()?.root),
+        faults,
+    };
+    settings
+        .ui
+        .result(&facts, describe(&node, &facts, &supply))?;
+    ensure!(facts.ok, "the audit found {} faults", facts.faults.len());
+    Ok(())
+}
+
+fn escrow(totals: &l1::TokenTotals) -> Escrow {
+    Escrow {
+        escrow: totals.escrow.to_string(),
+        balances: totals.balances().to_string(),
+        claimable: totals.claimable.to_string(),
+        pending: totals.pending.to_string(),
+    }
+}
+
+/// Tokens whose balances are not what L1 holds for them.
+fn money_faults(
+    node: &Node,
+    supply: &BTreeMap<u32, u128>,
+    totals: &BTreeMap<u32, l1::TokenTotals>,
+) -> Result<Vec<String>> {
+    // What batches that are not final have moved: L1 does not know of it yet.
+    let (mut entered, mut left) = (BTreeMap::new(), BTreeMap::new());
+    let status = node.batcher.status();
+    let add = |sums: &mut BTreeMap<u32, u128>, token: u32, amount: u128| {
+        let sum = sums.entry(token).or_default();
+        *sum = sum.saturating_add(amount);
+    };
+    for number in status.finalized + 1..=status.sealed {
+        let stored = node.batcher.batch(number)?;
+        let batch = stored.batch();
+        for entry in &batch.words().l1_ops {
+            add(&mut entered, entry.op.token(), entry.op.amount());
+        }
+        for payout in batch.payouts() {
+            add(&mut left, payout.token, payout.amount);
+        }
+    }
+    let of = |sums: &BTreeMap<u32, u128>, token: u32| sums.get(&token).copied().unwrap_or(0);
+    let mut faults = Vec::new();
+    let tokens: std::collections::BTreeSet<u32> =
+        supply.keys().chain(totals.keys()).copied().collect();
+    for token in tokens {
+        let balances = totals.get(&token).map_or(0, l1::TokenTotals::balances);
+        let got = of(supply, token).checked_add(of(&left, token));
+        let expected = balances.checked_add(of(&entered, token));
+        if got != expected {
+            faults.push(format!(
+                "token {token}: accounts have {} after {} left, L1 holds {balances} for them and {} entered",
+                of(supply, token),
+                of(&left, token),
+                of(&entered, token)
+            ));
+        }
+    }
+    Ok(faults)
+}
+
+/// Places at which the chain of roots is broken.
+fn root_faults(node: &Node, replay: bool, genesis: &[l1::GenesisAccount]) -> Result<Vec<String>> {
+    let mut faults = Vec::new();
+    let mut state = ledger::state::State::new(node.l1.deployment().depth());
+    state.insert_genesis(accounts_of(genesis))?;
+    let mut expect = |what: String, expected: Fr, got: Fr| {
+        if expected != got {
+            let (expected, got) = (to_hex(&expected), to_hex(&got));
+            faults.push(format!("{what}: expected root {expected}, got {got}"));
+        }
+    };
+    let status = node.batcher.status();
+    let head = node.l1.head()?;
+    let mut root = state.root();
+    let mut final_root = root;
+    for number in 1..=status.sealed {
+        let stored = node.batcher.batch(number)?;
+        let header = &stored.batch().words().header;
+        expect(format!("batch {number} starts"), root, header.old_root);
+        root = header.new_root;
+        if let StoredBatch::Finalized(_) = stored {
+            final_root = root;
+            let on_l1 = node.l1.batch(number)?;
+            let on_l1 = on_l1.with_context(|| format!("L1 does not have batch {number}"))?;
+            expect(
+                format!("batch {number} on L1"),
+                root,
+                on_l1.words.header.new_root,
+            );
+        }
+    }
+    expect("the batcher's state".to_owned(), root, status.state_root);
+    expect("L1's head".to_owned(), final_root, head.root);
+    if replay && let Err(error) = node.batcher.audit(accounts_of(genesis)) {
+        faults.push(format!("replay: {error}"));
+    }
+    Ok(faults)
+}
+
+fn describe(node: &Node, facts: &AuditFacts, supply: &BTreeMap<u32, u128>) -> String {
+    let heading = ["token", "supply", "escrow", "claimable", "pending"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    for (token, escrow) in facts.escrow.iter().take(SHOWN) {
+        let held = supply.get(token).copied().unwrap_or(0);
+        rows.push(vec![
+            node.token_name(*token),
+            held.to_string(),
+            escrow.escrow.clone(),
+            escrow.claimable.clone(),
+            escrow.pending.clone(),
+        ]);
+    }
+    let mut text = table(&rows);
+    if facts.escrow.len() > SHOWN {
+        text.push_str(&format!("and {} more tokens\n", facts.escrow.len() - SHOWN));
+    }
+    let chain = if facts.roots_chain {
+        "chain"
+    } else {
+        "DO NOT CHAIN"
+    };
+    let how = if facts.replayed {
+        ", each rebuilt from published bytes alone"
+    } else {
+        ""
+    };
+    text.push_str(&format!(
+        "roots of {} batches {chain}{how}\n",
+        count(facts.batches)
+    ));
+    for fault in &facts.faults {
+        text.push_str(&format!("FAULT: {fault}\n"));
+    }
+    text.push_str(if facts.ok { "everything adds up\n" } else { "" });
+    text
+}
+
+/// What `verify` prints.
+#[derive(Serialize)]
+struct Verified {
+    verifying_key: String,
+    shape: String,
+    domain: String,
+    batch: u64,
+    old_root: String,
+    new_root: String,
+    timestamp: u64,
+    /// First entry of the L1 queue that the batch consumes, and the one after the last: where they
+    /// stand in the queue is known to L1 alone.
+    queue_from: u64,
+    queue_to: u64,
+    transfers: usize,
+    withdrawals: usize,
+    l1_ops: usize,
+    data_bytes: usize,
+}
+
+/// `quire verify`.
+///
+/// # Errors
+/// If the folder, the key, the proof or the data do not hold.
+pub fn verify(settings: &Settings, args: &VerifyArgs) -> Result<()> {
+    let context = || format!("cannot use the verifying key {}", args.vk.display());
+    let key = VerifyingKey::load(&args.vk, settings.dev_keys).with_context(context)?;
+    let shape = shape_of(&key).with_context(context)?;
+    let refused = || format!("{} does not verify", args.batch_dir.display());
+    let folder = BatchFolder::load(&args.batch_dir).with_context(refused)?;
+    let verified = folder.verify(&shape, &key).with_context(refused)?;
+    let header = &verified.words.header;
+    if let Some(text) = &args.old_root {
+        let expected =
+            from_hex(text).with_context(|| format!("--old-root {text:?} is not a root"))?;
+        if expected != header.old_root {
+            let (expected, got) = (to_hex(&expected), to_hex(&header.old_root));
+            bail!("the batch starts from root {got}, not from {expected}");
+        }
+    }
+    let used = |slots: usize, unused: usize| slots - unused;
+    let transfers = &verified.words.transfers;
+    let withdrawals = &verified.words.withdrawals;
+    let facts = Verified {
+        verifying_key: key.id_hex(),
+        shape: key.info().name.clone(),
+        domain: to_hex(&header.domain),
+        batch: header.batch_number,
+        old_root: to_hex(&header.old_root),
+        new_root: to_hex(&header.new_root),
+        timestamp: header.timestamp,
+        queue_from: folder.summary.queue_from,
+        queue_to: folder
+            .summary
+            .queue_from
+            .saturating_add(folder.summary.queue_entries),
+        transfers: used(
+            transfers.len(),
+            transfers.iter().filter(|slot| slot.is_unused()).count(),
+        ),
+        withdrawals: used(
+            withdrawals.len(),
+            withdrawals.iter().filter(|slot| slot.is_unused()).count(),
+        ),
+        l1_ops: verified.words.l1_ops.len(),
+        data_bytes: folder.submission.data.len(),
+    };
+    let text = format!(
+        "proof and data of batch {} hold\nverifying key  {} (shape {})\ndomain         {}\n\
+         old root       {}\nnew root       {}\nL1 queue       {} to {}\n\
+         {} transfers, {} withdrawals, {} L1 operations, {} bytes of data",
+        facts.batch,
+        facts.verifying_key,
+        facts.shape,
+        facts.domain,
+        facts.old_root,
+        facts.new_root,
+        facts.queue_from,
+        facts.queue_to,
+        facts.transfers,
+        facts.withdrawals,
+        facts.l1_ops,
+        facts.data_bytes,
+    );
+    settings.ui.result(&facts, text)
+}

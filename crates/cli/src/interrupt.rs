@@ -1,0 +1,83 @@
+//! Ctrl-C and termination.
+//!
+//! Everything that is kept is written whole or not at all, so a command may end at any point.
+//! Invariant: while a [`Shield`] lives the program does not end, so that files which are being put
+//! in place leave no drafts behind; the request is obeyed when the last shield goes.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result};
+
+/// Exit status after Ctrl-C, as shells report it.
+pub const EXIT_INTERRUPTED: i32 = 130;
+
+struct State {
+    shields: usize,
+    requested: bool,
+    temporary: Vec<PathBuf>,
+}
+
+static STATE: Mutex<State> = Mutex::new(State {
+    shields: 0,
+    requested: false,
+    temporary: Vec::new(),
+});
+
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts listening for Ctrl-C.
+///
+/// # Errors
+/// If the operating system refuses the handler.
+pub fn listen() -> Result<()> {
+    ctrlc::set_handler(|| {
+        let mut state = state();
+        state.requested = true;
+        if state.shields == 0 {
+            leave(&state);
+        }
+        eprintln!("\nquire: interrupted; finishing the file that is being written");
+    })
+    .context("cannot listen for Ctrl-C")
+}
+
+/// Ends the program. The lock is held, so nothing starts writing meanwhile.
+fn leave(state: &State) -> ! {
+    for folder in &state.temporary {
+        match std::fs::remove_dir_all(folder) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => eprintln!("quire: cannot remove {}: {error}", folder.display()),
+        }
+    }
+    eprintln!("\nquire: interrupted; what was finished is kept, run the command again to go on");
+    std::process::exit(EXIT_INTERRUPTED)
+}
+
+/// Keeps the program alive while it exists.
+pub struct Shield(());
+
+/// Holds back Ctrl-C until the returned value is dropped.
+#[must_use]
+pub fn shield() -> Shield {
+    state().shields += 1;
+    Shield(())
+}
+
+impl Drop for Shield {
+    fn drop(&mut self) {
+        let mut state = state();
+        state.shields -= 1;
+        if state.shields == 0 && state.requested {
+            leave(&state);
+        }
+    }
+}
+
+/// Has a folder removed when the program is interrupted.
+pub fn remove_on_interrupt(folder: &Path) {
+    state().temporary.push(folder.to_owned());
+}

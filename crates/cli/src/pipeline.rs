@@ -1,0 +1,579 @@
+//! `quire seal`, `prove`, `submit` and `run`: batches from waiting operations to finality.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use batcher::{Fill, StoredBatch};
+use circuits::transition::{BatchValues, assignment};
+use l1::Submission;
+use l1::submission::BatchFolder;
+use ledger::field::{Fr, to_hex};
+use ledger::words::commitment;
+use prover::key::VerifyingKey;
+use prover::proof::Proof;
+use prover::schedule::{Job, bytes_per_proof, prove_many, width};
+use serde::Serialize;
+
+use crate::args::{ProveArgs, SealArgs, SubmitArgs};
+use crate::interrupt::shield;
+use crate::keys::{self, Prepared};
+use crate::node::{Node, now};
+use crate::settings::{Settings, make_folder};
+use crate::ui::{count, seconds};
+
+/// Batches that are submitted to L1 in one call, their proofs checked together.
+const SUBMIT_AT_ONCE: usize = 32;
+/// Operations counted by batch: L1 operations, transfers, withdrawals.
+type Counts = [usize; 3];
+
+/// What sealing came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Sealed {
+    /// Batches sealed.
+    pub batches: u64,
+    /// Transfers in them.
+    pub transfers: usize,
+    /// Withdrawals in them.
+    pub withdrawals: usize,
+    /// L1 operations in them.
+    pub l1_ops: usize,
+    /// Operations dropped as invalid.
+    pub dropped: usize,
+    /// Operations that still wait.
+    pub waiting: usize,
+    /// Root after the last batch.
+    pub state_root: String,
+    /// Time that it took.
+    pub seconds: f64,
+}
+
+/// What proving came to.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Proved {
+    /// Batches proven.
+    pub batches: u64,
+    /// Transfers in them.
+    pub transfers: usize,
+    /// Time for witnesses and proofs.
+    pub proving_seconds: f64,
+    /// Time that all of it took, keys included.
+    pub seconds: f64,
+    /// Proofs made side by side.
+    pub side_by_side: usize,
+}
+
+/// What submission came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Submitted {
+    /// Batches finalized.
+    pub batches: u64,
+    /// Transfers in them.
+    pub transfers: usize,
+    /// L1's root.
+    pub finalized_root: String,
+    /// Time that it took.
+    pub seconds: f64,
+}
+
+/// What `run` came to.
+#[derive(Serialize)]
+struct Ran {
+    batches: u64,
+    transfers: usize,
+    finalized_root: String,
+    seconds: f64,
+    proving_seconds: f64,
+    dropped: usize,
+    side_by_side: usize,
+}
+
+/// How much of sealing is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Batches that are full or old enough.
+    NothingIsDue,
+    /// Everything, at most so many batches.
+    NothingWaits(u64),
+}
+
+/// Seals batches.
+///
+/// # Errors
+/// If the batcher cannot write or the L1 queue does not fit it.
+pub fn seal(settings: &Settings, node: &mut Node, until: Until) -> Result<Sealed> {
+    let started = Instant::now();
+    let queue = node.waiting_queue()?;
+    let waiting = node.batcher.status().waiting + queue.len();
+    let task = settings
+        .ui
+        .task("executing and sealing", Some(waiting as u64));
+    let mut counts: Counts = [0; 3];
+    let (mut batches, mut dropped) = (0, 0);
+    let mut add = |of_batch: Counts| {
+        batches += 1;
+        counts = [0, 1, 2].map(|kind| counts[kind] + of_batch[kind]);
+        task.at(counts.iter().sum::<usize>() as u64);
+    };
+    if until == Until::NothingWaits(u64::MAX) {
+        let fill = Fill::UntilNextDoesNotFit;
+        let summary = node
+            .batcher
+            .seal_all(&queue, now()?, fill, |batch| add(batch.counts()))?;
+        dropped = summary.dropped;
+    } else {
+        let limit = match until {
+            Until::NothingIsDue => u64::MAX,
+            Until::NothingWaits(limit) => limit,
+        };
+        for _ in 0..limit {
+            let now = now()?;
+            if until == Until::NothingIsDue && node.batcher.seal_due(&queue, now)?.is_none() {
+                break;
+            }
+            let before = node.batcher.status().waiting;
+            let Some(batch) = node.batcher.seal(&queue, now)? else {
+                dropped += before - node.batcher.status().waiting;
+                break;
+            };
+            let [_, transfers, withdrawals] = batch.counts();
+            dropped += before - node.batcher.status().waiting - transfers - withdrawals;
+            add(batch.counts());
+        }
+    }
+    task.done();
+    let [l1_ops, transfers, withdrawals] = counts;
+    let status = node.batcher.status();
+    Ok(Sealed {
+        batches,
+        transfers,
+        withdrawals,
+        l1_ops,
+        dropped,
+        waiting: status.waiting,
+        state_root: to_hex(&status.state_root),
+        seconds: seconds(started.elapsed()),
+    })
+}
+
+/// A sealed batch with what its proof needs.
+struct Task {
+    number: u64,
+    c: Fr,
+    assignment: Vec<Fr>,
+    transfers: usize,
+}
+
+/// Keys that were loaded, by shape id.
+pub type Keys = BTreeMap<u16, Prepared>;
+
+/// Proves sealed batches, oldest first.
+///
+/// # Errors
+/// If a key is missing or wrong, a proof fails, or files cannot be written. Proofs made before are
+/// kept.
+pub fn prove(
+    settings: &Settings,
+    node: &mut Node,
+    limit: u64,
+    memory: usize,
+    keys: &mut Keys,
+) -> Result<Proved> {
+    let started = Instant::now();
+    let unproved = node.batcher.unproved()?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let chosen = &unproved[..unproved.len().min(limit)];
+    let mut proved = Proved::default();
+    let mut proving = Duration::ZERO;
+    load_keys(settings, node, chosen, keys)?;
+    let task = settings.ui.task("proving", Some(chosen.len() as u64));
+    let mut rest = chosen;
+    while let Some(first) = rest.first() {
+        let shape_id = node.batcher.batch(*first)?.batch().shape().id;
+        let prepared = keys.get(&shape_id).context("the key was loaded")?;
+        let at_once = proofs_at_once(prepared, memory, rest.len())?;
+        proved.side_by_side = proved.side_by_side.max(at_once);
+        let same_shape = same_shape(node, rest, at_once, shape_id)?;
+        let (group, later) = rest.split_at(same_shape);
+        rest = later;
+        let clock = Instant::now();
+        let tasks: Vec<Task> = group
+            .iter()
+            .map(|number| witness(node, *number))
+            .collect::<Result<_>>()?;
+        let proofs = prove_group(prepared, &tasks, memory)?;
+        proving += clock.elapsed();
+        for (batch, proof) in tasks.iter().zip(proofs) {
+            keep_proof(settings, node, batch, &proof)?;
+            proved.batches += 1;
+            proved.transfers += batch.transfers;
+            task.at(proved.batches);
+        }
+    }
+    task.done();
+    proved.proving_seconds = seconds(proving);
+    proved.seconds = seconds(started.elapsed());
+    Ok(proved)
+}
+
+/// Loads the keys of the batches' shapes and checks them against those that L1 has.
+fn load_keys(settings: &Settings, node: &Node, numbers: &[u64], keys: &mut Keys) -> Result<()> {
+    for number in numbers {
+        let shape = *node.batcher.batch(*number)?.batch().shape();
+        if keys.contains_key(&shape.id) {
+            continue;
+        }
+        let name = keys::shape_name(&shape);
+        let task = settings
+            .ui
+            .task(format!("loading the key of shape {name}"), None);
+        let prepared = keys::load(settings, &shape)?;
+        task.done();
+        check_registered(node, &prepared)?;
+        keys.insert(shape.id, prepared);
+    }
+    Ok(())
+}
+
+/// A proof under another key than L1's would be refused: said before it is made.
+fn check_registered(node: &Node, prepared: &Prepared) -> Result<()> {
+    let ours = prepared.key.verifying_key();
+    match node.l1.key(prepared.shape.id) {
+        Some(registered) if registered != ours => bail!(
+            "L1 verifies shape {} with key {}, the keys directory has {}; point --keys-dir at the former",
+            prepared.name,
+            registered.id_hex(),
+            ours.id_hex()
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// How many proofs fit the memory bound.
+fn proofs_at_once(prepared: &Prepared, memory: usize, waiting: usize) -> Result<usize> {
+    let job = Job {
+        key: &prepared.key,
+        r1cs: &prepared.r1cs,
+        assignment: &[],
+    };
+    width(&vec![job; waiting], memory).with_context(|| {
+        let needed = bytes_per_proof(&prepared.key) as u64;
+        let needed = crate::ui::bytes(needed);
+        format!(
+            "--memory is too small for shape {}, which needs {needed}",
+            prepared.name
+        )
+    })
+}
+
+/// How many of the next batches, at most `limit`, have this shape.
+fn same_shape(node: &Node, numbers: &[u64], limit: usize, shape_id: u16) -> Result<usize> {
+    let mut same = 0;
+    for number in numbers.iter().take(limit) {
+        if node.batcher.batch(*number)?.batch().shape().id != shape_id {
+            break;
+        }
+        same += 1;
+    }
+    Ok(same)
+}
+
+fn witness(node: &Node, number: u64) -> Result<Task> {
+    let witness = node.batcher.witness(number)?;
+    let values =
+        BatchValues::of(&witness).with_context(|| format!("the witness of batch {number}"))?;
+    let [_, transfers, _] = node.batcher.batch(number)?.batch().counts();
+    Ok(Task {
+        number,
+        c: values.c,
+        assignment: assignment(&values),
+        transfers,
+    })
+}
+
+fn prove_group(prepared: &Prepared, tasks: &[Task], memory: usize) -> Result<Vec<Proof>> {
+    let jobs: Vec<Job<'_>> = tasks
+        .iter()
+        .map(|task| Job {
+            key: &prepared.key,
+            r1cs: &prepared.r1cs,
+            assignment: &task.assignment,
+        })
+        .collect();
+    let results = prove_many(&jobs, memory)?;
+    let with_number = results.into_iter().zip(tasks);
+    with_number
+        .map(|(result, task)| {
+            result.with_context(|| format!("batch {} was not proven", task.number))
+        })
+        .collect()
+}
+
+/// Writes the batch's folder, then notes the proof.
+fn keep_proof(settings: &Settings, node: &mut Node, task: &Task, proof: &Proof) -> Result<()> {
+    let StoredBatch::Sealed(batch) = node.batcher.batch(task.number)? else {
+        bail!("batch {} has a proof already", task.number);
+    };
+    let submission = Submission::new(batch.words(), batch.shape(), &task.c, proof)?;
+    let folder = BatchFolder::new(submission, batch.shape(), batch.queue().start)?;
+    save_folder(settings, &folder, task.number)?;
+    node.batcher
+        .record_proof(batch, proof.to_bytes().to_vec())?;
+    Ok(())
+}
+
+/// Puts a batch folder in place whole.
+fn save_folder(settings: &Settings, folder: &BatchFolder, number: u64) -> Result<()> {
+    let target = settings.batch_folder(number);
+    let parent = target.parent().context("a batch folder has a parent")?;
+    make_folder(parent)?;
+    let _shield = shield();
+    let draft = parent.join(format!(".{number}.new"));
+    let replace = |path: &std::path::Path| match path.exists() {
+        true => std::fs::remove_dir_all(path)
+            .with_context(|| format!("cannot replace {}", path.display())),
+        false => Ok(()),
+    };
+    replace(&draft)?;
+    folder.save(&draft)?;
+    replace(&target)?;
+    std::fs::rename(&draft, &target).with_context(|| format!("cannot write {}", target.display()))
+}
+
+/// Submits proven batches, oldest first.
+///
+/// # Errors
+/// If L1 refuses, or a key is missing. Batches finalized before stay so.
+pub fn submit(settings: &Settings, node: &mut Node, limit: u64) -> Result<Submitted> {
+    let started = Instant::now();
+    let (mut batches, mut transfers) = (0, 0);
+    let task = settings.ui.task("submitting to L1", None);
+    while batches < limit {
+        let at_once = usize::try_from(limit - batches)
+            .unwrap_or(SUBMIT_AT_ONCE)
+            .min(SUBMIT_AT_ONCE);
+        let group = next_proved(node, at_once)?;
+        let Some(first) = group.first() else { break };
+        register_key(settings, node, first.batch().shape())?;
+        let submissions: Vec<Submission> =
+            group.iter().map(submission_of).collect::<Result<_>>()?;
+        let numbers = (
+            first.batch().number(),
+            first.batch().number() + group.len() as u64 - 1,
+        );
+        node.l1
+            .submit_batches(node.operator.address, &submissions, now()?)
+            .with_context(|| format!("L1 refused batches {} to {}", numbers.0, numbers.1))?;
+        for proved in group {
+            let [_, of_batch, _] = proved.batch().counts();
+            node.batcher.record_finalized(proved)?;
+            transfers += of_batch;
+            batches += 1;
+        }
+        task.doing(format!("submitting to L1: batch {} is final", numbers.1));
+    }
+    task.done();
+    Ok(Submitted {
+        batches,
+        transfers,
+        finalized_root: to_hex(&node.l1.head()?.root),
+        seconds: seconds(started.elapsed()),
+    })
+}
+
+/// The next batches that have a proof and one shape, at most `limit`.
+fn next_proved(node: &Node, limit: usize) -> Result<Vec<batcher::ProvedBatch>> {
+    let status = node.batcher.status();
+    let mut group: Vec<batcher::ProvedBatch> = Vec::new();
+    for number in (status.finalized + 1..=status.sealed).take(limit) {
+        let StoredBatch::Proved(proved) = node.batcher.batch(number)? else {
+            break;
+        };
+        if group
+            .first()
+            .is_some_and(|first| first.batch().shape() != proved.batch().shape())
+        {
+            break;
+        }
+        group.push(proved);
+    }
+    Ok(group)
+}
+
+fn submission_of(proved: &batcher::ProvedBatch) -> Result<Submission> {
+    let batch = proved.batch();
+    let words = batch.words().encode(batch.shape())?;
+    let proof = Proof::from_bytes(proved.proof())
+        .with_context(|| format!("the stored proof of batch {}", batch.number()))?;
+    let c = commitment(batch.shape().id, &words);
+    Ok(Submission::new(batch.words(), batch.shape(), &c, &proof)?)
+}
+
+/// Registers the verifying key of a shape with L1 if it has none.
+fn register_key(settings: &Settings, node: &mut Node, shape: &ledger::shape::Shape) -> Result<()> {
+    if node.l1.key(shape.id).is_some() {
+        return Ok(());
+    }
+    let name = keys::shape_name(shape);
+    let path = settings.keys_dir.join(format!("{name}.vk"));
+    let key = VerifyingKey::load(&path, settings.dev_keys).with_context(|| {
+        format!(
+            "L1 has no verifying key for shape {name}, and {} cannot be used",
+            path.display()
+        )
+    })?;
+    key.check_origin(settings.dev_keys)?;
+    let operator = node.operator.address;
+    node.l1
+        .register_key(operator, shape.id, &key)
+        .with_context(|| format!("L1 refused the key {}", path.display()))
+}
+
+/// Reads `3GiB`, `512MiB` or a number of bytes.
+///
+/// # Errors
+/// If the text is neither.
+pub fn memory(text: &str) -> Result<usize> {
+    let units = [
+        ("gib", 1usize << 30),
+        ("mib", 1 << 20),
+        ("kib", 1 << 10),
+        ("", 1),
+    ];
+    let lower = text.trim().to_ascii_lowercase();
+    let (name, unit) = units
+        .into_iter()
+        .find(|(name, _)| lower.ends_with(name))
+        .context("the last unit fits every text")?;
+    let number: Option<usize> = lower[..lower.len() - name.len()].trim_end().parse().ok();
+    number
+        .and_then(|number| number.checked_mul(unit))
+        .with_context(|| {
+            format!("{text:?} is not an amount of memory: write 3GiB, 512MiB or bytes")
+        })
+}
+
+/// `quire seal`.
+///
+/// # Errors
+/// As [`seal`].
+pub fn run_seal(settings: &Settings, args: &SealArgs) -> Result<()> {
+    let mut node = Node::open(settings)?;
+    let until = match (args.all, args.max_batches) {
+        (true, limit) => Until::NothingWaits(limit.unwrap_or(u64::MAX)),
+        (false, Some(limit)) => Until::NothingWaits(limit),
+        (false, None) => Until::NothingIsDue,
+    };
+    let sealed = seal(settings, &mut node, until)?;
+    let rate = sealed.transfers as f64 / sealed.seconds.max(1e-3);
+    let text = format!(
+        "{} batches sealed: {} transfers, {} withdrawals, {} L1 operations; {} dropped, {} wait\n\
+         state root {}\n{:.1} s, {rate:.0} transfers a second",
+        count(sealed.batches),
+        count(sealed.transfers),
+        count(sealed.withdrawals),
+        count(sealed.l1_ops),
+        count(sealed.dropped),
+        count(sealed.waiting),
+        sealed.state_root,
+        sealed.seconds,
+    );
+    settings.ui.result(&sealed, text)
+}
+
+/// `quire prove`.
+///
+/// # Errors
+/// As [`prove`].
+pub fn run_prove(settings: &Settings, args: &ProveArgs) -> Result<()> {
+    let memory = memory(&args.memory)?;
+    let mut node = Node::open(settings)?;
+    let limit = args.max_batches.unwrap_or(u64::MAX);
+    let proved = prove(settings, &mut node, limit, memory, &mut Keys::new())?;
+    let text = format!(
+        "{} batches proven with {} transfers, {} at once, in {:.1} s; folders in {}",
+        count(proved.batches),
+        count(proved.transfers),
+        proved.side_by_side,
+        proved.proving_seconds,
+        settings.data_dir.join("batches").display(),
+    );
+    settings.ui.result(&proved, text)
+}
+
+/// `quire submit`.
+///
+/// # Errors
+/// As [`submit`].
+pub fn run_submit(settings: &Settings, args: &SubmitArgs) -> Result<()> {
+    let mut node = Node::open(settings)?;
+    let submitted = submit(settings, &mut node, args.max_batches.unwrap_or(u64::MAX))?;
+    let text = format!(
+        "{} batches finalized with {} transfers\nfinalized root {}",
+        count(submitted.batches),
+        count(submitted.transfers),
+        submitted.finalized_root,
+    );
+    settings.ui.result(&submitted, text)
+}
+
+/// `quire run`.
+///
+/// # Errors
+/// As [`seal`], [`prove`] and [`submit`]; what was done before stays done.
+pub fn run_all(settings: &Settings, args: &ProveArgs) -> Result<()> {
+    let started = Instant::now();
+    let memory = memory(&args.memory)?;
+    let mut node = Node::open(settings)?;
+    let limit = args.max_batches.unwrap_or(u64::MAX);
+    let open = open_batches(&node);
+    let to_seal = match limit {
+        u64::MAX => u64::MAX,
+        limit => limit.saturating_sub(open),
+    };
+    let sealed = seal(settings, &mut node, Until::NothingWaits(to_seal))?;
+    let (mut keys, mut ran) = (Keys::new(), (0, 0, 0.0, 0));
+    while ran.0 < limit && open_batches(&node) > 0 {
+        let step = (limit - ran.0).min(SUBMIT_AT_ONCE as u64);
+        let proved = prove(settings, &mut node, step, memory, &mut keys)?;
+        let submitted = submit(settings, &mut node, step)?;
+        ensure!(submitted.batches > 0, "no batch could be finalized");
+        let width = ran.3.max(proved.side_by_side);
+        ran = (
+            ran.0 + submitted.batches,
+            ran.1 + submitted.transfers,
+            ran.2 + proved.proving_seconds,
+            width,
+        );
+        let status = node.batcher.status();
+        settings.ui.note(format!(
+            "batch {} of {} is final",
+            status.finalized, status.sealed
+        ));
+    }
+    let (batches, transfers, proving_seconds, side_by_side) = ran;
+    let facts = Ran {
+        batches,
+        transfers,
+        finalized_root: to_hex(&node.l1.head()?.root),
+        seconds: seconds(started.elapsed()),
+        proving_seconds,
+        dropped: sealed.dropped,
+        side_by_side,
+    };
+    let text = format!(
+        "{} batches finalized with {} transfers in {:.1} s, {:.1} s of it proving\nfinalized root {}",
+        count(batches),
+        count(transfers),
+        facts.seconds,
+        proving_seconds,
+        facts.finalized_root,
+    );
+    settings.ui.result(&facts, text)
+}
+
+/// Batches that are sealed and not finalized.
+fn open_batches(node: &Node) -> u64 {
+    let status = node.batcher.status();
+    status.sealed - status.finalized
+}

@@ -1,0 +1,95 @@
+//! Ctrl-C at any time: the program ends with status 130 and nothing is half-done.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::fixture::Quire;
+
+/// The exit status that shells report for Ctrl-C.
+const INTERRUPTED: i32 = 130;
+
+/// Runs a command, sends it Ctrl-C once it has said `line`, and returns its exit status.
+fn interrupt(mut command: Command, line: &str) -> i32 {
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+    let said = stderr.by_ref().any(|said| said.unwrap().contains(line));
+    assert!(said, "{line:?} was never said");
+    let id = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let rest: Vec<String> = stderr.map(Result::unwrap).collect();
+    let code = child.wait().unwrap().code();
+    code.unwrap_or_else(|| panic!("killed: {rest:?}"))
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_setup_that_is_interrupted_leaves_no_key() {
+    let quire = Quire::new();
+    let mut setup = Command::new(crate::fixture::PROGRAM);
+    setup.arg("--keys-dir").arg(quire.path("new-keys"));
+    setup.args(["keys", "setup", "--shape", "t18"]);
+    assert_eq!(interrupt(setup, "compiling"), INTERRUPTED);
+    assert!(!quire.path("new-keys").exists() || files(&quire.path("new-keys")).is_empty());
+}
+
+#[test]
+fn an_import_that_is_interrupted_leaves_no_deployment() {
+    let quire = Quire::new();
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../benches/workloads/ethereum_transfers.csv.gz"
+    );
+    let import = quire.command(&["import", file, "--shape", "t16"]);
+    assert_eq!(interrupt(import, "signing and submitting"), INTERRUPTED);
+    assert_eq!(files(quire.dir()), Vec::<String>::new());
+
+    let rows = 400;
+    let imported = quire.json(&[
+        "import",
+        file,
+        "--shape",
+        "t16",
+        "--limit",
+        &rows.to_string(),
+    ]);
+    assert_eq!(imported["imported"], rows);
+    // However far it came: what was sealed is sealed, the rest waits.
+    let code = interrupt(quire.command(&["seal", "--all"]), "executing and sealing");
+    assert!([0, INTERRUPTED].contains(&code), "{code}");
+    let status = quire.json(&["status"]);
+    let (sealed, waiting) = (
+        status["sealed"].as_u64().unwrap(),
+        status["waiting"].as_u64().unwrap(),
+    );
+    assert_eq!(2 * sealed + waiting, rows);
+    let sealed_now = quire.json(&["seal", "--all"]);
+    assert_eq!(sealed_now["transfers"].as_u64().unwrap(), waiting);
+    assert_eq!(quire.json(&["audit", "--replay"])["ok"], true);
+}
+
+#[test]
+fn a_proof_that_is_interrupted_is_made_the_next_time() {
+    let quire = Quire::with_accounts();
+    assert_eq!(interrupt(quire.command(&["prove"]), "proving"), INTERRUPTED);
+    assert!(!quire.path("batches").exists() || files(&quire.path("batches")).is_empty());
+    assert_eq!(quire.json(&["run"])["batches"], 1);
+}
