@@ -1,0 +1,34 @@
+# Quire. `make help` lists the targets.
+CARGO ?= cargo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test ci fmt clippy docs layering shapes bench clean-demo
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+demo: ## real mainnet transfers, batched, proven, checked and finalized
+	$(CARGO) run --release --locked --bin quire -- demo
+
+test: ## every test, in release mode
+	$(CARGO) test --release --locked --workspace
+
+ci: fmt clippy layering docs test ## what CI runs
+
+fmt: ## formatting
+	$(CARGO) fmt --all --check
+
+clippy: ## lints, warnings denied
+	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+
+docs: ## API documentation, warnings denied
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --workspace --no-deps
+
+layering: ## dependencies point one way: ledger <- circuits <- prover <- l1 / batcher <- cli
+	./.ci/layering
+
+shapes: ## rewrite circuits/shapes.csv after a deliberate change of the circuit
+	UPDATE_SHAPES=1 $(CARGO) test --release --locked -p circuits --test shape_ledger
+
+bench: ## criterion benchmarks
+	$(CARGO) bench --locked -p benches
