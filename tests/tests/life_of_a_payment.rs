@@ -84,6 +84,7 @@ impl System {
             l1_fee: L1_FEE,
             pending_cap: 100,
             timestamp_slack: 86_400,
+            freeze_after: 7 * 86_400,
             tokens: vec![Token {
                 name: "ETH".to_owned(),
                 address: Bytes([0; 20]),
@@ -92,7 +93,7 @@ impl System {
         let genesis = Genesis::new(parameters, accounts).unwrap();
         let mut l1 =
             NativeL1::create(&folder.join("l1.redb"), &genesis, AllowDevKeys::Yes).unwrap();
-        l1.register_key(OPERATOR, shape.id, proving().key.verifying_key())
+        l1.register_key(OPERATOR, shape.id, proving().key.verifying_key(), NOW)
             .unwrap();
         let genesis_accounts: Vec<_> = genesis
             .state()
@@ -106,6 +107,7 @@ impl System {
             fee_accounts: BTreeMap::from([(0, FEE_ACCOUNT)]),
             limits: Limits::default(),
             max_age: 60,
+            timestamp_slack: l1::genesis::DEFAULT_TIMESTAMP_SLACK,
         };
         let batcher = Batcher::create(folder, settings, genesis_accounts.clone()).unwrap();
         Self {
@@ -119,14 +121,17 @@ impl System {
         let key = wallet(name).public_key();
         let q = cofactor_inverse_point(&key);
         self.l1
-            .deposit(&Deposit {
-                caller: owner,
-                token: 0,
-                amount,
-                key,
-                q,
-                fee: L1_FEE,
-            })
+            .deposit(
+                &Deposit {
+                    caller: owner,
+                    token: 0,
+                    amount,
+                    key,
+                    q,
+                    fee: L1_FEE,
+                },
+                NOW,
+            )
             .unwrap()
     }
 
@@ -157,7 +162,7 @@ impl System {
         .unwrap();
         let proved = self
             .batcher
-            .record_proof(sealed.clone(), proof.to_bytes().to_vec())
+            .record_proof(sealed.clone(), proof.to_bytes().to_vec(), now)
             .unwrap();
         let submission =
             Submission::new(sealed.words(), sealed.shape(), &values.c, &proof).unwrap();
@@ -166,7 +171,7 @@ impl System {
         self.l1
             .submit_batch(OPERATOR, &submission, now)
             .unwrap_err();
-        self.batcher.record_finalized(proved).unwrap();
+        self.batcher.record_finalized(proved, now).unwrap();
         self.assert_balanced();
         sealed
     }
@@ -255,13 +260,13 @@ fn life_of_a_payment() {
         .submit(signed.into(), NOW + 60)
         .unwrap()
         .unwrap();
-    system.l1.request_exit(BOB, alice, L1_FEE).unwrap_err();
-    system.l1.request_exit(ALICE, alice, L1_FEE).unwrap();
+    system.l1.request_exit(BOB, alice, L1_FEE, NOW).unwrap_err();
+    system.l1.request_exit(ALICE, alice, L1_FEE, NOW).unwrap();
     system.advance(NOW + 120);
     assert_eq!(system.balance(alice), 0);
-    assert_eq!(system.l1.claim(BOB, 0).unwrap(), 500);
-    assert_eq!(system.l1.claim(ALICE, 0).unwrap(), 493);
-    assert_eq!(system.l1.claim(ALICE, 0).unwrap_or(0), 0);
+    assert_eq!(system.l1.claim(BOB, 0, NOW).unwrap(), 500);
+    assert_eq!(system.l1.claim(ALICE, 0, NOW).unwrap(), 493);
+    assert_eq!(system.l1.claim(ALICE, 0, NOW).unwrap_or(0), 0);
     system.assert_balanced();
     assert_eq!(system.l1.totals(0).unwrap().escrow, 1_050 - 993);
 

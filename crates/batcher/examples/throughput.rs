@@ -61,6 +61,7 @@ fn measure(folder: &Path) -> Result<(), Box<dyn Error>> {
         fee_accounts: import.fee_accounts(),
         limits: Limits::default(),
         max_age: 60,
+        timestamp_slack: 3600,
     };
     let start = Instant::now();
     let signed: Vec<SignedOperation> = import.signed(settings.domain).collect();

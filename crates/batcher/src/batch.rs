@@ -10,7 +10,7 @@ use std::ops::Range;
 use ledger::field::Fr;
 use ledger::shape::Shape;
 use ledger::transition::{AppliedBatch, Payout};
-use ledger::words::PublicWords;
+use ledger::words::{PublicWords, WordsError};
 
 use crate::codec::{CodecError, Reader, Writer};
 
@@ -51,15 +51,24 @@ pub enum StoredBatch {
 
 impl SealedBatch {
     pub(crate) fn new(shape: Shape, applied: &AppliedBatch, queue: Range<u64>) -> Self {
-        let words = applied.words.clone();
-        let bytes = words.to_bytes(&shape);
-        Self {
+        let batch = Self::from_words(shape, applied.words.clone(), queue, applied.payouts.clone());
+        batch.expect("an applied batch has the words of its shape")
+    }
+
+    /// A batch that was replayed.
+    pub(crate) fn from_words(
+        shape: Shape,
+        words: PublicWords,
+        queue: Range<u64>,
+        payouts: Vec<Payout>,
+    ) -> Result<Self, WordsError> {
+        Ok(Self {
             shape,
-            bytes: bytes.expect("an applied batch has the words of its shape"),
+            bytes: words.to_bytes(&shape)?,
             words,
             queue,
-            payouts: applied.payouts.clone(),
-        }
+            payouts,
+        })
     }
 
     /// Number of the batch; the first is 1.

@@ -3,13 +3,17 @@
 //! Invariants: what is acknowledged is on disk; nothing executes twice; the accounts in memory and
 //! on disk are those after the last sealed batch, whose root they have; batch `n` starts from the
 //! root that batch `n − 1` left; batches are finalized in order. Time is given by the caller.
-//! After a failed write every further call is refused: opening the database again continues from
-//! what is on disk.
+//! After a failed write every further call that writes is refused: opening the database again
+//! continues from what is on disk.
 //!
 //! The witness of a batch is written when the batch is sealed and deleted when it is finalized, so
 //! a proof can be made at any time between, whatever was sealed on top and across restarts.
+//!
+//! L1 refuses a batch whose timestamp is older than Δ. So that not more and more work is piled on
+//! a batch that may be refused, nothing is sealed while the oldest batch that is not finalized is
+//! older than three quarters of Δ; undoing batches is left to `reopen`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 use std::path::Path;
 
@@ -19,7 +23,7 @@ use ledger::operation::{Signable, Transfer, Withdraw};
 use ledger::reject::Reject;
 use ledger::replay::{ReplayError, replay};
 use ledger::shape::{Shape, ShapeError};
-use ledger::state::State;
+use ledger::state::{CheckError, State};
 use ledger::witness::BatchWitness;
 use rayon::prelude::*;
 use thiserror::Error;
@@ -28,10 +32,12 @@ use crate::batch::{FinalizedBatch, ProvedBatch, SealedBatch, StoredBatch};
 use crate::codec::CodecError;
 use crate::mempool::{Entry, Limits, Mempool, Refusal, Screened, Surroundings};
 use crate::operation::{OperationId, SignedOperation};
-use crate::seal::{
-    BuildError, Demand, Due, Fill, OpenBatch, QueueEntry, context, touched, unconsumed,
+use crate::seal::{BuildError, Demand, Due, Fill, OpenBatch, QueueEntry, context, unconsumed};
+use crate::store::{
+    BatchTimes, Changes, Head, Identity, NewBatch, NewStore, OpenError, Outcome, Place, SealWrites,
+    Settled, Store, StoreError, StoredOperation,
 };
-use crate::store::{Head, Identity, OpenError, Outcome, SealWrites, Store, StoreError};
+use crate::undo::{Returned, Undo};
 use crate::witness_codec;
 
 /// Batches that are written in one transaction when many are sealed in a row.
@@ -55,6 +61,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Seconds after which a ready operation makes a batch due.
     pub max_age: u64,
+    /// L1's Δ: seconds that a batch's timestamp may be behind L1's time when it is submitted.
+    pub timestamp_slack: u64,
 }
 
 /// Why settings contradict themselves.
@@ -91,7 +99,7 @@ pub enum SettingsError {
 
 impl Settings {
     /// Levels of the account tree.
-    fn depth(&self) -> Result<u8, SettingsError> {
+    pub(crate) fn depth(&self) -> Result<u8, SettingsError> {
         let mut ids = BTreeSet::new();
         let first = self.shapes.first().ok_or(SettingsError::NoShape)?;
         let expected = first.depth;
@@ -110,7 +118,7 @@ impl Settings {
         Ok(expected)
     }
 
-    fn identity(&self, depth: u8) -> Identity {
+    pub(crate) fn identity(&self, depth: u8) -> Identity {
         Identity {
             domain: self.domain,
             genesis: self.genesis,
@@ -149,9 +157,41 @@ pub enum Verdict {
     },
 }
 
+/// What became of an operation, and when, in seconds since 1970; `None` where it has not happened
+/// or nobody here knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    /// Where it stands.
+    pub verdict: Verdict,
+    /// When it was acknowledged first.
+    pub received: Option<u64>,
+    /// When its batch was sealed.
+    pub sealed: Option<u64>,
+    /// When its batch was proven.
+    pub proven: Option<u64>,
+    /// When L1 accepted its batch.
+    pub finalized: Option<u64>,
+}
+
 /// Why no batch was sealed.
 #[derive(Debug, Error)]
 pub enum SealError {
+    /// The oldest batch that is not finalized is so old that L1 may soon refuse it.
+    #[error(
+        "sealing pauses: batch {batch} is {age} seconds old and not finalized, the limit is {limit} \
+         (3/4 of the {slack} seconds after which L1 refuses it): finalize it, or reopen it and \
+         those after it"
+    )]
+    Paused {
+        /// The oldest batch that is not finalized.
+        batch: u64,
+        /// Seconds since its timestamp.
+        age: u64,
+        /// Seconds until which sealing goes on.
+        limit: u64,
+        /// L1's Δ in seconds.
+        slack: u64,
+    },
     /// No batch can be made of what is there.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -265,17 +305,28 @@ struct Built {
     dropped: usize,
 }
 
+impl Built {
+    /// True if another batch may follow.
+    fn is_something(&self) -> bool {
+        self.writes.batch.is_some() || self.dropped > 0 || self.writes.returned.is_some()
+    }
+}
+
 /// A batcher over its data directory.
 pub struct Batcher {
-    settings: Settings,
+    pub(crate) settings: Settings,
     kinds: BTreeSet<u8>,
-    state: State,
-    pool: Mempool,
-    store: Store,
-    head: Head,
+    pub(crate) state: State,
+    pub(crate) pool: Mempool,
+    pub(crate) store: Store,
+    pub(crate) head: Head,
+    /// Batches that were undone and are to be sealed again, with their keys in the database.
+    pub(crate) returned: VecDeque<(u64, Returned)>,
+    /// Timestamp of the oldest batch that is not finalized.
+    pub(crate) oldest: Option<u64>,
     /// When entries of the L1 queue were first seen waiting.
-    queue_seen: Option<u64>,
-    stopped: bool,
+    pub(crate) queue_seen: Option<u64>,
+    pub(crate) stopped: bool,
 }
 
 impl Batcher {
@@ -288,47 +339,120 @@ impl Batcher {
         settings: Settings,
         genesis: impl IntoIterator<Item = (u32, Account)>,
     ) -> Result<Self, OpenError> {
-        let depth = settings.depth()?;
-        let mut state = State::new(depth);
-        state.insert_genesis(genesis)?;
-        let identity = settings.identity(depth);
-        let store = Store::create(folder, &identity, state.root(), state.accounts())?;
-        let head = store.head()?;
-        let pool = Mempool::new(settings.limits);
-        Ok(Self::assemble(settings, state, pool, store, head))
+        Self::create_at(Place::Folder(folder), settings, genesis)
     }
 
-    /// Opens a database: accounts are read and hashed again, and have the root that was stored.
+    /// Opens a database. Its pages are checked, accounts and the tree's lower nodes are read, the
+    /// upper levels are hashed, and the root is the one that was stored.
     ///
     /// # Errors
     /// [`OpenError`], which says what, where and what to do.
     pub fn open(folder: &Path, settings: Settings) -> Result<Self, OpenError> {
+        Self::open_at(Place::Folder(folder), settings)
+    }
+
+    /// [`Self::create`] on other storage, for tests with storage that fails.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    #[doc(hidden)]
+    pub fn create_on(
+        backend: impl redb::StorageBackend,
+        settings: Settings,
+        genesis: impl IntoIterator<Item = (u32, Account)>,
+    ) -> Result<Self, OpenError> {
+        Self::create_at(Place::storage(backend), settings, genesis)
+    }
+
+    /// [`Self::open`] on other storage, for tests with storage that fails.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    #[doc(hidden)]
+    pub fn open_on(
+        backend: impl redb::StorageBackend,
+        settings: Settings,
+    ) -> Result<Self, OpenError> {
+        Self::open_at(Place::storage(backend), settings)
+    }
+
+    fn create_at(
+        place: Place<'_>,
+        settings: Settings,
+        genesis: impl IntoIterator<Item = (u32, Account)>,
+    ) -> Result<Self, OpenError> {
         let depth = settings.depth()?;
-        let store = Store::open(folder, &settings.identity(depth))?;
-        let head = store.head()?;
+        let new = NewStore::begin(place)?;
         let mut state = State::new(depth);
-        state.insert_genesis(store.accounts()?)?;
+        state.insert_genesis(genesis)?;
+        let head = Head {
+            root: state.root(),
+            sealed: 0,
+            finalized: 0,
+            timestamp: 0,
+            queue: 0,
+        };
+        let store = new.finish(&settings.identity(depth), &state, &head)?;
+        Ok(Self::assemble(settings, state, store, head))
+    }
+
+    fn open_at(place: Place<'_>, settings: Settings) -> Result<Self, OpenError> {
+        let depth = settings.depth()?;
+        let store = Store::open(place, &settings.identity(depth))?;
+        let head = store.head()?;
+        let state = store.state(depth)?;
         if state.root() != head.root {
             let detail = "the accounts do not have the root of the last batch";
             return Err(store.damaged(detail));
         }
-        let pool = load_pool(&settings, &state, &store)?;
-        let batcher = Self::assemble(settings, state, pool, store, head);
+        let mut batcher = Self::assemble(settings, state, store, head);
+        batcher.returned = batcher.store.returned()?.into();
+        batcher.load_pool()?;
         batcher.check_last_batch()?;
+        let oldest = batcher.timestamp_after(head.finalized);
+        batcher.oldest = oldest.map_err(|error| batcher.store.damaged(error))?;
         Ok(batcher)
     }
 
-    fn assemble(settings: Settings, state: State, pool: Mempool, store: Store, head: Head) -> Self {
+    /// A batcher for which nothing waits.
+    pub(crate) fn assemble(settings: Settings, state: State, store: Store, head: Head) -> Self {
         Self {
             kinds: settings.kinds(),
+            pool: Mempool::new(settings.limits, 0),
             settings,
             state,
-            pool,
             store,
             head,
+            returned: VecDeque::new(),
+            oldest: None,
             queue_seen: None,
             stopped: false,
         }
+    }
+
+    /// The operations that waited when the database was closed.
+    fn load_pool(&mut self) -> Result<(), OpenError> {
+        self.pool = Mempool::new(self.settings.limits, self.store.next_place()?);
+        for stored in self.store.pending()? {
+            let (place, entry) = self.entry(&stored);
+            let (id, from) = (entry.id, entry.fields.from);
+            let account = self.state.account(from);
+            // Why: an account may be missing as long as batches wait to be sealed again.
+            if account.is_none() && self.returned.is_empty() {
+                let detail = format!("operation {id} is of account {from}, which does not exist");
+                return Err(self.store.damaged(detail));
+            }
+            let next = account.map(|account| account.nonce);
+            self.pool.insert_at(place, entry, next);
+        }
+        Ok(())
+    }
+
+    /// An operation as the mempool holds it, with its place.
+    pub(crate) fn entry(&self, stored: &StoredOperation) -> (u64, Entry) {
+        let id = stored.operation.id(&self.settings.domain);
+        let entry = Entry::stored(id, stored.operation, stored.received);
+        (stored.place, entry)
     }
 
     /// The last sealed batch is there and left the accounts' root.
@@ -432,7 +556,7 @@ impl Batcher {
         }
         if !rows.is_empty() {
             self.store
-                .add_pending(&rows)
+                .add_pending(&rows, self.pool.next_place())
                 .inspect_err(|_| self.stopped = true)?;
         }
         Ok(verdicts)
@@ -456,7 +580,7 @@ impl Batcher {
         signed: &SignedOperation,
         screened: Screened,
         now: u64,
-        rows: &mut Vec<(u64, u64, SignedOperation)>,
+        rows: &mut Vec<StoredOperation>,
     ) -> Result<Result<OperationId, Refusal>, StoreError> {
         let (id, operation) = match screened {
             Screened::Known(id) => return Ok(Ok(id)),
@@ -473,7 +597,11 @@ impl Batcher {
             return Ok(Err(refusal));
         }
         let place = self.pool.insert(entry, next);
-        rows.push((place, now, *signed));
+        rows.push(StoredOperation {
+            place,
+            received: now,
+            operation: *signed,
+        });
         Ok(Ok(id))
     }
 
@@ -483,10 +611,12 @@ impl Batcher {
         id: OperationId,
         reject: Reject,
     ) -> Result<Result<OperationId, Refusal>, StoreError> {
-        Ok(match self.store.outcome(&id)? {
-            Some(Outcome::Sealed { .. }) => Ok(id),
-            Some(Outcome::Rejected { .. }) | None => Err(reject.into()),
-        })
+        Ok(
+            match self.store.settled(&id)?.map(|settled| settled.outcome) {
+                Some(Outcome::Sealed { .. }) => Ok(id),
+                Some(Outcome::Rejected { .. }) | None => Err(reject.into()),
+            },
+        )
     }
 
     /// What became of an operation; `None` if it was never acknowledged.
@@ -494,19 +624,44 @@ impl Batcher {
     /// # Errors
     /// [`StoreError`].
     pub fn verdict(&self, id: &OperationId) -> Result<Option<Verdict>, StoreError> {
-        if self.pool.contains(id) {
-            return Ok(Some(Verdict::Pending));
-        }
-        let finalized = self.head.finalized;
-        Ok(self.store.outcome(id)?.map(|outcome| match outcome {
-            Outcome::Sealed { batch } if batch <= finalized => Verdict::Finalized { batch },
-            Outcome::Sealed { batch } => Verdict::Sealed { batch },
-            Outcome::Rejected { reason } => Verdict::Rejected { reason },
-        }))
+        Ok(self.history(id)?.map(|history| history.verdict))
     }
 
-    /// Whether a batch should be sealed now, and why. `queue` is what waits in the L1 queue; its
-    /// entries age from the first call that sees them.
+    /// What became of an operation and when; `None` if it was never acknowledged here. Times
+    /// survive restarts; a database restored from L1 knows no operation that it did not receive
+    /// itself.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn history(&self, id: &OperationId) -> Result<Option<History>, StoreError> {
+        if let Some(entry) = self.pool.get(id) {
+            let pending = (Verdict::Pending, Some(entry.received));
+            return Ok(Some(history(pending, BatchTimes::default())));
+        }
+        let Some(Settled { received, outcome }) = self.store.settled(id)? else {
+            return Ok(None);
+        };
+        let finalized = self.head.finalized;
+        let (verdict, times) = match outcome {
+            Outcome::Sealed { batch } if batch <= finalized => {
+                (Verdict::Finalized { batch }, self.store.times(batch)?)
+            }
+            Outcome::Sealed { batch } => (Verdict::Sealed { batch }, self.store.times(batch)?),
+            Outcome::Rejected { reason } => (Verdict::Rejected { reason }, BatchTimes::default()),
+        };
+        Ok(Some(history((verdict, Some(received)), times)))
+    }
+
+    /// When a batch took its steps; all `None` if there is no such batch.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn times(&self, number: u64) -> Result<BatchTimes, StoreError> {
+        self.store.times(number)
+    }
+
+    /// Whether a batch should be sealed now, and why; nothing is due while sealing pauses. `queue`
+    /// is what waits in the L1 queue; its entries age from the first call that sees them.
     ///
     /// # Errors
     /// [`BuildError::QueueGap`].
@@ -516,6 +671,12 @@ impl Batcher {
             [] => None,
             _ => self.queue_seen.or(Some(now)),
         };
+        if self.check_age(now).is_err() {
+            return Ok(None);
+        }
+        if !self.returned.is_empty() {
+            return Ok(Some(Due::Reopened));
+        }
         let demand = Demand::of(queue, &self.pool, &self.settings.shapes);
         if demand.fills_some(&self.settings.shapes) {
             return Ok(Some(Due::Size));
@@ -526,8 +687,28 @@ impl Batcher {
         Ok(old.then_some(Due::Age))
     }
 
+    /// Sealing goes on while the oldest batch that is not finalized is at most 3/4 of Δ old.
+    fn check_age(&self, now: u64) -> Result<(), SealError> {
+        let slack = self.settings.timestamp_slack;
+        let limit = slack - slack.div_ceil(4);
+        let age = now.saturating_sub(self.oldest.unwrap_or(now));
+        if age <= limit {
+            return Ok(());
+        }
+        Err(SealError::Paused {
+            batch: self.head.finalized + 1,
+            age,
+            limit,
+            slack,
+        })
+    }
+
     /// Seals one batch of what is ready and returns it once it is durable; `None` if nothing can
     /// be executed. `queue` are the L1 queue's entries from any consumed one on.
+    ///
+    /// Batches that were reopened come first, one call a batch: the same operations in the same
+    /// order, with as much of `queue` as the batch had consumed before. Of these operations, those
+    /// that the queue given here no longer supports are rejected.
     ///
     /// # Errors
     /// [`SealError`]; nothing was sealed.
@@ -537,10 +718,16 @@ impl Batcher {
         now: u64,
     ) -> Result<Option<SealedBatch>, SealError> {
         self.check_running()?;
-        let built = self.build(queue, now, Fill::WhateverFits)?;
-        let sealed = built.writes.batch.as_ref().map(|(batch, _)| batch.clone());
-        self.commit(&[built.writes])?;
-        Ok(sealed)
+        self.check_age(now)?;
+        loop {
+            let built = self.build(queue, now, Fill::WhateverFits)?;
+            let sealed = built.writes.batch.as_ref().map(|new| new.batch.clone());
+            let more = sealed.is_none() && built.writes.returned.is_some();
+            self.commit(&[built.writes])?;
+            if !more {
+                return Ok(sealed);
+            }
+        }
     }
 
     /// Seals batches until nothing can be executed, many in one transaction. `on_batch` sees each
@@ -556,6 +743,7 @@ impl Batcher {
         mut on_batch: impl FnMut(&SealedBatch),
     ) -> Result<SealSummary, SealError> {
         self.check_running()?;
+        self.check_age(now)?;
         let first = self.head.sealed;
         let (mut counts, mut dropped) = ([0; 3], 0);
         let mut more = true;
@@ -570,15 +758,15 @@ impl Batcher {
                         return Err(error.into());
                     }
                 };
-                more = built.writes.batch.is_some() || built.dropped > 0;
+                more = built.is_something();
                 dropped += built.dropped;
                 group.push(built.writes);
             }
             self.commit(&group)?;
-            for (batch, _) in group.iter().filter_map(|writes| writes.batch.as_ref()) {
-                let of_batch = batch.counts();
+            for new in group.iter().filter_map(|writes| writes.batch.as_ref()) {
+                let of_batch = new.batch.counts();
                 counts = [0, 1, 2].map(|kind| counts[kind] + of_batch[kind]);
-                on_batch(batch);
+                on_batch(&new.batch);
             }
         }
         let [l1_ops, transfers, withdrawals] = counts;
@@ -597,15 +785,70 @@ impl Batcher {
     fn build(&mut self, queue: &[QueueEntry], now: u64, fill: Fill) -> Result<Built, BuildError> {
         let queue = unconsumed(queue, self.head.queue)?;
         let timestamp = now.max(self.head.timestamp);
-        let mut open = match self.open_batch(queue, timestamp)? {
-            Some(open) => open,
+        let open = match self.returned.front().cloned() {
+            Some((_, batch)) => self.open_returned(&batch, queue, timestamp)?,
+            None => self.open_new(queue, timestamp, fill)?,
+        };
+        let mut built = match open {
+            Some(open) => self.finish(open, timestamp, now)?,
             None => {
                 let expired = self.expired(timestamp);
-                return Ok(self.drop_only(expired));
+                self.drop_only(expired)
             }
+        };
+        self.end_returned(&mut built);
+        Ok(built)
+    }
+
+    /// A batch with what waits; `None` if nothing does.
+    fn open_new(
+        &mut self,
+        queue: &[QueueEntry],
+        timestamp: u64,
+        fill: Fill,
+    ) -> Result<Option<OpenBatch>, BuildError> {
+        let Some(mut open) = self.open_batch(queue, timestamp)? else {
+            return Ok(None);
         };
         open.take_queue(&self.state, queue)?;
         open.take_ready(&self.state, &self.pool, fill)?;
+        Ok(Some(open))
+    }
+
+    /// A batch with what a batch that was undone had, as far as it is still there; `None` if its
+    /// shape is no longer listed.
+    fn open_returned(
+        &mut self,
+        batch: &Returned,
+        queue: &[QueueEntry],
+        timestamp: u64,
+    ) -> Result<Option<OpenBatch>, BuildError> {
+        let Settings {
+            domain,
+            shapes,
+            fee_accounts,
+            ..
+        } = &self.settings;
+        let Some(shape) = shapes.iter().find(|shape| shape.id == batch.shape) else {
+            return Ok(None);
+        };
+        let places = batch.places.clone();
+        self.pool.verify_at(places, &self.state, domain);
+        let context = context(*domain, self.head.sealed + 1, timestamp, fee_accounts);
+        let mut open = OpenBatch::begin(&self.state, shape, context, self.head.queue)?;
+        let end = queue.partition_point(|entry| entry.number < batch.queue_end);
+        open.take_queue(&self.state, &queue[..end])?;
+        open.take_returned(&self.state, &self.pool, &batch.places)?;
+        Ok(Some(open))
+    }
+
+    /// Closes a batch and drops what expired or turned out invalid.
+    fn finish(
+        &mut self,
+        mut open: OpenBatch,
+        timestamp: u64,
+        now: u64,
+    ) -> Result<Built, BuildError> {
         let mut dropped = mem::take(&mut open.dropped);
         let included = mem::take(&mut open.included);
         let seen: BTreeSet<u64> = dropped.iter().map(|(place, _)| *place).collect();
@@ -618,8 +861,31 @@ impl Batcher {
         if open.is_empty() {
             return Ok(self.drop_only(dropped));
         }
+        let (old, touched) = (self.head, open.touched());
+        let before = |index: u32| (index, self.state.account(index).copied());
+        let accounts = touched.into_iter().map(before).collect();
         let (batch, witness) = open.seal(&mut self.state)?;
-        Ok(self.close(batch, &witness, &included, dropped))
+        let undo = Undo {
+            timestamp: old.timestamp,
+            accounts,
+            operations: Vec::new(),
+        };
+        Ok(self.close((batch, undo, now), &witness, &included, dropped))
+    }
+
+    /// The batch that was undone has its successor, or none; once it was the last one, operations
+    /// of accounts that did not come back are dropped.
+    fn end_returned(&mut self, built: &mut Built) {
+        let Some((key, _)) = self.returned.pop_front() else {
+            return;
+        };
+        built.writes.returned = Some(key);
+        if self.returned.is_empty() {
+            let orphans = self.pool.orphans(&self.state);
+            let outcomes = self.drop_operations(orphans);
+            built.dropped += outcomes.len();
+            built.writes.outcomes.extend(outcomes);
+        }
     }
 
     /// An empty batch of the shape for what waits; `None` if nothing does.
@@ -670,12 +936,16 @@ impl Batcher {
         }
     }
 
-    fn drop_operations(&mut self, dropped: Vec<(u64, Reject)>) -> Vec<(u64, OperationId, Outcome)> {
+    fn drop_operations(&mut self, dropped: Vec<(u64, Reject)>) -> Vec<(u64, OperationId, Settled)> {
         let mut outcomes = Vec::with_capacity(dropped.len());
         for (place, reject) in dropped {
             if let Some(entry) = self.pool.remove(place) {
                 let reason = reject.to_string();
-                outcomes.push((place, entry.id, Outcome::Rejected { reason }));
+                let settled = Settled {
+                    received: entry.received,
+                    outcome: Outcome::Rejected { reason },
+                };
+                outcomes.push((place, entry.id, settled));
             }
         }
         outcomes
@@ -684,7 +954,7 @@ impl Batcher {
     /// Notes a sealed batch in memory and collects what is to be written.
     fn close(
         &mut self,
-        batch: SealedBatch,
+        (batch, mut undo, now): (SealedBatch, Undo, u64),
         witness: &BatchWitness,
         included: &[u64],
         dropped: Vec<(u64, Reject)>,
@@ -694,44 +964,59 @@ impl Batcher {
         let number = batch.number();
         for place in included {
             if let Some(entry) = self.pool.remove(*place) {
+                let received = entry.received;
                 let outcome = Outcome::Sealed { batch: number };
-                outcomes.push((*place, entry.id, outcome));
+                outcomes.push((*place, entry.id, Settled { received, outcome }));
+                undo.operations.push(StoredOperation {
+                    place: *place,
+                    received,
+                    operation: entry.signed(),
+                });
             }
         }
-        let written = |index: u32| Some((index, *self.state.account(index)?));
-        let accounts: Vec<(u32, Account)> =
-            touched(&batch).into_iter().filter_map(written).collect();
-        for (index, account) in &accounts {
-            self.pool.advance(*index, account.nonce);
+        for (index, _) in &undo.accounts {
+            if let Some(account) = self.state.account(*index) {
+                self.pool.advance(*index, account.nonce);
+            }
         }
+        let timestamp = batch.words().header.timestamp;
         self.queue_seen = None;
+        self.oldest = self.oldest.or(Some(timestamp));
         self.head = Head {
             root: batch.new_root(),
             sealed: number,
-            timestamp: batch.words().header.timestamp,
+            timestamp,
             queue: batch.queue().end,
             ..self.head
         };
-        let witness = witness_codec::encode(witness);
+        let new = NewBatch {
+            batch,
+            witness: witness_codec::encode(witness),
+            undo,
+            sealed: now,
+        };
         Built {
             writes: SealWrites {
-                batch: Some((batch, witness)),
-                accounts,
+                batch: Some(new),
                 outcomes,
+                returned: None,
             },
             dropped: count,
         }
     }
 
     fn commit(&mut self, group: &[SealWrites]) -> Result<(), StoreError> {
-        if group
-            .iter()
-            .all(|writes| writes.outcomes.is_empty() && writes.batch.is_none())
-        {
+        let is_nothing = |writes: &SealWrites| {
+            writes.outcomes.is_empty() && writes.batch.is_none() && writes.returned.is_none()
+        };
+        if group.iter().all(is_nothing) {
             return Ok(());
         }
+        let batches = group.iter().filter_map(|writes| writes.batch.as_ref());
+        let touched = batches.flat_map(|new| new.undo.accounts.iter().map(|(index, _)| *index));
+        let changes = Changes::of(&self.state, &touched.collect());
         self.store
-            .add_seals(group, &self.head)
+            .add_seals(group, &changes, &self.head)
             .inspect_err(|_| self.stopped = true)
     }
 
@@ -763,7 +1048,16 @@ impl Batcher {
         })
     }
 
-    fn sealed_record(&self, number: u64) -> Result<SealedBatch, StageError> {
+    /// Timestamp of the batch after `number`, if it is sealed.
+    pub(crate) fn timestamp_after(&self, number: u64) -> Result<Option<u64>, StageError> {
+        if number >= self.head.sealed {
+            return Ok(None);
+        }
+        let batch = self.sealed_record(number + 1)?;
+        Ok(Some(batch.words().header.timestamp))
+    }
+
+    pub(crate) fn sealed_record(&self, number: u64) -> Result<SealedBatch, StageError> {
         let sealed = self.head.sealed;
         let missing = StageError::NoBatch { number, sealed };
         if number == 0 || number > sealed {
@@ -810,7 +1104,7 @@ impl Batcher {
         Ok(open.filter(|number| !proved.contains(number)).collect())
     }
 
-    /// Notes the proof of a sealed batch. That it verifies is the caller's to know. Batches are
+    /// Notes the proof of a sealed batch, made by `now`, in seconds since 1970. That it verifies is the caller's to know. Batches are
     /// proved in any order; a proof of a batch that has one replaces it.
     ///
     /// # Errors
@@ -819,6 +1113,7 @@ impl Batcher {
         &mut self,
         batch: SealedBatch,
         proof: Vec<u8>,
+        now: u64,
     ) -> Result<ProvedBatch, StageError> {
         self.check_running()?;
         self.check_same(&batch)?;
@@ -827,15 +1122,27 @@ impl Batcher {
         if number < expected {
             return Err(StageError::OutOfOrder { number, expected });
         }
-        self.store.add_proof(number, &proof)?;
+        let times = BatchTimes {
+            proven: Some(now),
+            ..self.store.times(number)?
+        };
+        self.store
+            .add_proof(number, &proof, times)
+            .inspect_err(|_| self.stopped = true)?;
         Ok(ProvedBatch { batch, proof })
     }
 
-    /// Notes that L1 has accepted a proved batch, and deletes its witness. In order, once each.
+    /// Notes that L1 has accepted a proved batch at `time`, in seconds since 1970, and deletes its
+    /// witness. In order, once each. What it takes to undo the batch is kept until
+    /// [`UNDO_WINDOW`](crate::store::UNDO_WINDOW) more are finalized.
     ///
     /// # Errors
     /// [`StageError`].
-    pub fn record_finalized(&mut self, proved: ProvedBatch) -> Result<FinalizedBatch, StageError> {
+    pub fn record_finalized(
+        &mut self,
+        proved: ProvedBatch,
+        time: u64,
+    ) -> Result<FinalizedBatch, StageError> {
         self.check_running()?;
         let ProvedBatch { batch, proof } = proved;
         self.check_same(&batch)?;
@@ -847,10 +1154,16 @@ impl Batcher {
             finalized: number,
             ..self.head
         };
+        let times = BatchTimes {
+            finalized: Some(time),
+            ..self.store.times(number)?
+        };
+        let oldest = self.timestamp_after(number)?;
         self.store
-            .finalize(number, &head)
+            .finalize(number, times, &head)
             .inspect_err(|_| self.stopped = true)?;
         self.head = head;
+        self.oldest = oldest;
         Ok(FinalizedBatch { batch, proof })
     }
 
@@ -891,6 +1204,15 @@ impl Batcher {
         Ok(roots)
     }
 
+    /// Hashes all accounts and the whole tree again and compares them with the nodes that are
+    /// stored: for audits. Seconds for a million accounts.
+    ///
+    /// # Errors
+    /// [`CheckError`], which names the first leaf or node that is wrong.
+    pub fn check_tree(&self) -> Result<(), CheckError> {
+        self.state.check()
+    }
+
     /// Bytes of all witnesses that are held.
     ///
     /// # Errors
@@ -899,7 +1221,7 @@ impl Batcher {
         self.store.witness_bytes()
     }
 
-    fn check_running(&self) -> Result<(), StoreError> {
+    pub(crate) fn check_running(&self) -> Result<(), StoreError> {
         if self.stopped {
             return Err(StoreError::Stopped {
                 path: self.store.path().to_owned(),
@@ -909,19 +1231,17 @@ impl Batcher {
     }
 }
 
-/// The operations that waited when the database was closed.
-fn load_pool(settings: &Settings, state: &State, store: &Store) -> Result<Mempool, OpenError> {
-    let mut pool = Mempool::new(settings.limits);
-    for stored in store.pending()? {
-        let id = stored.operation.id(&settings.domain);
-        let from = stored.operation.fields().from;
-        let account = state.account(from);
-        let account = account.ok_or_else(|| {
-            let detail = format!("operation {id} is of account {from}, which does not exist");
-            store.damaged(detail)
-        })?;
-        let entry = Entry::stored(id, stored.operation, stored.received);
-        pool.insert_at(stored.place, entry, account.nonce);
+fn history((verdict, received): (Verdict, Option<u64>), times: BatchTimes) -> History {
+    let BatchTimes {
+        sealed,
+        proven,
+        finalized,
+    } = times;
+    History {
+        verdict,
+        received,
+        sealed,
+        proven,
+        finalized,
     }
-    Ok(pool)
 }

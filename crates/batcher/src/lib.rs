@@ -1,5 +1,5 @@
-//! From signed operations to sealed batches: mempool, sealing, durable state, and the import of
-//! transfer histories.
+//! From signed operations to sealed batches: mempool, sealing, durable state, reopening of batches
+//! that did not make it to L1, restoration from L1's data, and the import of transfer histories.
 
 pub mod batch;
 pub mod batcher;
@@ -7,14 +7,19 @@ mod codec;
 pub mod import;
 pub mod mempool;
 pub mod operation;
+mod reopen;
+mod restore;
 pub mod seal;
 pub mod store;
+mod undo;
 mod witness_codec;
 
 pub use batch::{FinalizedBatch, ProvedBatch, SealedBatch, StoredBatch};
-pub use batcher::{Batcher, SealSummary, Settings, Status, Verdict};
+pub use batcher::{Batcher, History, SealSummary, Settings, Status, Verdict};
 pub use codec::CodecError;
 pub use mempool::{Limits, Refusal};
 pub use operation::{OperationId, SignedOperation};
+pub use reopen::{ReopenError, Reopened};
+pub use restore::{RestoreError, RestoredBatch};
 pub use seal::{Due, Fill, QueueEntry};
-pub use store::{OpenError, StoreError};
+pub use store::{BatchTimes, OpenError, StoreError};

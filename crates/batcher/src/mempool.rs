@@ -169,6 +169,14 @@ impl Entry {
         }
     }
 
+    /// The operation with its signature.
+    pub(crate) fn signed(&self) -> SignedOperation {
+        match &self.held {
+            Held::Verified(operation) => signed(operation),
+            Held::Stored(signed) => *signed,
+        }
+    }
+
     pub(crate) fn is_withdrawal(&self) -> bool {
         self.fields.kind == Withdraw::KIND
     }
@@ -189,6 +197,14 @@ fn fields(operation: &Operation) -> Fields {
     match operation {
         Operation::Transfer(transfer) => transfer.op().fields(),
         Operation::Withdraw(withdraw) => withdraw.op().fields(),
+        Operation::L1(_) => unreachable!("L1 operations have no signature and are never held"),
+    }
+}
+
+fn signed(operation: &Operation) -> SignedOperation {
+    match operation {
+        Operation::Transfer(transfer) => (*transfer.signed()).into(),
+        Operation::Withdraw(withdraw) => (*withdraw.signed()).into(),
         Operation::L1(_) => unreachable!("L1 operations have no signature and are never held"),
     }
 }
@@ -226,7 +242,8 @@ pub struct Mempool {
 }
 
 impl Mempool {
-    pub(crate) fn new(limits: Limits) -> Self {
+    /// Nothing waits; the next operation to arrive gets the place `next_place`.
+    pub(crate) fn new(limits: Limits, next_place: u64) -> Self {
         Self {
             limits,
             entries: BTreeMap::new(),
@@ -236,7 +253,7 @@ impl Mempool {
             expiring: BTreeSet::new(),
             unverified: BTreeSet::new(),
             withdrawals: 0,
-            next_place: 0,
+            next_place,
         }
     }
 
@@ -325,13 +342,19 @@ impl Mempool {
     /// Adds an operation whose account has the nonce `next`, at the next place.
     pub(crate) fn insert(&mut self, entry: Entry, next: u64) -> u64 {
         let place = self.next_place;
-        self.insert_at(place, entry, next);
+        self.insert_at(place, entry, Some(next));
         place
     }
 
-    /// Adds an operation at a place that is free and not before the last.
-    pub(crate) fn insert_at(&mut self, place: u64, entry: Entry, next: u64) {
-        self.next_place = place + 1;
+    /// Where the next operation to arrive is placed.
+    pub(crate) fn next_place(&self) -> u64 {
+        self.next_place
+    }
+
+    /// Adds an operation at a place that is free. Its account has the nonce `next`, or is `None`
+    /// as long as it does not exist again after batches were undone.
+    pub(crate) fn insert_at(&mut self, place: u64, entry: Entry, next: Option<u64>) {
+        self.next_place = self.next_place.max(place + 1);
         let Fields {
             from,
             nonce,
@@ -340,7 +363,7 @@ impl Mempool {
         } = entry.fields;
         self.places.insert(entry.id, place);
         self.accounts.entry(from).or_default().insert(nonce, place);
-        if nonce == next {
+        if Some(nonce) == next {
             self.ready.insert(place);
         }
         if valid_until != NO_EXPIRY {
@@ -387,6 +410,40 @@ impl Mempool {
     /// The place of the sender's operation with this nonce.
     pub(crate) fn place_of(&self, index: u32, nonce: u64) -> Option<u64> {
         self.accounts.get(&index)?.get(&nonce).copied()
+    }
+
+    /// Places of operations of accounts that do not exist, with the reason to drop them.
+    pub(crate) fn orphans(&self, state: &State) -> Vec<(u64, Reject)> {
+        let missing = |index: &u32| state.account(*index).is_none();
+        let accounts = self.accounts.iter().filter(|(index, _)| missing(index));
+        let orphan = |(index, nonces): (&u32, &BTreeMap<u64, u64>)| {
+            let reject = Reject::SenderExists { index: *index };
+            let places = nonces.values().copied();
+            places
+                .map(move |place| (place, reject.clone()))
+                .collect::<Vec<_>>()
+        };
+        accounts.flat_map(orphan).collect()
+    }
+
+    /// The same operations, and others at places that are free, over another state. Those of
+    /// accounts that do not exist are not ready.
+    pub(crate) fn moved(
+        self,
+        others: impl IntoIterator<Item = (u64, Entry)>,
+        state: &State,
+    ) -> Self {
+        let mut pool = Self::new(self.limits, self.next_place);
+        for (place, entry) in self.entries.into_iter().chain(others) {
+            let account = state.account(entry.fields.from);
+            pool.insert_at(place, entry, account.map(|account| account.nonce));
+        }
+        pool
+    }
+
+    /// The operation with this id, if it waits.
+    pub(crate) fn get(&self, id: &OperationId) -> Option<&Entry> {
+        self.entry(*self.places.get(id)?)
     }
 
     pub(crate) fn entry(&self, place: u64) -> Option<&Entry> {
@@ -459,6 +516,12 @@ impl Mempool {
     /// An operation whose signature is bad stays unchecked and is refused when it is taken.
     pub(crate) fn verify_stored(&mut self, count: usize, state: &State, domain: &Fr) {
         let places: Vec<u64> = self.unverified.iter().take(count).copied().collect();
+        self.verify_at(places, state, domain);
+    }
+
+    /// Checks, in parallel, the signatures at these places that were not checked yet.
+    pub(crate) fn verify_at(&mut self, mut places: Vec<u64>, state: &State, domain: &Fr) {
+        places.retain(|place| self.unverified.contains(place));
         let verified: Vec<(u64, Option<Operation>)> = places
             .par_iter()
             .map(|place| (*place, self.entries[place].authorized(state, domain).ok()))

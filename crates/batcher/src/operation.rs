@@ -4,12 +4,14 @@
 //! is one operation. Whether a signature is good is decided by `ledger`.
 
 use std::fmt;
+use std::str::FromStr;
 
 use ledger::babyjubjub::Point;
 use ledger::field::Fr;
 use ledger::operation::{Fields, OperationError, Signable, Signed, Transfer, Withdraw};
 use ledger::reject::Reject;
 use ledger::transition::Operation;
+use thiserror::Error;
 
 /// BLAKE3 of the domain and the packed operation. Shown in hex.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +20,25 @@ pub struct OperationId(pub [u8; 32]);
 impl fmt::Display for OperationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))
+    }
+}
+
+/// Why a text is not an operation id.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("an operation id is 64 hexadecimal digits, got {got:?}")]
+pub struct NotAnId {
+    /// The text.
+    pub got: String,
+}
+
+impl FromStr for OperationId {
+    type Err = NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        let mut id = [0; 32];
+        let digits = text.strip_prefix("0x").unwrap_or(text);
+        hex::decode_to_slice(digits, &mut id).map_err(|_| NotAnId { got: text.into() })?;
+        Ok(Self(id))
     }
 }
 

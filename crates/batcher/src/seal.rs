@@ -50,6 +50,8 @@ pub enum Due {
     Size,
     /// The oldest ready operation has waited for the longest time allowed.
     Age,
+    /// Batches were reopened and are to be sealed again.
+    Reopened,
 }
 
 /// Why operations cannot be made into a batch. None of them is an operation's fault.
@@ -278,6 +280,31 @@ impl OpenBatch {
         }
     }
 
+    /// Takes the operations at these places, in this order: those of a batch that was undone. One
+    /// whose predecessor is missing, or that does not fit, goes on waiting.
+    pub(crate) fn take_returned(
+        &mut self,
+        state: &State,
+        pool: &Mempool,
+        places: &[u64],
+    ) -> Result<(), BuildError> {
+        let mut candidates = Candidates {
+            pool,
+            next_ready: u64::MAX,
+            unlocked: BTreeSet::new(),
+        };
+        for place in places {
+            let Some(entry) = pool.entry(*place) else {
+                continue;
+            };
+            let account = self.transition.account(state, entry.fields.from);
+            if account.is_none_or(|account| entry.fields.nonce <= account.nonce) {
+                let _fits = self.take(state, &mut candidates, *place)?;
+            }
+        }
+        Ok(())
+    }
+
     fn take_in_order(&mut self, state: &State, pool: &Mempool) -> Result<(), BuildError> {
         let mut candidates = Candidates::new(pool);
         while let Some(place) = candidates.next() {
@@ -366,6 +393,11 @@ impl OpenBatch {
         Ok(Ok(()))
     }
 
+    /// The indices of all accounts that it changes.
+    pub(crate) fn touched(&self) -> BTreeSet<u32> {
+        self.transition.touched()
+    }
+
     /// Credits the fees, moves the state and fixes the batch.
     pub(crate) fn seal(self, state: &mut State) -> Result<(SealedBatch, BatchWitness), BuildError> {
         let shape = *self.transition.shape();
@@ -373,17 +405,6 @@ impl OpenBatch {
         let sealed = SealedBatch::new(shape, &applied, self.queue);
         Ok((sealed, applied.witness))
     }
-}
-
-/// The indices of all accounts that a batch changed.
-pub(crate) fn touched(batch: &SealedBatch) -> BTreeSet<u32> {
-    let words = batch.words();
-    let l1 = words.l1_ops.iter().map(|entry| entry.op.index());
-    let transfers = words.transfers.iter().flat_map(|data| [data.from, data.to]);
-    let withdrawals = words.withdrawals.iter().map(|data| data.index);
-    let fees = words.header.fee_indices.iter().copied();
-    let all = l1.chain(transfers).chain(withdrawals).chain(fees);
-    all.filter(|index| *index != 0).collect()
 }
 
 /// What a batch needs to know besides its operations.

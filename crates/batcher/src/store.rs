@@ -2,34 +2,45 @@
 //!
 //! Invariants: what a call acknowledges is on disk when it returns, one transaction a call however
 //! many operations it brings (group commit); a file is made whole or not at all; a file of another
-//! program, version or deployment, or with damaged pages, is refused when it is opened. What the
-//! records mean is left to their modules.
+//! program, version or deployment, or with damaged pages, is refused when it is opened; a call
+//! whose write fails leaves the file as before or as after, never between. What the records mean
+//! is left to their modules.
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | name | `format`, `domain`, `genesis`, `depth`, `head` |
+//! | `meta` | name | `format`, `domain`, `genesis`, `depth`, `head`, `next place` |
 //! | `accounts` | index | key 64, token 4, nonce 8, balance 16 |
+//! | `nodes` | level·2^32 + group | the group's four nodes; the top seven levels are hashed at start |
 //! | `pending` | place in order of arrival | received 8, signed operation 126 |
-//! | `verdicts` | operation id | 1 and batch number, or 2 and the reason |
+//! | `verdicts` | operation id | 1, received 8, batch number 8; or 2, received 8, the reason |
 //! | `batches` | batch number | the sealed batch |
+//! | `times` | batch number | when it was sealed, proven, finalized: 0 or 1 and 8 each |
 //! | `witnesses` | batch number | its witness, until it is finalized |
 //! | `proofs` | batch number | its proof |
+//! | `undo` | batch number | what it takes to undo the batch |
+//! | `returned` | order of sealing | a batch that was undone and is to be sealed again |
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use ledger::account::Account;
 use ledger::field::Fr;
+use ledger::operation::SIGNED_BYTES;
+use ledger::state::State;
+use ledger::tree::Tree;
 use redb::{
     Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable,
-    ReadableTableMetadata, StorageError, TableDefinition, WriteTransaction,
+    ReadableTableMetadata, StorageBackend, StorageError, TableDefinition, WriteTransaction,
 };
 use thiserror::Error;
 
 use crate::batch::SealedBatch;
 use crate::codec::{CodecError, Reader, Writer};
 use crate::operation::{OperationId, SignedOperation};
+use crate::undo::{Returned, Undo};
 
 /// Name of the file in the data directory.
 pub const FILE_NAME: &str = "batcher.redb";
@@ -38,7 +49,7 @@ pub const FILE_NAME: &str = "batcher.redb";
 const PARTIAL_NAME: &str = "batcher.redb.partial";
 
 /// Version of the tables and records.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 type Bytes = &'static [u8];
 const META: TableDefinition<'_, &str, Bytes> = TableDefinition::new("meta");
@@ -48,12 +59,20 @@ const VERDICTS: TableDefinition<'_, &[u8; 32], Bytes> = TableDefinition::new("ve
 const BATCHES: TableDefinition<'_, u64, Bytes> = TableDefinition::new("batches");
 const WITNESSES: TableDefinition<'_, u64, Bytes> = TableDefinition::new("witnesses");
 const PROOFS: TableDefinition<'_, u64, Bytes> = TableDefinition::new("proofs");
+const NODES: TableDefinition<'_, u64, Bytes> = TableDefinition::new("nodes");
+const TIMES: TableDefinition<'_, u64, Bytes> = TableDefinition::new("times");
+const UNDO: TableDefinition<'_, u64, Bytes> = TableDefinition::new("undo");
+const RETURNED: TableDefinition<'_, u64, Bytes> = TableDefinition::new("returned");
+
+/// Finalized batches that can still be undone after L1 lost them in a reorg; the records of older
+/// ones are deleted as batches are finalized.
+pub const UNDO_WINDOW: u64 = 64;
 
 /// Why a database cannot be made or opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// There is no database.
-    #[error("{}: no batcher database there: create or import one first", path.display())]
+    #[error("{}: no batcher database there: make one with `quire init` or `quire import`, or from L1 with `quire restore`", path.display())]
     Missing {
         /// The file.
         path: PathBuf,
@@ -155,6 +174,9 @@ pub enum StoreError {
     },
 }
 
+/// Name of the row of `meta` with the next operation's place.
+const NEXT_PLACE: &str = "next place";
+
 /// Which deployment a database belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
@@ -185,15 +207,62 @@ pub(crate) enum Outcome {
     Rejected { reason: String },
 }
 
-/// Everything that sealing one batch changes on disk.
-#[derive(Default)]
-pub(crate) struct SealWrites {
-    pub(crate) batch: Option<(SealedBatch, Vec<u8>)>,
-    pub(crate) accounts: Vec<(u32, Account)>,
-    pub(crate) outcomes: Vec<(u64, OperationId, Outcome)>,
+/// An outcome, and when the operation was received, in seconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settled {
+    pub(crate) received: u64,
+    pub(crate) outcome: Outcome,
 }
 
-/// An operation that waited when the database was closed.
+/// When a batch took its steps, in seconds since 1970; `None` if it has not, or if nobody here
+/// knows, as after a restoration from L1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatchTimes {
+    /// When it was sealed.
+    pub sealed: Option<u64>,
+    /// When its proof was recorded.
+    pub proven: Option<u64>,
+    /// When L1 accepted it.
+    pub finalized: Option<u64>,
+}
+
+/// A sealed batch with what is written beside it.
+pub(crate) struct NewBatch {
+    pub(crate) batch: SealedBatch,
+    pub(crate) witness: Vec<u8>,
+    pub(crate) undo: Undo,
+    /// Seconds since 1970.
+    pub(crate) sealed: u64,
+}
+
+/// Everything that sealing one batch changes on disk, apart from accounts and nodes.
+#[derive(Default)]
+pub(crate) struct SealWrites {
+    pub(crate) batch: Option<NewBatch>,
+    pub(crate) outcomes: Vec<(u64, OperationId, Settled)>,
+    /// Key of the returned batch that this was made of.
+    pub(crate) returned: Option<u64>,
+}
+
+/// Accounts and nodes as they are after a change; `None` is gone.
+#[derive(Default)]
+pub(crate) struct Changes {
+    accounts: Vec<(u32, Option<Account>)>,
+    nodes: Vec<(u64, Option<[Fr; 4]>)>,
+}
+
+/// Everything that undoing batches changes on disk.
+pub(crate) struct ReopenWrites {
+    pub(crate) batches: RangeInclusive<u64>,
+    pub(crate) changes: Changes,
+    /// Operations that wait again.
+    pub(crate) operations: Vec<(OperationId, StoredOperation)>,
+    pub(crate) returned: Vec<(u64, Returned)>,
+    pub(crate) head: Head,
+}
+
+/// An operation with its place in the order of arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StoredOperation {
     pub(crate) place: u64,
     pub(crate) received: u64,
@@ -236,40 +305,138 @@ impl Head {
     }
 }
 
-impl Outcome {
+impl Settled {
     fn to_bytes(&self) -> Vec<u8> {
         let mut out = Writer::default();
-        match self {
-            Self::Sealed { batch } => {
-                out.u8(1);
-                out.u64(*batch);
-            }
-            Self::Rejected { reason } => {
-                out.u8(2);
-                out.put(reason.as_bytes());
-            }
+        out.u8(match self.outcome {
+            Outcome::Sealed { .. } => 1,
+            Outcome::Rejected { .. } => 2,
+        });
+        out.u64(self.received);
+        match &self.outcome {
+            Outcome::Sealed { batch } => out.u64(*batch),
+            Outcome::Rejected { reason } => out.put(reason.as_bytes()),
         }
         out.finish()
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
         let mut input = Reader::new("a verdict", bytes);
-        match input.u8()? {
-            1 => {
-                let batch = input.u64()?;
-                input.end().map(|()| Self::Sealed { batch })
-            }
+        let tag = input.u8()?;
+        let received = input.u64()?;
+        let outcome = match tag {
+            1 => Outcome::Sealed {
+                batch: input.u64()?,
+            },
             2 => {
                 let reason = String::from_utf8(input.slice(input.left())?.to_vec());
                 let reason = reason.map_err(|error| input.invalid("reason", error))?;
-                Ok(Self::Rejected { reason })
+                Outcome::Rejected { reason }
             }
-            tag => Err(input.invalid("kind", tag)),
-        }
+            tag => return Err(input.invalid("kind", tag)),
+        };
+        input.end()?;
+        Ok(Self { received, outcome })
     }
 }
 
-fn account_to_bytes(account: &Account) -> Vec<u8> {
+impl BatchTimes {
+    fn to_bytes(self) -> Vec<u8> {
+        let Self {
+            sealed,
+            proven,
+            finalized,
+        } = self;
+        let mut out = Writer::default();
+        for time in [sealed, proven, finalized] {
+            out.u8(u8::from(time.is_some()));
+            out.u64(time.unwrap_or(0));
+        }
+        out.finish()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
+        let mut input = Reader::new("a batch's times", bytes);
+        let mut time = || match (input.u8()?, input.u64()?) {
+            (0, 0) => Ok(None),
+            (1, time) => Ok(Some(time)),
+            (tag, _) => Err(input.invalid("time", tag)),
+        };
+        let times = Self {
+            sealed: time()?,
+            proven: time()?,
+            finalized: time()?,
+        };
+        input.end().map(|()| times)
+    }
+}
+
+impl StoredOperation {
+    pub(crate) fn write(&self, out: &mut Writer) {
+        out.u64(self.received);
+        let bytes = self.operation.to_bytes();
+        out.put(&bytes.expect("the fields of a verified operation have 40 bits"));
+    }
+}
+
+impl Changes {
+    /// The accounts at these indices and the nodes over them, as the state has them.
+    pub(crate) fn of(state: &State, touched: &BTreeSet<u32>) -> Self {
+        let accounts = touched
+            .iter()
+            .map(|index| (*index, state.account(*index).copied()))
+            .collect();
+        let mut nodes = Vec::new();
+        let mut groups: BTreeSet<u32> = touched.iter().map(|index| index >> 2).collect();
+        for level in 0..=Tree::first_hashed_level(state.depth()) {
+            for group in &groups {
+                let stored = state.tree().stored_group(level, *group);
+                nodes.push((node_key(level, *group), stored.copied()));
+            }
+            groups = groups.iter().map(|group| group >> 2).collect();
+        }
+        Self { accounts, nodes }
+    }
+
+    fn write(&self, tx: &WriteTransaction) -> Result<(), redb::Error> {
+        let mut accounts = tx.open_table(ACCOUNTS)?;
+        for (index, account) in &self.accounts {
+            match account {
+                Some(account) => accounts.insert(index, account_to_bytes(account).as_slice())?,
+                None => accounts.remove(index)?,
+            };
+        }
+        let mut nodes = tx.open_table(NODES)?;
+        for (key, group) in &self.nodes {
+            match group {
+                Some(group) => nodes.insert(key, group_to_bytes(group).as_slice())?,
+                None => nodes.remove(key)?,
+            };
+        }
+        Ok(())
+    }
+}
+
+fn node_key(level: u8, group: u32) -> u64 {
+    (u64::from(level) << 32) | u64::from(group)
+}
+
+fn group_to_bytes(group: &[Fr; 4]) -> [u8; 128] {
+    let mut bytes = [0; 128];
+    for (slot, node) in bytes.chunks_exact_mut(32).zip(group) {
+        slot.copy_from_slice(&ledger::field::to_be_bytes(node));
+    }
+    bytes
+}
+
+fn group_from_bytes(bytes: &[u8]) -> Result<[Fr; 4], CodecError> {
+    let mut input = Reader::new("a tree node", bytes);
+    let mut node = || input.fr("child");
+    let group = [node()?, node()?, node()?, node()?];
+    input.end().map(|()| group)
+}
+
+pub(crate) fn account_to_bytes(account: &Account) -> Vec<u8> {
     let Account {
         key,
         token,
@@ -286,64 +453,168 @@ fn account_to_bytes(account: &Account) -> Vec<u8> {
 
 fn account_from_bytes(bytes: &[u8]) -> Result<Account, CodecError> {
     let mut input = Reader::new("an account", bytes);
-    let account = Account {
+    let account = read_account(&mut input)?;
+    input.end().map(|()| account)
+}
+
+pub(crate) fn read_account(input: &mut Reader<'_>) -> Result<Account, CodecError> {
+    Ok(Account {
         key: input.point("key")?,
         token: input.u32()?,
         nonce: input.u64()?,
         balance: input.u128()?,
-    };
-    input.end().map(|()| account)
+    })
+}
+
+/// Where a database lies.
+pub(crate) enum Place<'a> {
+    /// [`FILE_NAME`] in an existing folder.
+    Folder(&'a Path),
+    /// Storage of the caller's.
+    Storage(OpenStorage<'a>),
+}
+
+type OpenStorage<'a> = Box<dyn FnOnce(&Builder) -> Result<Database, DatabaseError> + 'a>;
+
+impl Place<'_> {
+    /// Storage of the caller's, for tests with storage that fails.
+    pub(crate) fn storage(backend: impl StorageBackend) -> Self {
+        Self::Storage(Box::new(|builder| builder.create_with_backend(backend)))
+    }
+}
+
+/// A database that is being made: one transaction, under another name until it is whole and on
+/// disk. Dropped before [`Self::finish`], it leaves nothing behind.
+pub(crate) struct NewStore {
+    /// Why first: a transaction ends before its database.
+    transaction: Option<WriteTransaction>,
+    database: Option<Database>,
+    partial: Option<PathBuf>,
+    path: PathBuf,
+}
+
+impl NewStore {
+    pub(crate) fn begin(place: Place<'_>) -> Result<Self, OpenError> {
+        let (database, partial, path) = match place {
+            Place::Folder(folder) => {
+                let (path, partial) = (folder.join(FILE_NAME), folder.join(PARTIAL_NAME));
+                if path.exists() {
+                    return Err(OpenError::Exists { path });
+                }
+                match fs::remove_file(&partial) {
+                    Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                        return Err(OpenError::Io {
+                            path: partial,
+                            source,
+                        });
+                    }
+                    _ => {}
+                }
+                let database = Builder::new().create(&partial);
+                (database, Some(partial), path)
+            }
+            Place::Storage(open) => (open(&Builder::new()), None, FILE_NAME.into()),
+        };
+        let database = database.map_err(|error| open_error(&path, error))?;
+        let mut new = Self {
+            transaction: None,
+            database: None,
+            partial,
+            path,
+        };
+        let transaction = database.begin_write();
+        new.database = Some(database);
+        new.transaction = Some(transaction.map_err(|error| new.failed(error.into()))?);
+        Ok(new)
+    }
+
+    /// Adds a finalized batch.
+    pub(crate) fn add_finalized(
+        &self,
+        batch: &SealedBatch,
+        proof: &[u8],
+        time: u64,
+    ) -> Result<(), OpenError> {
+        let times = BatchTimes {
+            finalized: Some(time),
+            ..BatchTimes::default()
+        };
+        let (tx, number) = (self.transaction(), batch.number());
+        let write = || -> Result<(), redb::Error> {
+            tx.open_table(BATCHES)?
+                .insert(number, batch.to_record().as_slice())?;
+            tx.open_table(PROOFS)?.insert(number, proof)?;
+            tx.open_table(TIMES)?
+                .insert(number, times.to_bytes().as_slice())?;
+            Ok(())
+        };
+        write().map_err(|error| self.failed(error))
+    }
+
+    /// Adds accounts, nodes and head, and puts the database in its place.
+    pub(crate) fn finish(
+        mut self,
+        identity: &Identity,
+        state: &State,
+        head: &Head,
+    ) -> Result<Store, OpenError> {
+        let store = store_state(self.transaction(), identity, state, head);
+        store.map_err(|error| self.failed(error))?;
+        let transaction = self.transaction.take().expect("it is taken here alone");
+        let commit = transaction.commit();
+        commit.map_err(|error| self.failed(error.into()))?;
+        if let (Some(partial), Some(folder)) = (&self.partial, self.path.parent()) {
+            // Why: a hard link, unlike a rename, never replaces a file that came to be meanwhile.
+            fs::hard_link(partial, &self.path)
+                .and_then(|()| fs::remove_file(partial))
+                .and_then(|()| fs::File::open(folder)?.sync_all())
+                .map_err(|source| OpenError::Io {
+                    path: partial.clone(),
+                    source,
+                })?;
+        }
+        Ok(Store {
+            database: self.database.take().expect("it is taken here alone"),
+            path: self.path.clone(),
+        })
+    }
+
+    fn transaction(&self) -> &WriteTransaction {
+        let transaction = self.transaction.as_ref();
+        transaction.expect("there is one until the database is finished")
+    }
+
+    fn failed(&self, source: redb::Error) -> OpenError {
+        let path = self.partial.as_ref().unwrap_or(&self.path).clone();
+        let source = Box::new(source);
+        store_to_open_error(&self.path, StoreError::Database { path, source })
+    }
+}
+
+impl Drop for NewStore {
+    fn drop(&mut self) {
+        drop(self.transaction.take());
+        if let (Some(database), Some(partial)) = (self.database.take(), &self.partial) {
+            drop(database);
+            // Why: what cannot be removed now is removed before the next try.
+            fs::remove_file(partial).unwrap_or_default();
+        }
+    }
 }
 
 impl Store {
-    /// Makes the file with its first accounts: under another name until it is whole and on disk.
-    pub(crate) fn create<'a>(
-        folder: &Path,
-        identity: &Identity,
-        root: Fr,
-        accounts: impl Iterator<Item = (u32, &'a Account)>,
-    ) -> Result<Self, OpenError> {
-        let path = folder.join(FILE_NAME);
-        if path.exists() {
-            return Err(OpenError::Exists { path });
-        }
-        let partial = folder.join(PARTIAL_NAME);
-        let io_error = |source| OpenError::Io {
-            path: partial.clone(),
-            source,
+    /// Opens the database, checks all of its pages and that it is this deployment's.
+    pub(crate) fn open(place: Place<'_>, identity: &Identity) -> Result<Self, OpenError> {
+        let mut builder = Builder::new();
+        builder.set_check_integrity_on_open(true);
+        let (database, path) = match place {
+            Place::Folder(folder) => {
+                let path = folder.join(FILE_NAME);
+                check_file(&path)?;
+                (builder.open(&path), path)
+            }
+            Place::Storage(open) => (open(&builder), FILE_NAME.into()),
         };
-        if partial.exists() {
-            fs::remove_file(&partial).map_err(io_error)?;
-        }
-        let database = Builder::new().create(&partial);
-        let database = database.map_err(|error| open_error(&partial, error))?;
-        let store = Self { database, path };
-        store
-            .write(|tx| store_genesis(tx, identity, root, accounts))
-            .map_err(|error| store_to_open_error(&partial, error))?;
-        // Why: a hard link, unlike a rename, never replaces a file that came into being meanwhile.
-        fs::hard_link(&partial, &store.path)
-            .and_then(|()| fs::remove_file(&partial))
-            .and_then(|()| fs::File::open(folder)?.sync_all())
-            .map_err(io_error)?;
-        Ok(store)
-    }
-
-    /// Opens the file, checks all of its pages and that it is this deployment's.
-    pub(crate) fn open(folder: &Path, identity: &Identity) -> Result<Self, OpenError> {
-        let path = folder.join(FILE_NAME);
-        match fs::metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(OpenError::Missing { path });
-            }
-            Err(source) => return Err(OpenError::Io { path, source }),
-            Ok(found) if found.len() == 0 => {
-                let detail = "the file is empty".to_owned();
-                return Err(OpenError::NotADatabase { path, detail });
-            }
-            Ok(_) => {}
-        }
-        let database = Builder::new().set_check_integrity_on_open(true).open(&path);
         let database = database.map_err(|error| open_error(&path, error))?;
         let store = Self { database, path };
         store.check_identity(identity)?;
@@ -412,23 +683,79 @@ impl Store {
         Head::from_bytes(&self.meta("head")?).map_err(|error| self.damaged(error))
     }
 
-    /// All accounts, by index.
-    pub(crate) fn accounts(&self) -> Result<Vec<(u32, Account)>, OpenError> {
+    /// Where the next operation to arrive is placed.
+    pub(crate) fn next_place(&self) -> Result<u64, OpenError> {
+        let bytes = self.meta(NEXT_PLACE)?;
+        let bytes = <[u8; 8]>::try_from(bytes.as_slice());
+        let bytes = bytes.map_err(|_| self.damaged("next place is not eight bytes"))?;
+        Ok(u64::from_be_bytes(bytes))
+    }
+
+    /// Accounts and tree; the two tables are read side by side.
+    pub(crate) fn state(&self, depth: u8) -> Result<State, OpenError> {
+        let (accounts, groups) = rayon::join(|| self.accounts(), || self.groups(depth));
+        let state = State::from_stored(depth, accounts?, groups?);
+        state.map_err(|error| self.damaged(error))
+    }
+
+    fn accounts(&self) -> Result<BTreeMap<u32, Account>, OpenError> {
         let rows = self.read(|tx| {
             let table = tx.open_table(ACCOUNTS)?;
             let rows = table.iter()?.map(|row| {
                 let (index, account) = row?;
-                Ok((index.value(), account_from_bytes(account.value())))
+                let (index, account) = (index.value(), account_from_bytes(account.value()));
+                Ok(account
+                    .map(|account| (index, account))
+                    .map_err(|error| self.damaged(format!("account {index}: {error}"))))
+            });
+            rows.collect::<Result<Result<_, _>, StorageError>>()
+                .map_err(redb::Error::from)
+        });
+        rows.map_err(|error| self.damaged(error))?
+    }
+
+    /// The tree's groups by level, from the leaves to the first level that is hashed.
+    fn groups(&self, depth: u8) -> Result<Vec<BTreeMap<u32, [Fr; 4]>>, OpenError> {
+        let levels = 0..=Tree::first_hashed_level(depth);
+        levels.map(|level| self.level(level)).collect()
+    }
+
+    fn level(&self, level: u8) -> Result<BTreeMap<u32, [Fr; 4]>, OpenError> {
+        let rows = self.read(|tx| {
+            let table = tx.open_table(NODES)?;
+            let rows = table.range(node_key(level, 0)..=node_key(level, u32::MAX))?;
+            let rows = (rows).map(|row| {
+                let (key, group) = row?;
+                let group = group_from_bytes(group.value());
+                let position = u32::try_from(key.value() - node_key(level, 0));
+                let position = position.expect("the key is of the level");
+                Ok(group.map(|group| (position, group)).map_err(|error| {
+                    self.damaged(format!("group {position} of level {level}: {error}"))
+                }))
+            });
+            rows.collect::<Result<Result<_, _>, StorageError>>()
+                .map_err(redb::Error::from)
+        });
+        rows.map_err(|error| self.damaged(error))?
+    }
+
+    /// Batches that were undone and are to be sealed again, in order.
+    pub(crate) fn returned(&self) -> Result<Vec<(u64, Returned)>, OpenError> {
+        let rows = self.read(|tx| {
+            let table = tx.open_table(RETURNED)?;
+            let rows = table.iter()?.map(|row| {
+                let (key, bytes) = row?;
+                Ok((key.value(), bytes.value().to_vec()))
             });
             rows.collect::<Result<Vec<_>, StorageError>>()
                 .map_err(redb::Error::from)
         });
         rows.map_err(|error| self.damaged(error))?
             .into_iter()
-            .map(|(index, account)| {
-                let account =
-                    account.map_err(|error| self.damaged(format!("account {index}: {error}")))?;
-                Ok((index, account))
+            .map(|(key, bytes)| {
+                let returned = Returned::from_record(&bytes);
+                let returned = returned.map_err(|error| self.damaged(error))?;
+                Ok((key, returned))
             })
             .collect()
     }
@@ -453,68 +780,133 @@ impl Store {
             .collect()
     }
 
-    /// Writes operations that are to be acknowledged.
+    /// Writes operations that are to be acknowledged, and where the next one is placed.
     pub(crate) fn add_pending(
         &self,
-        rows: &[(u64, u64, SignedOperation)],
+        rows: &[StoredOperation],
+        next_place: u64,
     ) -> Result<(), StoreError> {
         self.write(|tx| {
-            let mut table = tx.open_table(PENDING)?;
-            for (place, received, operation) in rows {
-                let mut out = Writer::default();
-                out.u64(*received);
-                let bytes = operation.to_bytes();
-                out.put(&bytes.expect("the fields of a verified operation have 40 bits"));
-                table.insert(place, out.finish().as_slice())?;
-            }
-            Ok(())
+            put_pending(tx, rows)?;
+            put_meta(tx, NEXT_PLACE, &next_place.to_be_bytes())
         })
     }
 
-    /// Writes sealed batches and what became of operations, with the head that results.
-    pub(crate) fn add_seals(&self, seals: &[SealWrites], head: &Head) -> Result<(), StoreError> {
+    /// Writes sealed batches and what became of operations, with accounts, nodes and head that
+    /// result.
+    pub(crate) fn add_seals(
+        &self,
+        seals: &[SealWrites],
+        changes: &Changes,
+        head: &Head,
+    ) -> Result<(), StoreError> {
         self.write(|tx| {
-            let mut accounts = tx.open_table(ACCOUNTS)?;
-            let mut pending = tx.open_table(PENDING)?;
-            let mut verdicts = tx.open_table(VERDICTS)?;
-            let mut batches = tx.open_table(BATCHES)?;
-            let mut witnesses = tx.open_table(WITNESSES)?;
+            changes.write(tx)?;
             for seal in seals {
-                for (index, account) in &seal.accounts {
-                    accounts.insert(index, account_to_bytes(account).as_slice())?;
-                }
-                for (place, id, outcome) in &seal.outcomes {
+                let mut pending = tx.open_table(PENDING)?;
+                let mut verdicts = tx.open_table(VERDICTS)?;
+                for (place, id, settled) in &seal.outcomes {
                     pending.remove(place)?;
-                    verdicts.insert(&id.0, outcome.to_bytes().as_slice())?;
+                    verdicts.insert(&id.0, settled.to_bytes().as_slice())?;
                 }
-                if let Some((batch, witness)) = &seal.batch {
-                    batches.insert(batch.number(), batch.to_record().as_slice())?;
-                    witnesses.insert(batch.number(), witness.as_slice())?;
+                if let Some(key) = seal.returned {
+                    tx.open_table(RETURNED)?.remove(key)?;
+                }
+                if let Some(new) = &seal.batch {
+                    add_batch(tx, new)?;
                 }
             }
             put_head(tx, head)
         })
     }
 
-    pub(crate) fn add_proof(&self, number: u64, proof: &[u8]) -> Result<(), StoreError> {
+    pub(crate) fn add_proof(
+        &self,
+        number: u64,
+        proof: &[u8],
+        times: BatchTimes,
+    ) -> Result<(), StoreError> {
         self.write(|tx| {
             tx.open_table(PROOFS)?.insert(number, proof)?;
-            Ok(())
+            put_times(tx, number, times)
         })
     }
 
-    /// Writes the head after a batch was finalized; its witness is of no use any more.
-    pub(crate) fn finalize(&self, number: u64, head: &Head) -> Result<(), StoreError> {
+    /// Writes the head after a batch was finalized. Its witness is of no use any more, nor is what
+    /// it takes to undo the batch that leaves the window.
+    pub(crate) fn finalize(
+        &self,
+        number: u64,
+        times: BatchTimes,
+        head: &Head,
+    ) -> Result<(), StoreError> {
         self.write(|tx| {
             tx.open_table(WITNESSES)?.remove(number)?;
+            if let Some(old) = number.checked_sub(UNDO_WINDOW) {
+                tx.open_table(UNDO)?.remove(old)?;
+            }
+            put_times(tx, number, times)?;
             put_head(tx, head)
         })
     }
 
-    pub(crate) fn outcome(&self, id: &OperationId) -> Result<Option<Outcome>, StoreError> {
+    /// Writes the head after L1 lost finalized batches.
+    pub(crate) fn roll_back(
+        &self,
+        times: &[(u64, BatchTimes)],
+        head: &Head,
+    ) -> Result<(), StoreError> {
+        self.write(|tx| {
+            for (number, times) in times {
+                put_times(tx, *number, *times)?;
+            }
+            put_head(tx, head)
+        })
+    }
+
+    /// Undoes batches.
+    pub(crate) fn reopen(&self, writes: &ReopenWrites) -> Result<(), StoreError> {
+        self.write(|tx| {
+            for number in writes.batches.clone() {
+                for table in [BATCHES, TIMES, WITNESSES, PROOFS, UNDO] {
+                    tx.open_table(table)?.remove(number)?;
+                }
+            }
+            writes.changes.write(tx)?;
+            let mut verdicts = tx.open_table(VERDICTS)?;
+            for (id, _) in &writes.operations {
+                verdicts.remove(&id.0)?;
+            }
+            drop(verdicts);
+            let operations = writes.operations.iter().map(|(_, operation)| operation);
+            put_pending(tx, operations)?;
+            let mut returned = tx.open_table(RETURNED)?;
+            for (key, batch) in &writes.returned {
+                returned.insert(key, batch.to_record().as_slice())?;
+            }
+            drop(returned);
+            put_head(tx, &writes.head)
+        })
+    }
+
+    pub(crate) fn times(&self, number: u64) -> Result<BatchTimes, StoreError> {
+        let bytes = self.get(|tx| Ok(value(tx.open_table(TIMES)?.get(number)?)))?;
+        let Some(bytes) = bytes else {
+            return Ok(BatchTimes::default());
+        };
+        BatchTimes::from_bytes(&bytes).map_err(|error| self.record("times", number, error))
+    }
+
+    pub(crate) fn undo(&self, number: u64) -> Result<Option<Undo>, StoreError> {
+        let bytes = self.get(|tx| Ok(value(tx.open_table(UNDO)?.get(number)?)))?;
+        let undo = bytes.map(|bytes| Undo::from_record(&bytes)).transpose();
+        undo.map_err(|error| self.record("undo", number, error))
+    }
+
+    pub(crate) fn settled(&self, id: &OperationId) -> Result<Option<Settled>, StoreError> {
         let bytes = self.get(|tx| Ok(value(tx.open_table(VERDICTS)?.get(&id.0)?)))?;
-        let outcome = bytes.map(|bytes| Outcome::from_bytes(&bytes)).transpose();
-        outcome.map_err(|error| self.record("verdict", id, error))
+        let settled = bytes.map(|bytes| Settled::from_bytes(&bytes)).transpose();
+        settled.map_err(|error| self.record("verdict", id, error))
     }
 
     pub(crate) fn batch(&self, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
@@ -600,10 +992,61 @@ fn value(guard: Option<redb::AccessGuard<'_, Bytes>>) -> Option<Vec<u8>> {
     guard.map(|guard| guard.value().to_vec())
 }
 
-fn put_head(tx: &WriteTransaction, head: &Head) -> Result<(), redb::Error> {
-    tx.open_table(META)?
-        .insert("head", head.to_bytes().as_slice())?;
+fn put_meta(tx: &WriteTransaction, name: &str, bytes: &[u8]) -> Result<(), redb::Error> {
+    tx.open_table(META)?.insert(name, bytes)?;
     Ok(())
+}
+
+fn put_head(tx: &WriteTransaction, head: &Head) -> Result<(), redb::Error> {
+    put_meta(tx, "head", &head.to_bytes())
+}
+
+fn put_times(tx: &WriteTransaction, number: u64, times: BatchTimes) -> Result<(), redb::Error> {
+    tx.open_table(TIMES)?
+        .insert(number, times.to_bytes().as_slice())?;
+    Ok(())
+}
+
+fn put_pending<'a>(
+    tx: &WriteTransaction,
+    operations: impl IntoIterator<Item = &'a StoredOperation>,
+) -> Result<(), redb::Error> {
+    let mut table = tx.open_table(PENDING)?;
+    for operation in operations {
+        let mut out = Writer::default();
+        operation.write(&mut out);
+        table.insert(operation.place, out.finish().as_slice())?;
+    }
+    Ok(())
+}
+
+fn add_batch(tx: &WriteTransaction, new: &NewBatch) -> Result<(), redb::Error> {
+    let number = new.batch.number();
+    let times = BatchTimes {
+        sealed: Some(new.sealed),
+        ..BatchTimes::default()
+    };
+    tx.open_table(BATCHES)?
+        .insert(number, new.batch.to_record().as_slice())?;
+    tx.open_table(WITNESSES)?
+        .insert(number, new.witness.as_slice())?;
+    tx.open_table(UNDO)?
+        .insert(number, new.undo.to_record().as_slice())?;
+    put_times(tx, number, times)
+}
+
+/// A file that can be a database.
+fn check_file(path: &Path) -> Result<(), OpenError> {
+    let path = path.to_owned();
+    match fs::metadata(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(OpenError::Missing { path }),
+        Err(source) => Err(OpenError::Io { path, source }),
+        Ok(found) if found.len() == 0 => {
+            let detail = "the file is empty".to_owned();
+            Err(OpenError::NotADatabase { path, detail })
+        }
+        Ok(_) => Ok(()),
+    }
 }
 
 fn identity_rows(identity: &Identity) -> [(&'static str, Vec<u8>); 3] {
@@ -620,42 +1063,50 @@ fn identity_rows(identity: &Identity) -> [(&'static str, Vec<u8>); 3] {
     ]
 }
 
-fn store_genesis<'a>(
+fn store_state(
     tx: &WriteTransaction,
     identity: &Identity,
-    root: Fr,
-    accounts: impl Iterator<Item = (u32, &'a Account)>,
+    state: &State,
+    head: &Head,
 ) -> Result<(), redb::Error> {
-    let mut meta = tx.open_table(META)?;
-    meta.insert("format", FORMAT.to_be_bytes().as_slice())?;
+    put_meta(tx, "format", &FORMAT.to_be_bytes())?;
+    put_meta(tx, NEXT_PLACE, &0u64.to_be_bytes())?;
     for (name, bytes) in identity_rows(identity) {
-        meta.insert(name, bytes.as_slice())?;
+        put_meta(tx, name, &bytes)?;
     }
-    drop(meta);
     let mut table = tx.open_table(ACCOUNTS)?;
-    for (index, account) in accounts {
+    for (index, account) in state.accounts() {
         table.insert(index, account_to_bytes(account).as_slice())?;
     }
     drop(table);
-    let tables = [BATCHES, WITNESSES, PROOFS, PENDING];
-    tables
-        .into_iter()
-        .try_for_each(|table| tx.open_table(table).map(drop))?;
+    let mut table = tx.open_table(NODES)?;
+    for level in 0..=Tree::first_hashed_level(state.depth()) {
+        for (group, nodes) in state.tree().stored_groups(level) {
+            let bytes = group_to_bytes(nodes);
+            table.insert(node_key(level, group), bytes.as_slice())?;
+        }
+    }
+    drop(table);
+    for table in [BATCHES, TIMES, WITNESSES, PROOFS, PENDING, UNDO, RETURNED] {
+        tx.open_table(table).map(drop)?;
+    }
     tx.open_table(VERDICTS).map(drop)?;
-    let head = Head {
-        root,
-        sealed: 0,
-        finalized: 0,
-        timestamp: 0,
-        queue: 0,
-    };
-    put_head(tx, &head)
+    put_head(tx, head)
 }
 
 fn stored_operation(place: u64, bytes: &[u8]) -> Result<StoredOperation, CodecError> {
     let mut input = Reader::new("an operation", bytes);
+    let operation = read_operation(place, &mut input)?;
+    input.end().map(|()| operation)
+}
+
+/// Reads what [`StoredOperation::write`] writes.
+pub(crate) fn read_operation(
+    place: u64,
+    input: &mut Reader<'_>,
+) -> Result<StoredOperation, CodecError> {
     let received = input.u64()?;
-    let operation = SignedOperation::from_bytes(input.slice(input.left())?)
+    let operation = SignedOperation::from_bytes(input.slice(SIGNED_BYTES)?)
         .map_err(|error| input.invalid("bytes", error))?;
     Ok(StoredOperation {
         place,
@@ -731,9 +1182,24 @@ mod tests {
                 reason: "no".to_owned(),
             },
         ] {
-            assert_eq!(Outcome::from_bytes(&outcome.to_bytes()), Ok(outcome));
+            let settled = Settled {
+                received: 5,
+                outcome,
+            };
+            assert_eq!(Settled::from_bytes(&settled.to_bytes()), Ok(settled));
         }
-        assert!(Outcome::from_bytes(&[3]).is_err());
-        assert!(Outcome::from_bytes(&[]).is_err());
+        assert!(Settled::from_bytes(&[3; 17]).is_err());
+        assert!(Settled::from_bytes(&[]).is_err());
+        for times in [
+            BatchTimes::default(),
+            BatchTimes {
+                sealed: Some(0),
+                proven: None,
+                finalized: Some(u64::MAX),
+            },
+        ] {
+            assert_eq!(BatchTimes::from_bytes(&times.to_bytes()), Ok(times));
+        }
+        assert!(BatchTimes::from_bytes(&[2; 27]).is_err());
     }
 }

@@ -129,14 +129,17 @@ impl Demo {
     fn deposit(&mut self, node: &Node) -> Result<(Wallet, u32)> {
         self.heading("Alice deposits on L1")?;
         let alice = Wallet::random();
-        let account = node.l1.deposit(&Deposit {
-            caller: alice.address,
-            token: ETH,
-            amount: DEPOSIT,
-            key: alice.public,
-            q: cofactor_inverse_point(&alice.public),
-            fee: node.l1.deployment().parameters().l1_fee,
-        })?;
+        let account = node.l1.deposit(
+            &Deposit {
+                caller: alice.address,
+                token: ETH,
+                amount: DEPOSIT,
+                key: alice.public,
+                q: cofactor_inverse_point(&alice.public),
+                fee: node.l1.deployment().parameters().l1_fee,
+            },
+            now()?,
+        )?;
         self.say(format!(
             "   {} from {} into account {account}: it waits in the queue of L1",
             show(ETH, "ETH", DEPOSIT),
@@ -278,7 +281,7 @@ impl Demo {
 
     fn claim(&mut self, node: &Node, (alice, account): &(Wallet, u32)) -> Result<()> {
         self.heading("Alice claims her withdrawal on L1")?;
-        let paid = node.l1.claim(alice.address, ETH)?;
+        let paid = node.l1.claim(alice.address, ETH, now()?)?;
         let left = node.account(*account)?.balance;
         ensure!(
             paid == WITHDRAWAL && left == DEPOSIT - WITHDRAWAL,

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use batcher::{Batcher, Limits, StoredBatch};
 use circuits::shapes;
 use l1::bytes::Bytes;
-use l1::genesis::{DEFAULT_TIMESTAMP_SLACK, ListedShape, Operator, Token};
+use l1::genesis::{DEFAULT_FREEZE_AFTER, DEFAULT_TIMESTAMP_SLACK, ListedShape, Operator, Token};
 use l1::{Address, Deployment, Genesis, GenesisAccount, NativeL1, Parameters};
 use ledger::account::Account;
 use ledger::eddsa::PrivateKey;
@@ -199,6 +199,7 @@ impl Plan {
             l1_fee: 0,
             pending_cap: PENDING_CAP,
             timestamp_slack: DEFAULT_TIMESTAMP_SLACK,
+            freeze_after: DEFAULT_FREEZE_AFTER,
             tokens: self.tokens.clone(),
         };
         Genesis::new(parameters, self.accounts.clone()).context("the genesis breaks a rule")
@@ -294,6 +295,7 @@ fn batcher_settings(deployment: &Deployment, l1: &NativeL1) -> Result<batcher::S
         },
         limits: LIMITS,
         max_age: MAX_AGE,
+        timestamp_slack: deployment.parameters().timestamp_slack,
     })
 }
 
@@ -341,7 +343,7 @@ impl Node {
                 data.as_deref() == Some(proved.batch().bytes()),
                 "L1 finalized another batch {number} than the batcher sealed; restore both from one backup"
             );
-            self.batcher.record_finalized(proved)?;
+            self.batcher.record_finalized(proved, now()?)?;
         }
         Ok(())
     }

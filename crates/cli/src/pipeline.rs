@@ -318,7 +318,7 @@ fn keep_proof(settings: &Settings, node: &mut Node, task: &Task, proof: &Proof) 
     let folder = BatchFolder::new(submission, batch.shape(), batch.queue().start)?;
     save_folder(settings, &folder, task.number)?;
     node.batcher
-        .record_proof(batch, proof.to_bytes().to_vec())?;
+        .record_proof(batch, proof.to_bytes().to_vec(), now()?)?;
     Ok(())
 }
 
@@ -366,7 +366,7 @@ pub fn submit(settings: &Settings, node: &mut Node, limit: u64) -> Result<Submit
             .with_context(|| format!("L1 refused batches {} to {}", numbers.0, numbers.1))?;
         for proved in group {
             let [_, of_batch, _] = proved.batch().counts();
-            node.batcher.record_finalized(proved)?;
+            node.batcher.record_finalized(proved, now()?)?;
             transfers += of_batch;
             batches += 1;
         }
@@ -425,7 +425,7 @@ fn register_key(settings: &Settings, node: &mut Node, shape: &ledger::shape::Sha
     key.check_origin(settings.dev_keys)?;
     let operator = node.operator.address;
     node.l1
-        .register_key(operator, shape.id, &key)
+        .register_key(operator, shape.id, &key, now()?)
         .with_context(|| format!("L1 refused the key {}", path.display()))
 }
 

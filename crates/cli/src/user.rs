@@ -86,17 +86,23 @@ pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
                 "account {index} holds {}; name it with --token",
                 node.token_name(held)
             );
-            (index, node.l1.top_up(wallet.address, index, amount, fee)?)
+            (
+                index,
+                node.l1.top_up(wallet.address, index, amount, fee, now()?)?,
+            )
         }
         None => {
-            let index = node.l1.deposit(&Deposit {
-                caller: wallet.address,
-                token,
-                amount,
-                key: wallet.public,
-                q: cofactor_inverse_point(&wallet.public),
-                fee,
-            })?;
+            let index = node.l1.deposit(
+                &Deposit {
+                    caller: wallet.address,
+                    token,
+                    amount,
+                    key: wallet.public,
+                    q: cofactor_inverse_point(&wallet.public),
+                    fee,
+                },
+                now()?,
+            )?;
             (index, node.l1.head()?.queue_tail - 1)
         }
     };
@@ -199,7 +205,7 @@ pub fn withdraw(settings: &Settings, args: &WithdrawArgs) -> Result<()> {
     let index = args.from.context("--from is missing")?;
     if args.force {
         let fee = node.l1.deployment().parameters().l1_fee;
-        let queue_entry = node.l1.request_exit(wallet.address, index, fee)?;
+        let queue_entry = node.l1.request_exit(wallet.address, index, fee, now()?)?;
         let facts = Requested {
             account: index,
             queue_entry,
@@ -292,7 +298,7 @@ fn claim(settings: &Settings, node: &Node, wallet: &Wallet) -> Result<()> {
         if node.l1.claimable(wallet.address, token)? == 0 {
             continue;
         }
-        let amount = node.l1.claim(wallet.address, token)?;
+        let amount = node.l1.claim(wallet.address, token, now()?)?;
         let shown = show(token, &node.token_name(token), amount);
         text.push_str(&format!("claimed {shown}\n"));
         claimed.push(Claimed {

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use ledger::babyjubjub::KeyError as PointFault;
+use ledger::tree::ProofError;
 use ledger::words::WordsError;
 use prover::key::KeyError;
 use prover::proof::DecodeError;
@@ -179,6 +180,117 @@ pub enum Refusal {
     /// The proofs do not hold for the published data.
     #[error(transparent)]
     Proof(#[from] VerifyError),
+    /// The chain is frozen: only exits, cancelled deposits, claims and the operator's fees are left.
+    #[error("L1 is frozen; exit with a Merkle proof, cancel waiting deposits and claim")]
+    Frozen,
+    /// Exits by Merkle proof and cancelled deposits need a frozen chain.
+    #[error("L1 is not frozen; ask for an exit through the queue instead")]
+    NotFrozen,
+    /// Nothing waits, so nobody is kept waiting.
+    #[error("no queue entry waits for a batch, so L1 cannot be frozen")]
+    QueueEmpty,
+    /// The oldest queue entry has not waited long enough.
+    #[error(
+        "queue entry {entry} has waited {waited} s; L1 can be frozen once it waited more than {freeze_after} s"
+    )]
+    NotOverdue {
+        /// Number of the oldest queue entry.
+        entry: u64,
+        /// Seconds of L1's time that it has waited.
+        waited: u64,
+        /// The deployment's limit in seconds.
+        freeze_after: u64,
+    },
+    /// The leaf is not in the tree at that index under the last root, or the path has another
+    /// length.
+    #[error("the exit does not match the last finalized root: {0}; make it again from L1's data")]
+    NotInTree(#[from] ProofError),
+    /// The account has another token than it was registered with.
+    #[error("account {index} is registered with token {expected}, the exit says {got}")]
+    OtherToken {
+        /// The index.
+        index: u32,
+        /// Its token.
+        expected: u32,
+        /// The token claimed.
+        got: u32,
+    },
+    /// A nonce that no account can have.
+    #[error("a nonce is below {limit}, the exit says {got}")]
+    NonceOutOfRange {
+        /// The first number that is not a nonce.
+        limit: u64,
+        /// The nonce claimed.
+        got: u64,
+    },
+    /// The account has left.
+    #[error("account {index} has exited already, with {amount}")]
+    AlreadyExited {
+        /// The index.
+        index: u32,
+        /// What its owner was credited.
+        amount: u128,
+    },
+    /// The exit exceeds what the accounts can have.
+    #[error("the exit pays {amount} of token {token}, all accounts together have {balances}")]
+    ExitTooLarge {
+        /// The token.
+        token: u32,
+        /// Escrow that is neither claimable nor pending.
+        balances: u128,
+        /// The balance claimed.
+        amount: u128,
+    },
+    /// The entry was consumed, or does not exist.
+    #[error("queue entry {number} does not wait; those from {head} to below {tail} do")]
+    NotWaiting {
+        /// The number.
+        number: u64,
+        /// The oldest entry that waits.
+        head: u64,
+        /// Number of the next entry.
+        tail: u64,
+    },
+    /// The entry brought no money.
+    #[error("queue entry {number} is an exit request; only deposits and top-ups can be cancelled")]
+    NotADeposit {
+        /// The number.
+        number: u64,
+    },
+    /// The deposit was paid back.
+    #[error("queue entry {number} is cancelled already")]
+    AlreadyCancelled {
+        /// The number.
+        number: u64,
+    },
+    /// More blocks than the journal has.
+    #[error("a reorg of {blocks} blocks is deeper than the {window} that can be undone")]
+    ReorgTooDeep {
+        /// Blocks to drop.
+        blocks: u64,
+        /// Blocks that can be undone.
+        window: u64,
+    },
+    /// The height would exceed 64 bits.
+    #[error("{blocks} blocks more than {height} exceed 64 bits")]
+    TooManyBlocks {
+        /// Height now.
+        height: u64,
+        /// Blocks to mine.
+        blocks: u64,
+    },
+    /// The clock would leave the range of a batch's timestamp.
+    #[error(
+        "the clock is {offset} s ahead, {seconds} s more would reach {limit}, where timestamps end"
+    )]
+    ClockTooFar {
+        /// Seconds that it is ahead.
+        offset: u64,
+        /// Seconds to add.
+        seconds: u64,
+        /// The first number that is not a timestamp.
+        limit: u64,
+    },
 }
 
 /// What is wrong with a batch.
@@ -440,6 +552,12 @@ database_errors!(
     redb::StorageError,
     redb::CommitError
 );
+
+impl From<ProofError> for L1Error {
+    fn from(error: ProofError) -> Self {
+        Self::Refused(error.into())
+    }
+}
 
 impl From<CodecError> for L1Error {
     fn from(error: CodecError) -> Self {

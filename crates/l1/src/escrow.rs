@@ -8,7 +8,7 @@ use redb::ReadableTable;
 
 use crate::bytes::Address;
 use crate::codec::{CodecError, Reader, Writer};
-use crate::error::{BatchError, BatchFault, L1Error, Refusal, StoreError};
+use crate::error::{L1Error, Refusal, StoreError};
 use crate::store::Tx;
 
 /// What L1 holds of a token, in its smallest unit.
@@ -73,11 +73,11 @@ pub(crate) fn totals(
 
 /// What `owner` may claim of `token`.
 pub(crate) fn claimable(
-    table: &impl ReadableTable<(&'static [u8], u32), u128>,
+    table: &impl ReadableTable<(&'static [u8; 20], u32), u128>,
     owner: &Address,
     token: u32,
 ) -> Result<u128, StoreError> {
-    let record = table.get((owner.0.as_slice(), token))?;
+    let record = table.get((&owner.0, token))?;
     Ok(record.map_or(0, |record| record.value()))
 }
 
@@ -102,7 +102,7 @@ impl Tx<'_> {
 
     /// The totals with a larger escrow.
     fn take(&self, token: u32, amount: u128) -> Result<TokenTotals, L1Error> {
-        let totals = totals(&self.totals, token)?;
+        let totals = totals(&*self.totals, token)?;
         let escrow = totals.escrow.checked_add(amount);
         let escrow = escrow.ok_or(Refusal::EscrowFull {
             token,
@@ -118,17 +118,35 @@ impl Tx<'_> {
         token: u32,
         amount: u128,
     ) -> Result<(), StoreError> {
-        let mut totals = totals(&self.totals, token)?;
+        let totals = self.less_pending(token, amount)?;
+        self.set_totals(token, totals)
+    }
+
+    /// A deposit or top-up was cancelled: its payer may claim.
+    pub(crate) fn pending_to_claimable(
+        &mut self,
+        payer: &Address,
+        token: u32,
+        amount: u128,
+    ) -> Result<(), StoreError> {
+        let totals = self.less_pending(token, amount)?;
+        self.credit(payer, token, amount, totals)
+    }
+
+    /// The totals with a smaller pending amount.
+    fn less_pending(&self, token: u32, amount: u128) -> Result<TokenTotals, StoreError> {
+        let mut totals = totals(&*self.totals, token)?;
         let pending = totals.pending.checked_sub(amount);
         totals.pending = pending.ok_or_else(|| StoreError::Inconsistent {
             what: format!("the pending amount of token {token}"),
             expected: format!("{amount} or more"),
             got: totals.pending.to_string(),
         })?;
-        self.set_totals(token, totals)
+        Ok(totals)
     }
 
-    /// A batch paid out of an account: its owner may claim.
+    /// Money left an account: its owner may claim it. Refused with the balances of all accounts
+    /// if they are less.
     ///
     /// Sound because: proofs conserve value, so the check against all balances never strikes; it
     /// bounds the damage if one did not.
@@ -137,38 +155,41 @@ impl Tx<'_> {
         owner: &Address,
         token: u32,
         amount: u128,
-    ) -> Result<(), BatchError> {
+    ) -> Result<Result<(), u128>, StoreError> {
+        let totals = totals(&*self.totals, token)?;
+        let balances = totals.balances();
+        if amount > balances {
+            return Ok(Err(balances));
+        }
+        self.credit(owner, token, amount, totals).map(Ok)
+    }
+
+    /// Adds to a claim, with totals from which the amount is already taken, escrow aside.
+    fn credit(
+        &mut self,
+        owner: &Address,
+        token: u32,
+        amount: u128,
+        mut totals: TokenTotals,
+    ) -> Result<(), StoreError> {
         if amount == 0 {
             return Ok(());
         }
-        let mut totals = totals(&self.totals, token)?;
-        let balances = totals.balances();
-        if amount > balances {
-            let fault = BatchFault::PaysTooMuch {
-                token,
-                balances,
-                amount,
-            };
-            return Err(fault.into());
-        }
         totals.claimable += amount;
         self.set_totals(token, totals)?;
-        let before = claimable(&self.claimable, owner, token)?;
-        self.claimable
-            .insert((owner.0.as_slice(), token), before + amount)
-            .map_err(StoreError::from)?;
-        Ok(())
+        let before = claimable(&*self.claimable, owner, token)?;
+        self.claimable.insert((&owner.0, token), before + amount)
     }
 
     /// Pays everything that `owner` may claim of `token`.
     pub(crate) fn claim(&mut self, owner: &Address, token: u32) -> Result<u128, L1Error> {
-        let removed = self.claimable.remove((owner.0.as_slice(), token))?;
-        let amount = removed.map(|record| record.value());
-        let amount = amount.ok_or(Refusal::NothingToClaim {
-            owner: *owner,
-            token,
-        })?;
-        let mut totals = totals(&self.totals, token)?;
+        let amount = claimable(&*self.claimable, owner, token)?;
+        if amount == 0 {
+            let owner = *owner;
+            return Err(Refusal::NothingToClaim { owner, token }.into());
+        }
+        self.claimable.remove((&owner.0, token))?;
+        let mut totals = totals(&*self.totals, token)?;
         let claimable = totals.claimable.checked_sub(amount);
         totals.claimable = claimable.ok_or_else(|| StoreError::Inconsistent {
             what: format!("the claimable total of token {token}"),

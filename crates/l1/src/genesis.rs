@@ -36,8 +36,10 @@ pub const GENESIS_FILE: &str = "genesis.json";
 pub const ACCOUNTS_FILE: &str = "genesis.accounts";
 /// Default of [`Parameters::timestamp_slack`]: a day.
 pub const DEFAULT_TIMESTAMP_SLACK: u64 = 24 * 60 * 60;
+/// Default of [`Parameters::freeze_after`]: seven days.
+pub const DEFAULT_FREEZE_AFTER: u64 = 7 * 24 * 60 * 60;
 /// Version of the JSON and of the accounts' file.
-pub const GENESIS_VERSION: u32 = 1;
+pub const GENESIS_VERSION: u32 = 2;
 /// Greatest length of an operator's or token's name in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
 
@@ -94,6 +96,8 @@ pub struct Parameters {
     pub pending_cap: u64,
     /// Δ: seconds that a batch's timestamp may lie before the L1's time.
     pub timestamp_slack: u64,
+    /// Seconds that the oldest queue entry may wait for a batch before anyone may freeze L1.
+    pub freeze_after: u64,
     /// All tokens by id, the first ETH with address zero; addresses distinct.
     pub tokens: Vec<Token>,
 }
@@ -262,9 +266,16 @@ pub struct Deployment {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct UncheckedDeployment {
-    version: u32,
+    #[serde(rename = "version")]
+    _version: u32,
     parameters: Parameters,
     accounts: AccountsDigest,
+}
+
+/// What every version of the JSON has.
+#[derive(Deserialize)]
+struct AnyVersion {
+    version: u32,
 }
 
 impl Deployment {
@@ -282,13 +293,14 @@ impl Deployment {
     /// # Errors
     /// [`GenesisError`].
     pub fn from_json(json: &[u8]) -> Result<Self, GenesisError> {
-        let raw: UncheckedDeployment = serde_json::from_slice(json)?;
-        if raw.version != GENESIS_VERSION {
+        let AnyVersion { version: got } = serde_json::from_slice(json)?;
+        if got != GENESIS_VERSION {
             return Err(GenesisError::Version {
                 expected: GENESIS_VERSION,
-                got: raw.version,
+                got,
             });
         }
+        let raw: UncheckedDeployment = serde_json::from_slice(json)?;
         Self::new(raw.parameters, raw.accounts)
     }
 

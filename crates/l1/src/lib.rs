@@ -7,26 +7,35 @@
 //!
 //! - [`genesis`]: what a deployment is fixed to at its start.
 //! - [`native`]: the persisted chain and its calls.
+//! - [`blocks`]: heights, time, confirmations, and the reorgs that tests cause.
+//! - [`leave`]: freeze, exit by Merkle proof, cancelled deposits.
 //! - [`submission`]: a proven batch as bytes and as a folder, and its verification.
 //!
 //! What a batch means is left to `ledger` and `circuits`; ordering operations to the batcher.
 
+pub mod blocks;
 pub mod bytes;
+mod checks;
 mod codec;
 pub mod error;
 mod escrow;
 pub mod genesis;
+mod journal;
+pub mod leave;
 pub mod native;
 pub mod queue;
 pub mod registry;
 mod store;
 pub mod submission;
 
+pub use blocks::Confirmed;
 pub use bytes::Address;
 pub use codec::CodecError;
 pub use error::{BatchFault, L1Error, OpenError, Refusal, StoreError};
 pub use escrow::TokenTotals;
 pub use genesis::{Deployment, Genesis, GenesisAccount, Parameters};
+pub use journal::REORG_WINDOW;
+pub use leave::{Cancelled, Exit};
 pub use native::{FinalizedBatch, Head, NativeL1};
 pub use queue::{Deposit, QueueEntry};
 pub use registry::Registration;

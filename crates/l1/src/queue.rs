@@ -1,11 +1,11 @@
 //! The L1 queue: deposits, top-ups and exit requests, in the order of their calls.
 //!
-//! Entries are stored whole with their payer and stay after a batch consumed them. Invariant:
+//! Entries are stored whole with their payer and block and stay after a batch consumed them. Invariant:
 //! whatever enters can execute — index and token come from the registry, keys are checked, amounts
 //! are in escrow — so nothing that L1 accepted blocks a batch (design: Protocol, sections 0 and 6).
 //!
-//! A call is refused by the first rule that it breaks, in this order: fee, token or registration,
-//! key or amount or owner, full tree, pending exit or limit, escrow.
+//! A call is refused by the first rule that it breaks, in this order: frozen, fee, token or
+//! registration, key or amount or owner, full tree, pending exit or limit, escrow.
 
 use ledger::babyjubjub::{Point, deposit_key_is_good};
 use ledger::operation::L1Op;
@@ -27,6 +27,10 @@ pub struct QueueEntry {
     pub op: L1Op,
     /// Who called, and paid the amount.
     pub payer: Address,
+    /// The block that has it.
+    pub height: u64,
+    /// L1's time of that block, seconds since 1970.
+    pub time: u64,
 }
 
 /// The arguments of a deposit.
@@ -52,15 +56,22 @@ impl QueueEntry {
             number: _,
             op,
             payer,
+            height,
+            time,
         } = self;
         let [ax, ay] = op.key_words();
-        let out = Writer::default().u8(op.kind()).u32(op.index());
+        let out = Writer::default()
+            .u64(height)
+            .u64(time)
+            .u8(op.kind())
+            .u32(op.index());
         let out = out.u32(op.token()).u128(op.amount());
         out.fr(&ax).fr(&ay).put(&payer.0).finish()
     }
 
     fn from_bytes(number: u64, bytes: &[u8]) -> Result<Self, CodecError> {
         let mut reader = Reader::new("a queue entry", bytes);
+        let (height, time) = (reader.u64()?, reader.u64()?);
         let kind = reader.u8()?;
         let (index, token, amount) = (reader.u32()?, reader.u32()?, reader.u128()?);
         let key = reader.point("key")?;
@@ -84,7 +95,13 @@ impl QueueEntry {
             return Err(reader.value("a field that the kind does not have", kind));
         }
         reader.end()?;
-        Ok(Self { number, op, payer })
+        Ok(Self {
+            number,
+            op,
+            payer,
+            height,
+            time,
+        })
     }
 }
 
@@ -130,6 +147,7 @@ fn check_fee(parameters: &Parameters, got: u128) -> Result<(), Refusal> {
 impl Tx<'_> {
     /// Queues a Create for the next index; [`check_deposit`] has passed.
     pub(crate) fn deposit(&mut self, on: &Deployment, deposit: &Deposit) -> Result<u32, L1Error> {
+        self.not_frozen()?;
         let Deposit {
             caller,
             token,
@@ -165,6 +183,7 @@ impl Tx<'_> {
         amount: u128,
         fee: u128,
     ) -> Result<u64, L1Error> {
+        self.not_frozen()?;
         check_fee(on.parameters(), fee)?;
         let token = self.registered(index)?.token;
         if amount == 0 {
@@ -188,6 +207,7 @@ impl Tx<'_> {
         index: u32,
         fee: u128,
     ) -> Result<u64, L1Error> {
+        self.not_frozen()?;
         check_fee(on.parameters(), fee)?;
         let Registration { owner, token } = self.registered(index)?;
         if owner != caller {
@@ -205,8 +225,8 @@ impl Tx<'_> {
         self.append(L1Op::ForcedExit { index, token }, caller, fee)
     }
 
-    fn registered(&self, index: u32) -> Result<Registration, L1Error> {
-        let registered = registration(&self.registry, index)?;
+    pub(crate) fn registered(&self, index: u32) -> Result<Registration, L1Error> {
+        let registered = registration(&*self.registry, index)?;
         Ok(registered.ok_or(Refusal::Unregistered { index })?)
     }
 
@@ -225,7 +245,13 @@ impl Tx<'_> {
         let fees = self.head.operator_fees;
         let total = fees.checked_add(fee);
         self.head.operator_fees = total.ok_or(Refusal::FeesFull { fees, amount: fee })?;
-        let entry = QueueEntry { number, op, payer };
+        let entry = QueueEntry {
+            number,
+            op,
+            payer,
+            height: self.head.height,
+            time: self.head.time,
+        };
         self.queue.insert(number, entry.to_bytes().as_slice())?;
         self.head.queue_tail += 1;
         self.head.pending_deposits += u64::from(is_funded(&op));

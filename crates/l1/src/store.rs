@@ -1,23 +1,43 @@
 //! Tables of the chain's database and the transactions over them.
 //!
-//! Every call of L1 is one write transaction: [`Tx`] holds its tables and the chain's head, and is
-//! dropped without a trace unless the call succeeds. Invariant: all records are written by this
-//! module's neighbours with `codec` and read back with its checks.
+//! Every call of L1 is one block and one write transaction: [`Tx`] holds its tables and the chain's
+//! head, and is dropped without a trace unless the call succeeds. Invariant: all records are
+//! written by this module's neighbours with `codec` and read back with its checks, and what a
+//! block changes is in the journal.
+//!
+//! | table | key | record, big-endian |
+//! |---|---|---|
+//! | `meta` | `version`, `deployment`, `clock` | version 4; canonical genesis; the clock's offset 8 |
+//! | | `head` | root 32, then 8 each: height, time, next batch, timestamp, queue head, queue tail, next index, pending deposits; frozen 1, operator's fees 16 |
+//! | `genesis_accounts` | number of the record | up to 3,100 accounts as in the accounts' file |
+//! | `registry` | index | owner 20, token 4 |
+//! | `queue` | number | height 8, time 8, kind 1, index 4, token 4, amount 16, `Ax` 32, `Ay` 32, payer 20 |
+//! | `pending_exits` | index | number of the queue entry |
+//! | `totals` | token | escrow 16, claimable 16, pending 16 |
+//! | `claimable` | owner, token | amount |
+//! | `batches` | number | height 8, time 8, queue from 8, queue to 8, submission |
+//! | `keys` | shape id | verifying key |
+//! | `exited` | index | amount paid out |
+//! | `cancelled` | number of the queue entry | amount paid back |
+//! | `journal` | height | what the block changed |
 
 use ledger::field::Fr;
 use redb::{
-    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, Table,
-    TableDefinition, WriteTransaction,
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
+    ReadableTableMetadata, Table, TableDefinition, WriteTransaction,
 };
 
 use crate::codec::{CodecError, Reader, Writer};
-use crate::error::StoreError;
+use crate::error::{L1Error, Refusal, StoreError};
+use crate::journal::{Block, Logged, REORG_WINDOW, Undo};
 
 /// Version of the database; another version is refused.
-pub(crate) const DATABASE_VERSION: u32 = 1;
+pub(crate) const DATABASE_VERSION: u32 = 2;
 
 /// Key and value types of every table but where said: a number and a record.
 type Records<K> = TableDefinition<'static, K, &'static [u8]>;
+/// An owner's address and a token.
+type ClaimKey = (&'static [u8; 20], u32);
 
 const META: Records<&str> = TableDefinition::new("meta");
 const GENESIS_ACCOUNTS: Records<u32> = TableDefinition::new("genesis_accounts");
@@ -25,20 +45,30 @@ const REGISTRY: Records<u32> = TableDefinition::new("registry");
 const QUEUE: Records<u64> = TableDefinition::new("queue");
 const PENDING_EXITS: TableDefinition<u32, u64> = TableDefinition::new("pending_exits");
 const TOTALS: Records<u32> = TableDefinition::new("totals");
-const CLAIMABLE: TableDefinition<(&[u8], u32), u128> = TableDefinition::new("claimable");
+const CLAIMABLE: TableDefinition<ClaimKey, u128> = TableDefinition::new("claimable");
 const BATCHES: Records<u64> = TableDefinition::new("batches");
 const KEYS: Records<u16> = TableDefinition::new("keys");
+const EXITED: TableDefinition<u32, u128> = TableDefinition::new("exited");
+const CANCELLED: TableDefinition<u64, u128> = TableDefinition::new("cancelled");
+const JOURNAL: Records<u64> = TableDefinition::new("journal");
 
 /// Names of the records in the table `meta`.
 pub(crate) const VERSION_RECORD: &str = "version";
 pub(crate) const DEPLOYMENT_RECORD: &str = "deployment";
 const HEAD_RECORD: &str = "head";
+const CLOCK_RECORD: &str = "clock";
 
 /// Where the chain stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
     /// Root after the last batch.
     pub root: Fr,
+    /// Blocks since genesis, which is block 0.
+    pub height: u64,
+    /// L1's time of the last block in seconds since 1970, 0 for genesis.
+    pub time: u64,
+    /// True once somebody froze the chain; it stays frozen.
+    pub frozen: bool,
     /// Number of the next batch; the first is 1.
     pub next_batch: u64,
     /// Timestamp of the last batch, 0 before the first.
@@ -49,16 +79,22 @@ pub struct Head {
     pub queue_tail: u64,
     /// Index that the next deposit gets.
     pub next_index: u64,
-    /// Creates and TopUps between head and tail.
+    /// Creates and TopUps between head and tail that are not cancelled.
     pub pending_deposits: u64,
     /// Fees that the operator may collect, in ETH's smallest unit.
     pub operator_fees: u128,
 }
 
+/// Length of an encoded head.
+pub(crate) const HEAD_BYTES: usize = 32 + 8 * 8 + 1 + 16;
+
 impl Head {
-    fn to_bytes(self) -> Vec<u8> {
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
         let Self {
             root,
+            height,
+            time,
+            frozen,
             next_batch,
             timestamp,
             queue_head,
@@ -68,6 +104,8 @@ impl Head {
             operator_fees,
         } = self;
         let numbers = [
+            height,
+            time,
             next_batch,
             timestamp,
             queue_head,
@@ -77,58 +115,89 @@ impl Head {
         ];
         let out = Writer::default().fr(&root);
         let out = numbers.into_iter().fold(out, Writer::u64);
-        out.u128(operator_fees).finish()
+        out.u8(frozen.into()).u128(operator_fees).finish()
     }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
         let mut reader = Reader::new("the head of the chain", bytes);
-        let head = Self {
-            root: reader.fr("root")?,
-            next_batch: reader.u64()?,
-            timestamp: reader.u64()?,
-            queue_head: reader.u64()?,
-            queue_tail: reader.u64()?,
-            next_index: reader.u64()?,
-            pending_deposits: reader.u64()?,
-            operator_fees: reader.u128()?,
-        };
-        let waiting = head.queue_tail.checked_sub(head.queue_head);
-        if waiting.is_none_or(|waiting| head.pending_deposits > waiting) {
-            return Err(reader.value("pending deposits", head.pending_deposits));
+        let root = reader.fr("root")?;
+        let mut numbers = [0; 8];
+        for number in &mut numbers {
+            *number = reader.u64()?;
         }
+        let [
+            height,
+            time,
+            next_batch,
+            timestamp,
+            queue_head,
+            queue_tail,
+            next_index,
+            pending_deposits,
+        ] = numbers;
+        let frozen = match reader.u8()? {
+            0 => false,
+            1 => true,
+            other => return Err(reader.value("frozen", other)),
+        };
+        let waiting = queue_tail.checked_sub(queue_head);
+        if waiting.is_none_or(|waiting| pending_deposits > waiting) {
+            return Err(reader.value("pending deposits", pending_deposits));
+        }
+        let operator_fees = reader.u128()?;
         reader.end()?;
-        Ok(head)
+        Ok(Self {
+            root,
+            height,
+            time,
+            frozen,
+            next_batch,
+            timestamp,
+            queue_head,
+            queue_tail,
+            next_index,
+            pending_deposits,
+            operator_fees,
+        })
     }
 }
 
 /// The tables of a write transaction, and the head that it will leave.
 pub(crate) struct Tx<'t> {
     pub(crate) head: Head,
+    before: Head,
     pub(crate) meta: Table<'t, &'static str, &'static [u8]>,
     pub(crate) genesis_accounts: Table<'t, u32, &'static [u8]>,
-    pub(crate) registry: Table<'t, u32, &'static [u8]>,
-    pub(crate) queue: Table<'t, u64, &'static [u8]>,
-    pub(crate) pending_exits: Table<'t, u32, u64>,
-    pub(crate) totals: Table<'t, u32, &'static [u8]>,
-    pub(crate) claimable: Table<'t, (&'static [u8], u32), u128>,
-    pub(crate) batches: Table<'t, u64, &'static [u8]>,
-    pub(crate) keys: Table<'t, u16, &'static [u8]>,
+    pub(crate) registry: Logged<'t, u32, &'static [u8]>,
+    pub(crate) queue: Logged<'t, u64, &'static [u8]>,
+    pub(crate) pending_exits: Logged<'t, u32, u64>,
+    pub(crate) totals: Logged<'t, u32, &'static [u8]>,
+    pub(crate) claimable: Logged<'t, ClaimKey, u128>,
+    pub(crate) batches: Logged<'t, u64, &'static [u8]>,
+    pub(crate) keys: Logged<'t, u16, &'static [u8]>,
+    pub(crate) exited: Logged<'t, u32, u128>,
+    pub(crate) cancelled: Logged<'t, u64, u128>,
+    journal: Table<'t, u64, &'static [u8]>,
 }
 
 impl<'t> Tx<'t> {
-    /// Opens all tables, making those that do not exist; `head` is what a new chain starts with.
-    pub(crate) fn begin(txn: &'t WriteTransaction, head: Head) -> Result<Self, StoreError> {
+    /// Opens all tables, making those that do not exist.
+    fn begin(txn: &'t WriteTransaction, head: Head, logs: bool) -> Result<Self, StoreError> {
         Ok(Self {
             head,
+            before: head,
             meta: txn.open_table(META)?,
             genesis_accounts: txn.open_table(GENESIS_ACCOUNTS)?,
-            registry: txn.open_table(REGISTRY)?,
-            queue: txn.open_table(QUEUE)?,
-            pending_exits: txn.open_table(PENDING_EXITS)?,
-            totals: txn.open_table(TOTALS)?,
-            claimable: txn.open_table(CLAIMABLE)?,
-            batches: txn.open_table(BATCHES)?,
-            keys: txn.open_table(KEYS)?,
+            registry: Logged::new(txn.open_table(REGISTRY)?, logs),
+            queue: Logged::new(txn.open_table(QUEUE)?, logs),
+            pending_exits: Logged::new(txn.open_table(PENDING_EXITS)?, logs),
+            totals: Logged::new(txn.open_table(TOTALS)?, logs),
+            claimable: Logged::new(txn.open_table(CLAIMABLE)?, logs),
+            batches: Logged::new(txn.open_table(BATCHES)?, logs),
+            keys: Logged::new(txn.open_table(KEYS)?, logs),
+            exited: Logged::new(txn.open_table(EXITED)?, logs),
+            cancelled: Logged::new(txn.open_table(CANCELLED)?, logs),
+            journal: txn.open_table(JOURNAL)?,
         })
     }
 
@@ -140,25 +209,128 @@ impl<'t> Tx<'t> {
             record.map(|record| Head::from_bytes(record.value()))
         };
         let head = read.ok_or_else(|| missing(HEAD_RECORD))??;
-        Self::begin(txn, head)
+        Self::begin(txn, head, true)
+    }
+
+    /// As [`Self::resume`], in the next block, which is made at `now` by the system's clock.
+    fn next(txn: &'t WriteTransaction, now: u64) -> Result<Self, StoreError> {
+        let mut tx = Self::resume(txn)?;
+        let clock = tx.meta.get(CLOCK_RECORD)?;
+        let clock = read_clock(clock.map(|record| record.value().to_vec()))?;
+        tx.head.time = l1_time(&tx.head, clock, now);
+        tx.head.height += 1;
+        Ok(tx)
+    }
+
+    /// All logged tables. Their order is part of the format.
+    fn logged(&mut self) -> [&mut dyn Undo; 9] {
+        [
+            &mut self.registry,
+            &mut self.queue,
+            &mut self.pending_exits,
+            &mut self.totals,
+            &mut self.claimable,
+            &mut self.batches,
+            &mut self.keys,
+            &mut self.exited,
+            &mut self.cancelled,
+        ]
+    }
+
+    /// Writes the block into the journal, and drops the block that leaves the window.
+    fn seal_block(&mut self) -> Result<(), StoreError> {
+        let mut changes = Vec::new();
+        for (number, table) in (0..).zip(self.logged()) {
+            let of_table = table.take().into_iter();
+            changes.extend(of_table.map(|(key, before)| (number, key, before)));
+        }
+        let head = self.before;
+        let record = Block { head, changes }.to_bytes();
+        let height = self.head.height;
+        self.journal.insert(height, record.as_slice())?;
+        let outside = height.saturating_sub(REORG_WINDOW);
+        while let Some(oldest) = self.oldest_block()?.filter(|oldest| *oldest <= outside) {
+            self.journal.remove(oldest)?;
+        }
+        Ok(())
+    }
+
+    /// Height of the oldest block in the journal.
+    fn oldest_block(&self) -> Result<Option<u64>, StoreError> {
+        Ok(self.journal.first()?.map(|(height, _)| height.value()))
+    }
+
+    /// Lets `more` empty blocks precede this one.
+    pub(crate) fn mine(&mut self, more: u64) -> Result<(), L1Error> {
+        let height = self.head.height;
+        if height.checked_add(more).is_none() {
+            return Err(Refusal::TooManyBlocks {
+                height,
+                blocks: more,
+            }
+            .into());
+        }
+        let skipped = more.saturating_sub(REORG_WINDOW);
+        self.before.height += skipped;
+        self.head.height += skipped;
+        for _ in skipped..more {
+            self.seal_block()?;
+            self.before = self.head;
+            self.head.height += 1;
+        }
+        Ok(())
+    }
+
+    /// Undoes the last block; false if the journal does not have it.
+    fn undo_block(&mut self) -> Result<bool, StoreError> {
+        let removed = self.journal.remove(self.head.height)?;
+        let Some(record) = removed.map(|record| record.value().to_vec()) else {
+            return Ok(false);
+        };
+        let Block { head, changes } = Block::from_bytes(&record)?;
+        for (number, key, before) in changes {
+            let mut tables = self.logged();
+            let table = tables.get_mut(usize::from(number));
+            let table = table.ok_or_else(|| StoreError::Missing {
+                what: format!("table {number} of a journal record"),
+            })?;
+            table.put_back(&key, before.as_deref())?;
+        }
+        self.head = head;
+        Ok(true)
     }
 
     /// Writes the head. The transaction is still to be committed.
-    pub(crate) fn finish(mut self) -> Result<(), StoreError> {
+    fn finish(mut self) -> Result<(), StoreError> {
         let head = self.head.to_bytes();
         self.meta.insert(HEAD_RECORD, head.as_slice())?;
         Ok(())
     }
 }
 
-/// Runs a call in one durable transaction; an error leaves no trace.
+/// L1's time by the system's clock: never before the last block.
+pub(crate) fn l1_time(head: &Head, offset: u64, now: u64) -> u64 {
+    head.time.max(now.saturating_add(offset))
+}
+
+fn read_clock(record: Option<Vec<u8>>) -> Result<u64, StoreError> {
+    let record = record.ok_or_else(|| missing(CLOCK_RECORD))?;
+    let mut reader = Reader::new("the clock", &record);
+    let offset = reader.u64()?;
+    reader.end()?;
+    Ok(offset)
+}
+
+/// Runs a call in one durable transaction, which is one block; an error leaves no trace.
 pub(crate) fn transact<T, E: From<StoreError>>(
     db: &Database,
+    now: u64,
     call: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
     let txn = db.begin_write().map_err(StoreError::from)?;
-    let mut tx = Tx::resume(&txn)?;
+    let mut tx = Tx::next(&txn, now)?;
     let result = call(&mut tx)?;
+    tx.seal_block()?;
     tx.finish()?;
     txn.commit().map_err(StoreError::from)?;
     Ok(result)
@@ -167,26 +339,72 @@ pub(crate) fn transact<T, E: From<StoreError>>(
 /// Runs a call as [`transact`] does and undoes it.
 pub(crate) fn rehearse<T, E: From<StoreError>>(
     db: &Database,
+    now: u64,
     call: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
     let txn = db.begin_write().map_err(StoreError::from)?;
-    let result = call(&mut Tx::resume(&txn)?);
+    let result = call(&mut Tx::next(&txn, now)?);
     txn.abort().map_err(StoreError::from)?;
     result
 }
 
-/// As [`transact`], for a database without a head.
-pub(crate) fn run<T, E: From<StoreError>>(
+/// Fills a database without a head: block 0, which is not in the journal.
+pub(crate) fn found<E: From<StoreError>>(
     db: &Database,
     head: Head,
-    call: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
-) -> Result<T, E> {
+    call: impl FnOnce(&mut Tx<'_>) -> Result<(), E>,
+) -> Result<(), E> {
     let txn = db.begin_write().map_err(StoreError::from)?;
-    let mut tx = Tx::begin(&txn, head)?;
-    let result = call(&mut tx)?;
+    let mut tx = Tx::begin(&txn, head, false)?;
+    let clock = 0_u64.to_be_bytes();
+    let written = tx.meta.insert(CLOCK_RECORD, clock.as_slice()).map(drop);
+    written.map_err(StoreError::from)?;
+    call(&mut tx)?;
     tx.finish()?;
     txn.commit().map_err(StoreError::from)?;
-    Ok(result)
+    Ok(())
+}
+
+/// Undoes the last blocks, as many as asked for or none, and returns the head.
+pub(crate) fn undo(db: &Database, blocks: u64) -> Result<Head, L1Error> {
+    let txn = db.begin_write()?;
+    let mut tx = Tx::resume(&txn)?;
+    let window = tx.journal.len()?;
+    if blocks > window {
+        return Err(Refusal::ReorgTooDeep { blocks, window }.into());
+    }
+    for _ in 0..blocks {
+        let height = tx.head.height;
+        if !tx.undo_block()? {
+            let what = format!("block {height} of the journal");
+            return Err(StoreError::Missing { what }.into());
+        }
+    }
+    let head = tx.head;
+    tx.finish()?;
+    txn.commit()?;
+    Ok(head)
+}
+
+/// Moves the clock's offset forward. Not a block; a reorg does not move it back.
+pub(crate) fn advance(db: &Database, seconds: u64, limit: u64) -> Result<(), L1Error> {
+    let txn = db.begin_write()?;
+    {
+        let mut meta = txn.open_table(META)?;
+        let record = meta
+            .get(CLOCK_RECORD)?
+            .map(|record| record.value().to_vec());
+        let offset = read_clock(record)?;
+        let sum = offset.checked_add(seconds).filter(|sum| *sum < limit);
+        let sum = sum.ok_or(Refusal::ClockTooFar {
+            offset,
+            seconds,
+            limit,
+        })?;
+        meta.insert(CLOCK_RECORD, sum.to_be_bytes().as_slice())?;
+    }
+    txn.commit()?;
+    Ok(())
 }
 
 fn missing(record: &str) -> StoreError {
@@ -213,6 +431,11 @@ impl Snapshot {
         Ok(Head::from_bytes(&self.meta(HEAD_RECORD)?)?)
     }
 
+    /// Seconds that L1's clock is ahead of the system's.
+    pub(crate) fn clock(&self) -> Result<u64, StoreError> {
+        read_clock(Some(self.meta(CLOCK_RECORD)?))
+    }
+
     pub(crate) fn genesis_accounts(&self) -> Result<RecordTable<u32>, StoreError> {
         Ok(self.0.open_table(GENESIS_ACCOUNTS)?)
     }
@@ -225,13 +448,15 @@ impl Snapshot {
         Ok(self.0.open_table(QUEUE)?)
     }
 
+    pub(crate) fn pending_exits(&self) -> Result<ReadOnlyTable<u32, u64>, StoreError> {
+        Ok(self.0.open_table(PENDING_EXITS)?)
+    }
+
     pub(crate) fn totals(&self) -> Result<RecordTable<u32>, StoreError> {
         Ok(self.0.open_table(TOTALS)?)
     }
 
-    pub(crate) fn claimable(
-        &self,
-    ) -> Result<ReadOnlyTable<(&'static [u8], u32), u128>, StoreError> {
+    pub(crate) fn claimable(&self) -> Result<ReadOnlyTable<ClaimKey, u128>, StoreError> {
         Ok(self.0.open_table(CLAIMABLE)?)
     }
 
@@ -241,6 +466,18 @@ impl Snapshot {
 
     pub(crate) fn keys(&self) -> Result<RecordTable<u16>, StoreError> {
         Ok(self.0.open_table(KEYS)?)
+    }
+
+    pub(crate) fn exited(&self) -> Result<ReadOnlyTable<u32, u128>, StoreError> {
+        Ok(self.0.open_table(EXITED)?)
+    }
+
+    pub(crate) fn cancelled(&self) -> Result<ReadOnlyTable<u64, u128>, StoreError> {
+        Ok(self.0.open_table(CANCELLED)?)
+    }
+
+    pub(crate) fn journal(&self) -> Result<RecordTable<u64>, StoreError> {
+        Ok(self.0.open_table(JOURNAL)?)
     }
 }
 

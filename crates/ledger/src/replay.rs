@@ -5,7 +5,7 @@
 //! and restoring. Invariant: the state moves only if the words lead from its root to the root
 //! that they name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
@@ -13,7 +13,7 @@ use crate::account::Account;
 use crate::field::Fr;
 use crate::reject::{DoesNotFit, L1Violation, Reject};
 use crate::rules::{Change, FeeSlots, Overlay, l1_effect, transfer_effect, withdraw_effect};
-use crate::shape::Shape;
+use crate::shape::{Shape, leaves};
 use crate::state::State;
 use crate::transition::Payout;
 use crate::words::{PublicWords, WordsError};
@@ -104,6 +104,16 @@ pub enum ReplayError {
     },
 }
 
+/// The first of several batches that cannot be replayed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("batch {position} of those given: {source}")]
+pub struct BatchError {
+    /// Its place among them, from 0.
+    pub position: usize,
+    /// Why.
+    pub source: ReplayError,
+}
+
 /// Executes what the words of a batch say and returns what became claimable. All or nothing: on
 /// an error the state is unchanged.
 ///
@@ -114,6 +124,87 @@ pub fn replay(
     shape: &Shape,
     state: &mut State,
 ) -> Result<Vec<Payout>, ReplayError> {
+    let (overlay, payouts) = execute(words, shape, (state, state.root()), Overlay::default())?;
+    commit(words, overlay, state)?;
+    Ok(payouts)
+}
+
+/// Executes batches that follow one another and returns for each what became claimable, as
+/// [`replay`] of one after the other does, but hashes the tree once: roots chain by the batches'
+/// headers, and the last one is compared with the tree. All or nothing: on an error the state is
+/// unchanged.
+///
+/// # Errors
+/// [`BatchError`], which names the first bad batch; to find it after a wrong last root, every
+/// batch is hashed.
+pub fn replay_many(
+    batches: &[(&PublicWords, &Shape)],
+    state: &mut State,
+) -> Result<Vec<Vec<Payout>>, BatchError> {
+    let Some((last, _)) = batches.last() else {
+        return Ok(Vec::new());
+    };
+    let (mut overlay, mut root) = (Overlay::default(), state.root());
+    let mut payouts = Vec::with_capacity(batches.len());
+    for (position, (words, shape)) in batches.iter().enumerate() {
+        match execute(words, shape, (state, root), overlay) {
+            Ok((next, of_batch)) => {
+                overlay = next;
+                payouts.push(of_batch);
+                root = words.header.new_root;
+            }
+            // Why: an earlier batch may have led elsewhere than its header says.
+            Err(source) => {
+                let found = first_bad(&batches[..position], state);
+                return Err(found.unwrap_or(BatchError { position, source }));
+            }
+        }
+    }
+    commit(last, overlay, state).map_err(|source| {
+        let position = batches.len() - 1;
+        first_bad(batches, state).unwrap_or(BatchError { position, source })
+    })?;
+    Ok(payouts)
+}
+
+/// The first batch that does not lead to its root; the state is as before.
+fn first_bad(batches: &[(&PublicWords, &Shape)], state: &mut State) -> Option<BatchError> {
+    let mut before = Vec::new();
+    let bad = batches
+        .iter()
+        .enumerate()
+        .find_map(|(position, (words, shape))| {
+            let old = touched(words).into_iter();
+            before.extend(old.map(|index| (index, state.account(index).copied())));
+            let source = replay(words, shape, state).err()?;
+            Some(BatchError { position, source })
+        });
+    let leaves = leaves(state.depth());
+    before.retain(|(index, _)| u64::from(*index) < leaves);
+    state
+        .put_back(before)
+        .expect("these are accounts of the state");
+    bad
+}
+
+/// The indices of all accounts that a batch changes, created ones included.
+pub fn touched(words: &PublicWords) -> BTreeSet<u32> {
+    let l1 = words.l1_ops.iter().map(|entry| entry.op.index());
+    let transfers = words.transfers.iter().flat_map(|data| [data.from, data.to]);
+    let withdrawals = words.withdrawals.iter().map(|data| data.index);
+    let fees = words.header.fee_indices.iter().copied();
+    let all = l1.chain(transfers).chain(withdrawals).chain(fees);
+    all.filter(|index| *index != 0).collect()
+}
+
+/// Executes one batch over a state and the accounts that batches before it changed. `root` is
+/// that of both together.
+fn execute(
+    words: &PublicWords,
+    shape: &Shape,
+    (state, root): (&State, Fr),
+    overlay: Overlay,
+) -> Result<(Overlay, Vec<Payout>), ReplayError> {
     words.check(shape)?;
     if shape.depth != state.depth() {
         return Err(ReplayError::Depth {
@@ -121,25 +212,27 @@ pub fn replay(
             state: state.depth(),
         });
     }
-    let (expected, got) = (words.header.old_root, state.root());
+    let (expected, got) = (words.header.old_root, root);
     if expected != got {
         return Err(ReplayError::OldRoot { expected, got });
     }
-    let mut run = Replay::new(words, state);
+    let mut run = Replay::new(words, state, overlay);
     run.l1_ops(words)?;
     run.transfers(words)?;
     run.withdrawals(words)?;
     run.collect_fees()?;
-    let Replay {
-        overlay, payouts, ..
-    } = run;
+    Ok((run.overlay, run.payouts))
+}
+
+/// Hashes the changed accounts and moves the state if it then has the root that the words name.
+fn commit(words: &PublicWords, overlay: Overlay, state: &mut State) -> Result<(), ReplayError> {
     let delta = state.replaced(overlay.accounts());
     let (expected, got) = (words.header.new_root, delta.root());
     if expected != got {
         return Err(ReplayError::NewRoot { expected, got });
     }
     state.commit(overlay.into_accounts(), delta);
-    Ok(payouts)
+    Ok(())
 }
 
 /// A replay under way.
@@ -151,10 +244,10 @@ struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    fn new(words: &PublicWords, state: &'a State) -> Self {
+    fn new(words: &PublicWords, state: &'a State, overlay: Overlay) -> Self {
         Self {
             state,
-            overlay: Overlay::default(),
+            overlay,
             fees: FeeSlots::fixed(&words.header.fee_indices),
             payouts: Vec::new(),
         }

@@ -2,17 +2,17 @@
 //!
 //! Invariant: the leaf at an index is the account's leaf, or 0 where there is none, and index 0
 //! is always empty (design: Protocol, section 2). Changes go through `transition` and `replay`,
-//! genesis apart; each is all or nothing.
+//! genesis apart, and are undone by [`State::put_back`]; each is all or nothing.
 
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use thiserror::Error;
 
-use crate::account::{Account, NONCE_LIMIT};
+use crate::account::{Account, NONCE_LIMIT, leaf_or_empty};
 use crate::field::Fr;
 use crate::shape::leaves;
-use crate::tree::{MerkleProof, Tree, TreeDelta, TreeError, merge};
+use crate::tree::{GroupsError, MerkleProof, NodeDiffers, Tree, TreeDelta, TreeError, merge};
 
 /// All accounts of a rollup.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +46,31 @@ pub enum GenesisError {
         /// The nonce.
         nonce: u64,
     },
+}
+
+/// Why accounts and nodes that were stored are not a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum StoredError {
+    /// The accounts are not those of a state.
+    #[error(transparent)]
+    Accounts(#[from] GenesisError),
+    /// The nodes are not those of a tree.
+    #[error(transparent)]
+    Groups(#[from] GroupsError),
+}
+
+/// Why a state is not what its accounts say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum CheckError {
+    /// A leaf is not that of the account in its place, or of none.
+    #[error("the leaf at index {index} is not that of its account")]
+    Leaf {
+        /// The index.
+        index: u32,
+    },
+    /// A node above the leaves is wrong.
+    #[error(transparent)]
+    Node(#[from] NodeDiffers),
 }
 
 impl State {
@@ -115,21 +140,96 @@ impl State {
         Ok(())
     }
 
-    fn check_genesis(&self, index: u32, account: &Account) -> Result<(), GenesisError> {
+    /// A state that was stored: accounts in rising order of index, and the tree's groups as
+    /// [`Tree::from_lower_levels`] takes them. Leaves are not hashed: see [`Self::check`].
+    ///
+    /// # Errors
+    /// [`StoredError`].
+    ///
+    /// # Panics
+    /// If `depth` is 0 or above 16.
+    pub fn from_stored(
+        depth: u8,
+        accounts: BTreeMap<u32, Account>,
+        groups: Vec<BTreeMap<u32, [Fr; 4]>>,
+    ) -> Result<Self, StoredError> {
+        let tree = Tree::from_lower_levels(depth, groups)?;
+        let empty = Self::new(depth);
+        for (index, account) in &accounts {
+            empty.check_genesis(*index, account)?;
+        }
+        Ok(Self { accounts, tree })
+    }
+
+    /// Hashes every account and every node again: for audits of a state that was stored.
+    ///
+    /// # Errors
+    /// [`CheckError`], which names the first leaf or node that is wrong.
+    pub fn check(&self) -> Result<(), CheckError> {
+        let accounts: Vec<(u32, &Account)> = self.accounts().collect();
+        let wrong = accounts
+            .par_iter()
+            .find_first(|(index, account)| self.tree.leaf(*index) != account.leaf());
+        if let Some((index, _)) = wrong {
+            return Err(CheckError::Leaf { index: *index });
+        }
+        let mut leaves = self.tree.leaves();
+        if let Some(index) = leaves.find(|index| !self.accounts.contains_key(index)) {
+            return Err(CheckError::Leaf { index });
+        }
+        drop(leaves);
+        Ok(self.tree.check()?)
+    }
+
+    /// Takes accounts back to what they were; `None` is an account that did not exist, which is
+    /// removed. The nodes over them are hashed once. Of two entries for one index the first
+    /// counts, so that the accounts before several batches can be given batch by batch, the
+    /// oldest batch first. Genesis and batches put back leave a state equal to the one before.
+    ///
+    /// # Errors
+    /// [`GenesisError::IndexOutOfRange`], [`GenesisError::NonceTooWide`]; the state unchanged.
+    pub fn put_back(
+        &mut self,
+        before: impl IntoIterator<Item = (u32, Option<Account>)>,
+    ) -> Result<(), GenesisError> {
+        let mut accounts: BTreeMap<u32, Option<Account>> = BTreeMap::new();
+        for (index, account) in before {
+            self.check_index(index)?;
+            if let Some(account) = &account {
+                check_nonce(index, account)?;
+            }
+            accounts.entry(index).or_insert(account);
+        }
+        let list: Vec<(u32, Option<Account>)> = accounts.into_iter().collect();
+        let leaves: Vec<(u32, Fr)> = list
+            .par_iter()
+            .map(|(index, account)| (*index, leaf_or_empty(account.as_ref())))
+            .collect();
+        let delta = self.tree.replace(leaves);
+        self.tree.commit(delta.expect("the indices are in range"));
+        for (index, account) in list {
+            match account {
+                Some(account) => self.accounts.insert(index, account),
+                None => self.accounts.remove(&index),
+            };
+        }
+        Ok(())
+    }
+
+    fn check_index(&self, index: u32) -> Result<(), GenesisError> {
         let leaves = leaves(self.depth());
         if index == 0 || u64::from(index) >= leaves {
             return Err(GenesisError::IndexOutOfRange { index, leaves });
         }
+        Ok(())
+    }
+
+    fn check_genesis(&self, index: u32, account: &Account) -> Result<(), GenesisError> {
+        self.check_index(index)?;
         if self.accounts.contains_key(&index) {
             return Err(GenesisError::Taken { index });
         }
-        if account.nonce >= NONCE_LIMIT {
-            return Err(GenesisError::NonceTooWide {
-                index,
-                nonce: account.nonce,
-            });
-        }
-        Ok(())
+        check_nonce(index, account)
     }
 
     fn commit_accounts(&mut self, accounts: BTreeMap<u32, Account>) {
@@ -154,4 +254,12 @@ impl State {
         merge(&mut self.accounts, accounts);
         self.tree.commit(delta);
     }
+}
+
+fn check_nonce(index: u32, account: &Account) -> Result<(), GenesisError> {
+    let nonce = account.nonce;
+    if nonce >= NONCE_LIMIT {
+        return Err(GenesisError::NonceTooWide { index, nonce });
+    }
+    Ok(())
 }

@@ -7,7 +7,7 @@
 //! (design: Protocol, sections 3 to 5). Which operations to try, and when to close a batch, is
 //! left to the batcher.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 use thiserror::Error;
@@ -291,6 +291,13 @@ impl Transition {
     /// True if no operation is part of the batch.
     pub fn is_empty(&self) -> bool {
         self.counts() == [0; 3]
+    }
+
+    /// The indices of all accounts that the batch changes so far, fee accounts included.
+    pub fn touched(&self) -> BTreeSet<u32> {
+        let fees = self.fees.slots.iter().map(|slot| slot.index);
+        let changed = self.overlay.accounts().keys().copied();
+        changed.chain(fees.filter(|index| *index != 0)).collect()
     }
 
     /// The account as the batch has left it so far, fees not yet credited.

@@ -1,8 +1,9 @@
 //! The account tree: 4-ary, sparse, of fixed depth.
 //!
 //! A node is `compress4` of its four children, an empty leaf is 0 (design: Protocol, section 2).
-//! Invariant: every stored node equals the hash of its children, and nodes under which nothing was
-//! ever written are not stored but known by their level. One update is one path and two roots:
+//! Invariant: every stored node equals the hash of its children, and groups under which nothing
+//! stands are not stored but known by their level, so equal leaves make equal trees, whatever was
+//! written and emptied before. One update is one path and two roots:
 //! the same siblings give the root before and after. Batches of updates are chained: each starts
 //! from the root that the one before left. What a leaf means is left to `account`.
 
@@ -15,6 +16,9 @@ use thiserror::Error;
 use crate::field::Fr;
 use crate::poseidon::compress4;
 use crate::shape::{MAX_DEPTH, leaves};
+
+/// Levels at the top that a stored tree leaves out: they are hashed again when it is read.
+const HASHED_LEVELS: u8 = 7;
 
 /// Hashes below this number are not worth spreading over threads.
 const PARALLEL_FROM: usize = 16;
@@ -60,6 +64,45 @@ pub enum TreeError {
         /// Levels of the tree.
         depth: u8,
     },
+}
+
+/// Why stored groups are not those of a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum GroupsError {
+    /// Another number of levels than a tree of this depth stores.
+    #[error("expected the groups of {expected} levels, got {got}")]
+    Levels {
+        /// Levels that are stored.
+        expected: usize,
+        /// Levels given.
+        got: usize,
+    },
+    /// A group is beyond the end of its level.
+    #[error("level {level} has no group {group}")]
+    OutOfRange {
+        /// The level, 0 for the leaves.
+        level: u8,
+        /// Position of the group in its level.
+        group: u32,
+    },
+    /// Nothing stands under a group, which is then not stored.
+    #[error("group {group} of level {level} is empty and should not be stored")]
+    Empty {
+        /// The level, 0 for the leaves.
+        level: u8,
+        /// Position of the group in its level.
+        group: u32,
+    },
+}
+
+/// A node that is not the hash of its children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("node {position} of level {level} is not the hash of its children")]
+pub struct NodeDiffers {
+    /// The level, 1 for the nodes above the leaves.
+    pub level: u8,
+    /// Position of the node in its level.
+    pub position: u32,
 }
 
 /// One leaf to be replaced.
@@ -214,6 +257,15 @@ impl Tree {
         self.get(0, index)
     }
 
+    /// Indices of the leaves that are not empty, in order.
+    pub fn leaves(&self) -> impl Iterator<Item = u32> {
+        let groups = self.groups.first().into_iter().flatten();
+        let leaves = groups.flat_map(|(group, nodes)| (4 * group..).zip(nodes));
+        leaves
+            .filter(|(_, leaf)| **leaf != empty_root(0))
+            .map(|(index, _)| index)
+    }
+
     /// The four nodes of one sibling group.
     fn group(&self, level: u8, group: u32) -> [Fr; 4] {
         self.groups[usize::from(level)]
@@ -275,7 +327,12 @@ impl Tree {
             let at = u8::try_from(level).expect("at most 16 levels");
             let mut group = *before;
             group[digit(shift_levels(index, at))] = node;
-            self.groups[level].insert(shift_levels(index, at + 1), group);
+            let position = shift_levels(index, at + 1);
+            if is_empty(at, &group) {
+                self.groups[level].remove(&position);
+            } else {
+                self.groups[level].insert(position, group);
+            }
             node = compress4(&group);
         }
         self.root = node;
@@ -348,10 +405,142 @@ impl Tree {
 
     /// Puts nodes computed from this very tree in place.
     pub fn commit(&mut self, delta: TreeDelta) {
-        for (level, groups) in self.groups.iter_mut().zip(delta.groups) {
-            merge(level, groups);
+        for ((level, old), mut new) in (0..).zip(&mut self.groups).zip(delta.groups) {
+            new.retain(|position, group| {
+                let empty = is_empty(level, group);
+                if empty {
+                    old.remove(position);
+                }
+                !empty
+            });
+            merge(old, new);
         }
         self.root = delta.root;
+    }
+
+    /// The four nodes of a sibling group of `level`, `None` if nothing stands under it.
+    ///
+    /// # Panics
+    /// If `level` is not below the depth.
+    pub fn stored_group(&self, level: u8, group: u32) -> Option<&[Fr; 4]> {
+        self.groups[usize::from(level)].get(&group)
+    }
+
+    /// All groups of `level` under which something stands, by position.
+    ///
+    /// # Panics
+    /// If `level` is not below the depth.
+    pub fn stored_groups(&self, level: u8) -> impl Iterator<Item = (u32, &[Fr; 4])> {
+        let groups = self.groups[usize::from(level)].iter();
+        groups.map(|(position, nodes)| (*position, nodes))
+    }
+
+    /// The lowest level whose groups [`Self::from_lower_levels`] hashes: all levels from it up are
+    /// made of hashes, those below and itself are given.
+    pub fn first_hashed_level(depth: u8) -> u8 {
+        depth.saturating_sub(HASHED_LEVELS)
+    }
+
+    /// A tree from groups that were stored: those of the levels from 0 to
+    /// [`Self::first_hashed_level`], by level and position, of a tree of `depth` levels, 1 to 16.
+    /// The levels above are hashed, at most 5,461 hashes; that a lower node is the hash of its
+    /// children is taken on trust, see [`Self::check`].
+    ///
+    /// # Errors
+    /// [`GroupsError`] if a level is missing, or a group does not stand in the tree or is empty.
+    ///
+    /// # Panics
+    /// If `depth` is 0 or above 16.
+    pub fn from_lower_levels(
+        depth: u8,
+        groups: Vec<BTreeMap<u32, [Fr; 4]>>,
+    ) -> Result<Self, GroupsError> {
+        let mut tree = Self::new(depth);
+        let (got, top) = (groups.len(), Self::first_hashed_level(depth));
+        let expected = usize::from(top) + 1;
+        if got != expected {
+            return Err(GroupsError::Levels { expected, got });
+        }
+        for (level, stored) in (0u8..).zip(&groups) {
+            let last = stored.last_key_value().map(|(position, _)| *position);
+            let groups = leaves(depth - level - 1);
+            if let Some(group) = last.filter(|group| u64::from(*group) >= groups) {
+                return Err(GroupsError::OutOfRange { level, group });
+            }
+            if let Some((group, _)) = stored.iter().find(|(_, nodes)| is_empty(level, nodes)) {
+                return Err(GroupsError::Empty {
+                    level,
+                    group: *group,
+                });
+            }
+        }
+        for (level, stored) in tree.groups.iter_mut().zip(groups) {
+            *level = stored;
+        }
+        tree.hash_from(top);
+        Ok(tree)
+    }
+
+    /// Hashes the groups of a level and everything above it.
+    fn hash_from(&mut self, level: u8) {
+        let groups: Vec<(u32, [Fr; 4])> = self.groups[usize::from(level)]
+            .iter()
+            .map(|(position, group)| (*position, *group))
+            .collect();
+        let mut touched: BTreeMap<u32, Fr> = hash_groups(&groups).into_iter().collect();
+        for above in level + 1..self.depth {
+            let (groups, parents) = self.hash_level(above, touched);
+            self.groups[usize::from(above)] = groups;
+            touched = parents;
+        }
+        self.root = touched.get(&0).copied().unwrap_or(self.root);
+    }
+
+    /// Hashes every stored group again and compares it with the node above: the whole tree, for
+    /// audits.
+    ///
+    /// # Errors
+    /// [`NodeDiffers`], which names the lowest, leftmost node that is not the hash of its children.
+    pub fn check(&self) -> Result<(), NodeDiffers> {
+        for (level, groups) in (0u8..).zip(&self.groups) {
+            let groups: Vec<(u32, [Fr; 4])> =
+                groups.iter().map(|(at, group)| (*at, *group)).collect();
+            let hashes = hash_groups(&groups);
+            let above = level + 1;
+            let wrong = hashes
+                .iter()
+                .find(|(at, hash)| self.get(above, *at) != *hash);
+            if let Some((position, _)) = wrong {
+                return Err(NodeDiffers {
+                    level: above,
+                    position: *position,
+                });
+            }
+            self.check_parents(above, &groups)?;
+        }
+        Ok(())
+    }
+
+    /// A node that is not that of an empty subtree has children.
+    fn check_parents(&self, above: u8, below: &[(u32, [Fr; 4])]) -> Result<(), NodeDiffers> {
+        let Some(groups) = self.groups.get(usize::from(above)) else {
+            return Ok(());
+        };
+        let mut children = below.iter().map(|(position, _)| *position).peekable();
+        let nodes = groups
+            .iter()
+            .flat_map(|(group, nodes)| (4 * group..).zip(nodes));
+        for (position, node) in nodes {
+            while children.next_if(|child| *child < position).is_some() {}
+            let has_children = children.peek() == Some(&position);
+            if !has_children && *node != empty_root(above) {
+                return Err(NodeDiffers {
+                    level: above,
+                    position,
+                });
+            }
+        }
+        Ok(())
     }
 
     fn check_index(&self, index: u32) -> Result<(), TreeError> {
@@ -471,6 +660,12 @@ impl Tree {
         let parents = hash_groups(&written).into_iter().collect();
         (written.into_iter().collect(), parents)
     }
+}
+
+/// True if a group of `level` is what stands where nothing was written.
+fn is_empty(level: u8, group: &[Fr; 4]) -> bool {
+    let empty = empty_root(level);
+    group.iter().all(|node| *node == empty)
 }
 
 /// Writes `new` over `old`. Why: `BTreeMap::append` is linear in both, inserting is not.

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use batcher::store::FILE_NAME;
 use batcher::{Batcher, OpenError, Settings, SignedOperation, Verdict};
-use redb::{Database, ReadableDatabase, TableDefinition};
+use ledger::state::CheckError;
+use redb::{Database, ReadableTable, TableDefinition};
 use tempfile::TempDir;
 
 use crate::world::*;
@@ -30,8 +31,8 @@ fn busy() -> (TempDir, Vec<SignedOperation>) {
         batcher.seal(&[], NOW).unwrap().unwrap();
     }
     let first = batcher.batch(1).unwrap().batch().clone();
-    let proved = batcher.record_proof(first, vec![9; 40]).unwrap();
-    batcher.record_finalized(proved).unwrap();
+    let proved = batcher.record_proof(first, vec![9; 40], NOW + 1).unwrap();
+    batcher.record_finalized(proved, NOW + 2).unwrap();
     accept(&mut batcher, &[transfer(4, 5, 7, 1), transfer(4, 5, 6, 0)]);
     (folder, operations)
 }
@@ -169,7 +170,7 @@ fn other_deployments_and_versions_are_refused() {
             error,
             OpenError::Version {
                 found: 0,
-                expected: 1,
+                expected: 2,
                 ..
             }
         ),
@@ -185,32 +186,41 @@ fn edit_meta(folder: &Path, row: &str, bytes: &[u8]) {
     write.commit().unwrap();
 }
 
-#[test]
-fn accounts_that_do_not_have_the_stored_root_are_refused() {
-    let (folder, _) = busy();
-    let table: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("accounts");
-    let database = Database::create(folder.path().join(FILE_NAME)).unwrap();
-    let read = database.begin_read().unwrap();
-    let mut account = read
-        .open_table(table)
-        .unwrap()
-        .get(3)
-        .unwrap()
-        .unwrap()
-        .value()
-        .to_vec();
-    drop(read);
-    *account.last_mut().unwrap() += 1;
+/// Adds one to the last byte of a row, as a program with a fault would, checksums and all.
+fn edit_row<K>(folder: &Path, table: &str, key: K)
+where
+    K: for<'a> redb::Key<SelfType<'a> = K> + Copy + 'static,
+{
+    let table: TableDefinition<'_, K, &[u8]> = TableDefinition::new(table);
+    let database = Database::create(folder.join(FILE_NAME)).unwrap();
     let write = database.begin_write().unwrap();
-    write
-        .open_table(table)
-        .unwrap()
-        .insert(3, account.as_slice())
-        .unwrap();
+    let mut rows = write.open_table(table).unwrap();
+    let mut bytes = rows.get(key).unwrap().unwrap().value().to_vec();
+    *bytes.last_mut().unwrap() ^= 1;
+    rows.insert(key, bytes.as_slice()).unwrap();
+    drop(rows);
     write.commit().unwrap();
-    drop(database);
+}
+
+#[test]
+fn nodes_that_do_not_have_the_stored_root_are_refused() {
+    let (folder, _) = busy();
+    edit_row(folder.path(), "nodes", 0u64);
     let error = refused(folder.path(), settings());
     assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+    assert!(error.to_string().contains("root"), "{error}");
+}
+
+#[test]
+fn an_account_that_is_not_its_leaf_is_found_by_an_audit() {
+    let (folder, _) = busy();
+    let batcher = reopen(folder.path());
+    assert_eq!(batcher.check_tree(), Ok(()));
+    drop(batcher);
+    edit_row(folder.path(), "accounts", 3u32);
+    let batcher = reopen(folder.path());
+    assert_eq!(batcher.check_tree(), Err(CheckError::Leaf { index: 3 }));
+    assert!(batcher.audit(genesis()).is_err());
 }
 
 /// A copy of the file with other bytes, in a folder of its own.

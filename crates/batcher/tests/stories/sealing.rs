@@ -231,23 +231,23 @@ fn a_batch_takes_its_stages_in_order() {
     let witness = batcher.witness(1).unwrap();
     assert_eq!(witness.header, first.words().header);
 
-    let second = batcher.record_proof(second, vec![2]).unwrap();
+    let second = batcher.record_proof(second, vec![2], NOW).unwrap();
     assert_eq!(batcher.unproved().unwrap(), [1]);
     assert!(matches!(
-        batcher.record_finalized(second.clone()),
+        batcher.record_finalized(second.clone(), NOW),
         Err(StageError::OutOfOrder {
             number: 2,
             expected: 1
         })
     ));
-    let first = batcher.record_proof(first, vec![1]).unwrap();
+    let first = batcher.record_proof(first, vec![1], NOW).unwrap();
     assert_eq!(
         batcher.verdict(&id(&operation)).unwrap(),
         Some(Verdict::Sealed { batch: 1 })
     );
-    batcher.record_finalized(first.clone()).unwrap();
+    batcher.record_finalized(first.clone(), NOW).unwrap();
     assert!(matches!(
-        batcher.record_finalized(first),
+        batcher.record_finalized(first, NOW),
         Err(StageError::OutOfOrder { .. })
     ));
     assert_eq!(
@@ -282,7 +282,7 @@ fn a_batch_of_another_batcher_is_not_taken() {
     ours.seal(&[], NOW).unwrap().unwrap();
     let foreign = theirs.seal(&[], NOW).unwrap().unwrap();
     assert!(matches!(
-        ours.record_proof(foreign, vec![1]),
+        ours.record_proof(foreign, vec![1], NOW),
         Err(StageError::OtherBatch { number: 1 })
     ));
 }

@@ -12,6 +12,8 @@ use ledger::shape::Shape;
 use tempfile::TempDir;
 
 pub const NOW: u64 = 1_700_000_000;
+/// L1's Δ; sealing pauses after 3/4 of it.
+pub const SLACK: u64 = 3600;
 pub const OPENING: u128 = 1_000_000;
 
 /// Transfers only, four of them.
@@ -56,6 +58,7 @@ pub fn settings() -> Settings {
         fee_accounts: BTreeMap::from([(0, 1)]),
         limits: Limits::default(),
         max_age: 30,
+        timestamp_slack: SLACK,
     }
 }
 

@@ -170,7 +170,10 @@ fn a5_a_key_with_another_number_of_inputs_is_refused() {
             points.gamma_abc_g1.push(more.into_affine());
         }
         let key = VerifyingKey::new(points, good.info().clone()).unwrap();
-        let refusal = chain.l1.register_key(OPERATOR, TINY.id, &key).unwrap_err();
+        let refusal = chain
+            .l1
+            .register_key(OPERATOR, TINY.id, &key, T0)
+            .unwrap_err();
         assert!(
             matches!(
                 refusal,
@@ -286,7 +289,7 @@ fn a12_shapes_and_keys_cannot_be_mixed_up() {
     let tiny_key = setup().key.verifying_key();
     let error = chain
         .l1
-        .register_key(OPERATOR, OTHER.id, tiny_key)
+        .register_key(OPERATOR, OTHER.id, tiny_key, T0)
         .unwrap_err();
     let l1::L1Error::Refused(Refusal::Key(error)) = error else {
         panic!("{error}");
@@ -477,15 +480,15 @@ fn d3_value_is_conserved_whatever_waits_and_whoever_claims() {
     let deposited = total(&chain, paid);
     chain.submit_batch(OPERATOR, &first.submission, T1).unwrap();
     assert_conserved(&chain, &first.state);
-    paid += chain.claim(BOB, 0).unwrap();
+    paid += chain.claim(BOB, 0, T0).unwrap();
     assert_conserved(&chain, &first.state);
-    chain.top_up(CAROL, 3, 23, FEE).unwrap();
+    chain.top_up(CAROL, 3, 23, FEE, T0).unwrap();
     assert_conserved(&chain, &first.state);
     chain
         .submit_batch(OPERATOR, &second.submission, T2)
         .unwrap();
     assert_conserved(&chain, &second.state);
-    paid += chain.claim(BOB, 0).unwrap();
+    paid += chain.claim(BOB, 0, T0).unwrap();
     assert_conserved(&chain, &second.state);
     assert_eq!(total(&chain, paid), deposited);
     assert_eq!(chain.totals(1).unwrap().pending, 23);
@@ -497,8 +500,8 @@ fn d7_an_index_is_given_once_and_stays() {
     let before: Vec<_> = (1..=4).map(|i| chain.registered(i).unwrap()).collect();
     let mallory: Address = Bytes([0x66; 20]);
     let same_key_as_carol = deposit_of(mallory, "carol", 0, 1);
-    assert_eq!(chain.deposit(&same_key_as_carol).unwrap(), 5);
-    assert_eq!(chain.deposit(&same_key_as_carol).unwrap(), 6);
+    assert_eq!(chain.deposit(&same_key_as_carol, T0).unwrap(), 5);
+    assert_eq!(chain.deposit(&same_key_as_carol, T0).unwrap(), 6);
     for index in [5, 6] {
         assert_eq!(chain.registered(index).unwrap().unwrap().owner, mallory);
     }
@@ -515,17 +518,17 @@ fn d12_a_claim_is_paid_once_across_batches_and_restarts() {
     let chain = story_chain();
     let Story { first, second, .. } = story();
     chain.submit_batch(OPERATOR, &first.submission, T1).unwrap();
-    assert_eq!(chain.claim(BOB, 0).unwrap(), 1_000);
+    assert_eq!(chain.claim(BOB, 0, T0).unwrap(), 1_000);
     let Chain { l1, folder } = chain;
     drop(l1);
     let path = folder.path().join("l1.redb");
     let l1 = NativeL1::open(&path, prover::key::AllowDevKeys::Yes).unwrap();
     let chain = Chain { l1, folder };
     let nothing = |refusal| matches!(refusal, Refusal::NothingToClaim { .. });
-    assert!(nothing(refused(&chain, |l1| l1.claim(BOB, 0))));
+    assert!(nothing(refused(&chain, |l1| l1.claim(BOB, 0, T0))));
     chain
         .submit_batch(OPERATOR, &second.submission, T2)
         .unwrap();
-    assert_eq!(chain.claim(BOB, 0).unwrap(), 499_390);
-    assert!(nothing(refused(&chain, |l1| l1.claim(BOB, 0))));
+    assert_eq!(chain.claim(BOB, 0, T0).unwrap(), 499_390);
+    assert!(nothing(refused(&chain, |l1| l1.claim(BOB, 0, T0))));
 }

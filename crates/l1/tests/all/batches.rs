@@ -135,13 +135,14 @@ fn timestamps_are_neither_stale_nor_from_the_future_nor_descending() {
         latest,
         got,
     };
-    for now in [0, T1 - 1] {
-        let earliest = now.saturating_sub(SLACK);
+    for now in [T0, T1 - 1] {
         assert_eq!(
             fault(&chain, &first.submission, now),
-            timestamp(earliest, now, T1)
+            timestamp(now - SLACK, now, T1)
         );
     }
+    let stopped = timestamp(T0 - SLACK, T0, T1);
+    assert_eq!(fault(&chain, &first.submission, 0), stopped);
     for now in [T1 + SLACK + 1, u64::MAX] {
         assert_eq!(
             fault(&chain, &first.submission, now),
@@ -155,7 +156,10 @@ fn timestamps_are_neither_stale_nor_from_the_future_nor_descending() {
     earlier.header.timestamp = T1 - 1;
     let mut submission = second.submission.clone();
     submission.data = earlier.to_bytes(&TINY).unwrap();
-    assert_eq!(fault(&chain, &submission, T2), timestamp(T1, T2, T1 - 1));
+    assert_eq!(
+        fault(&chain, &submission, T2),
+        timestamp(T1, T1 + SLACK, T1 - 1)
+    );
 }
 
 #[test]
@@ -165,17 +169,17 @@ fn the_queue_decides_what_l1_slots_say() {
     let short = |pending| BatchFault::QueueTooShort { pending, got: 2 };
     assert_eq!(fault(&chain, first, T1), short(0));
     chain
-        .deposit(&deposit_of(CAROL, "carol", 0, 5_000))
+        .deposit(&deposit_of(CAROL, "carol", 0, 5_000), T0)
         .unwrap();
     assert_eq!(fault(&chain, first, T1), short(1));
-    chain.top_up(ALICE, 2, 101, FEE).unwrap();
+    chain.top_up(ALICE, 2, 101, FEE, T0).unwrap();
     let other = BatchFault::NotTheQueueEntry { slot: 1, entry: 1 };
     assert_eq!(fault(&chain, first, T1), other);
     let chain = chain_with_key(&genesis());
     chain
-        .deposit(&deposit_of(CAROL, "somebody", 0, 5_000))
+        .deposit(&deposit_of(CAROL, "somebody", 0, 5_000), T0)
         .unwrap();
-    chain.top_up(ALICE, 2, 100, FEE).unwrap();
+    chain.top_up(ALICE, 2, 100, FEE, T0).unwrap();
     let other = BatchFault::NotTheQueueEntry { slot: 0, entry: 0 };
     assert_eq!(fault(&chain, first, T1), other);
 }
@@ -246,9 +250,9 @@ fn each_claim_is_paid_once_and_leaves_escrow() {
     let Story { first, second, .. } = story();
     chain.submit_batch(OPERATOR, &first.submission, T1).unwrap();
     let escrow = chain.totals(0).unwrap().escrow;
-    assert_eq!(chain.claim(BOB, 0).unwrap(), 1_000);
+    assert_eq!(chain.claim(BOB, 0, T0).unwrap(), 1_000);
     assert_eq!(chain.totals(0).unwrap().escrow, escrow - 1_000);
-    let refusal = refused(&chain, |l1| l1.claim(BOB, 0));
+    let refusal = refused(&chain, |l1| l1.claim(BOB, 0, T0));
     assert!(matches!(
         refusal,
         Refusal::NothingToClaim {
@@ -259,7 +263,7 @@ fn each_claim_is_paid_once_and_leaves_escrow() {
     chain
         .submit_batch(OPERATOR, &second.submission, T2)
         .unwrap();
-    assert_eq!(chain.claim(BOB, 0).unwrap(), 499_390);
+    assert_eq!(chain.claim(BOB, 0, T0).unwrap(), 499_390);
     assert_conserved(&chain, &second.state);
 }
 

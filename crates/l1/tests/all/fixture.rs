@@ -50,6 +50,9 @@ pub const CAROL: Address = Bytes([0xca; 20]);
 pub const FEE: u128 = 1_000;
 pub const CAP: u64 = 300;
 pub const SLACK: u64 = 86_400;
+pub const FREEZE_AFTER: u64 = 7 * 86_400;
+/// The system's time when the queue is filled, ten minutes before the first batch.
+pub const T0: u64 = T1 - 600;
 /// L1's time when the first batch is sealed; the second is sealed a minute later.
 pub const T1: u64 = 1_700_000_000;
 pub const T2: u64 = T1 + 60;
@@ -115,6 +118,7 @@ pub fn parameters() -> Parameters {
         l1_fee: FEE,
         pending_cap: CAP,
         timestamp_slack: SLACK,
+        freeze_after: FREEZE_AFTER,
         tokens: vec![
             Token {
                 name: "ETH".to_owned(),
@@ -163,7 +167,7 @@ pub fn chain(genesis: &Genesis) -> Chain {
 pub fn chain_with_key(genesis: &Genesis) -> Chain {
     let mut chain = chain(genesis);
     let key = setup().key.verifying_key();
-    chain.l1.register_key(OPERATOR, TINY.id, key).unwrap();
+    chain.l1.register_key(OPERATOR, TINY.id, key, T0).unwrap();
     chain
 }
 
@@ -183,11 +187,12 @@ pub fn deposit_of(caller: Address, name: &str, token: u32, amount: u128) -> Depo
 /// to exit.
 pub fn fill_queue(l1: &NativeL1) {
     assert_eq!(
-        l1.deposit(&deposit_of(CAROL, "carol", 0, 5_000)).unwrap(),
+        l1.deposit(&deposit_of(CAROL, "carol", 0, 5_000), T0)
+            .unwrap(),
         4
     );
-    assert_eq!(l1.top_up(ALICE, 2, 100, FEE).unwrap(), 1);
-    assert_eq!(l1.request_exit(BOB, 2, FEE).unwrap(), 2);
+    assert_eq!(l1.top_up(ALICE, 2, 100, FEE, T0).unwrap(), 1);
+    assert_eq!(l1.request_exit(BOB, 2, FEE, T0).unwrap(), 2);
 }
 
 /// The story's chain: key registered, queue filled, nothing submitted.

@@ -204,7 +204,7 @@ fn broken_files_are_refused() {
     assert!(matches!(error, GenesisError::Accounts(_)), "{error}");
 
     for (from, to) in [
-        ("\"version\":1", "\"version\":2"),
+        ("\"version\":2", "\"version\":3"),
         ("\"l1_fee\":\"1000\"", "\"l1_fee\":1000"),
         ("\"l1_fee\":\"1000\"", "\"l1_fee\":\"01000\""),
         ("\"l1_fee\":\"1000\"", "\"l1_fee\":\"+1000\""),
@@ -222,6 +222,11 @@ fn broken_files_are_refused() {
         assert_ne!(changed, text, "{from}");
         assert!(read(&changed, &accounts).is_err(), "{to}");
     }
+    let older = text.replace("\"version\":2", "\"version\":1");
+    let older = older.replace("\"freeze_after\":604800,", "");
+    let error = read(&older, &accounts).unwrap_err();
+    let version = |error| matches!(error, GenesisError::Version { got: 1, .. });
+    assert!(version(error), "an older genesis is named as such");
     let mut fewer = accounts.clone();
     fewer.truncate(16 + 2 * 168);
     fewer[15] = 2;

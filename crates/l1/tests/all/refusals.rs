@@ -17,9 +17,9 @@ fn wrong_fee() {
             fee,
             ..deposit_of(CAROL, "carol", 0, 1)
         };
-        let of_deposit = refused(&chain, |l1| l1.deposit(&deposit));
-        let of_top_up = refused(&chain, |l1| l1.top_up(ALICE, 1, 5, fee));
-        let of_exit = refused(&chain, |l1| l1.request_exit(ALICE, 1, fee));
+        let of_deposit = refused(&chain, |l1| l1.deposit(&deposit, T0));
+        let of_top_up = refused(&chain, |l1| l1.top_up(ALICE, 1, 5, fee, T0));
+        let of_exit = refused(&chain, |l1| l1.request_exit(ALICE, 1, fee, T0));
         for refusal in [of_deposit, of_top_up, of_exit] {
             let Refusal::WrongFee { expected, got } = refusal else {
                 panic!("{refusal}");
@@ -34,7 +34,7 @@ fn unknown_token() {
     let chain = story_chain();
     for token in [2, u32::MAX] {
         let refusal = refused(&chain, |l1| {
-            l1.deposit(&deposit_of(CAROL, "carol", token, 1))
+            l1.deposit(&deposit_of(CAROL, "carol", token, 1), T0)
         });
         assert!(matches!(refusal, Refusal::UnknownToken { token: got, tokens: 2 } if got == token));
     }
@@ -65,7 +65,7 @@ fn bad_key() {
         (bent, cofactor_inverse_point(&bent)),
     ] {
         let deposit = l1::Deposit { key, q, ..good };
-        let refusal = refused(&chain, |l1| l1.deposit(&deposit));
+        let refusal = refused(&chain, |l1| l1.deposit(&deposit, T0));
         assert!(matches!(refusal, Refusal::BadKey(_)), "{refusal}");
     }
     let deposit = l1::Deposit {
@@ -73,7 +73,7 @@ fn bad_key() {
         q: identity,
         ..good
     };
-    let refusal = refused(&chain, |l1| l1.deposit(&deposit));
+    let refusal = refused(&chain, |l1| l1.deposit(&deposit, T0));
     assert!(matches!(refusal, Refusal::BadKey(PointFault::Identity)));
 }
 
@@ -82,30 +82,30 @@ fn tree_full() {
     let chain = chain(&genesis());
     let free = 255 - accounts().len();
     let all = vec![deposit_of(CAROL, "carol", 1, 2); free];
-    let indices = chain.deposit_all(&all).unwrap();
+    let indices = chain.deposit_all(&all, T0).unwrap();
     assert_eq!(indices, (4..=255).collect::<Vec<u32>>());
-    let refusal = refused(&chain, |l1| l1.deposit(&deposit_of(BOB, "bob", 0, 1)));
+    let refusal = refused(&chain, |l1| l1.deposit(&deposit_of(BOB, "bob", 0, 1), T0));
     assert!(matches!(refusal, Refusal::TreeFull { leaves: 256 }));
-    chain.top_up(BOB, 255, 1, FEE).unwrap();
-    chain.request_exit(CAROL, 255, FEE).unwrap();
+    chain.top_up(BOB, 255, 1, FEE, T0).unwrap();
+    chain.request_exit(CAROL, 255, FEE, T0).unwrap();
 }
 
 #[test]
 fn bulk_deposits_are_all_or_nothing() {
     let chain = chain(&genesis());
     let too_many = vec![deposit_of(CAROL, "carol", 1, 2); 253];
-    let refusal = refused(&chain, |l1| l1.deposit_all(&too_many));
+    let refusal = refused(&chain, |l1| l1.deposit_all(&too_many, T0));
     assert!(matches!(refusal, Refusal::TreeFull { leaves: 256 }));
     let mut one_bad = vec![deposit_of(CAROL, "carol", 1, 2); 3];
     one_bad[2].fee = 0;
-    let refusal = refused(&chain, |l1| l1.deposit_all(&one_bad));
+    let refusal = refused(&chain, |l1| l1.deposit_all(&one_bad, T0));
     assert!(matches!(refusal, Refusal::WrongFee { got: 0, .. }));
 }
 
 #[test]
 fn zero_top_up() {
     let chain = story_chain();
-    let refusal = refused(&chain, |l1| l1.top_up(ALICE, 1, 0, FEE));
+    let refusal = refused(&chain, |l1| l1.top_up(ALICE, 1, 0, FEE, T0));
     assert!(matches!(refusal, Refusal::ZeroTopUp));
 }
 
@@ -113,8 +113,8 @@ fn zero_top_up() {
 fn unregistered() {
     let chain = story_chain();
     for index in [0, 5, 255, 256, u32::MAX] {
-        let of_top_up = refused(&chain, |l1| l1.top_up(ALICE, index, 1, FEE));
-        let of_exit = refused(&chain, |l1| l1.request_exit(ALICE, index, FEE));
+        let of_top_up = refused(&chain, |l1| l1.top_up(ALICE, index, 1, FEE, T0));
+        let of_exit = refused(&chain, |l1| l1.request_exit(ALICE, index, FEE, T0));
         for refusal in [of_top_up, of_exit] {
             assert!(matches!(refusal, Refusal::Unregistered { index: got } if got == index));
         }
@@ -125,7 +125,7 @@ fn unregistered() {
 fn exit_by_somebody_else() {
     let chain = story_chain();
     for caller in [BOB, OPERATOR, Bytes([0; 20])] {
-        let refusal = refused(&chain, |l1| l1.request_exit(caller, 1, FEE));
+        let refusal = refused(&chain, |l1| l1.request_exit(caller, 1, FEE, T0));
         assert!(matches!(
             refusal,
             Refusal::NotOwner {
@@ -140,7 +140,7 @@ fn exit_by_somebody_else() {
 #[test]
 fn second_pending_exit() {
     let chain = story_chain();
-    let refusal = refused(&chain, |l1| l1.request_exit(BOB, 2, FEE));
+    let refusal = refused(&chain, |l1| l1.request_exit(BOB, 2, FEE, T0));
     assert!(matches!(
         refusal,
         Refusal::ExitPending { index: 2, entry: 2 }
@@ -150,25 +150,29 @@ fn second_pending_exit() {
     chain
         .submit_batch(OPERATOR, &second.submission, T2)
         .unwrap();
-    assert_eq!(chain.request_exit(BOB, 2, FEE).unwrap(), 3);
+    assert_eq!(chain.request_exit(BOB, 2, FEE, T0).unwrap(), 3);
 }
 
 #[test]
 fn too_many_pending_deposits_but_never_too_many_exits() {
     let chain = chain(&genesis_with(|parameters| parameters.pending_cap = 2));
-    chain.deposit(&deposit_of(CAROL, "carol", 0, 1)).unwrap();
-    chain.top_up(ALICE, 1, 1, FEE).unwrap();
-    let of_deposit = refused(&chain, |l1| l1.deposit(&deposit_of(CAROL, "carol", 0, 1)));
-    let of_top_up = refused(&chain, |l1| l1.top_up(ALICE, 1, 1, FEE));
+    chain
+        .deposit(&deposit_of(CAROL, "carol", 0, 1), T0)
+        .unwrap();
+    chain.top_up(ALICE, 1, 1, FEE, T0).unwrap();
+    let of_deposit = refused(&chain, |l1| {
+        l1.deposit(&deposit_of(CAROL, "carol", 0, 1), T0)
+    });
+    let of_top_up = refused(&chain, |l1| l1.top_up(ALICE, 1, 1, FEE, T0));
     for refusal in [of_deposit, of_top_up] {
         assert!(matches!(
             refusal,
             Refusal::TooManyPending { pending: 2, cap: 2 }
         ));
     }
-    chain.request_exit(ALICE, 1, FEE).unwrap();
-    chain.request_exit(BOB, 2, FEE).unwrap();
-    chain.request_exit(ALICE, 3, FEE).unwrap();
+    chain.request_exit(ALICE, 1, FEE, T0).unwrap();
+    chain.request_exit(BOB, 2, FEE, T0).unwrap();
+    chain.request_exit(ALICE, 3, FEE, T0).unwrap();
 }
 
 #[test]
@@ -181,7 +185,7 @@ fn a_batch_makes_room_under_the_cap() {
     let batch = proven(&genesis().state(), domain, 1, T1, &[create]);
     chain.submit_batch(OPERATOR, &batch.submission, T1).unwrap();
     assert_eq!(chain.head().unwrap().pending_deposits, 1);
-    chain.top_up(ALICE, 1, 1, FEE).unwrap();
+    chain.top_up(ALICE, 1, 1, FEE, T0).unwrap();
 }
 
 #[test]
@@ -189,23 +193,23 @@ fn full_escrow() {
     let chain = chain(&genesis());
     let room = u128::MAX - 77;
     let over = deposit_of(CAROL, "carol", 1, room + 1);
-    let of_deposit = refused(&chain, |l1| l1.deposit(&over));
-    let of_top_up = refused(&chain, |l1| l1.top_up(ALICE, 3, room + 1, FEE));
+    let of_deposit = refused(&chain, |l1| l1.deposit(&over, T0));
+    let of_top_up = refused(&chain, |l1| l1.top_up(ALICE, 3, room + 1, FEE, T0));
     for refusal in [of_deposit, of_top_up] {
         assert!(
             matches!(refusal, Refusal::EscrowFull { token: 1, escrow: 77, amount } if amount == room + 1)
         );
     }
-    chain.top_up(ALICE, 3, room, FEE).unwrap();
+    chain.top_up(ALICE, 3, room, FEE, T0).unwrap();
     assert_eq!(chain.totals(1).unwrap().escrow, u128::MAX);
-    chain.top_up(ALICE, 1, 1, FEE).unwrap();
+    chain.top_up(ALICE, 1, 1, FEE, T0).unwrap();
 }
 
 #[test]
 fn full_fees() {
     let chain = chain(&genesis_with(|parameters| parameters.l1_fee = u128::MAX));
-    chain.request_exit(ALICE, 1, u128::MAX).unwrap();
-    let refusal = refused(&chain, |l1| l1.request_exit(BOB, 2, u128::MAX));
+    chain.request_exit(ALICE, 1, u128::MAX, T0).unwrap();
+    let refusal = refused(&chain, |l1| l1.request_exit(BOB, 2, u128::MAX, T0));
     assert!(matches!(
         refusal,
         Refusal::FeesFull {
@@ -213,8 +217,8 @@ fn full_fees() {
             ..
         }
     ));
-    assert_eq!(chain.collect_fees(OPERATOR).unwrap(), u128::MAX);
-    chain.request_exit(BOB, 2, u128::MAX).unwrap();
+    assert_eq!(chain.collect_fees(OPERATOR, T0).unwrap(), u128::MAX);
+    chain.request_exit(BOB, 2, u128::MAX, T0).unwrap();
 }
 
 #[test]
@@ -222,7 +226,7 @@ fn fees_are_kept_outside_escrow_for_the_operator_alone() {
     let chain = story_chain();
     assert_eq!(chain.head().unwrap().operator_fees, 3 * FEE);
     assert_eq!(chain.totals(0).unwrap().escrow, 1_500_000 + 5_000 + 100);
-    let refusal = refused(&chain, |l1| l1.collect_fees(ALICE));
+    let refusal = refused(&chain, |l1| l1.collect_fees(ALICE, T0));
     assert!(matches!(
         refusal,
         Refusal::NotOperator {
@@ -230,15 +234,15 @@ fn fees_are_kept_outside_escrow_for_the_operator_alone() {
             caller: ALICE
         }
     ));
-    assert_eq!(chain.collect_fees(OPERATOR).unwrap(), 3 * FEE);
-    assert_eq!(chain.collect_fees(OPERATOR).unwrap(), 0);
+    assert_eq!(chain.collect_fees(OPERATOR, T0).unwrap(), 3 * FEE);
+    assert_eq!(chain.collect_fees(OPERATOR, T0).unwrap(), 0);
 }
 
 #[test]
 fn nothing_to_claim() {
     let chain = story_chain();
     for (caller, token) in [(ALICE, 0), (BOB, 1), (OPERATOR, 7)] {
-        let refusal = refused(&chain, |l1| l1.claim(caller, token));
+        let refusal = refused(&chain, |l1| l1.claim(caller, token, T0));
         assert!(matches!(refusal, Refusal::NothingToClaim { .. }));
     }
 }
@@ -275,7 +279,7 @@ fn entries_are_queued_whole_with_their_payer() {
 /// A call that needs the chain mutably, refused without a trace.
 fn register(chain: &mut Chain, caller: l1::Address, id: u16, key: &VerifyingKey) -> Refusal {
     let before = picture(&chain.l1);
-    let Err(L1Error::Refused(refusal)) = chain.l1.register_key(caller, id, key) else {
+    let Err(L1Error::Refused(refusal)) = chain.l1.register_key(caller, id, key, T0) else {
         panic!("the key was registered");
     };
     assert_eq!(picture(&chain.l1), before);
@@ -294,7 +298,7 @@ fn keys_are_registered_once_by_the_operator_for_their_circuit() {
     assert!(
         matches!(refusal, Refusal::Key(error) if matches!(*error, KeyError::WrongCircuit { .. }))
     );
-    chain.l1.register_key(OPERATOR, TINY.id, key).unwrap();
+    chain.l1.register_key(OPERATOR, TINY.id, key, T0).unwrap();
     let refusal = register(&mut chain, OPERATOR, TINY.id, key);
     assert!(matches!(
         refusal,

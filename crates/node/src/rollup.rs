@@ -1,0 +1,303 @@
+//! Sealing, proving and submitting, on L1 and batcher together.
+//!
+//! Invariants: all times are L1's (its clock may run ahead of the system's); only queue entries
+//! with enough confirmations are executed; what is submitted comes from the batcher's database and
+//! in order. Making a proof from an assignment is left to `prover`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use batcher::batcher::{SealError, StageError};
+use batcher::{Batcher, Limits, ProvedBatch, QueueEntry, SealedBatch, StoredBatch};
+use circuits::transition::{BatchValues, assignment};
+use l1::{Address, L1Error, NativeL1, Submission};
+use ledger::field::Fr;
+use ledger::words::{WordsError, commitment};
+use prover::proof::{DecodeError, Proof};
+use thiserror::Error;
+
+use crate::follow::FollowError;
+
+/// Batches that are submitted in one call at most, their proofs checked together.
+pub const SUBMIT_AT_ONCE: usize = 32;
+
+/// Index of the operator's fee account: the first account of a genesis, if the operator owns it.
+pub const FEE_ACCOUNT: u32 = 1;
+
+/// ETH's token id.
+const ETH: u32 = 0;
+
+/// Why a step was not taken.
+#[derive(Debug, Error)]
+pub enum NodeError {
+    /// L1 refuses, or its file cannot be read or written.
+    #[error(transparent)]
+    L1(#[from] L1Error),
+    /// L1's file cannot be read.
+    #[error(transparent)]
+    L1Store(#[from] l1::StoreError),
+    /// The batcher's database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] batcher::OpenError),
+    /// No batch was sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// A batch does not take its next step.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    /// The state cannot be rebuilt from L1.
+    #[error(transparent)]
+    Restore(#[from] crate::restore::RestoreError),
+    /// L1 and batcher do not agree.
+    #[error(transparent)]
+    Follow(#[from] FollowError),
+    /// A witness does not fit its shape.
+    #[error(
+        "the witness of batch {number} does not fit its shape: {reason}: restore the batcher from L1"
+    )]
+    Witness {
+        /// Number of the batch.
+        number: u64,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A stored proof is not one.
+    #[error("the stored proof of batch {number}: {source}: restore the batcher from L1")]
+    Proof {
+        /// Number of the batch.
+        number: u64,
+        /// What is wrong.
+        source: DecodeError,
+    },
+    /// A stored batch's words are not those of its shape.
+    #[error("the words of batch {number}: {source}: restore the batcher from L1")]
+    Words {
+        /// Number of the batch.
+        number: u64,
+        /// What is wrong.
+        source: WordsError,
+    },
+}
+
+/// How many batches are sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SealLimit {
+    /// Batches that are full or old enough.
+    Due,
+    /// Everything that waits, in at most so many batches.
+    Batches(u64),
+}
+
+/// L1 and batcher of one deployment.
+pub struct Rollup {
+    /// The L1.
+    pub l1: NativeL1,
+    /// The batcher.
+    pub batcher: Batcher,
+    /// Blocks on top of a queue entry before it is executed.
+    confirmations: u64,
+}
+
+/// What a proof of a batch needs.
+pub struct ToProve {
+    /// Number of the batch.
+    pub number: u64,
+    /// The commitment to its words.
+    pub c: Fr,
+    /// The full assignment of its circuit.
+    pub assignment: Vec<Fr>,
+}
+
+/// What the batcher has to know of a deployment. Fees in ETH go to account 1 if the operator owns
+/// it and it holds ETH; no other fees are taken.
+///
+/// # Errors
+/// If L1 cannot be read.
+pub fn settings(
+    l1: &NativeL1,
+    limits: Limits,
+    max_age: u64,
+) -> Result<batcher::Settings, l1::StoreError> {
+    let deployment = l1.deployment();
+    let parameters = deployment.parameters();
+    let operator = parameters.operator.address;
+    let first = l1.registered(FEE_ACCOUNT)?;
+    let takes_fees = first.is_some_and(|account| account.owner == operator && account.token == ETH);
+    let shapes = parameters.shapes.iter().map(|listed| listed.shape);
+    Ok(batcher::Settings {
+        domain: l1.domain(),
+        genesis: *blake3::hash(&deployment.canonical_bytes()).as_bytes(),
+        shapes: shapes.collect(),
+        fee_accounts: match takes_fees {
+            true => BTreeMap::from([(ETH, FEE_ACCOUNT)]),
+            false => BTreeMap::new(),
+        },
+        limits,
+        max_age,
+        timestamp_slack: parameters.timestamp_slack,
+    })
+}
+
+impl Rollup {
+    /// Takes an open L1 and opens the batcher's database of the same deployment in `folder`.
+    /// [`Rollup::follow`](Self::follow) is to be called next.
+    ///
+    /// # Errors
+    /// [`NodeError::Open`], [`NodeError::L1Store`].
+    pub fn open(
+        l1: NativeL1,
+        folder: &Path,
+        settings: batcher::Settings,
+        confirmations: u64,
+    ) -> Result<Self, NodeError> {
+        let batcher = Batcher::open(folder, settings)?;
+        Ok(Self::new(l1, batcher, confirmations))
+    }
+
+    /// Puts L1 and batcher of one deployment together.
+    pub fn new(l1: NativeL1, batcher: Batcher, confirmations: u64) -> Self {
+        Self {
+            l1,
+            batcher,
+            confirmations,
+        }
+    }
+
+    /// Confirmed entries of the L1 queue that no sealed batch has consumed.
+    ///
+    /// # Errors
+    /// If L1 cannot be read.
+    pub fn waiting_queue(&self) -> Result<Vec<QueueEntry>, l1::StoreError> {
+        let from = self.batcher.status().queue;
+        let confirmed = self.l1.confirmed(self.confirmations)?.queue_tail;
+        let count = usize::try_from(confirmed.saturating_sub(from)).unwrap_or(usize::MAX);
+        let entries = self.l1.queue(from, count)?;
+        let entry = |entry: l1::QueueEntry| QueueEntry {
+            number: entry.number,
+            op: entry.op,
+        };
+        Ok(entries.into_iter().map(entry).collect())
+    }
+
+    /// Seals batches at L1's time; `on_batch` sees each once it is durable.
+    ///
+    /// # Errors
+    /// [`NodeError::Seal`], also if proving is too far behind.
+    pub fn seal(
+        &mut self,
+        limit: SealLimit,
+        now: u64,
+        mut on_batch: impl FnMut(&SealedBatch),
+    ) -> Result<u64, NodeError> {
+        let (queue, time) = (self.waiting_queue()?, self.l1.time(now)?);
+        let most = match limit {
+            SealLimit::Due => u64::MAX,
+            SealLimit::Batches(most) => most,
+        };
+        for done in 0..most {
+            if limit == SealLimit::Due {
+                let due = self.batcher.seal_due(&queue, time);
+                if due.map_err(SealError::from)?.is_none() {
+                    return Ok(done);
+                }
+            }
+            match self.batcher.seal(&queue, time)? {
+                Some(batch) => on_batch(&batch),
+                None => return Ok(done),
+            }
+        }
+        Ok(most)
+    }
+
+    /// The assignment of a sealed batch's circuit.
+    ///
+    /// # Errors
+    /// [`NodeError::Stage`] if there is no such batch or its witness is gone.
+    pub fn to_prove(&self, number: u64) -> Result<ToProve, NodeError> {
+        let witness = self.batcher.witness(number)?;
+        let values = BatchValues::of(&witness).map_err(|error| NodeError::Witness {
+            number,
+            reason: error.to_string(),
+        })?;
+        Ok(ToProve {
+            number,
+            c: values.c,
+            assignment: assignment(&values),
+        })
+    }
+
+    /// Notes the proof of a sealed batch, which the prover has verified.
+    ///
+    /// # Errors
+    /// [`NodeError::Stage`].
+    pub fn keep_proof(&mut self, number: u64, proof: &Proof, now: u64) -> Result<(), NodeError> {
+        let batch = self.batcher.batch(number)?.batch().clone();
+        let (bytes, time) = (proof.to_bytes().to_vec(), self.l1.time(now)?);
+        self.batcher.record_proof(batch, bytes, time)?;
+        Ok(())
+    }
+
+    /// Submits the next proved batches of one shape, at most `limit` and [`SUBMIT_AT_ONCE`], in one
+    /// call, and notes their finality. Returns them; none if the next batch has no proof.
+    ///
+    /// # Errors
+    /// [`NodeError::L1`] if L1 refuses; then none of them is final.
+    pub fn submit(
+        &mut self,
+        operator: Address,
+        limit: usize,
+        now: u64,
+    ) -> Result<Vec<ProvedBatch>, NodeError> {
+        let group = self.next_proved(limit.min(SUBMIT_AT_ONCE))?;
+        if group.is_empty() {
+            return Ok(group);
+        }
+        let submissions = group.iter().map(submission);
+        let submissions = submissions.collect::<Result<Vec<_>, _>>()?;
+        let finalized = self.l1.submit_batches(operator, &submissions, now)?;
+        for (proved, on_l1) in group.iter().zip(finalized) {
+            self.batcher.record_finalized(proved.clone(), on_l1.time)?;
+        }
+        Ok(group)
+    }
+
+    /// The next batches that have a proof and one shape, at most `limit`.
+    ///
+    /// # Errors
+    /// [`NodeError::Stage`].
+    pub fn next_proved(&self, limit: usize) -> Result<Vec<ProvedBatch>, NodeError> {
+        let status = self.batcher.status();
+        let mut group: Vec<ProvedBatch> = Vec::new();
+        for number in (status.finalized + 1..=status.sealed).take(limit) {
+            let StoredBatch::Proved(proved) = self.batcher.batch(number)? else {
+                break;
+            };
+            let first = group.first().unwrap_or(&proved);
+            if first.batch().shape() != proved.batch().shape() {
+                break;
+            }
+            group.push(proved);
+        }
+        Ok(group)
+    }
+
+    /// Blocks on top of a queue entry before it is executed.
+    pub fn confirmations(&self) -> u64 {
+        self.confirmations
+    }
+}
+
+/// What is sent to L1 for a proved batch.
+///
+/// # Errors
+/// [`NodeError::Words`], [`NodeError::Proof`] if the stored batch is damaged.
+pub fn submission(proved: &ProvedBatch) -> Result<Submission, NodeError> {
+    let batch = proved.batch();
+    let number = batch.number();
+    let proof =
+        Proof::from_bytes(proved.proof()).map_err(|source| NodeError::Proof { number, source })?;
+    let words = |source| NodeError::Words { number, source };
+    let encoded = batch.words().encode(batch.shape()).map_err(words)?;
+    let c = commitment(batch.shape().id, &encoded);
+    Submission::new(batch.words(), batch.shape(), &c, &proof).map_err(words)
+}

@@ -1,0 +1,321 @@
+//! Days that are not good: L1 reorganizes, proving falls behind, the batcher's database is lost.
+//! Nothing that was acknowledged is lost, nothing runs twice, and the rollup goes on.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use batcher::batcher::SealError;
+use batcher::{OperationId, Verdict};
+use l1::{BatchFault, L1Error, Refusal};
+use node::{Depth, FollowError, NodeError, Reopening, Rollup, SealLimit, restore};
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
+use tests::{
+    GENESIS, Keys, L1_FEE, OPENING, OPERATOR, SLACK, START, create, deposit, finish, key_of,
+    l1_file, open, owner_of, prove_batch, settings, sign, transfer,
+};
+
+fn rng() -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(9)
+}
+
+fn pay(rollup: &mut Rollup, from: u32, to: u32, amount: u128, now: u64) -> OperationId {
+    let nonce = rollup.batcher.next_nonce(from).unwrap();
+    let signed = sign(transfer(from, to, amount, nonce, 0), from, rollup);
+    rollup.batcher.submit(signed.into(), now).unwrap().unwrap()
+}
+
+fn verdict(rollup: &Rollup, id: &OperationId) -> Verdict {
+    rollup.batcher.verdict(id).unwrap().unwrap()
+}
+
+fn assert_clean(rollup: &Rollup) {
+    let audit = rollup.audit(Depth::Replay).unwrap();
+    assert!(audit.is_clean(), "{audit:?}");
+}
+
+fn seal_all(rollup: &mut Rollup, now: u64) -> u64 {
+    rollup
+        .seal(SealLimit::Batches(u64::MAX), now, |_| {})
+        .unwrap()
+}
+
+#[test]
+fn batches_that_outlived_the_slack_are_sealed_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Keys::make().unwrap();
+    let mut rollup = create(folder.path(), &keys, 0).unwrap();
+    let ids: Vec<OperationId> = (2..=6)
+        .map(|from| pay(&mut rollup, from, from + 1, 1_000, START))
+        .collect();
+    // One more, which expires on the next day.
+    let mut short = transfer(7, 2, 1_000, 0, 0);
+    short.valid_until = START + 3_600;
+    let short = sign(short, 7, &rollup).into();
+    let short = rollup.batcher.submit(short, START).unwrap().unwrap();
+    rollup
+        .l1
+        .top_up(owner_of(2), 2, 5_000, L1_FEE, START)
+        .unwrap();
+    let sealed = seal_all(&mut rollup, START);
+    assert!(sealed >= 3, "{sealed}");
+    let before = rollup.batcher.state().clone();
+    for number in 1..=2 {
+        prove_batch(&mut rollup, &keys, number, START, &mut rng()).unwrap();
+    }
+
+    // Proving is behind: sealing pauses before Δ is reached, and nothing is lost by it.
+    let late = START + SLACK * 3 / 4 + 1;
+    let waits = pay(&mut rollup, 2, 3, 1, late);
+    let paused = rollup.seal(SealLimit::Batches(1), late, |_| {});
+    assert!(matches!(
+        paused,
+        Err(NodeError::Seal(SealError::Paused { .. }))
+    ));
+    assert_eq!(rollup.seal(SealLimit::Due, late, |_| {}).unwrap(), 0);
+    assert_eq!(verdict(&rollup, &waits), Verdict::Pending);
+
+    // The last moment is not too late; the next one is.
+    let last = START + SLACK;
+    assert_eq!(rollup.follow(last).unwrap().reopened, None);
+    let too_late = last + 1;
+    let refused = rollup.submit(OPERATOR, 1, too_late);
+    assert!(
+        matches!(
+            &refused,
+            Err(NodeError::L1(L1Error::Refused(Refusal::Batch {
+                fault: BatchFault::Timestamp { .. },
+                ..
+            })))
+        ),
+        "{:?}",
+        refused.map(|batches| batches.len())
+    );
+    let followed = rollup.follow(too_late).unwrap();
+    let (reason, reopened) = followed.reopened.unwrap();
+    assert!(matches!(reason, Reopening::Outlived { batch: 1, .. }));
+    assert_eq!(reopened.batches, sealed);
+    assert_eq!(rollup.batcher.status().sealed, 0);
+    for id in ids.iter().chain([&short]) {
+        assert_eq!(verdict(&rollup, id), Verdict::Pending);
+    }
+    drop(rollup);
+
+    // It survives a restart, and the same payments become final; the expired one is rejected.
+    let mut rollup = open(folder.path(), 0, too_late).unwrap();
+    finish(&mut rollup, &keys, too_late, &mut rng()).unwrap();
+    for id in ids.iter().chain([&waits]) {
+        assert!(matches!(verdict(&rollup, id), Verdict::Finalized { .. }));
+    }
+    assert!(matches!(verdict(&rollup, &short), Verdict::Rejected { .. }));
+    let (seven, now) = (before.account(7).unwrap(), rollup.batcher.state());
+    assert_eq!(now.account(7).unwrap().nonce + 1, seven.nonce);
+    assert_clean(&rollup);
+}
+
+#[test]
+fn a_reorganized_batch_is_submitted_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Keys::make().unwrap();
+    let mut rollup = create(folder.path(), &keys, 0).unwrap();
+    let first = pay(&mut rollup, 2, 3, 1_000, START);
+    finish(&mut rollup, &keys, START, &mut rng()).unwrap();
+    let second = pay(&mut rollup, 3, 4, 1_000, START);
+    finish(&mut rollup, &keys, START, &mut rng()).unwrap();
+    assert_eq!(verdict(&rollup, &second), Verdict::Finalized { batch: 2 });
+    let (root, state) = (
+        rollup.l1.head().unwrap().root,
+        rollup.batcher.state().clone(),
+    );
+
+    rollup.l1.reorg(1).unwrap();
+    assert_ne!(rollup.l1.head().unwrap().root, root);
+    let followed = rollup.follow(START).unwrap();
+    assert_eq!((followed.lost, followed.reopened), (1, None));
+    assert_eq!(verdict(&rollup, &first), Verdict::Finalized { batch: 1 });
+    assert_eq!(verdict(&rollup, &second), Verdict::Sealed { batch: 2 });
+    // The proof is still there: no proving, only submitting.
+    assert!(rollup.batcher.unproved().unwrap().is_empty());
+    assert_eq!(rollup.submit(OPERATOR, 8, START).unwrap().len(), 1);
+    assert_eq!(rollup.l1.head().unwrap().root, root);
+    assert_eq!(rollup.batcher.state(), &state);
+    assert_clean(&rollup);
+
+    // L1 lost it, and the program died before it noticed.
+    rollup.l1.reorg(1).unwrap();
+    drop(rollup);
+    let mut rollup = open(folder.path(), 0, START).unwrap();
+    assert_eq!(rollup.submit(OPERATOR, 8, START).unwrap().len(), 1);
+    assert_eq!(verdict(&rollup, &second), Verdict::Finalized { batch: 2 });
+    assert_clean(&rollup);
+}
+
+#[test]
+fn an_unconfirmed_deposit_is_not_executed() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Keys::make().unwrap();
+    let mut rollup = create(folder.path(), &keys, 2).unwrap();
+    let index = rollup
+        .l1
+        .deposit(&deposit(GENESIS + 1, 0, 500), START)
+        .unwrap();
+    assert_eq!(seal_all(&mut rollup, START), 0);
+    rollup.l1.mine(1, START).unwrap();
+    assert_eq!(seal_all(&mut rollup, START), 0);
+    rollup.l1.mine(1, START).unwrap();
+    assert_eq!(seal_all(&mut rollup, START), 1);
+    assert_eq!(rollup.batcher.state().account(index).unwrap().balance, 500);
+}
+
+#[test]
+fn a_reorganized_deposit_is_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Keys::make().unwrap();
+    let mut rollup = create(folder.path(), &keys, 0).unwrap();
+    let safe = pay(&mut rollup, 2, 3, 1_000, START);
+    finish(&mut rollup, &keys, START, &mut rng()).unwrap();
+
+    // A deposit is executed at once, spent, and final; then L1 loses both batch and deposit.
+    let index = rollup
+        .l1
+        .deposit(&deposit(GENESIS + 1, 0, 900_000), START)
+        .unwrap();
+    seal_all(&mut rollup, START);
+    let spent = sign(transfer(index, 4, 300_000, 0, 0), GENESIS + 1, &rollup);
+    let spent = rollup.batcher.submit(spent.into(), START).unwrap().unwrap();
+    let other = pay(&mut rollup, 5, 6, 1_000, START);
+    finish(&mut rollup, &keys, START, &mut rng()).unwrap();
+    assert!(matches!(
+        verdict(&rollup, &spent),
+        Verdict::Finalized { .. }
+    ));
+    let lost = rollup.batcher.status().finalized - 1;
+    let (height, deposited) = (rollup.l1.head().unwrap().height, {
+        let entry = rollup.l1.queue(0, 1).unwrap();
+        entry[0].height
+    });
+    rollup.l1.reorg(height - deposited + 1).unwrap();
+    let followed = rollup.follow(START).unwrap();
+    assert_eq!(followed.lost, lost);
+    let (reason, _) = followed.reopened.unwrap();
+    assert_eq!(reason, Reopening::QueueChanged { batch: 2 });
+
+    // What others signed runs again; what the lost account signed is rejected, its deposit gone.
+    assert!(rollup.batcher.state().account(index).is_none());
+    assert_eq!(verdict(&rollup, &spent), Verdict::Pending);
+    assert_eq!(verdict(&rollup, &other), Verdict::Pending);
+    finish(&mut rollup, &keys, START, &mut rng()).unwrap();
+    assert!(matches!(verdict(&rollup, &spent), Verdict::Rejected { .. }));
+    assert!(matches!(
+        verdict(&rollup, &other),
+        Verdict::Finalized { .. }
+    ));
+    assert_eq!(verdict(&rollup, &safe), Verdict::Finalized { batch: 1 });
+    assert_clean(&rollup);
+
+    // Somebody else's deposit now gets the index.
+    let again = rollup
+        .l1
+        .deposit(&deposit(GENESIS + 5, 0, 7), START)
+        .unwrap();
+    assert_eq!(again, index);
+    finish(&mut rollup, &keys, START, &mut rng()).unwrap();
+    let account = rollup.batcher.state().account(index).unwrap();
+    assert_eq!(account.key, key_of(GENESIS + 5).public_key());
+    assert_clean(&rollup);
+}
+
+#[test]
+fn a_lost_database_is_restored_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Keys::make().unwrap();
+    let mut rollup = create(folder.path(), &keys, 0).unwrap();
+    rollup
+        .l1
+        .deposit(&deposit(GENESIS + 1, 1, 900), START)
+        .unwrap();
+    for from in 2..=6 {
+        pay(&mut rollup, from, from + 1, 1_000, START);
+    }
+    finish(&mut rollup, &keys, START, &mut rng()).unwrap();
+    rollup
+        .l1
+        .request_exit(owner_of(3), 3, L1_FEE, START)
+        .unwrap();
+    let unsealed = sign(transfer(2, 4, 77, 1, 0), 2, &rollup);
+    rollup
+        .batcher
+        .submit(unsealed.into(), START)
+        .unwrap()
+        .unwrap();
+    let (state, queue) = (
+        rollup.batcher.state().clone(),
+        rollup.waiting_queue().unwrap(),
+    );
+    drop(rollup);
+
+    // Without its database the batcher says so; with one from L1 it has everything that was final.
+    let file = folder.path().join(batcher::store::FILE_NAME);
+    std::fs::remove_file(file).unwrap();
+    let missing = open(folder.path(), 0, START).err().unwrap();
+    assert!(missing.to_string().contains("restore"), "{missing}");
+    let l1 = l1::NativeL1::open(&l1_file(folder.path()), prover::key::AllowDevKeys::Yes).unwrap();
+    let restored = restore(&l1, folder.path(), settings(&l1).unwrap(), |_| {}).unwrap();
+    assert_eq!(restored.state(), &state);
+    drop(restored);
+    let again = restore(&l1, folder.path(), settings(&l1).unwrap(), |_| {});
+    assert!(again.is_err(), "a database is not replaced");
+    drop(l1);
+
+    // The signer sends the payment again; it was never final, and runs once.
+    let mut rollup = open(folder.path(), 0, START).unwrap();
+    assert_eq!(rollup.waiting_queue().unwrap(), queue);
+    let id = rollup
+        .batcher
+        .submit(unsealed.into(), START)
+        .unwrap()
+        .unwrap();
+    finish(&mut rollup, &keys, START, &mut rng()).unwrap();
+    assert!(matches!(verdict(&rollup, &id), Verdict::Finalized { .. }));
+    assert_eq!(rollup.batcher.state().account(3).unwrap().balance, 0);
+    let exited = rollup.l1.claim(owner_of(3), 0, START).unwrap();
+    assert!(exited < OPENING + 1_000 && exited > OPENING - 1_000);
+    assert_clean(&rollup);
+}
+
+#[test]
+fn a_database_of_another_history_is_refused() {
+    let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let keys = Keys::make().unwrap();
+    for (folder, to) in [(&ours, 3), (&theirs, 4)] {
+        let mut rollup = create(folder.path(), &keys, 0).unwrap();
+        pay(&mut rollup, 2, to, 1_000, START);
+        finish(&mut rollup, &keys, START, &mut rng()).unwrap();
+    }
+    // The same deployment, another first batch.
+    std::fs::copy(l1_file(theirs.path()), l1_file(ours.path())).unwrap();
+    let diverged = open(ours.path(), 0, START).err().unwrap();
+    let diverged = diverged.downcast_ref::<FollowError>().unwrap();
+    assert!(matches!(diverged, FollowError::Diverged { number: 1 }));
+
+    // A backup from before L1's last batch.
+    let folder = tempfile::tempdir().unwrap();
+    let mut rollup = create(folder.path(), &keys, 0).unwrap();
+    drop(rollup);
+    let file = folder.path().join(batcher::store::FILE_NAME);
+    let backup = folder.path().join("backup");
+    std::fs::copy(&file, &backup).unwrap();
+    rollup = open(folder.path(), 0, START).unwrap();
+    pay(&mut rollup, 2, 3, 1_000, START);
+    finish(&mut rollup, &keys, START, &mut rng()).unwrap();
+    drop(rollup);
+    std::fs::copy(&backup, &file).unwrap();
+    let behind = open(folder.path(), 0, START).err().unwrap();
+    let behind = behind.downcast_ref::<FollowError>().unwrap();
+    assert!(matches!(
+        behind,
+        FollowError::Behind {
+            on_l1: 1,
+            sealed: 0
+        }
+    ));
+}
