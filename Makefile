@@ -2,7 +2,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test ci fmt clippy docs layering shapes bench clean-demo
+.PHONY: help demo drill test kills fuzz ci fmt clippy docs layering shapes bench clean-demo
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -10,10 +10,20 @@ help: ## this list
 demo: ## real mainnet transfers, batched, proven, checked and finalized
 	$(CARGO) run --release --locked --bin quire -- demo
 
+drill: ## the operator is gone for good: everybody leaves, the escrow is zero
+	$(CARGO) run --release --locked --bin quire -- drill
+
 test: ## every test, in release mode
 	$(CARGO) test --release --locked --workspace
 
-ci: fmt clippy layering docs test ## what CI runs
+kills: ## SIGKILL under load, QUIRE_KILLS (1000) times
+	QUIRE_KILLS=$${QUIRE_KILLS:-1000} $(CARGO) test --release --locked -p tests --test survives_kills -- --nocapture
+
+fuzz: ## every decoder, FUZZ_SECONDS (60) each, two at a time; needs g++
+	./tests/fuzz/run
+
+ci: export QUIRE_KILLS = 100
+ci: fmt clippy layering docs test drill fuzz ## what CI runs, with 100 kills instead of 25
 
 fmt: ## formatting
 	$(CARGO) fmt --all --check
@@ -24,7 +34,7 @@ clippy: ## lints, warnings denied
 docs: ## API documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --workspace --no-deps
 
-layering: ## dependencies point one way: ledger <- circuits <- prover <- l1 / batcher <- cli
+layering: ## dependencies point one way: ledger <- circuits <- prover <- l1 / batcher <- node <- cli
 	./.ci/layering
 
 shapes: ## rewrite circuits/shapes.csv after a deliberate change of the circuit

@@ -115,7 +115,7 @@ impl Montgomery {
 
     /// The chord rule that proves its denominator non-zero; four constraints.
     fn add_guarded(&self, cs: &Cs, other: &Self) -> Self {
-        cs.enforce_nonzero(&(&other.u - &self.u));
+        enforce_unexceptional(cs, &(&other.u - &self.u));
         self.add(cs, other)
     }
 
@@ -131,6 +131,12 @@ impl Montgomery {
             v: self.v.scale(-Fr::ONE),
         }
     }
+}
+
+/// Shows a chord's denominator to be non-zero.
+fn enforce_unexceptional(cs: &Cs, denominator: &Num) {
+    let _scope = cs.rule("step_is_not_exceptional");
+    cs.enforce_nonzero(denominator);
 }
 
 /// `slope² − A − u₁ − u₂`.
@@ -307,13 +313,13 @@ pub fn mul_by_challenge(cs: &Cs, key: &Edwards, challenge: &Num) -> Montgomery {
         let sign = bit.num().scale(Fr::from(2u64)).plus(-Fr::ONE);
         let signed_v = cs.mul(&t.v, &sign);
         if step >= FIRST_GUARDED_STEP {
-            cs.enforce_nonzero(&(&t.u - &r.u));
+            enforce_unexceptional(cs, &(&t.u - &r.u));
         }
         let first = cs.quotient(&(&signed_v - &r.v), &(&t.u - &r.u));
         let middle_u = third_u(cs, &first, &r.u, &t.u);
         let gap = &r.u - &middle_u;
         if step >= FIRST_GUARDED_STEP {
-            cs.enforce_nonzero(&gap);
+            enforce_unexceptional(cs, &gap);
         }
         // The slope of the second chord is 2v/gap − first; no ordinate of the middle point.
         let total = cs.quotient(&r.v.scale(Fr::from(2u64)), &gap);

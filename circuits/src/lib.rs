@@ -1,11 +1,12 @@
 //! The rollup's state transition as R1CS: the same meaning as `ledger`, file for file.
 //!
 //! For every rule there is a native check in `ledger`, a constraint here under the same name
-//! (`Cs::rule`), and a forgery in `tests/` that must fail. `shapes.csv` pins the size and the
+//! (`Cs::rule`), and a forgery in `attacks` that must fail. `shapes.csv` pins the size and the
 //! fingerprint of every circuit.
 
 pub mod account;
 pub mod arkworks;
+pub mod attacks;
 pub mod babyjubjub;
 pub mod compare;
 pub mod eddsa;

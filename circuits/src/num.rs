@@ -26,7 +26,7 @@ use ledger::field::Fr;
 pub struct Cs {
     rows: Option<ConstraintSystemRef<Fr>>,
     values: Rc<RefCell<Vec<Fr>>>,
-    deviation: Option<Deviation>,
+    deviations: Option<Rc<[Deviation]>>,
     rules: Rc<RefCell<Rules>>,
 }
 
@@ -35,28 +35,65 @@ pub struct Cs {
 pub struct Deviation {
     /// Place of the variable in allocation order.
     pub variable: usize,
-    /// What is added to its honest value.
-    pub offset: Fr,
+    /// What becomes of its honest value.
+    pub change: Change,
 }
 
-/// Which rule each row belongs to: a stack of names and the rows at which the stack changed.
+/// What becomes of an honest value.
+#[derive(Clone, Copy, Debug)]
+pub enum Change {
+    /// This is added to it.
+    Add(Fr),
+    /// This takes its place.
+    Set(Fr),
+}
+
+impl Change {
+    fn apply(self, value: &mut Fr) {
+        match self {
+            Self::Add(offset) => *value += offset,
+            Self::Set(chosen) => *value = chosen,
+        }
+    }
+}
+
+/// Which rule each row and variable belongs to: a stack of names, and the numbers of rows and
+/// witness variables at which the stack changed.
 #[derive(Default)]
 struct Rules {
     stack: Vec<&'static str>,
-    marks: Vec<(usize, String)>,
+    marks: Vec<Mark>,
 }
 
-/// The rule names of a synthesised circuit, by row.
+/// From this row and this witness variable on, the rule is `path`.
+#[derive(Clone, Debug)]
+struct Mark {
+    row: usize,
+    variable: usize,
+    path: String,
+}
+
+/// The rule names of a synthesised circuit, by row and by witness variable.
 #[derive(Clone, Debug, Default)]
-pub struct RuleMap(Vec<(usize, String)>);
+pub struct RuleMap(Vec<Mark>);
 
 impl RuleMap {
     /// The rule that row `row` belongs to, as a path such as `transfer/sender_can_pay`.
     pub fn rule_of(&self, row: usize) -> &str {
-        match self.0.partition_point(|(start, _)| *start <= row) {
+        match self.0.partition_point(|mark| mark.row <= row) {
             0 => "",
-            i => &self.0[i - 1].1,
+            i => &self.0[i - 1].path,
         }
+    }
+
+    /// The witness variables made under the rule `path` itself (not under a rule within it), by
+    /// their places in allocation order, given how many the circuit has.
+    pub fn variables_of(&self, path: &str, variables: usize) -> Vec<usize> {
+        let ends = self.0.iter().skip(1).map(|mark| mark.variable);
+        (self.0.iter().zip(ends.chain([variables])))
+            .filter(|(mark, _)| mark.path == path)
+            .flat_map(|(mark, end)| mark.variable..end)
+            .collect()
     }
 
     /// The number of rows of each rule path, given the total number of rows, in order of first
@@ -64,16 +101,16 @@ impl RuleMap {
     pub fn costs(&self, rows: usize) -> Vec<(String, usize)> {
         let mut order: Vec<(String, usize)> = Vec::new();
         let mut place = std::collections::BTreeMap::new();
-        for (i, (start, name)) in self.0.iter().enumerate() {
-            let end = self.0.get(i + 1).map_or(rows, |next| next.0);
-            if end == *start {
+        for (i, mark) in self.0.iter().enumerate() {
+            let end = self.0.get(i + 1).map_or(rows, |next| next.row);
+            if end == mark.row {
                 continue;
             }
-            let at = *place.entry(name.clone()).or_insert_with(|| {
-                order.push((name.clone(), 0));
+            let at = *place.entry(mark.path.clone()).or_insert_with(|| {
+                order.push((mark.path.clone(), 0));
                 order.len() - 1
             });
-            order[at].1 += end - start;
+            order[at].1 += end - mark.row;
         }
         order
     }
@@ -95,7 +132,7 @@ impl Cs {
         Self {
             rows: Some(cs),
             values: Rc::default(),
-            deviation: None,
+            deviations: None,
             rules: Rc::default(),
         }
     }
@@ -105,15 +142,15 @@ impl Cs {
         Self {
             rows: None,
             values: Rc::default(),
-            deviation: None,
+            deviations: None,
             rules: Rc::default(),
         }
     }
 
-    /// A recorder of witness values that departs from the honest ones at one variable.
-    pub fn values_deviating(deviation: Deviation) -> Self {
+    /// A recorder of witness values that departs from the honest ones at some variables.
+    pub fn values_deviating(deviations: &[Deviation]) -> Self {
         Self {
-            deviation: Some(deviation),
+            deviations: (!deviations.is_empty()).then(|| deviations.into()),
             ..Self::values_only()
         }
     }
@@ -139,7 +176,11 @@ impl Cs {
         if let Some(cs) = &self.rows {
             let mut rules = self.rules.borrow_mut();
             let path = rules.stack.join("/");
-            rules.marks.push((cs.num_constraints(), path));
+            rules.marks.push(Mark {
+                row: cs.num_constraints(),
+                variable: cs.num_witness_variables(),
+                path,
+            });
         }
     }
 
@@ -159,10 +200,10 @@ impl Cs {
             }
             None => {
                 let mut values = self.values.borrow_mut();
-                if let Some(deviation) = self.deviation
-                    && deviation.variable == values.len()
-                {
-                    value += deviation.offset;
+                for deviation in self.deviations.iter().flat_map(|all| all.iter()) {
+                    if deviation.variable == values.len() {
+                        deviation.change.apply(&mut value);
+                    }
                 }
                 values.push(value);
                 Vec::new()

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ark_ff::{AdditiveGroup, Field, PrimeField};
+use ark_ff::{AdditiveGroup, BigInteger256, Field, PrimeField};
 use ledger::{
     eddsa::PrivateKey,
     field::Fr,
@@ -95,26 +95,37 @@ impl Compiled {
 
 /// The full assignment for `values`, slot after slot, with public inputs recomputed from the words
 /// that the circuit itself computes: what the best cheating prover would present.
-pub fn forged_assignment(values: &BatchValues, deviation: Option<Deviation>) -> Vec<Fr> {
-    let recorder = || match deviation {
-        Some(deviation) => Cs::values_deviating(deviation),
-        None => Cs::values_only(),
-    };
-    let mut circuit = BatchCircuit(values.clone());
-    let words = circuit.record(&recorder());
-    let values = &mut circuit.0;
-    values.c = words::commitment(values.shape.id, &words);
-    values.z = words::challenge(&values.c, &words);
-    values.y = words::evaluation(&words, &values.z);
-    let mut all = vec![Fr::ONE, values.c, values.z, values.y];
-    let cs = recorder();
+pub fn forged_assignment(values: &BatchValues, deviations: &[Deviation]) -> Vec<Fr> {
+    let words = BatchCircuit(values.clone()).record(&Cs::values_deviating(deviations));
+    let c = words::commitment(values.shape.id, &words);
+    assignment_for(values, deviations, c, &words)
+}
+
+/// The full assignment for `values` with the public inputs that L1 derives from a commitment `c`
+/// and published `words`, whether or not they are the circuit's.
+pub fn assignment_for(
+    values: &BatchValues,
+    deviations: &[Deviation],
+    c: Fr,
+    words: &[Fr],
+) -> Vec<Fr> {
+    let z = words::challenge(&c, words);
+    let y = words::evaluation(words, &z);
+    let circuit = BatchCircuit(BatchValues {
+        c,
+        z,
+        y,
+        ..values.clone()
+    });
+    let mut all = vec![Fr::ONE, c, z, y];
+    let cs = Cs::values_deviating(deviations);
     circuit.record(&cs);
     all.extend(cs.into_values());
     all
 }
 
 /// A transfer (or, without a receiver, a withdrawal) as a cheating prover would have it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Forged {
     /// Paying account.
     pub from: u32,
@@ -128,6 +139,50 @@ pub struct Forged {
     pub valid_until: u64,
     /// The fee slot chosen.
     pub fee_slot: Option<usize>,
+    /// What moves instead of the published amount.
+    pub executed: Option<Fr>,
+    /// What is written over the paying account instead of what it has left.
+    pub written: Option<LeafValues>,
+}
+
+impl Forged {
+    fn executed(&self) -> Fr {
+        self.executed
+            .unwrap_or_else(|| Fr::from(self.amount.value()))
+    }
+}
+
+/// Signed kind of a transfer.
+pub const TRANSFER: u64 = 1;
+/// Signed kind of a withdrawal.
+pub const WITHDRAW: u64 = 2;
+
+/// The message that the slot's signature must be for, over field elements of any size.
+pub fn message(domain: &Fr, kind: u64, debit: &DebitValues, to: Fr) -> Fr {
+    let packed = [
+        (Fr::from(kind), 232),
+        (debit.from, 200),
+        (to, 168),
+        (debit.amount, 128),
+        (debit.fee, 112),
+        (debit.account.nonce, 72),
+        (debit.valid_until, 32),
+        (debit.account.token, 0),
+    ];
+    let packed = packed
+        .iter()
+        .map(|(field, shift)| *field * power_of_two(*shift))
+        .sum();
+    poseidon::hash(&[*domain, packed])
+}
+
+/// A signature by `key` as the witness has it.
+pub fn sign(key: &PrivateKey, message: &Fr) -> SignatureValues {
+    let signature = key.sign(message);
+    SignatureValues {
+        r8: (signature.r8.x, signature.r8.y),
+        s: signature.s.into_bigint(),
+    }
 }
 
 /// A batch under forgery; see the module's head. Slots are appended in batch order.
@@ -211,6 +266,16 @@ impl Forger {
         }
     }
 
+    /// Puts another leaf into the tree that the batch begins with; before any slot is appended.
+    pub fn set_up(&mut self, index: u32, leaf: LeafValues) {
+        self.replace(index, leaf);
+        let cached = self.values.shape.cached_levels;
+        self.values.roots = self
+            .tree
+            .subtrees(cached)
+            .expect("fewer levels than the tree");
+    }
+
     /// The current leaf of an account, open to tampering.
     pub fn leaf(&mut self, index: u32) -> &mut LeafValues {
         self.leaves.get_mut(&index).expect("the account exists")
@@ -236,9 +301,9 @@ impl Forger {
     /// Appends a transfer, signed by the sender for its current nonce and token.
     pub fn transfer(&mut self, forged: &Forged) -> &mut TransferValues {
         self.pad_l1();
-        let debit = self.debit(forged, 1);
+        let debit = self.debit(forged, TRANSFER);
         let receiver = self.leaves[&forged.to];
-        let balance = receiver.balance + Fr::from(forged.amount.value());
+        let balance = receiver.balance + forged.executed();
         let receiver_path = self.replace(
             forged.to,
             LeafValues {
@@ -264,7 +329,7 @@ impl Forger {
                 to: 0,
                 ..forged.clone()
             },
-            2,
+            WITHDRAW,
         );
         self.withdrawals.push(debit);
         self.withdrawals.last_mut().expect("just pushed")
@@ -341,49 +406,38 @@ impl Forger {
 
     fn debit(&mut self, forged: &Forged, kind: u64) -> DebitValues {
         let account = self.leaves[&forged.from];
-        let (amount, fee) = (forged.amount.packed(), forged.fee.packed());
-        let packed = [
-            (Fr::from(kind), 232),
-            (Fr::from(forged.from), 200),
-            (Fr::from(forged.to), 168),
-            (Fr::from(amount), 128),
-            (Fr::from(fee), 112),
-            (account.nonce, 72),
-            (Fr::from(forged.valid_until), 32),
-            (account.token, 0),
-        ];
-        let packed = packed
-            .iter()
-            .map(|(field, shift)| *field * power_of_two(*shift))
-            .sum();
-        let message = poseidon::hash(&[self.values.domain, packed]);
-        let signature = self.keys[&forged.from].sign(&message);
-        let paid = Fr::from(forged.amount.value()) + Fr::from(forged.fee.value());
-        let path = self.replace(
-            forged.from,
-            LeafValues {
-                nonce: account.nonce + Fr::ONE,
-                balance: account.balance - paid,
-                ..account
-            },
-        );
-        if let Some(slot) = forged.fee_slot {
-            self.credits[slot] += Fr::from(forged.fee.value());
-        }
         let fee_slots = self.values.fees.len();
-        DebitValues {
+        let mut debit = DebitValues {
             from: Fr::from(forged.from),
-            amount: Fr::from(amount),
-            fee: Fr::from(fee),
+            amount: Fr::from(forged.amount.packed()),
+            fee: Fr::from(forged.fee.packed()),
             valid_until: Fr::from(forged.valid_until),
             account,
-            path,
+            path: Vec::new(),
             signature: SignatureValues {
-                r8: (signature.r8.x, signature.r8.y),
-                s: signature.s.into_bigint(),
+                r8: (Fr::ZERO, Fr::ONE),
+                s: BigInteger256::default(),
             },
             fee_choice: (0..fee_slots).map(|i| Some(i) == forged.fee_slot).collect(),
+        };
+        let message = message(&self.values.domain, kind, &debit, Fr::from(forged.to));
+        debit.signature = sign(&self.keys[&forged.from], &message);
+        let fee = Fr::from(forged.fee.value());
+        let written = forged.written.unwrap_or(LeafValues {
+            nonce: account.nonce + Fr::ONE,
+            balance: account.balance - forged.executed() - fee,
+            ..account
+        });
+        debit.path = self.replace(forged.from, written);
+        if let Some(slot) = forged.fee_slot {
+            self.credits[slot] += fee;
         }
+        debit
+    }
+
+    /// Credits a fee slot with what nobody paid.
+    pub fn credit(&mut self, slot: usize, amount: Fr) {
+        self.credits[slot] += amount;
     }
 
     /// Replaces an account's leaf and returns the path of the update.

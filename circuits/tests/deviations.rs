@@ -16,7 +16,7 @@ use circuits::{
     babyjubjub::{ScalarDigits, mul_base8, mul_by_challenge},
     eddsa::{self, SignatureValues},
     float::{FLOAT16_MANTISSA, FLOAT40_MANTISSA, decode},
-    num::{Cs, Deviation},
+    num::{Change, Cs, Deviation},
     operation::L1Values,
     poseidon,
     r1cs::R1cs,
@@ -50,6 +50,7 @@ fn pay(from: u32, to: u32, amount: u128, fee: u128, slot: usize) -> Forged {
         fee: Float16::exact(fee).unwrap(),
         valid_until: NO_EXPIRY,
         fee_slot: (fee > 0).then_some(slot),
+        ..Forged::default()
     }
 }
 
@@ -155,7 +156,7 @@ fn judge(
     deviation: Deviation,
 ) -> Verdict {
     let values = &circuit.0;
-    let cs = Cs::values_deviating(deviation);
+    let cs = Cs::values_deviating(&[deviation]);
     let words = circuit.record(&cs);
     // With the honest public inputs first: rows outside `words` do not see them.
     let mut assignment = vec![Fr::ONE, values.c, values.z, values.y];
@@ -165,7 +166,7 @@ fn judge(
     if (0..rows).any(|row| counts(row) && !compiled.row_holds(row, &assignment)) {
         return Verdict::Violated;
     }
-    let assignment = forged_assignment(values, Some(deviation));
+    let assignment = forged_assignment(values, &[deviation]);
     if !compiled.violated_rules(&assignment).is_empty() {
         return Verdict::Violated;
     }
@@ -221,7 +222,7 @@ fn sweep(values: &BatchValues, per_rule: usize, seed: u64) -> BTreeMap<(Verdict,
     let compiled = compile(&values.shape).unwrap();
     assert!(
         compiled
-            .violated_rules(&forged_assignment(values, None))
+            .violated_rules(&forged_assignment(values, &[]))
             .is_empty()
     );
     let factor = std::env::var("DEVIATIONS").map_or(1, |factor| factor.parse().unwrap());
@@ -235,7 +236,8 @@ fn sweep(values: &BatchValues, per_rule: usize, seed: u64) -> BTreeMap<(Verdict,
         for i in 0..per_rule.min(3 * variables.len()) {
             let variable = variables[rng.gen_range(0..variables.len())];
             let offset = offsets[i % 3];
-            deviations.push((rule.clone(), Deviation { variable, offset }));
+            let change = Change::Add(offset);
+            deviations.push((rule.clone(), Deviation { variable, change }));
         }
     }
     assert!(deviations.len() > 40 * per_rule);
@@ -428,7 +430,7 @@ fn b2_a_tree_update_leaves_only_the_siblings_open() {
 fn b2_a_batch_leaves_only_the_provers_own_numbers_open() {
     let values = full();
     let compiled = compile(&values.shape).unwrap();
-    let assignment = forged_assignment(&values, None);
+    let assignment = forged_assignment(&values, &[]);
     let updates = 2 + 2 * 2 + 2 + 2;
     let given = [
         1 + 4,           // domain, cached roots

@@ -649,3 +649,37 @@ fn circuit_words(cs: &Cs, shape: &ledger::shape::Shape, words: &PublicWords) -> 
     all.extend(pair_words(&withdrawals, 88));
     all
 }
+
+/// No witness satisfies the gadget at an exceptional challenge even without the rows that show
+/// denominators to be non-zero: the first row that fails is the second chord of a step,
+/// `0·slope = 2v` with `v ≠ 0`, before which nothing was the prover's to choose.
+#[test]
+fn exceptional_challenges_have_no_witness_whatever_slopes_are_chosen() {
+    let key = Point::base8();
+    for h in exceptional_challenges() {
+        let challenge = Fr::from(h.clone());
+        let recorded = record(|cs| mul_by_challenge(cs, &point(cs, &key), &cs.input(challenge)));
+        let (r1cs, assignment) = (&recorded.compiled.r1cs, &recorded.assignment);
+        let is_guard = |row: usize| {
+            let rule = recorded.compiled.rules.rule_of(row);
+            rule.ends_with("step_is_not_exceptional")
+        };
+        let value =
+            |matrix: &circuits::r1cs::Matrix, row| r1cs.evaluate_row(matrix.row(row), assignment);
+        let first = (0..r1cs.num_constraints())
+            .find(|&row| !is_guard(row) && !recorded.compiled.row_holds(row, assignment))
+            .unwrap();
+        assert_eq!(value(r1cs.a(), first), Fr::ZERO, "{h}");
+        assert_ne!(value(r1cs.c(), first), Fr::ZERO, "{h}");
+        // No slope was free before: no row 0·x = 0 between variables.
+        let free = (0..first).find(|&row| {
+            !r1cs.a().row(row).is_empty()
+                && r1cs.b().row(row).len() == 1
+                && !r1cs.c().row(row).is_empty()
+                && recorded.compiled.rules.rule_of(row).is_empty()
+                && value(r1cs.a(), row) == Fr::ZERO
+                && value(r1cs.c(), row) == Fr::ZERO
+        });
+        assert_eq!(free, None, "{h}");
+    }
+}

@@ -9,7 +9,7 @@ use l1::{BatchFault, L1Error, Refusal};
 use node::{Depth, FollowError, NodeError, Reopening, Rollup, SealLimit, restore};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
-use tests::{
+use tests::world::{
     GENESIS, Keys, L1_FEE, OPENING, OPERATOR, SLACK, START, create, deposit, finish, key_of,
     l1_file, open, owner_of, prove_batch, settings, sign, transfer,
 };

@@ -12,7 +12,7 @@ use batcher::{OperationId, Verdict};
 use node::Depth;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use tests::{Keys, START, create, finish, l1_file, open, sign, transfer};
+use tests::world::{Keys, START, create, finish, l1_file, open, sign, transfer};
 
 /// A deployment with a few final batches and something that waits, and the proving key's file.
 fn world(folder: &Path) -> (PathBuf, Vec<OperationId>) {

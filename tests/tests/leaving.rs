@@ -11,7 +11,7 @@ use node::{ExitPlan, LeaveError, PlanError, SealLimit, final_state};
 use prover::key::AllowDevKeys;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
-use tests::{
+use tests::world::{
     FREEZE_AFTER, GENESIS, Keys, L1_FEE, OPERATOR, START, create, deposit, finish, l1_file,
     owner_of, sign, token_of, transfer, withdraw,
 };

@@ -22,7 +22,7 @@ use batcher::{OperationId, StoredBatch, Verdict};
 use node::{Depth, Rollup, restore};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tests::{Keys, START, create, finish, open, settings};
+use tests::world::{Keys, START, create, finish, open, settings};
 
 /// Kills in one deployment; then a new one is begun, so that replays stay short.
 const KILLS_EACH: u64 = 25;

@@ -1,13 +1,16 @@
-//! Measures the way from signed transfers to sealed batches on disk, over the committed workload:
+//! Measures the way from signed transfers to sealed batches on disk, a start, and restoring from
+//! what L1 has then, over the committed workload:
 //! `cargo run --release -p batcher --example throughput [FOLDER]`. The folder must not exist; it
 //! is removed at the end.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use batcher::import::{Import, ImportOptions};
-use batcher::{Batcher, Fill, Limits, Settings, SignedOperation};
+use batcher::store::FILE_NAME;
+use batcher::{Batcher, Fill, Limits, RestoredBatch, Settings, SignedOperation};
 use ledger::account::Account;
 use ledger::operation;
 use ledger::shape::Shape;
@@ -90,11 +93,42 @@ fn measure(folder: &Path) -> Result<(), Box<dyn Error>> {
     batcher.witness(1)?;
     println!("witness(1) {:?}", start.elapsed());
     let start = Instant::now();
-    batcher.audit(genesis)?;
+    batcher.audit(genesis.iter().copied())?;
     println!("audit      {:?}", start.elapsed());
+    let history = finalize(&mut batcher)?;
+    let root = batcher.status().state_root;
     drop(batcher);
     let start = Instant::now();
-    Batcher::open(folder, settings)?;
+    Batcher::open(folder, settings.clone())?;
     println!("open       {:?}", start.elapsed());
+    std::fs::remove_file(folder.join(FILE_NAME))?;
+    let start = Instant::now();
+    let batches = history.into_iter().map(Ok::<_, Infallible>);
+    let restored = Batcher::restore(folder, settings, genesis, batches, |_| {})?;
+    assert_eq!(restored.status().state_root, root);
+    let restore = start.elapsed();
+    println!(
+        "restore    {restore:?}, {:.0}/s",
+        rate(restore.as_secs_f64())
+    );
     Ok(())
+}
+
+/// Finalizes all batches and returns what L1 then has.
+fn finalize(batcher: &mut Batcher) -> Result<Vec<RestoredBatch>, Box<dyn Error>> {
+    let mut history = Vec::new();
+    for number in 1..=batcher.status().sealed {
+        let batch = batcher.batch(number)?.batch().clone();
+        let proof = vec![1; 256];
+        history.push(RestoredBatch {
+            words: batch.words().clone(),
+            shape: *batch.shape(),
+            queue: batch.queue(),
+            proof: proof.clone(),
+            time: NOW,
+        });
+        let proved = batcher.record_proof(batch, proof, NOW)?;
+        batcher.record_finalized(proved, NOW)?;
+    }
+    Ok(history)
 }

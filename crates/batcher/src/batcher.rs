@@ -163,6 +163,8 @@ pub enum Verdict {
 pub struct History {
     /// Where it stands.
     pub verdict: Verdict,
+    /// The account that pays, if the operation is a withdrawal.
+    pub withdrawn_from: Option<u32>,
     /// When it was acknowledged first.
     pub received: Option<u64>,
     /// When its batch was sealed.
@@ -635,12 +637,18 @@ impl Batcher {
     /// [`StoreError`].
     pub fn history(&self, id: &OperationId) -> Result<Option<History>, StoreError> {
         if let Some(entry) = self.pool.get(id) {
-            let pending = (Verdict::Pending, Some(entry.received));
-            return Ok(Some(history(pending, BatchTimes::default())));
+            let known = (entry.received, withdrawn_from(entry));
+            let history = history(Verdict::Pending, known, BatchTimes::default());
+            return Ok(Some(history));
         }
-        let Some(Settled { received, outcome }) = self.store.settled(id)? else {
+        let Some(settled) = self.store.settled(id)? else {
             return Ok(None);
         };
+        let Settled {
+            received,
+            withdrawn_from,
+            outcome,
+        } = settled;
         let finalized = self.head.finalized;
         let (verdict, times) = match outcome {
             Outcome::Sealed { batch } if batch <= finalized => {
@@ -649,7 +657,7 @@ impl Batcher {
             Outcome::Sealed { batch } => (Verdict::Sealed { batch }, self.store.times(batch)?),
             Outcome::Rejected { reason } => (Verdict::Rejected { reason }, BatchTimes::default()),
         };
-        Ok(Some(history((verdict, Some(received)), times)))
+        Ok(Some(history(verdict, (received, withdrawn_from), times)))
     }
 
     /// When a batch took its steps; all `None` if there is no such batch.
@@ -943,6 +951,7 @@ impl Batcher {
                 let reason = reject.to_string();
                 let settled = Settled {
                     received: entry.received,
+                    withdrawn_from: withdrawn_from(&entry),
                     outcome: Outcome::Rejected { reason },
                 };
                 outcomes.push((place, entry.id, settled));
@@ -966,7 +975,12 @@ impl Batcher {
             if let Some(entry) = self.pool.remove(*place) {
                 let received = entry.received;
                 let outcome = Outcome::Sealed { batch: number };
-                outcomes.push((*place, entry.id, Settled { received, outcome }));
+                let settled = Settled {
+                    received,
+                    withdrawn_from: withdrawn_from(&entry),
+                    outcome,
+                };
+                outcomes.push((*place, entry.id, settled));
                 undo.operations.push(StoredOperation {
                     place: *place,
                     received,
@@ -1231,7 +1245,16 @@ impl Batcher {
     }
 }
 
-fn history((verdict, received): (Verdict, Option<u64>), times: BatchTimes) -> History {
+/// The account that pays, if the operation is a withdrawal.
+fn withdrawn_from(entry: &Entry) -> Option<u32> {
+    entry.is_withdrawal().then_some(entry.fields.from)
+}
+
+fn history(
+    verdict: Verdict,
+    (received, withdrawn_from): (u64, Option<u32>),
+    times: BatchTimes,
+) -> History {
     let BatchTimes {
         sealed,
         proven,
@@ -1239,7 +1262,8 @@ fn history((verdict, received): (Verdict, Option<u64>), times: BatchTimes) -> Hi
     } = times;
     History {
         verdict,
-        received,
+        withdrawn_from,
+        received: Some(received),
         sealed,
         proven,
         finalized,

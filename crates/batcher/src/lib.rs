@@ -15,7 +15,7 @@ mod undo;
 mod witness_codec;
 
 pub use batch::{FinalizedBatch, ProvedBatch, SealedBatch, StoredBatch};
-pub use batcher::{Batcher, History, SealSummary, Settings, Status, Verdict};
+pub use batcher::{AuditError, Batcher, History, SealSummary, Settings, Status, Verdict};
 pub use codec::CodecError;
 pub use mempool::{Limits, Refusal};
 pub use operation::{OperationId, SignedOperation};

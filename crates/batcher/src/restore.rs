@@ -193,7 +193,7 @@ impl Run<'_> {
             .collect();
         let payouts = replay_many(&list, &mut self.state).map_err(|error| {
             let number = numbers.clone().nth(error.position).unwrap_or_default();
-            let source = Box::new(error.source);
+            let source = error.source;
             RestoreError::Replay { number, source }
         })?;
         for ((number, batch), payouts) in numbers.zip(group).zip(payouts) {

@@ -211,6 +211,8 @@ pub(crate) enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Settled {
     pub(crate) received: u64,
+    /// The account, if the operation is a withdrawal.
+    pub(crate) withdrawn_from: Option<u32>,
     pub(crate) outcome: Outcome,
 }
 
@@ -313,6 +315,7 @@ impl Settled {
             Outcome::Rejected { .. } => 2,
         });
         out.u64(self.received);
+        out.u32(self.withdrawn_from.unwrap_or(0));
         match &self.outcome {
             Outcome::Sealed { batch } => out.u64(*batch),
             Outcome::Rejected { reason } => out.put(reason.as_bytes()),
@@ -324,6 +327,8 @@ impl Settled {
         let mut input = Reader::new("a verdict", bytes);
         let tag = input.u8()?;
         let received = input.u64()?;
+        // Index 0 is no account.
+        let withdrawn_from = Some(input.u32()?).filter(|index| *index != 0);
         let outcome = match tag {
             1 => Outcome::Sealed {
                 batch: input.u64()?,
@@ -336,7 +341,11 @@ impl Settled {
             tag => return Err(input.invalid("kind", tag)),
         };
         input.end()?;
-        Ok(Self { received, outcome })
+        Ok(Self {
+            received,
+            withdrawn_from,
+            outcome,
+        })
     }
 }
 
@@ -1183,12 +1192,13 @@ mod tests {
             },
         ] {
             let settled = Settled {
+                withdrawn_from: Some(7),
                 received: 5,
                 outcome,
             };
             assert_eq!(Settled::from_bytes(&settled.to_bytes()), Ok(settled));
         }
-        assert!(Settled::from_bytes(&[3; 17]).is_err());
+        assert!(Settled::from_bytes(&[3; 21]).is_err());
         assert!(Settled::from_bytes(&[]).is_err());
         for times in [
             BatchTimes::default(),

@@ -4,6 +4,8 @@ use anyhow::{Context, Result, bail, ensure};
 use ledger::float::{Float16, Float40};
 use ledger::operation::FORTY_BITS;
 
+use crate::exit::Fault;
+
 /// Units by name with their decimal places.
 const UNITS: [(&str, usize); 3] = [("gwei", 9), ("wei", 0), ("eth", 18)];
 /// Decimal places of ETH.
@@ -16,7 +18,11 @@ pub const ETH: u32 = 0;
 /// # Errors
 /// If the text is no amount below 2^128, or has a fraction of the smallest unit.
 pub fn parse(text: &str) -> Result<u128> {
-    let spelled = || format!("{text:?} is not an amount: write 12, 20gwei or 1.5eth");
+    let spelled = || {
+        Fault::usage(format!(
+            "{text:?} is not an amount: write 12, 20gwei or 1.5eth"
+        ))
+    };
     let lower = text.trim().to_ascii_lowercase();
     let unit = UNITS.iter().find(|(name, _)| lower.ends_with(name));
     let (name, places) = unit.copied().unwrap_or(("", 0));
@@ -31,15 +37,17 @@ pub fn parse(text: &str) -> Result<u128> {
     ensure!(!(dotted && fraction.is_empty()), spelled());
     let significant = fraction.trim_end_matches('0');
     if significant.len() > places {
-        bail!("{text:?} is not a whole number of the smallest unit");
+        bail!(Fault::usage(format!(
+            "{text:?} is not a whole number of the smallest unit"
+        )));
     }
     let digits = format!("{whole}{significant:0<places$}");
     let value = digits.trim_start_matches('0');
     match value {
         "" => Ok(0),
-        value => value
-            .parse()
-            .with_context(|| format!("{text:?} is not below 2^128 of the smallest unit")),
+        value => value.parse().with_context(|| {
+            Fault::usage(format!("{text:?} is not below 2^128 of the smallest unit"))
+        }),
     }
 }
 
@@ -54,7 +62,9 @@ pub fn float40(value: u128) -> Result<Float40> {
         .context("rounding down keeps amounts in range")?;
     ensure!(
         nearest == value,
-        "a signed amount has 35 bits of precision: {value} cannot be written, the nearest below is {nearest}"
+        Fault::usage(format!(
+            "a signed amount has 35 bits of precision: {value} cannot be written, the nearest below is {nearest}"
+        ))
     );
     Ok(float)
 }
@@ -70,7 +80,9 @@ pub fn float16(value: u128) -> Result<Float16> {
         .context("rounding down keeps fees in range")?;
     ensure!(
         nearest == value,
-        "a fee has 11 bits of precision: {value} cannot be written, the nearest below is {nearest}"
+        Fault::usage(format!(
+            "a fee has 11 bits of precision: {value} cannot be written, the nearest below is {nearest}"
+        ))
     );
     Ok(float)
 }
@@ -82,7 +94,7 @@ pub fn float16(value: u128) -> Result<Float16> {
 pub fn forty_bits(what: &str, value: u64) -> Result<u64> {
     ensure!(
         value <= FORTY_BITS,
-        "{what} must be below 2^40, got {value}"
+        Fault::usage(format!("{what} must be below 2^40, got {value}"))
     );
     Ok(value)
 }

@@ -258,6 +258,7 @@ impl Demo {
 
     fn finalize(&mut self, node: &mut Node) -> Result<()> {
         self.heading("Submit to L1, which derives z from c and all words, recomputes y and checks the proofs")?;
+        node.unlock_operator(&self.settings)?;
         let submitted = submit(&self.settings, node, u64::MAX)?;
         let status = node.batcher.status();
         ensure!(

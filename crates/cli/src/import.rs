@@ -8,14 +8,17 @@ use anyhow::{Context, Result, bail};
 use batcher::import::{Import, ImportOptions, ImportSummary};
 use flate2::bufread::MultiGzDecoder;
 use l1::bytes::Bytes;
-use l1::genesis::Token;
+use l1::genesis::{DEFAULT_FREEZE_AFTER, DEFAULT_TIMESTAMP_SLACK, Token};
 use ledger::shape::Shape;
 use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::args::ImportArgs;
+use crate::exit::Fault;
+use crate::keystore::Sealing;
 use crate::node::{
-    Draft, Node, Plan, check_absent, eth, genesis_account, imported_operator, now, shapes_by_name,
+    Draft, Node, OperatorKey, PENDING_CAP, Plan, check_absent, eth, genesis_account,
+    imported_operator, now, shapes_by_name,
 };
 use crate::settings::Settings;
 use crate::ui::{count, seconds};
@@ -129,8 +132,12 @@ impl History {
             shapes: self.shapes.clone(),
             tokens,
             accounts,
-            operator: imported_operator(&self.seed),
+            operator: OperatorKey::of(&imported_operator(&self.seed), &Sealing::Plain)?,
             salt,
+            l1_fee: 0,
+            pending_cap: PENDING_CAP,
+            timestamp_slack: DEFAULT_TIMESTAMP_SLACK,
+            freeze_after: DEFAULT_FREEZE_AFTER,
         })
     }
 
@@ -192,10 +199,10 @@ fn seed(text: Option<&str>) -> Result<Vec<u8>> {
     hex::decode_to_slice(digits, &mut seed)
         .ok()
         .with_context(|| {
-            format!(
+            Fault::usage(format!(
                 "--seed takes 64 hexadecimal digits, got {} characters",
                 text.chars().count()
-            )
+            ))
         })?;
     Ok(seed.to_vec())
 }

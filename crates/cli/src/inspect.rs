@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
-use batcher::StoredBatch;
 use l1::submission::BatchFolder;
-use ledger::field::{Fr, from_hex, to_hex};
+use ledger::field::{from_hex, to_hex};
+use node::{Audit, Depth};
 use prover::key::VerifyingKey;
 use serde::Serialize;
 
 use crate::amount::show;
 use crate::args::{AccountArgs, AuditArgs, VerifyArgs};
+use crate::exit::Fault;
 use crate::keys::{shape_name, shape_of};
-use crate::node::{Node, accounts_of};
+use crate::node::Node;
 use crate::settings::Settings;
-use crate::ui::{count, table};
-use crate::wallet::Wallet;
+use crate::ui::{Style, count, paint, table};
+use crate::wallet::find;
 
 /// Rows of a listing for people.
 const SHOWN: usize = 20;
@@ -36,6 +37,10 @@ struct StatusFacts {
     sealed: u64,
     unproved: usize,
     finalized: u64,
+    confirmations: u64,
+    l1_height: u64,
+    l1_time: u64,
+    frozen: bool,
     state_root: String,
     finalized_root: String,
 }
@@ -77,6 +82,10 @@ pub fn status(settings: &Settings) -> Result<()> {
         sealed: status.sealed,
         unproved: node.batcher.unproved()?.len(),
         finalized: status.finalized,
+        confirmations: settings.confirmations,
+        l1_height: head.height,
+        l1_time: head.time,
+        frozen: head.frozen,
         state_root: to_hex(&status.state_root),
         finalized_root: to_hex(&head.root),
     };
@@ -131,7 +140,7 @@ pub fn account(settings: &Settings, args: &AccountArgs) -> Result<()> {
     let node = Node::open(settings)?;
     let mut indices = args.index.clone();
     if let Some(name) = &args.wallet {
-        let key = Wallet::load(settings, name)?.public;
+        let key = find(settings, name)?.public;
         let own = node.batcher.state().accounts();
         let own = own.filter(|(_, account)| account.key == key);
         indices.extend(own.map(|(index, _)| index));
@@ -155,7 +164,34 @@ pub fn account(settings: &Settings, args: &AccountArgs) -> Result<()> {
             facts.owner.clone().unwrap_or_default(),
         ]);
     }
-    settings.ui.result(&all, table(&rows))
+    let mut text = table(&rows);
+    if args.proof {
+        all.iter()
+            .for_each(|facts| text.push_str(&path_text(facts)));
+    }
+    settings.ui.result(&all, text)
+}
+
+/// The Merkle path of an account for people.
+fn path_text(facts: &AccountFacts) -> String {
+    let heading = format!("account {}", facts.account);
+    let mut text = format!(
+        "\n{}\nleaf   {}\n",
+        paint(Style::Bold, &heading),
+        facts.leaf
+    );
+    for (level, siblings) in facts.siblings.iter().enumerate() {
+        for (place, sibling) in siblings.iter().enumerate() {
+            let start = if place == 0 {
+                format!("{level:>5}")
+            } else {
+                " ".repeat(5)
+            };
+            text.push_str(&format!("{start}  {sibling}\n"));
+        }
+    }
+    text.push_str(&format!("root   {}\n", facts.state_root));
+    text
 }
 
 fn facts_of(node: &Node, index: u32) -> Result<AccountFacts> {
@@ -216,22 +252,18 @@ struct Escrow {
 /// If something does not add up, after printing what.
 pub fn audit(settings: &Settings, args: &AuditArgs) -> Result<()> {
     let node = Node::open(settings)?;
-    let mut faults = Vec::new();
-    let totals = match node.l1.audit() {
-        Ok(totals) => totals,
-        Err(error) => {
-            faults.push(error.to_string());
-            BTreeMap::new()
-        }
+    let depth = match args.replay {
+        true => Depth::Replay,
+        false => Depth::Books,
     };
-    let supply = node.batcher.supply();
-    if faults.is_empty() {
-        faults.extend(money_faults(&node, &supply, &totals)?);
-    }
-    let genesis = node.l1.genesis_accounts()?;
-    let chain = root_faults(&node, args.replay, &genesis)?;
-    let roots_chain = chain.is_empty();
-    faults.extend(chain);
+    let Audit {
+        supply,
+        totals,
+        money,
+        roots,
+    } = node.audit(depth)?;
+    let roots_chain = roots.is_empty();
+    let faults = [money, roots].concat();
     let status = node.batcher.status();
     let facts = AuditFacts {
         ok: faults.is_empty(),
@@ -253,7 +285,10 @@ pub fn audit(settings: &Settings, args: &AuditArgs) -> Result<()> {
     settings
         .ui
         .result(&facts, describe(&node, &facts, &supply))?;
-    ensure!(facts.ok, "the audit found {} faults", facts.faults.len());
+    ensure!(
+        facts.ok,
+        Fault::damaged(format!("the audit found {} faults", facts.faults.len()))
+    );
     Ok(())
 }
 
@@ -264,88 +299,6 @@ fn escrow(totals: &l1::TokenTotals) -> Escrow {
         claimable: totals.claimable.to_string(),
         pending: totals.pending.to_string(),
     }
-}
-
-/// Tokens whose balances are not what L1 holds for them.
-fn money_faults(
-    node: &Node,
-    supply: &BTreeMap<u32, u128>,
-    totals: &BTreeMap<u32, l1::TokenTotals>,
-) -> Result<Vec<String>> {
-    // What batches that are not final have moved: L1 does not know of it yet.
-    let (mut entered, mut left) = (BTreeMap::new(), BTreeMap::new());
-    let status = node.batcher.status();
-    let add = |sums: &mut BTreeMap<u32, u128>, token: u32, amount: u128| {
-        let sum = sums.entry(token).or_default();
-        *sum = sum.saturating_add(amount);
-    };
-    for number in status.finalized + 1..=status.sealed {
-        let stored = node.batcher.batch(number)?;
-        let batch = stored.batch();
-        for entry in &batch.words().l1_ops {
-            add(&mut entered, entry.op.token(), entry.op.amount());
-        }
-        for payout in batch.payouts() {
-            add(&mut left, payout.token, payout.amount);
-        }
-    }
-    let of = |sums: &BTreeMap<u32, u128>, token: u32| sums.get(&token).copied().unwrap_or(0);
-    let mut faults = Vec::new();
-    let tokens: std::collections::BTreeSet<u32> =
-        supply.keys().chain(totals.keys()).copied().collect();
-    for token in tokens {
-        let balances = totals.get(&token).map_or(0, l1::TokenTotals::balances);
-        let got = of(supply, token).checked_add(of(&left, token));
-        let expected = balances.checked_add(of(&entered, token));
-        if got != expected {
-            faults.push(format!(
-                "token {token}: accounts have {} after {} left, L1 holds {balances} for them and {} entered",
-                of(supply, token),
-                of(&left, token),
-                of(&entered, token)
-            ));
-        }
-    }
-    Ok(faults)
-}
-
-/// Places at which the chain of roots is broken.
-fn root_faults(node: &Node, replay: bool, genesis: &[l1::GenesisAccount]) -> Result<Vec<String>> {
-    let mut faults = Vec::new();
-    let mut state = ledger::state::State::new(node.l1.deployment().depth());
-    state.insert_genesis(accounts_of(genesis))?;
-    let mut expect = |what: String, expected: Fr, got: Fr| {
-        if expected != got {
-            let (expected, got) = (to_hex(&expected), to_hex(&got));
-            faults.push(format!("{what}: expected root {expected}, got {got}"));
-        }
-    };
-    let status = node.batcher.status();
-    let head = node.l1.head()?;
-    let mut root = state.root();
-    let mut final_root = root;
-    for number in 1..=status.sealed {
-        let stored = node.batcher.batch(number)?;
-        let header = &stored.batch().words().header;
-        expect(format!("batch {number} starts"), root, header.old_root);
-        root = header.new_root;
-        if let StoredBatch::Finalized(_) = stored {
-            final_root = root;
-            let on_l1 = node.l1.batch(number)?;
-            let on_l1 = on_l1.with_context(|| format!("L1 does not have batch {number}"))?;
-            expect(
-                format!("batch {number} on L1"),
-                root,
-                on_l1.words.header.new_root,
-            );
-        }
-    }
-    expect("the batcher's state".to_owned(), root, status.state_root);
-    expect("L1's head".to_owned(), final_root, head.root);
-    if replay && let Err(error) = node.batcher.audit(accounts_of(genesis)) {
-        faults.push(format!("replay: {error}"));
-    }
-    Ok(faults)
 }
 
 fn describe(node: &Node, facts: &AuditFacts, supply: &BTreeMap<u32, u128>) -> String {
@@ -380,9 +333,11 @@ fn describe(node: &Node, facts: &AuditFacts, supply: &BTreeMap<u32, u128>) -> St
         count(facts.batches)
     ));
     for fault in &facts.faults {
-        text.push_str(&format!("FAULT: {fault}\n"));
+        text.push_str(&format!("{} {fault}\n", paint(Style::Bad, "FAULT:")));
     }
-    text.push_str(if facts.ok { "everything adds up\n" } else { "" });
+    if facts.ok {
+        text.push_str(&paint(Style::Good, "everything adds up"));
+    }
     text
 }
 
@@ -419,8 +374,8 @@ pub fn verify(settings: &Settings, args: &VerifyArgs) -> Result<()> {
     let verified = folder.verify(&shape, &key).with_context(refused)?;
     let header = &verified.words.header;
     if let Some(text) = &args.old_root {
-        let expected =
-            from_hex(text).with_context(|| format!("--old-root {text:?} is not a root"))?;
+        let expected = from_hex(text)
+            .with_context(|| Fault::usage(format!("--old-root {text:?} is not a root")))?;
         if expected != header.old_root {
             let (expected, got) = (to_hex(&expected), to_hex(&header.old_root));
             bail!("the batch starts from root {got}, not from {expected}");

@@ -15,6 +15,7 @@ use prover::setup::{setup, setup_insecure_dev};
 use serde::Serialize;
 
 use crate::args::{KeyInfoArgs, SetupArgs};
+use crate::exit::Fault;
 use crate::interrupt::shield;
 use crate::settings::{Settings, make_folder};
 use crate::stats::named;
@@ -53,7 +54,10 @@ pub fn shape_name(shape: &Shape) -> String {
 }
 
 /// The bytes that describe a shape in its keys: JSON.
-fn shape_bytes(shape: &Shape) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// If the shape cannot be written as JSON.
+pub fn shape_bytes(shape: &Shape) -> Result<Vec<u8>> {
     serde_json::to_vec(shape).context("cannot describe the shape")
 }
 
@@ -153,7 +157,8 @@ fn check_writable(folder: &Path) -> Result<()> {
         })
 }
 
-fn key_path(folder: &Path, name: &str, extension: &str) -> PathBuf {
+/// The file of a shape's key.
+pub fn key_path(folder: &Path, name: &str, extension: &str) -> PathBuf {
     folder.join(format!("{name}.{extension}"))
 }
 
@@ -176,14 +181,15 @@ pub fn load(settings: &Settings, shape: &Shape) -> Result<Prepared> {
     })
 }
 
-fn check_exists(path: &Path, name: &str) -> Result<()> {
+/// A missing key is said with what to do.
+pub fn check_exists(path: &Path, name: &str) -> Result<()> {
     if path.exists() {
         return Ok(());
     }
-    bail!(
+    bail!(Fault::environment(format!(
         "there is no key for shape {name}: {} does not exist; make it with `quire keys setup --shape {name}` or point --keys-dir at it",
         path.display()
-    )
+    )))
 }
 
 fn advice(path: &Path, name: &str) -> String {

@@ -1,37 +1,40 @@
 //! A deployment in its data directory: the embedded L1 and the batcher, opened together.
 //!
 //! Both live in `D/rollup`, which is put in place whole. Invariant: batcher and L1 have one genesis
-//! and one domain; a batch that L1 finalized while the batcher was cut off is noted by
-//! [`Node::catch_up`].
+//! and one domain; whatever L1 did without the batcher is followed by [`Node::follow_l1`].
 
-use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
-use batcher::{Batcher, Limits, StoredBatch};
+use batcher::{Batcher, Limits};
 use circuits::shapes;
 use l1::bytes::Bytes;
 use l1::genesis::{DEFAULT_FREEZE_AFTER, DEFAULT_TIMESTAMP_SLACK, ListedShape, Operator, Token};
-use l1::{Address, Deployment, Genesis, GenesisAccount, NativeL1, Parameters};
+use l1::{Address, Genesis, GenesisAccount, NativeL1, Parameters};
 use ledger::account::Account;
+use ledger::babyjubjub::Point;
 use ledger::eddsa::PrivateKey;
 use ledger::shape::Shape;
+use node::restore::genesis_accounts;
+use node::{Followed, Reopening, Rollup};
 use prover::key::AllowDevKeys;
 use rand::RngCore;
 use rand::rngs::OsRng;
+use zeroize::Zeroizing;
 
 use crate::amount::ETH;
+use crate::exit::Fault;
 use crate::interrupt::{remove_on_interrupt, shield};
+use crate::keystore::{Locked, Protection, Sealing, encode};
 use crate::settings::{Settings, make_folder};
 use crate::stats::named;
 use crate::ui::Ui;
-use crate::wallet::Wallet;
+use crate::wallet::{Wallet, unlock, write_secret};
 
-/// Index of the operator's fee account, the first of every genesis made here.
-pub const FEE_ACCOUNT: u32 = 1;
 /// Deposits that may wait for a batch.
-const PENDING_CAP: u64 = 1 << 16;
+pub const PENDING_CAP: u64 = 1 << 16;
 /// Seconds after which waiting operations are sealed into a batch that is not full.
 const MAX_AGE: u64 = 60;
 /// How much waits at most. One process holds one mempool, whose owner is the only user.
@@ -43,14 +46,37 @@ const LIMITS: Limits = Limits {
 /// Shape with L1 slots that joins shapes without any.
 const COMPANION: &str = "m16";
 
-/// The embedded L1 and the batcher of a data directory.
+/// The embedded L1 and the batcher of a data directory, and the operator's wallet.
 pub struct Node {
-    /// The L1.
-    pub l1: NativeL1,
-    /// The batcher.
-    pub batcher: Batcher,
+    rollup: Rollup,
+    /// Who may submit batches, locked until [`Node::unlock_operator`].
+    operator: Locked,
+    unlocked: Option<Wallet>,
+}
+
+/// L1 and batcher are reached through their rollup.
+impl Deref for Node {
+    type Target = Rollup;
+
+    fn deref(&self) -> &Rollup {
+        &self.rollup
+    }
+}
+
+impl DerefMut for Node {
+    fn deref_mut(&mut self) -> &mut Rollup {
+        &mut self.rollup
+    }
+}
+
+/// The operator of a deployment to be made.
+pub struct OperatorKey {
+    /// Public key of the first account.
+    pub public: Point,
     /// Who may submit batches.
-    pub operator: Wallet,
+    pub address: Address,
+    /// The wallet file that the deployment gets.
+    pub file: Zeroizing<Vec<u8>>,
 }
 
 /// A deployment to be made.
@@ -61,10 +87,18 @@ pub struct Plan {
     pub tokens: Vec<Token>,
     /// Accounts from index 1, the first the operator's fee account.
     pub accounts: Vec<GenesisAccount>,
-    /// The operator's wallet.
-    pub operator: Wallet,
+    /// The operator.
+    pub operator: OperatorKey,
     /// Tells deployments apart.
     pub salt: [u8; 32],
+    /// What L1 takes for an operation.
+    pub l1_fee: u128,
+    /// Deposits that may wait for a batch.
+    pub pending_cap: u64,
+    /// Seconds by which a batch's timestamp may lie before L1's time.
+    pub timestamp_slack: u64,
+    /// Seconds that the oldest queue entry may wait before anybody may freeze L1.
+    pub freeze_after: u64,
 }
 
 /// Seconds since 1970.
@@ -86,7 +120,7 @@ pub fn random_salt() -> [u8; 32] {
 }
 
 /// The folder of L1 and batcher.
-fn rollup_dir(settings: &Settings) -> PathBuf {
+pub fn rollup_dir(settings: &Settings) -> PathBuf {
     settings.data_dir.join("rollup")
 }
 
@@ -139,12 +173,7 @@ pub fn shapes_by_name(names: &[String], default: &str) -> Result<Vec<Shape>> {
 }
 
 /// The genesis account of a key.
-pub fn genesis_account(
-    owner: Address,
-    token: u32,
-    key: &ledger::babyjubjub::Point,
-    balance: u128,
-) -> GenesisAccount {
+pub fn genesis_account(owner: Address, token: u32, key: &Point, balance: u128) -> GenesisAccount {
     GenesisAccount {
         owner,
         token,
@@ -162,16 +191,33 @@ pub fn eth() -> Token {
     }
 }
 
+impl OperatorKey {
+    /// An operator whose wallet is kept as told.
+    ///
+    /// # Errors
+    /// If the wallet cannot be encrypted.
+    pub fn of(wallet: &Wallet, sealing: &Sealing) -> Result<Self> {
+        Ok(Self {
+            public: wallet.public,
+            address: wallet.address,
+            file: encode(wallet, sealing)?,
+        })
+    }
+}
+
 impl Plan {
-    /// A deployment without accounts but the operator's.
-    pub fn empty(shapes: Vec<Shape>) -> Self {
-        let operator = Wallet::random();
+    /// A deployment without accounts but the operator's fee account in ETH.
+    pub fn empty(shapes: Vec<Shape>, operator: OperatorKey) -> Self {
         Self {
             shapes,
             tokens: vec![eth()],
             accounts: vec![genesis_account(operator.address, ETH, &operator.public, 0)],
             operator,
             salt: random_salt(),
+            l1_fee: 0,
+            pending_cap: PENDING_CAP,
+            timestamp_slack: DEFAULT_TIMESTAMP_SLACK,
+            freeze_after: DEFAULT_FREEZE_AFTER,
         }
     }
 
@@ -196,10 +242,10 @@ impl Plan {
                 address: self.operator.address,
             },
             shapes: listed,
-            l1_fee: 0,
-            pending_cap: PENDING_CAP,
-            timestamp_slack: DEFAULT_TIMESTAMP_SLACK,
-            freeze_after: DEFAULT_FREEZE_AFTER,
+            l1_fee: self.l1_fee,
+            pending_cap: self.pending_cap,
+            timestamp_slack: self.timestamp_slack,
+            freeze_after: self.freeze_after,
             tokens: self.tokens.clone(),
         };
         Genesis::new(parameters, self.accounts.clone()).context("the genesis breaks a rule")
@@ -220,6 +266,15 @@ impl Draft {
     /// If there is a deployment, or files cannot be made.
     pub fn new(settings: &Settings, plan: Plan) -> Result<Self> {
         check_absent(settings)?;
+        let (expected, got) = (l1_file(&rollup_dir(settings)), &settings.l1_file);
+        ensure!(
+            *got == expected,
+            Fault::usage(format!(
+                "a new deployment has its L1 in {}; leave --l1 out, got {}",
+                expected.display(),
+                got.display()
+            ))
+        );
         make_folder(&settings.data_dir)?;
         let folder = tempfile::Builder::new()
             .prefix(".rollup-draft-")
@@ -231,16 +286,14 @@ impl Draft {
         remove_on_interrupt(folder.path());
         let genesis = plan.genesis(settings.ui)?;
         genesis.save(folder.path())?;
-        plan.operator.save(&operator_file(folder.path()))?;
+        write_secret(&operator_file(folder.path()), &plan.operator.file)?;
         let l1 = NativeL1::create(&l1_file(folder.path()), &genesis, settings.dev_keys)?;
-        let configured = batcher_settings(l1.deployment(), &l1)?;
-        let accounts = accounts_of(genesis.accounts());
-        let batcher = Batcher::create(folder.path(), configured, accounts)?;
-        let operator = plan.operator;
+        let accounts = genesis_accounts(&l1)?;
+        let batcher = Batcher::create(folder.path(), batcher_settings(&l1)?, accounts)?;
         let node = Node {
-            l1,
-            batcher,
-            operator,
+            rollup: Rollup::new(l1, batcher, settings.confirmations),
+            operator: Locked::read(&operator_file(folder.path()))?,
+            unlocked: None,
         };
         Ok(Self { node, folder })
     }
@@ -267,35 +320,54 @@ fn l1_file(folder: &Path) -> PathBuf {
     folder.join("l1.redb")
 }
 
-fn operator_file(folder: &Path) -> PathBuf {
+/// The operator's wallet in the folder of a deployment.
+pub fn operator_file(folder: &Path) -> PathBuf {
     folder.join("operator.json")
 }
 
-/// Accounts as the state has them, index 1 first.
-pub fn accounts_of(accounts: &[GenesisAccount]) -> Vec<(u32, Account)> {
-    let state =
-        |account: &GenesisAccount| Account::new(account.key, account.token, account.balance);
-    (1..).zip(accounts.iter().map(state)).collect()
+/// What the batcher has to know of the L1's deployment.
+///
+/// # Errors
+/// If L1 cannot be read.
+pub fn batcher_settings(l1: &NativeL1) -> Result<batcher::Settings> {
+    Ok(node::settings(l1, LIMITS, MAX_AGE)?)
 }
 
-/// What the batcher has to know of the L1's deployment.
-fn batcher_settings(deployment: &Deployment, l1: &NativeL1) -> Result<batcher::Settings> {
-    let operator = deployment.parameters().operator.address;
-    let first = l1.registered(FEE_ACCOUNT)?;
-    let takes_fees = first.is_some_and(|account| account.owner == operator && account.token == ETH);
-    Ok(batcher::Settings {
-        domain: l1.domain(),
-        genesis: *blake3::hash(&deployment.canonical_bytes()).as_bytes(),
-        shapes: (deployment.parameters().shapes.iter())
-            .map(|listed| listed.shape)
-            .collect(),
-        fee_accounts: match takes_fees {
-            true => BTreeMap::from([(ETH, FEE_ACCOUNT)]),
-            false => BTreeMap::new(),
-        },
-        limits: LIMITS,
-        max_age: MAX_AGE,
-        timestamp_slack: deployment.parameters().timestamp_slack,
+/// Opens the L1 by itself: neither the batcher's database nor the operator is needed.
+///
+/// # Errors
+/// If there is none, another process has it open, or it is damaged.
+pub fn open_l1(settings: &Settings) -> Result<NativeL1> {
+    tracing::debug!(l1 = %settings.l1_file.display(), "opening L1");
+    NativeL1::open(&settings.l1_file, AllowDevKeys::Yes).context("cannot open the L1")
+}
+
+/// Name of a token.
+pub fn token_name(l1: &NativeL1, token: u32) -> String {
+    let tokens = &l1.deployment().parameters().tokens;
+    let listed = usize::try_from(token)
+        .ok()
+        .and_then(|place| tokens.get(place));
+    listed.map_or_else(|| format!("token {token}"), |token| token.name.clone())
+}
+
+/// The id of a token given by name, id or address.
+///
+/// # Errors
+/// If there is no such token.
+pub fn token_id(l1: &NativeL1, text: &str) -> Result<u32> {
+    let tokens = &l1.deployment().parameters().tokens;
+    let known = |token: &Token| {
+        token.name.eq_ignore_ascii_case(text)
+            || token.address.to_string().eq_ignore_ascii_case(text)
+    };
+    let place = match tokens.iter().position(known) {
+        Some(place) => Some(place),
+        None => text.parse().ok().filter(|place| *place < tokens.len()),
+    };
+    place.and_then(|place| u32::try_from(place).ok()).with_context(|| {
+        let last = tokens.len() - 1;
+        format!("there is no token {text:?}; give ETH, an id from 0 to {last}, or the address of a listed token")
     })
 }
 
@@ -307,88 +379,111 @@ impl Node {
     pub fn open(settings: &Settings) -> Result<Self> {
         let folder = rollup_dir(settings);
         if !folder.exists() {
-            bail!(
-                "there is no deployment in {}; make one with `quire import FILE` or `quire deposit`, or name its directory with --data-dir",
+            bail!(Fault::environment(format!(
+                "there is no deployment in {}; make one with `quire init`, or name its directory with --data-dir",
                 settings.data_dir.display()
-            );
+            )));
         }
-        let l1 =
-            NativeL1::open(&l1_file(&folder), AllowDevKeys::Yes).context("cannot open the L1")?;
+        let l1 = open_l1(settings)?;
         // Why: what was registered is checked against what is accepted now, with a better message.
         check_registered_keys(&l1, settings)?;
-        let configured = batcher_settings(l1.deployment(), &l1)?;
+        let configured = batcher_settings(&l1)?;
         let batcher = Batcher::open(&folder, configured).context("cannot open the batcher")?;
-        let operator = Wallet::read(&operator_file(&folder))?;
+        let operator = Locked::read(&operator_file(&folder)).with_context(|| {
+            Fault::damaged("the operator's wallet, without which nothing can be submitted")
+        })?;
+        let named = l1.deployment().parameters().operator.address;
+        ensure!(
+            operator.address == named,
+            Fault::damaged(format!(
+                "{} is the wallet of {}, the operator of this deployment is {named}; restore it from a backup",
+                operator.path.display(),
+                operator.address
+            ))
+        );
         let mut node = Self {
-            l1,
-            batcher,
+            rollup: Rollup::new(l1, batcher, settings.confirmations),
             operator,
+            unlocked: None,
         };
-        node.catch_up()?;
+        node.follow_l1(settings)?;
         Ok(node)
     }
 
-    /// Notes batches that L1 finalized and the batcher was cut off from noting.
-    fn catch_up(&mut self) -> Result<()> {
-        let last = self.l1.head()?.next_batch - 1;
-        for number in self.batcher.status().finalized + 1..=last {
-            let StoredBatch::Proved(proved) = self.batcher.batch(number)? else {
-                bail!(
-                    "L1 finalized batch {number}, which the batcher has no proof of; the two are not of one history: restore both from one backup"
-                );
-            };
-            let on_l1 = self.l1.batch(number)?;
-            let data = on_l1.map(|batch| batch.submission.data);
-            ensure!(
-                data.as_deref() == Some(proved.batch().bytes()),
-                "L1 finalized another batch {number} than the batcher sealed; restore both from one backup"
-            );
-            self.batcher.record_finalized(proved, now()?)?;
+    /// Brings the batcher in line with L1, and tells what that changed.
+    ///
+    /// # Errors
+    /// If the two are not of one history.
+    pub fn follow_l1(&mut self, settings: &Settings) -> Result<()> {
+        let followed = self.rollup.follow(now()?)?;
+        let Followed {
+            finalized,
+            lost,
+            reopened,
+        } = followed;
+        tracing::info!(
+            finalized,
+            lost,
+            reopened = reopened.is_some(),
+            "followed L1"
+        );
+        if lost > 0 {
+            let note =
+                format!("L1 reorganized and lost {lost} batches; they will be submitted again");
+            settings.ui.note(note);
         }
+        let Some((reason, reopened)) = reopened else {
+            return Ok(());
+        };
+        let why = match reason {
+            Reopening::QueueChanged { batch } => {
+                format!("L1 reorganized the queue entries of batch {batch}")
+            }
+            Reopening::Outlived { batch, .. } => format!("batch {batch} is too old for L1"),
+        };
+        settings.ui.note(format!(
+            "{why}: {} batches are open again, {} operations wait to be sealed again",
+            reopened.batches, reopened.returned
+        ));
+        let (Reopening::QueueChanged { batch } | Reopening::Outlived { batch, .. }) = reason;
+        (batch..batch + reopened.batches).try_for_each(|number| remove_folder(settings, number))
+    }
+
+    /// L1's time, by which batches are sealed.
+    ///
+    /// # Errors
+    /// If L1 cannot be read.
+    pub fn time(&self) -> Result<u64> {
+        Ok(self.l1.time(now()?)?)
+    }
+
+    /// Unlocks the operator's wallet, asking for its passphrase if it has one.
+    ///
+    /// # Errors
+    /// If the passphrase is missing or wrong.
+    pub fn unlock_operator(&mut self, settings: &Settings) -> Result<()> {
+        self.unlocked = Some(unlock(settings, &self.operator)?);
         Ok(())
     }
 
-    /// Entries of the L1 queue that no sealed batch has consumed.
+    /// The operator's address, once its wallet is unlocked.
     ///
     /// # Errors
-    /// If the L1 cannot be read.
-    pub fn waiting_queue(&self) -> Result<Vec<batcher::QueueEntry>> {
-        let from = self.batcher.status().queue;
-        let entries = self.l1.queue(from, usize::MAX)?;
-        let entry = |entry: l1::QueueEntry| batcher::QueueEntry {
-            number: entry.number,
-            op: entry.op,
-        };
-        Ok(entries.into_iter().map(entry).collect())
+    /// If it is locked.
+    pub fn operator(&self) -> Result<Address> {
+        let wallet = self.unlocked.as_ref();
+        let wallet = wallet.context("the operator's wallet is locked")?;
+        Ok(wallet.address)
+    }
+
+    /// How the operator's wallet is kept.
+    pub fn operator_protection(&self) -> Protection {
+        self.operator.protection()
     }
 
     /// Name of a token.
     pub fn token_name(&self, token: u32) -> String {
-        let tokens = &self.l1.deployment().parameters().tokens;
-        let listed = usize::try_from(token)
-            .ok()
-            .and_then(|place| tokens.get(place));
-        listed.map_or_else(|| format!("token {token}"), |token| token.name.clone())
-    }
-
-    /// The id of a token given by name, id or address.
-    ///
-    /// # Errors
-    /// If there is no such token.
-    pub fn token(&self, text: &str) -> Result<u32> {
-        let tokens = &self.l1.deployment().parameters().tokens;
-        let known = |token: &Token| {
-            token.name.eq_ignore_ascii_case(text)
-                || token.address.to_string().eq_ignore_ascii_case(text)
-        };
-        let place = match tokens.iter().position(known) {
-            Some(place) => Some(place),
-            None => text.parse().ok().filter(|place| *place < tokens.len()),
-        };
-        place.and_then(|place| u32::try_from(place).ok()).with_context(|| {
-            let last = tokens.len() - 1;
-            format!("there is no token {text:?}; give ETH, an id from 0 to {last}, or the address of a listed token")
-        })
+        token_name(&self.l1, token)
     }
 
     /// An account of the batcher's state.
@@ -409,6 +504,16 @@ impl Node {
     }
 }
 
+/// Removes the export of a batch that was reopened: another one gets its number.
+fn remove_folder(settings: &Settings, number: u64) -> Result<()> {
+    let folder = settings.batch_folder(number);
+    match folder.exists() {
+        true => std::fs::remove_dir_all(&folder)
+            .with_context(|| format!("cannot remove {}", folder.display())),
+        false => Ok(()),
+    }
+}
+
 /// A deployment whose keys come from a seeded setup is used only if that is allowed.
 fn check_registered_keys(l1: &NativeL1, settings: &Settings) -> Result<()> {
     for listed in &l1.deployment().parameters().shapes {
@@ -422,7 +527,8 @@ fn check_registered_keys(l1: &NativeL1, settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// The operator of an import, the same for the same seed.
+/// The operator of an import, the same for the same seed: whoever knows the seed has its key, so
+/// its wallet is kept plain.
 pub fn imported_operator(seed: &[u8]) -> Wallet {
     Wallet::of(PrivateKey::derive("quire 1 operator of an import", seed))
 }

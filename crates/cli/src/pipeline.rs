@@ -1,21 +1,23 @@
 //! `quire seal`, `prove`, `submit` and `run`: batches from waiting operations to finality.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
+use batcher::batcher::SealError;
 use batcher::{Fill, StoredBatch};
-use circuits::transition::{BatchValues, assignment};
 use l1::Submission;
 use l1::submission::BatchFolder;
-use ledger::field::{Fr, to_hex};
-use ledger::words::commitment;
+use ledger::field::to_hex;
+use node::rollup::ToProve;
 use prover::key::VerifyingKey;
 use prover::proof::Proof;
 use prover::schedule::{Job, bytes_per_proof, prove_many, width};
 use serde::Serialize;
 
 use crate::args::{ProveArgs, SealArgs, SubmitArgs};
+use crate::exit::Fault;
 use crate::interrupt::shield;
 use crate::keys::{self, Prepared};
 use crate::node::{Node, now};
@@ -23,7 +25,7 @@ use crate::settings::{Settings, make_folder};
 use crate::ui::{count, seconds};
 
 /// Batches that are submitted to L1 in one call, their proofs checked together.
-const SUBMIT_AT_ONCE: usize = 32;
+const SUBMIT_AT_ONCE: usize = node::rollup::SUBMIT_AT_ONCE;
 /// Operations counted by batch: L1 operations, transfers, withdrawals.
 type Counts = [usize; 3];
 
@@ -116,10 +118,10 @@ pub fn seal(settings: &Settings, node: &mut Node, until: Until) -> Result<Sealed
         task.at(counts.iter().sum::<usize>() as u64);
     };
     if until == Until::NothingWaits(u64::MAX) {
-        let fill = Fill::UntilNextDoesNotFit;
+        let (fill, time) = (Fill::UntilNextDoesNotFit, node.time()?);
         let summary = node
             .batcher
-            .seal_all(&queue, now()?, fill, |batch| add(batch.counts()))?;
+            .seal_all(&queue, time, fill, |batch| add(batch.counts()))?;
         dropped = summary.dropped;
     } else {
         let limit = match until {
@@ -127,12 +129,12 @@ pub fn seal(settings: &Settings, node: &mut Node, until: Until) -> Result<Sealed
             Until::NothingWaits(limit) => limit,
         };
         for _ in 0..limit {
-            let now = now()?;
-            if until == Until::NothingIsDue && node.batcher.seal_due(&queue, now)?.is_none() {
+            let time = node.time()?;
+            if until == Until::NothingIsDue && node.batcher.seal_due(&queue, time)?.is_none() {
                 break;
             }
             let before = node.batcher.status().waiting;
-            let Some(batch) = node.batcher.seal(&queue, now)? else {
+            let Some(batch) = node.batcher.seal(&queue, time)? else {
                 dropped += before - node.batcher.status().waiting;
                 break;
             };
@@ -156,11 +158,9 @@ pub fn seal(settings: &Settings, node: &mut Node, until: Until) -> Result<Sealed
     })
 }
 
-/// A sealed batch with what its proof needs.
+/// A batch to be proven.
 struct Task {
-    number: u64,
-    c: Fr,
-    assignment: Vec<Fr>,
+    of: ToProve,
     transfers: usize,
 }
 
@@ -199,7 +199,7 @@ pub fn prove(
         let clock = Instant::now();
         let tasks: Vec<Task> = group
             .iter()
-            .map(|number| witness(node, *number))
+            .map(|number| task_of(node, *number))
             .collect::<Result<_>>()?;
         let proofs = prove_group(prepared, &tasks, memory)?;
         proving += clock.elapsed();
@@ -207,6 +207,7 @@ pub fn prove(
             keep_proof(settings, node, batch, &proof)?;
             proved.batches += 1;
             proved.transfers += batch.transfers;
+            tracing::info!(batch = batch.of.number, "proven");
             task.at(proved.batches);
         }
     }
@@ -228,7 +229,8 @@ fn load_keys(settings: &Settings, node: &Node, numbers: &[u64], keys: &mut Keys)
             .ui
             .task(format!("loading the key of shape {name}"), None);
         let prepared = keys::load(settings, &shape)?;
-        task.done();
+        let took = seconds(task.done());
+        tracing::info!(shape = name, seconds = took, "proving key loaded");
         check_registered(node, &prepared)?;
         keys.insert(shape.id, prepared);
     }
@@ -278,15 +280,10 @@ fn same_shape(node: &Node, numbers: &[u64], limit: usize, shape_id: u16) -> Resu
     Ok(same)
 }
 
-fn witness(node: &Node, number: u64) -> Result<Task> {
-    let witness = node.batcher.witness(number)?;
-    let values =
-        BatchValues::of(&witness).with_context(|| format!("the witness of batch {number}"))?;
+fn task_of(node: &Node, number: u64) -> Result<Task> {
     let [_, transfers, _] = node.batcher.batch(number)?.batch().counts();
     Ok(Task {
-        number,
-        c: values.c,
-        assignment: assignment(&values),
+        of: node.to_prove(number)?,
         transfers,
     })
 }
@@ -297,47 +294,59 @@ fn prove_group(prepared: &Prepared, tasks: &[Task], memory: usize) -> Result<Vec
         .map(|task| Job {
             key: &prepared.key,
             r1cs: &prepared.r1cs,
-            assignment: &task.assignment,
+            assignment: &task.of.assignment,
         })
         .collect();
     let results = prove_many(&jobs, memory)?;
     let with_number = results.into_iter().zip(tasks);
     with_number
         .map(|(result, task)| {
-            result.with_context(|| format!("batch {} was not proven", task.number))
+            result.with_context(|| format!("batch {} was not proven", task.of.number))
         })
         .collect()
 }
 
 /// Writes the batch's folder, then notes the proof.
 fn keep_proof(settings: &Settings, node: &mut Node, task: &Task, proof: &Proof) -> Result<()> {
-    let StoredBatch::Sealed(batch) = node.batcher.batch(task.number)? else {
-        bail!("batch {} has a proof already", task.number);
+    let number = task.of.number;
+    let StoredBatch::Sealed(batch) = node.batcher.batch(number)? else {
+        bail!("batch {number} has a proof already");
     };
-    let submission = Submission::new(batch.words(), batch.shape(), &task.c, proof)?;
+    let submission = Submission::new(batch.words(), batch.shape(), &task.of.c, proof)?;
     let folder = BatchFolder::new(submission, batch.shape(), batch.queue().start)?;
-    save_folder(settings, &folder, task.number)?;
-    node.batcher
-        .record_proof(batch, proof.to_bytes().to_vec(), now()?)?;
-    Ok(())
+    save_folder(settings, &folder, number)?;
+    Ok(node.keep_proof(number, proof, now()?)?)
 }
 
-/// Puts a batch folder in place whole.
+/// Puts the folder of a batch in place.
 fn save_folder(settings: &Settings, folder: &BatchFolder, number: u64) -> Result<()> {
-    let target = settings.batch_folder(number);
-    let parent = target.parent().context("a batch folder has a parent")?;
+    put_folder(folder, &settings.batch_folder(number))
+}
+
+/// Puts a batch folder in place whole, in the stead of what is there.
+///
+/// # Errors
+/// If files cannot be written.
+pub fn put_folder(folder: &BatchFolder, target: &Path) -> Result<()> {
+    let name = target
+        .file_name()
+        .with_context(|| Fault::usage(format!("{} does not name a folder", target.display())))?;
+    let parent = match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
     make_folder(parent)?;
     let _shield = shield();
-    let draft = parent.join(format!(".{number}.new"));
-    let replace = |path: &std::path::Path| match path.exists() {
+    let draft = parent.join(format!(".{}.new", name.to_string_lossy()));
+    let replace = |path: &Path| match path.exists() {
         true => std::fs::remove_dir_all(path)
             .with_context(|| format!("cannot replace {}", path.display())),
         false => Ok(()),
     };
     replace(&draft)?;
     folder.save(&draft)?;
-    replace(&target)?;
-    std::fs::rename(&draft, &target).with_context(|| format!("cannot write {}", target.display()))
+    replace(target)?;
+    std::fs::rename(&draft, target).with_context(|| format!("cannot write {}", target.display()))
 }
 
 /// Submits proven batches, oldest first.
@@ -352,25 +361,21 @@ pub fn submit(settings: &Settings, node: &mut Node, limit: u64) -> Result<Submit
         let at_once = usize::try_from(limit - batches)
             .unwrap_or(SUBMIT_AT_ONCE)
             .min(SUBMIT_AT_ONCE);
-        let group = next_proved(node, at_once)?;
-        let Some(first) = group.first() else { break };
-        register_key(settings, node, first.batch().shape())?;
-        let submissions: Vec<Submission> =
-            group.iter().map(submission_of).collect::<Result<_>>()?;
-        let numbers = (
-            first.batch().number(),
-            first.batch().number() + group.len() as u64 - 1,
-        );
-        node.l1
-            .submit_batches(node.operator.address, &submissions, now()?)
-            .with_context(|| format!("L1 refused batches {} to {}", numbers.0, numbers.1))?;
-        for proved in group {
-            let [_, of_batch, _] = proved.batch().counts();
-            node.batcher.record_finalized(proved, now()?)?;
-            transfers += of_batch;
+        let Some(next) = node.next_proved(1)?.pop() else {
+            break;
+        };
+        register_key(settings, node, next.batch().shape())?;
+        let operator = node.operator()?;
+        let group = node.submit(operator, at_once, now()?).with_context(|| {
+            format!("L1 refused batch {} or a later one", next.batch().number())
+        })?;
+        for proved in &group {
+            transfers += proved.batch().counts()[1];
             batches += 1;
         }
-        task.doing(format!("submitting to L1: batch {} is final", numbers.1));
+        let last = node.batcher.status().finalized;
+        tracing::info!(last, "final on L1");
+        task.doing(format!("submitting to L1: batch {last} is final"));
     }
     task.done();
     Ok(Submitted {
@@ -379,34 +384,6 @@ pub fn submit(settings: &Settings, node: &mut Node, limit: u64) -> Result<Submit
         finalized_root: to_hex(&node.l1.head()?.root),
         seconds: seconds(started.elapsed()),
     })
-}
-
-/// The next batches that have a proof and one shape, at most `limit`.
-fn next_proved(node: &Node, limit: usize) -> Result<Vec<batcher::ProvedBatch>> {
-    let status = node.batcher.status();
-    let mut group: Vec<batcher::ProvedBatch> = Vec::new();
-    for number in (status.finalized + 1..=status.sealed).take(limit) {
-        let StoredBatch::Proved(proved) = node.batcher.batch(number)? else {
-            break;
-        };
-        if group
-            .first()
-            .is_some_and(|first| first.batch().shape() != proved.batch().shape())
-        {
-            break;
-        }
-        group.push(proved);
-    }
-    Ok(group)
-}
-
-fn submission_of(proved: &batcher::ProvedBatch) -> Result<Submission> {
-    let batch = proved.batch();
-    let words = batch.words().encode(batch.shape())?;
-    let proof = Proof::from_bytes(proved.proof())
-        .with_context(|| format!("the stored proof of batch {}", batch.number()))?;
-    let c = commitment(batch.shape().id, &words);
-    Ok(Submission::new(batch.words(), batch.shape(), &c, &proof)?)
 }
 
 /// Registers the verifying key of a shape with L1 if it has none.
@@ -423,7 +400,7 @@ fn register_key(settings: &Settings, node: &mut Node, shape: &ledger::shape::Sha
         )
     })?;
     key.check_origin(settings.dev_keys)?;
-    let operator = node.operator.address;
+    let operator = node.operator()?;
     node.l1
         .register_key(operator, shape.id, &key, now()?)
         .with_context(|| format!("L1 refused the key {}", path.display()))
@@ -449,7 +426,9 @@ pub fn memory(text: &str) -> Result<usize> {
     number
         .and_then(|number| number.checked_mul(unit))
         .with_context(|| {
-            format!("{text:?} is not an amount of memory: write 3GiB, 512MiB or bytes")
+            Fault::usage(format!(
+                "{text:?} is not an amount of memory: write 3GiB, 512MiB or bytes"
+            ))
         })
 }
 
@@ -486,7 +465,7 @@ pub fn run_seal(settings: &Settings, args: &SealArgs) -> Result<()> {
 /// # Errors
 /// As [`prove`].
 pub fn run_prove(settings: &Settings, args: &ProveArgs) -> Result<()> {
-    let memory = memory(&args.memory)?;
+    let memory = memory(&settings.memory)?;
     let mut node = Node::open(settings)?;
     let limit = args.max_batches.unwrap_or(u64::MAX);
     let proved = prove(settings, &mut node, limit, memory, &mut Keys::new())?;
@@ -507,6 +486,7 @@ pub fn run_prove(settings: &Settings, args: &ProveArgs) -> Result<()> {
 /// As [`submit`].
 pub fn run_submit(settings: &Settings, args: &SubmitArgs) -> Result<()> {
     let mut node = Node::open(settings)?;
+    node.unlock_operator(settings)?;
     let submitted = submit(settings, &mut node, args.max_batches.unwrap_or(u64::MAX))?;
     let text = format!(
         "{} batches finalized with {} transfers\nfinalized root {}",
@@ -523,33 +503,44 @@ pub fn run_submit(settings: &Settings, args: &SubmitArgs) -> Result<()> {
 /// As [`seal`], [`prove`] and [`submit`]; what was done before stays done.
 pub fn run_all(settings: &Settings, args: &ProveArgs) -> Result<()> {
     let started = Instant::now();
-    let memory = memory(&args.memory)?;
+    let memory = memory(&settings.memory)?;
     let mut node = Node::open(settings)?;
+    node.unlock_operator(settings)?;
     let limit = args.max_batches.unwrap_or(u64::MAX);
-    let open = open_batches(&node);
-    let to_seal = match limit {
-        u64::MAX => u64::MAX,
-        limit => limit.saturating_sub(open),
-    };
-    let sealed = seal(settings, &mut node, Until::NothingWaits(to_seal))?;
-    let (mut keys, mut ran) = (Keys::new(), (0, 0, 0.0, 0));
-    while ran.0 < limit && open_batches(&node) > 0 {
-        let step = (limit - ran.0).min(SUBMIT_AT_ONCE as u64);
-        let proved = prove(settings, &mut node, step, memory, &mut keys)?;
-        let submitted = submit(settings, &mut node, step)?;
-        ensure!(submitted.batches > 0, "no batch could be finalized");
-        let width = ran.3.max(proved.side_by_side);
-        ran = (
-            ran.0 + submitted.batches,
-            ran.1 + submitted.transfers,
-            ran.2 + proved.proving_seconds,
-            width,
-        );
-        let status = node.batcher.status();
-        settings.ui.note(format!(
-            "batch {} of {} is final",
-            status.finalized, status.sealed
-        ));
+    let (mut keys, mut ran, mut dropped) = (Keys::new(), (0, 0, 0.0, 0), 0);
+    // Why a loop: sealing pauses while proving is far behind, and goes on once it has caught up.
+    while ran.0 < limit {
+        node.follow_l1(settings)?;
+        let to_seal = match limit {
+            u64::MAX => u64::MAX,
+            limit => (limit - ran.0).saturating_sub(open_batches(&node)),
+        };
+        match seal(settings, &mut node, Until::NothingWaits(to_seal)) {
+            Ok(sealed) => dropped += sealed.dropped,
+            Err(error) if is_paused(&error) => settings.ui.note(error.to_string()),
+            Err(error) => return Err(error),
+        }
+        if open_batches(&node) == 0 {
+            break;
+        }
+        while ran.0 < limit && open_batches(&node) > 0 {
+            let step = (limit - ran.0).min(SUBMIT_AT_ONCE as u64);
+            let proved = prove(settings, &mut node, step, memory, &mut keys)?;
+            node.follow_l1(settings)?;
+            let submitted = submit(settings, &mut node, step)?;
+            let width = ran.3.max(proved.side_by_side);
+            ran = (
+                ran.0 + submitted.batches,
+                ran.1 + submitted.transfers,
+                ran.2 + proved.proving_seconds,
+                width,
+            );
+            let status = node.batcher.status();
+            settings.ui.note(format!(
+                "batch {} of {} is final",
+                status.finalized, status.sealed
+            ));
+        }
     }
     let (batches, transfers, proving_seconds, side_by_side) = ran;
     let facts = Ran {
@@ -558,7 +549,7 @@ pub fn run_all(settings: &Settings, args: &ProveArgs) -> Result<()> {
         finalized_root: to_hex(&node.l1.head()?.root),
         seconds: seconds(started.elapsed()),
         proving_seconds,
-        dropped: sealed.dropped,
+        dropped,
         side_by_side,
     };
     let text = format!(
@@ -570,6 +561,11 @@ pub fn run_all(settings: &Settings, args: &ProveArgs) -> Result<()> {
         facts.finalized_root,
     );
     settings.ui.result(&facts, text)
+}
+
+/// True if sealing waits for proving to catch up.
+fn is_paused(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(SealError::Paused { .. }))
 }
 
 /// Batches that are sealed and not finalized.

@@ -1,15 +1,22 @@
 //! What the global arguments mean: where things are and which keys are accepted.
+//!
+//! Each setting comes from the first of: flag, environment, configuration file, default. Where it
+//! came from is kept for `quire config show`.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use prover::key::AllowDevKeys;
+use serde::Serialize;
 
-use crate::args::Cli;
-use crate::ui::{Format, Ui};
+use crate::args::GlobalArgs;
+use crate::config::{ConfigFile, Partial, VARIABLES, variable};
+use crate::ui::{Format, Style, Ui, paint, table};
 
 /// Name of the data directory if none is given.
 const DEFAULT_DATA_DIR: &str = "./quire-data";
+/// Memory for proofs side by side if none is given.
+const DEFAULT_MEMORY: &str = "2GiB";
 
 /// The global arguments, resolved.
 #[derive(Clone, Debug)]
@@ -18,54 +25,236 @@ pub struct Settings {
     pub ui: Ui,
     /// Everything that is kept.
     pub data_dir: PathBuf,
-    /// The data directory as typed, if it was.
+    /// The data directory as chosen, if it was.
     pub chosen_data_dir: Option<PathBuf>,
     /// Where keys are.
     pub keys_dir: PathBuf,
-    /// The keys directory as typed, if it was.
+    /// The keys directory as chosen, if it was.
     chosen_keys_dir: Option<PathBuf>,
+    /// The native L1's file.
+    pub l1_file: PathBuf,
+    /// Blocks that must lie on an L1 block before it counts.
+    pub confirmations: u64,
+    /// File with the passphrase of wallets.
+    pub passphrase_file: Option<PathBuf>,
+    /// Memory for proofs side by side, as typed.
+    pub memory: String,
     /// Whether keys of a seeded setup are accepted.
     pub dev_keys: AllowDevKeys,
+    /// The configuration file that was read.
+    config_file: Option<PathBuf>,
+    /// Where each value came from, in the order of [`VARIABLES`].
+    shown: Vec<Shown>,
+}
+
+/// A setting with its origin.
+#[derive(Clone, Debug, Serialize)]
+struct Shown {
+    setting: &'static str,
+    value: String,
+    source: Source,
+    place: String,
+}
+
+/// What decided a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Source {
+    Flag,
+    Environment,
+    File,
+    Default,
+}
+
+/// What `config show` prints.
+#[derive(Serialize)]
+struct ConfigFacts<'a> {
+    file: &'a Option<PathBuf>,
+    settings: &'a [Shown],
+}
+
+/// The three sources besides defaults.
+struct Layers<'a> {
+    flags: Partial,
+    environment: Partial,
+    file: &'a ConfigFile,
+    shown: Vec<Shown>,
+}
+
+impl Layers<'_> {
+    /// The value that counts, noted for `config show`; `default` is shown where there is none.
+    fn pick<T: Clone>(
+        &mut self,
+        setting: &'static str,
+        field: impl Fn(&Partial) -> &Option<T>,
+        show: impl Fn(&T) -> String,
+        default: String,
+    ) -> Option<T> {
+        let variable = VARIABLES[self.shown.len()];
+        let path = self.file.path.as_ref();
+        let file = path.map_or_else(String::new, |path| path.display().to_string());
+        let flag = format!("--{}", setting.replace('_', "-"));
+        let layers = [
+            (field(&self.flags), Source::Flag, flag),
+            (
+                field(&self.environment),
+                Source::Environment,
+                variable.to_owned(),
+            ),
+            (field(&self.file.values), Source::File, file),
+        ];
+        let found = layers.into_iter().find(|(value, _, _)| value.is_some());
+        let (value, source, place) = match found {
+            Some((value, source, place)) => (value.clone(), source, place),
+            None => (None, Source::Default, String::new()),
+        };
+        self.shown.push(Shown {
+            setting,
+            value: value.as_ref().map_or(default, show),
+            source,
+            place,
+        });
+        value
+    }
+}
+
+fn flags(args: &GlobalArgs, memory: Option<&str>) -> Partial {
+    Partial {
+        data_dir: args.data_dir.clone(),
+        keys_dir: args.keys_dir.clone(),
+        l1: args.l1.clone(),
+        confirmations: args.confirmations,
+        passphrase_file: args.passphrase_file.clone(),
+        allow_dev_keys: args.allow_dev_keys.then_some(true),
+        threads: args.threads,
+        memory: memory.map(str::to_owned),
+    }
+}
+
+fn shown_path(path: &Path) -> String {
+    path.display().to_string()
 }
 
 impl Settings {
-    /// Works out the global arguments and sets the number of threads.
+    /// Works out the global arguments and sets the number of threads. `memory` is the argument of
+    /// the commands that have it.
     ///
     /// # Errors
-    /// If the threads cannot be started.
-    pub fn resolve(cli: &Cli) -> Result<Self> {
-        if let Some(threads) = cli.threads {
+    /// If environment or file are not valid, or the threads cannot be started.
+    pub fn resolve(args: &GlobalArgs, memory: Option<&str>) -> Result<Self> {
+        let (flags, environment) = (flags(args, memory), Partial::of_environment()?);
+        let named = match &args.config {
+            Some(path) => Some(path.clone()),
+            None => variable("QUIRE_CONFIG")?.map(PathBuf::from),
+        };
+        let early = flags.data_dir.as_ref().or(environment.data_dir.as_ref());
+        let early = early.map_or(Path::new(DEFAULT_DATA_DIR), PathBuf::as_path);
+        let file = ConfigFile::find(named.as_deref(), early)?;
+        let mut layers = Layers {
+            flags,
+            environment,
+            file: &file,
+            shown: Vec::new(),
+        };
+        let format = match args.json {
+            true => Format::Json,
+            false => Format::Text,
+        };
+        let (settings, threads) = Self::of(&mut layers, Ui::new(format));
+        if let Some(threads) = threads {
             rayon::ThreadPoolBuilder::new()
                 .num_threads(usize::from(threads))
                 .build_global()
                 .with_context(|| format!("cannot start {threads} threads"))?;
         }
-        let format = match cli.json {
-            true => Format::Json,
-            false => Format::Text,
-        };
-        let dev_keys = match cli.allow_dev_keys {
-            true => AllowDevKeys::Yes,
-            false => AllowDevKeys::No,
-        };
-        let data_dir = cli.data_dir.clone();
-        let mut settings = Self {
-            ui: Ui::new(format),
-            data_dir: PathBuf::new(),
-            chosen_data_dir: data_dir.clone(),
-            keys_dir: PathBuf::new(),
-            chosen_keys_dir: cli.keys_dir.clone(),
-            dev_keys,
-        };
-        settings.use_data_dir(&data_dir.unwrap_or_else(|| DEFAULT_DATA_DIR.into()));
+        tracing::info!(
+            data_dir = %settings.data_dir.display(),
+            keys_dir = %settings.keys_dir.display(),
+            file = ?settings.config_file,
+            "settings"
+        );
         Ok(settings)
     }
 
-    /// Moves to another data directory, with its keys unless their directory was typed.
+    /// The settings, and the number of threads if one was chosen.
+    fn of(layers: &mut Layers<'_>, ui: Ui) -> (Self, Option<u16>) {
+        let data_dir = layers.pick(
+            "data_dir",
+            |from| &from.data_dir,
+            |path| shown_path(path),
+            DEFAULT_DATA_DIR.to_owned(),
+        );
+        let base = data_dir.clone().unwrap_or_else(|| DEFAULT_DATA_DIR.into());
+        let keys = shown_path(&base.join("keys"));
+        let keys_dir = layers.pick(
+            "keys_dir",
+            |from| &from.keys_dir,
+            |path| shown_path(path),
+            keys,
+        );
+        let l1 = shown_path(&l1_in(&base));
+        let l1_file = layers.pick("l1", |from| &from.l1, |path| shown_path(path), l1);
+        let confirmations = layers.pick(
+            "confirmations",
+            |from| &from.confirmations,
+            u64::to_string,
+            "0".to_owned(),
+        );
+        let passphrase_file = layers.pick(
+            "passphrase_file",
+            |from| &from.passphrase_file,
+            |path| shown_path(path),
+            "asked on the terminal".to_owned(),
+        );
+        let dev_keys = layers.pick(
+            "allow_dev_keys",
+            |from| &from.allow_dev_keys,
+            bool::to_string,
+            "false".to_owned(),
+        );
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = layers.pick(
+            "threads",
+            |from| &from.threads,
+            u16::to_string,
+            cores.to_string(),
+        );
+        let memory = layers.pick(
+            "memory",
+            |from| &from.memory,
+            String::clone,
+            DEFAULT_MEMORY.to_owned(),
+        );
+        let mut settings = Self {
+            ui,
+            data_dir: PathBuf::new(),
+            chosen_data_dir: data_dir,
+            keys_dir: PathBuf::new(),
+            chosen_keys_dir: keys_dir,
+            l1_file: PathBuf::new(),
+            confirmations: confirmations.unwrap_or(0),
+            passphrase_file,
+            memory: memory.unwrap_or_else(|| DEFAULT_MEMORY.to_owned()),
+            dev_keys: match dev_keys {
+                Some(true) => AllowDevKeys::Yes,
+                _ => AllowDevKeys::No,
+            },
+            config_file: layers.file.path.clone(),
+            shown: std::mem::take(&mut layers.shown),
+        };
+        settings.use_data_dir(&base);
+        if let Some(chosen) = l1_file {
+            settings.l1_file = chosen;
+        }
+        (settings, threads)
+    }
+
+    /// Moves to another data directory, with its L1, and its keys unless their place was chosen.
     pub fn use_data_dir(&mut self, data_dir: &Path) {
         self.data_dir = data_dir.to_owned();
         let keys_dir = self.chosen_keys_dir.clone();
         self.keys_dir = keys_dir.unwrap_or_else(|| data_dir.join("keys"));
+        self.l1_file = l1_in(data_dir);
     }
 
     /// The folder of a proven batch.
@@ -77,6 +266,43 @@ impl Settings {
     pub fn wallets_dir(&self) -> PathBuf {
         self.data_dir.join("wallets")
     }
+}
+
+fn l1_in(data_dir: &Path) -> PathBuf {
+    data_dir.join("rollup").join("l1.redb")
+}
+
+/// `quire config show`.
+///
+/// # Errors
+/// If standard output cannot be written.
+pub fn run_show(settings: &Settings) -> Result<()> {
+    let heading = ["setting", "value", "from", "place"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    for shown in &settings.shown {
+        let source = match shown.source {
+            Source::Flag => "flag",
+            Source::Environment => "environment",
+            Source::File => "file",
+            Source::Default => "default",
+        };
+        rows.push(vec![
+            shown.setting.to_owned(),
+            shown.value.clone(),
+            source.to_owned(),
+            shown.place.clone(),
+        ]);
+    }
+    let file = match &settings.config_file {
+        Some(path) => format!("configuration file {}", path.display()),
+        None => "no configuration file".to_owned(),
+    };
+    let text = format!("{}{}", table(&rows), paint(Style::Dim, &file));
+    let facts = ConfigFacts {
+        file: &settings.config_file,
+        settings: &settings.shown,
+    };
+    settings.ui.result(&facts, text)
 }
 
 /// Makes a folder with the folders above it.

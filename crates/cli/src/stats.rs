@@ -11,6 +11,7 @@ use ledger::shape::Shape;
 use serde::Serialize;
 
 use crate::args::StatsArgs;
+use crate::exit::Fault;
 use crate::ui::{Ui, count, table};
 
 /// Shapes above this many slots are left out unless asked for: they need gigabytes.
@@ -99,8 +100,12 @@ fn chosen_shapes(args: &StatsArgs) -> Result<Vec<(String, Shape)>> {
 /// If there is no such shape.
 pub fn named(name: &str) -> Result<Shape> {
     let names = || SHAPES.map(|(name, _)| name).join(", ");
-    shapes::by_name(name)
-        .with_context(|| format!("there is no shape {name:?}; the shapes are {}", names()))
+    shapes::by_name(name).with_context(|| {
+        Fault::usage(format!(
+            "there is no shape {name:?}; the shapes are {}",
+            names()
+        ))
+    })
 }
 
 /// The shape from `--depth` and the rest, if any of them was given.
@@ -111,7 +116,9 @@ fn custom_shape(args: &StatsArgs) -> Result<Option<Shape>> {
         return Ok(None);
     }
     if !args.shape.is_empty() || args.all {
-        bail!("--shape and --all do not go with sizes; give one or the other");
+        bail!(Fault::usage(
+            "--shape and --all do not go with sizes; give one or the other"
+        ));
     }
     let depth = args.depth.unwrap_or(12);
     let shape = Shape {
@@ -123,10 +130,14 @@ fn custom_shape(args: &StatsArgs) -> Result<Option<Shape>> {
         fee_slots: args.fee_slots.unwrap_or(1),
         cached_levels: args.cached_levels.unwrap_or(3.min(depth.saturating_sub(1))),
     };
-    shape.validate().context("these sizes make no shape")?;
+    shape
+        .validate()
+        .context(Fault::usage("these sizes make no shape"))?;
     let updates = shape.updates();
     if updates > MOST_UPDATES {
-        bail!("a shape with {updates} leaf updates is beyond this program: at most {MOST_UPDATES}");
+        bail!(Fault::usage(format!(
+            "a shape with {updates} leaf updates is beyond this program: at most {MOST_UPDATES}"
+        )));
     }
     Ok(Some(shape))
 }

@@ -2,10 +2,16 @@
 //!
 //! Results go to standard output, as text or with `--json` as one JSON value; everything about
 //! progress goes to standard error, as bars on a terminal and as plain lines elsewhere.
+//!
+//! Invariant: control characters that come from files or arguments reach nobody's terminal, and
+//! text is coloured only on a terminal and never with `NO_COLOR`. [`paint`] marks text with
+//! characters of the private use area, which become colours, or nothing, when it is printed.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use anstyle::{AnsiColor, Style as Ansi};
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -15,6 +21,83 @@ use serde::Serialize;
 pub struct Ui {
     json: bool,
     bars: bool,
+    colour: bool,
+}
+
+/// How a piece of text looks on a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Headings.
+    Bold,
+    /// What is beside the point.
+    Dim,
+    /// What holds.
+    Good,
+    /// What needs attention.
+    Warning,
+    /// What does not hold.
+    Bad,
+}
+
+/// Marks of the styles, in their order, and the one that ends them all.
+const MARKS: [char; 5] = ['\u{f8e0}', '\u{f8e1}', '\u{f8e2}', '\u{f8e3}', '\u{f8e4}'];
+const END_MARK: char = '\u{f8e5}';
+
+/// Text in a style.
+pub fn paint(style: Style, text: &str) -> String {
+    let mark = match style {
+        Style::Bold => MARKS[0],
+        Style::Dim => MARKS[1],
+        Style::Good => MARKS[2],
+        Style::Warning => MARKS[3],
+        Style::Bad => MARKS[4],
+    };
+    format!("{mark}{text}{END_MARK}")
+}
+
+/// Text as it is printed: control characters spelled out, marks as colours or left out.
+pub fn printable(text: &str, colour: bool) -> String {
+    let styles = [
+        Ansi::new().bold(),
+        Ansi::new().dimmed(),
+        Ansi::new().fg_color(Some(AnsiColor::Green.into())),
+        Ansi::new().fg_color(Some(AnsiColor::Yellow.into())),
+        Ansi::new().fg_color(Some(AnsiColor::Red.into())).bold(),
+    ];
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        let style = MARKS.iter().position(|mark| *mark == character);
+        let written = match (style, character) {
+            (Some(style), _) if colour => write!(out, "{}", styles[style]),
+            (None, END_MARK) if colour => write!(out, "{}", anstyle::Reset),
+            (Some(_), _) | (None, END_MARK) => Ok(()),
+            (None, '\n') => out.write_char('\n'),
+            (None, other) if is_unprintable(other) => write!(out, "{}", other.escape_default()),
+            (None, other) => out.write_char(other),
+        };
+        written.expect("writing to a string cannot fail");
+    }
+    out
+}
+
+/// Controls, and the characters that change the direction of what follows.
+fn is_unprintable(character: char) -> bool {
+    let directions = matches!(character,
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    character.is_control() || directions
+}
+
+/// Whether a stream may be coloured.
+fn coloured(is_terminal: bool) -> bool {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    is_terminal && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Prints why the program fails.
+pub fn complain(text: &str) {
+    let colour = coloured(io::stderr().is_terminal());
+    let text = format!("{} {text}", paint(Style::Bad, "quire:"));
+    eprintln!("{}", printable(&text, colour));
 }
 
 impl Ui {
@@ -23,6 +106,7 @@ impl Ui {
         Self {
             json: format == Format::Json,
             bars: io::stderr().is_terminal(),
+            colour: coloured(io::stdout().is_terminal()),
         }
     }
 
@@ -31,10 +115,22 @@ impl Ui {
     /// # Errors
     /// If standard output cannot be written.
     pub fn result(&self, facts: &impl Serialize, text: impl AsRef<str>) -> Result<()> {
+        self.print(facts, || printable(text.as_ref().trim_end(), self.colour))
+    }
+
+    /// As [`Self::result`], with text of the program's own that is printed byte for byte.
+    ///
+    /// # Errors
+    /// If standard output cannot be written.
+    pub fn raw(&self, facts: &impl Serialize, text: &str) -> Result<()> {
+        self.print(facts, || text.trim_end().to_owned())
+    }
+
+    fn print(&self, facts: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
         let mut out = if self.json {
             serde_json::to_string_pretty(facts).context("cannot write the result as JSON")?
         } else {
-            text.as_ref().trim_end().to_owned()
+            text()
         };
         out.push('\n');
         let mut stdout = io::stdout().lock();
@@ -53,7 +149,7 @@ impl Ui {
             return Ok(());
         }
         let mut stdout = io::stdout().lock();
-        let written = writeln!(stdout, "{}", text.as_ref());
+        let written = writeln!(stdout, "{}", printable(text.as_ref(), self.colour));
         written
             .and_then(|()| stdout.flush())
             .context("cannot write to standard output")
@@ -61,12 +157,12 @@ impl Ui {
 
     /// A line about progress on standard error.
     pub fn note(&self, text: impl AsRef<str>) {
-        eprintln!("{}", text.as_ref());
+        eprintln!("{}", printable(text.as_ref(), false));
     }
 
     /// Begins something that takes time; `steps` if it is known how much.
     pub fn task(&self, what: impl Into<String>, steps: Option<u64>) -> Task {
-        let what = what.into();
+        let what = printable(&what.into(), false);
         let bar = if self.bars {
             let bar = match steps {
                 Some(steps) => ProgressBar::new(steps).with_style(style(
@@ -115,7 +211,7 @@ impl Task {
 
     /// What is being done now.
     pub fn doing(&self, what: impl Into<String>) {
-        self.bar.set_message(what.into());
+        self.bar.set_message(printable(&what.into(), false));
     }
 
     /// The end; returns how long it took.
@@ -125,8 +221,11 @@ impl Task {
     }
 }
 
-/// A table with a heading and aligned columns: the first to the left, others to the right.
+/// A table with a heading and aligned columns: the first to the left, others to the right. Cells
+/// keep their lines to themselves: control characters are spelled out.
 pub fn table(rows: &[Vec<String>]) -> String {
+    let printed = |row: &Vec<String>| row.iter().map(|cell| one_line(cell)).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(printed).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
@@ -134,7 +233,7 @@ pub fn table(rows: &[Vec<String>]) -> String {
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut out = String::new();
-    for row in rows {
+    for (place, row) in rows.iter().enumerate() {
         let mut line = String::new();
         for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
             match column {
@@ -142,10 +241,23 @@ pub fn table(rows: &[Vec<String>]) -> String {
                 _ => line.push_str(&format!("  {cell:>width$}")),
             }
         }
-        out.push_str(line.trim_end());
+        let line = line.trim_end();
+        match place {
+            0 => out.push_str(&paint(Style::Bold, line)),
+            _ => out.push_str(line),
+        }
         out.push('\n');
     }
     out
+}
+
+/// Text that stays on its line and carries no style.
+fn one_line(text: &str) -> String {
+    let escaped = |character: char| match character {
+        '\n' => "\\n".chars().collect::<Vec<_>>(),
+        other => vec![other],
+    };
+    printable(&text.chars().flat_map(escaped).collect::<String>(), false)
 }
 
 /// A count with separators: `1 234 567` is written `1,234,567`.
@@ -174,4 +286,24 @@ pub fn bytes(number: u64) -> String {
 /// A duration in seconds, rounded to milliseconds, for JSON.
 pub fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e3).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_spelled_out_and_marks_are_colours_or_nothing() {
+        let text = format!("a\u{1b}[2Jb\r{}\u{202e}\n", paint(Style::Good, "ok"));
+        assert_eq!(printable(&text, false), "a\\u{1b}[2Jb\\rok\\u{202e}\n");
+        let coloured = printable(&text, true);
+        assert!(coloured.contains("\u{1b}[32mok\u{1b}[0m"), "{coloured:?}");
+        assert!(!coloured.contains("[2Jb\r"));
+    }
+
+    #[test]
+    fn a_table_is_aligned_and_its_cells_stay_in_their_lines() {
+        let rows = [["name", "n"], ["x\ny", "10"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(printable(&table(&rows), false), "name   n\nx\\ny  10\n");
+    }
 }

@@ -1,8 +1,8 @@
-//! `quire deposit`, `transfer` and `withdraw`: what the owner of a wallet does.
+//! `quire deposit`, `transfer`, `withdraw` and `claim`: what the owner of a wallet does.
 
 use anyhow::{Context, Result, bail, ensure};
 use batcher::SignedOperation;
-use l1::Deposit;
+use l1::{Deposit, NativeL1};
 use ledger::account::Account;
 use ledger::babyjubjub::cofactor_inverse_point;
 use ledger::float::{Float16, Float40};
@@ -10,8 +10,14 @@ use ledger::operation::{Fields, NO_EXPIRY, Signable, Transfer, Withdraw};
 use serde::Serialize;
 
 use crate::amount::{float16, float40, forty_bits, parse, show};
-use crate::args::{DepositArgs, SigningArgs, TransferArgs, WithdrawArgs};
-use crate::node::{Draft, Node, Plan, exists, now, shapes_by_name};
+use crate::args::{ClaimArgs, DepositArgs, SigningArgs, TransferArgs, WithdrawArgs};
+use crate::exit::Fault;
+use crate::init::DEFAULT_SHAPE;
+use crate::keystore::Sealing;
+use crate::leave::request_exit;
+use crate::node::{
+    Draft, Node, OperatorKey, Plan, exists, now, open_l1, shapes_by_name, token_id, token_name,
+};
 use crate::settings::Settings;
 use crate::wallet::Wallet;
 
@@ -39,13 +45,6 @@ struct Accepted {
     valid_until: u64,
 }
 
-/// What a forced withdrawal prints.
-#[derive(Serialize)]
-struct Requested {
-    account: u32,
-    queue_entry: u64,
-}
-
 /// What a claim prints.
 #[derive(Serialize)]
 struct Claimed {
@@ -60,39 +59,41 @@ struct Claimed {
 pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
     let wallet = Wallet::load(settings, &args.wallet)?;
     let amount = parse(&args.amount)?;
-    let node = match exists(settings) {
+    let l1 = match exists(settings) {
         true => {
             ensure!(
                 args.shape.is_empty(),
-                "the deployment exists and has its shapes; --shape is for a new one"
+                Fault::usage("the deployment exists and has its shapes; --shape is for a new one")
             );
-            Node::open(settings)?
+            open_l1(settings)?
         }
         false => {
-            let shapes = shapes_by_name(&args.shape, "t18")?;
-            Draft::new(settings, Plan::empty(shapes))?.keep(settings)?
+            let shapes = shapes_by_name(&args.shape, DEFAULT_SHAPE)?;
+            let operator = OperatorKey::of(&Wallet::random(), &Sealing::Plain)?;
+            drop(Draft::new(settings, Plan::empty(shapes, operator))?.keep(settings)?);
+            open_l1(settings)?
         }
     };
-    let fee = node.l1.deployment().parameters().l1_fee;
-    let token = node.token(&args.token)?;
+    let fee = l1.deployment().parameters().l1_fee;
+    let token = token_id(&l1, &args.token)?;
     let (account, queue_entry) = match args.account {
         Some(index) => {
-            let registered = node.l1.registered(index)?;
+            let registered = l1.registered(index)?;
             let held = registered
                 .with_context(|| format!("there is no account {index}"))?
                 .token;
             ensure!(
                 held == token,
                 "account {index} holds {}; name it with --token",
-                node.token_name(held)
+                token_name(&l1, held)
             );
             (
                 index,
-                node.l1.top_up(wallet.address, index, amount, fee, now()?)?,
+                l1.top_up(wallet.address, index, amount, fee, now()?)?,
             )
         }
         None => {
-            let index = node.l1.deposit(
+            let index = l1.deposit(
                 &Deposit {
                     caller: wallet.address,
                     token,
@@ -103,7 +104,7 @@ pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
                 },
                 now()?,
             )?;
-            (index, node.l1.head()?.queue_tail - 1)
+            (index, l1.head()?.queue_tail - 1)
         }
     };
     let facts = Deposited {
@@ -115,7 +116,7 @@ pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
     };
     let text = format!(
         "{} into account {account}, entry {queue_entry} of the L1 queue; the next batch executes it: `quire run`",
-        show(token, &node.token_name(token), amount)
+        show(token, &token_name(&l1, token), amount)
     );
     settings.ui.result(&facts, text)
 }
@@ -198,23 +199,14 @@ pub fn transfer(settings: &Settings, args: &TransferArgs) -> Result<()> {
 /// If the batcher or L1 refuses.
 pub fn withdraw(settings: &Settings, args: &WithdrawArgs) -> Result<()> {
     let wallet = Wallet::load(settings, &args.wallet)?;
-    let mut node = Node::open(settings)?;
     if args.claim {
-        return claim(settings, &node, &wallet);
+        return collect(settings, &open_l1(settings)?, &wallet, None);
     }
     let index = args.from.context("--from is missing")?;
     if args.force {
-        let fee = node.l1.deployment().parameters().l1_fee;
-        let queue_entry = node.l1.request_exit(wallet.address, index, fee, now()?)?;
-        let facts = Requested {
-            account: index,
-            queue_entry,
-        };
-        let text = format!(
-            "the whole balance of account {index} leaves with entry {queue_entry} of the L1 queue; then claim it"
-        );
-        return settings.ui.result(&facts, text);
+        return request_exit(settings, &wallet, index);
     }
+    let mut node = Node::open(settings)?;
     let account = own_account(&node, &wallet, index)?;
     let amount = args.amount.as_deref().context("--amount is missing")?;
     let signing = Signing::resolve(&node, index, amount, &args.signing)?;
@@ -289,17 +281,29 @@ fn warn_if_short(settings: &Settings, node: &Node, fields: &Fields) -> Result<()
     Ok(())
 }
 
-/// Collects everything that the wallet's address may claim.
-fn claim(settings: &Settings, node: &Node, wallet: &Wallet) -> Result<()> {
-    let tokens = node.l1.deployment().parameters().tokens.len();
+/// `quire claim`.
+///
+/// # Errors
+/// If there is nothing to claim or L1 refuses.
+pub fn claim(settings: &Settings, args: &ClaimArgs) -> Result<()> {
+    let wallet = Wallet::load(settings, &args.wallet)?;
+    let l1 = open_l1(settings)?;
+    let token = args.token.as_deref().map(|text| token_id(&l1, text));
+    collect(settings, &l1, &wallet, token.transpose()?)
+}
+
+/// Collects what the wallet's address may claim, of one token or of all.
+fn collect(settings: &Settings, l1: &NativeL1, wallet: &Wallet, only: Option<u32>) -> Result<()> {
+    let tokens = l1.deployment().parameters().tokens.len();
+    let tokens = u32::try_from(tokens).context("token ids have 32 bits")?;
     let mut claimed = Vec::new();
     let mut text = String::new();
-    for token in 0..u32::try_from(tokens).context("token ids have 32 bits")? {
-        if node.l1.claimable(wallet.address, token)? == 0 {
+    for token in (0..tokens).filter(|token| only.is_none_or(|only| only == *token)) {
+        if l1.claimable(wallet.address, token)? == 0 {
             continue;
         }
-        let amount = node.l1.claim(wallet.address, token, now()?)?;
-        let shown = show(token, &node.token_name(token), amount);
+        let amount = l1.claim(wallet.address, token, now()?)?;
+        let shown = show(token, &token_name(l1, token), amount);
         text.push_str(&format!("claimed {shown}\n"));
         claimed.push(Claimed {
             token,

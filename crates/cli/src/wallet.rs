@@ -1,29 +1,33 @@
-//! `quire wallet`: a private key in a file that only its owner can read.
+//! `quire wallet`: private keys in files that only their owner can read.
 //!
 //! The same wallet signs operations of the rollup and, by the address derived from its key, calls
 //! the native L1. Invariant: a private key is written to files of mode 0600 only, and never printed.
+//! How a file is encrypted is the duty of `keystore`.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use base64ct::{Base64, Encoding};
 use l1::Address;
 use ledger::babyjubjub::Point;
 use ledger::eddsa::PrivateKey;
 use ledger::field::to_hex;
 use rand::RngCore;
 use rand::rngs::OsRng;
-use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use serde::Serialize;
+use zeroize::Zeroizing;
 
-use crate::args::{WalletNewArgs, WalletShowArgs};
+use crate::args::{ProtectionArgs, SeedFormat, WalletImportArgs, WalletNewArgs, WalletShowArgs};
+use crate::exit::{Fault, message};
 use crate::interrupt::shield;
+use crate::keystore::{Locked, MAX_SEED_BYTES, Protection, Sealing, encode};
+use crate::passphrase;
 use crate::settings::{Settings, make_folder};
+use crate::ui::table;
 
-/// Version of the wallet file.
-const VERSION: u32 = 1;
-/// Most bytes of a wallet file that are read.
-const MAX_BYTES: u64 = 1 << 16;
+/// Bytes of a private key that is not a text.
+const KEY_BYTES: usize = 32;
 
 /// A private key with what follows from it.
 pub struct Wallet {
@@ -35,25 +39,30 @@ pub struct Wallet {
     pub address: Address,
 }
 
-/// A wallet file. Public key and address repeat what the private key says and must agree.
-#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
-#[serde(deny_unknown_fields)]
-struct WalletFile {
-    version: u32,
-    public_key: String,
-    #[zeroize(skip)]
-    address: Address,
-    private_key: String,
-}
-
 /// What is shown of a wallet.
 #[derive(Serialize)]
 struct WalletFacts {
+    name: String,
     file: PathBuf,
     public_key: String,
     public_key_x: String,
     public_key_y: String,
     address: Address,
+    protection: Protection,
+}
+
+/// An entry of `wallet list`.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Listed {
+    /// A wallet.
+    Wallet(Box<WalletFacts>),
+    /// A file that is none.
+    Fault {
+        name: String,
+        file: PathBuf,
+        error: String,
+    },
 }
 
 impl Wallet {
@@ -69,89 +78,46 @@ impl Wallet {
 
     /// A wallet with a key from the operating system's randomness.
     pub fn random() -> Self {
-        let mut bytes = Zeroizing::new([0; 32]);
+        let mut bytes = Zeroizing::new([0; KEY_BYTES]);
         OsRng.fill_bytes(&mut *bytes);
-        Self::of(PrivateKey(*bytes))
+        Self::of(PrivateKey::from_seed(&*bytes))
     }
 
-    /// Reads the wallet with this name or path.
+    /// Reads and unlocks the wallet with this name or path.
     ///
     /// # Errors
     /// That says which file was read and what is wrong with it.
     pub fn load(settings: &Settings, name: &str) -> Result<Self> {
-        let path = wallet_path(settings, name)?;
-        ensure!(
-            path.exists(),
-            "there is no wallet {}; make it with `quire wallet new {name}`",
-            path.display()
-        );
-        Self::read(&path)
-    }
-
-    /// Reads a wallet file.
-    ///
-    /// # Errors
-    /// As [`Self::load`].
-    pub fn read(path: &Path) -> Result<Self> {
-        let file = path.display();
-        let context = || format!("cannot read the wallet {file}");
-        let size = std::fs::metadata(path).with_context(context)?.len();
-        ensure!(
-            size <= MAX_BYTES,
-            "{file} has {size} bytes: this is not a wallet"
-        );
-        let text = Zeroizing::new(std::fs::read(path).with_context(context)?);
-        // Why: the parser's own message could repeat a part of the private key.
-        let parsed: WalletFile = serde_json::from_slice(&text).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            anyhow::anyhow!("{file} is not a wallet (line {line}, column {column}); restore it from a backup, or make another with `quire wallet new`")
-        })?;
-        Self::decode(&parsed).with_context(|| format!("the wallet {file} cannot be used"))
-    }
-
-    fn decode(file: &WalletFile) -> Result<Self> {
-        let got = file.version;
-        ensure!(
-            got == VERSION,
-            "it has format version {got}, this program reads {VERSION}"
-        );
-        let mut bytes = Zeroizing::new([0; 32]);
-        hex::decode_to_slice(file.private_key.as_str(), &mut *bytes)
-            .ok()
-            .context("its private key is not 64 hexadecimal digits")?;
-        let wallet = Self::of(PrivateKey(*bytes));
-        let public_key = hex::encode(wallet.public.pack());
-        ensure!(
-            file.public_key == public_key && file.address == wallet.address,
-            "its private key belongs to public key {public_key} and address {}, it says {} and {}",
-            wallet.address,
-            file.public_key,
-            file.address
-        );
-        Ok(wallet)
-    }
-
-    /// Writes a new wallet file of mode 0600.
-    ///
-    /// # Errors
-    /// If the file exists or cannot be written.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        let file = WalletFile {
-            version: VERSION,
-            public_key: hex::encode(self.public.pack()),
-            address: self.address,
-            private_key: hex::encode(self.key.0),
-        };
-        let mut text = Zeroizing::new(
-            serde_json::to_vec_pretty(&file).context("cannot write the wallet as JSON")?,
-        );
-        text.push(b'\n');
-        write_secret(path, &text)
+        unlock(settings, &find(settings, name)?)
     }
 }
 
+/// Unlocks a wallet with the passphrase that the settings name or somebody types.
+///
+/// # Errors
+/// As [`Locked::unlock`].
+pub fn unlock(settings: &Settings, locked: &Locked) -> Result<Wallet> {
+    locked.unlock(|| passphrase::existing(settings, &locked.path))
+}
+
+/// Reads the wallet with this name or path, without unlocking it.
+///
+/// # Errors
+/// That says which file was read and what is wrong with it.
+pub fn find(settings: &Settings, name: &str) -> Result<Locked> {
+    let path = wallet_path(settings, name)?;
+    ensure!(
+        path.exists(),
+        Fault::environment(format!(
+            "there is no wallet {}; make it with `quire wallet new {name}`",
+            path.display()
+        ))
+    );
+    Locked::read(&path)
+}
+
 /// The L1 address of a public key: the first 20 bytes of BLAKE3 in `derive_key` mode.
-fn address_of(key: &Point) -> Address {
+pub fn address_of(key: &Point) -> Address {
     let digest = blake3::derive_key("quire 1 native L1 address", &key.pack());
     let (head, _) = digest.split_first_chunk().expect("a digest has 32 bytes");
     l1::bytes::Bytes(*head)
@@ -164,13 +130,18 @@ fn wallet_path(settings: &Settings, name: &str) -> Result<PathBuf> {
     }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
-        bail!("{name:?} is not a wallet name: use letters, digits, - and _, or a path");
+        bail!(Fault::usage(format!(
+            "{name:?} is not a wallet name: use letters, digits, - and _, or a path"
+        )));
     }
     Ok(settings.wallets_dir().join(format!("{name}.json")))
 }
 
 /// Writes a new file of mode 0600, whole or not at all; an existing file is not replaced.
-fn write_secret(path: &Path, bytes: &[u8]) -> Result<()> {
+///
+/// # Errors
+/// If it exists or cannot be written.
+pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -183,7 +154,9 @@ fn write_secret(path: &Path, bytes: &[u8]) -> Result<()> {
     file.write_all(bytes).with_context(context)?;
     file.as_file().sync_all().with_context(context)?;
     match file.persist_noclobber(path) {
-        Ok(_) => Ok(()),
+        Ok(_) => std::fs::File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .with_context(context),
         Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
             bail!(
                 "{} exists and is not replaced; choose another name",
@@ -194,52 +167,261 @@ fn write_secret(path: &Path, bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// Makes a wallet.
-///
-/// # Errors
-/// If the file exists or cannot be written.
-pub fn run_new(settings: &Settings, args: &WalletNewArgs) -> Result<()> {
-    let path = wallet_path(settings, &args.wallet)?;
-    let wallet = Wallet::random();
-    wallet.save(&path)?;
-    show(
-        settings,
-        path,
-        &wallet,
-        "keep this file secret and backed up: it is the only copy of the key",
-    )
+/// How a new wallet is to be kept: encrypted unless it is told otherwise.
+fn sealing(settings: &Settings, args: &ProtectionArgs) -> Result<Sealing> {
+    if args.no_passphrase {
+        return Ok(Sealing::Plain);
+    }
+    Ok(Sealing::Encrypted(
+        passphrase::new(settings)?,
+        args.kdf_cost,
+    ))
 }
 
-/// Shows a wallet.
+/// Writes a new wallet and shows it.
+fn keep(settings: &Settings, name: &str, wallet: &Wallet, args: &ProtectionArgs) -> Result<()> {
+    let path = wallet_path(settings, name)?;
+    // Why: said before a passphrase is asked for; the write refuses as well.
+    ensure!(
+        !path.exists(),
+        "{} exists and is not replaced; choose another name",
+        path.display()
+    );
+    let sealing = sealing(settings, args)?;
+    write_secret(&path, &encode(wallet, &sealing)?)?;
+    let last = match sealing {
+        Sealing::Plain => "NOT ENCRYPTED: whoever reads this file has the key",
+        Sealing::Encrypted(..) => {
+            "back up file and passphrase: together they are the only copy of the key"
+        }
+    };
+    show(settings, &Locked::read(&path)?, last)
+}
+
+/// `quire wallet new`.
+///
+/// # Errors
+/// If the file exists or cannot be written, or there is no passphrase.
+pub fn run_new(settings: &Settings, args: &WalletNewArgs) -> Result<()> {
+    keep(settings, &args.wallet, &Wallet::random(), &args.protection)
+}
+
+/// `quire wallet import`.
+///
+/// # Errors
+/// If what is read is no private key; otherwise as [`run_new`].
+pub fn run_import(settings: &Settings, args: &WalletImportArgs) -> Result<()> {
+    let seed = read_seed(args)?;
+    if args.format == SeedFormat::Text && seed.len() < KEY_BYTES {
+        let length = seed.len();
+        settings.ui.note(format!(
+            "a text of {length} bytes may be guessed: keep money under a key of 32 random bytes"
+        ));
+    }
+    let wallet = Wallet::of(PrivateKey::from_seed(&seed));
+    keep(settings, &args.wallet, &wallet, &args.protection)
+}
+
+/// Reads a private key; messages do not repeat any of it.
+fn read_seed(args: &WalletImportArgs) -> Result<Zeroizing<Vec<u8>>> {
+    let (input, place): (Box<dyn Read>, String) = match &args.file {
+        Some(path) => {
+            let shown = path.display().to_string();
+            let file = std::fs::File::open(path).with_context(|| format!("cannot read {shown}"))?;
+            (Box::new(file), shown)
+        }
+        None => (Box::new(std::io::stdin()), "standard input".to_owned()),
+    };
+    // The longest spelling is hexadecimal with 0x and a line break.
+    let most = 2 * MAX_SEED_BYTES as u64 + 4;
+    let mut text = Zeroizing::new(Vec::with_capacity(4 * MAX_SEED_BYTES));
+    input
+        .take(most + 1)
+        .read_to_end(&mut text)
+        .with_context(|| format!("cannot read {place}"))?;
+    let seed = decode_seed(&text, args.format);
+    seed.with_context(|| Fault::input(format!("{place} does not hold a private key")))
+}
+
+/// The bytes of a private key from its spelling.
+fn decode_seed(text: &[u8], format: SeedFormat) -> Result<Zeroizing<Vec<u8>>> {
+    let line = text.strip_suffix(b"\n").unwrap_or(text);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let seed = match format {
+        SeedFormat::Text => Some(line.to_vec()),
+        SeedFormat::Hex => {
+            let line = line.trim_ascii();
+            hex::decode(line.strip_prefix(b"0x").unwrap_or(line)).ok()
+        }
+        SeedFormat::Base64 => {
+            let text = std::str::from_utf8(line.trim_ascii()).ok();
+            text.and_then(|text| Base64::decode_vec(text).ok())
+        }
+    };
+    let seed = Zeroizing::new(seed.unwrap_or_default());
+    match format {
+        SeedFormat::Text => ensure!(
+            (1..=MAX_SEED_BYTES).contains(&seed.len()),
+            "a text of 1 to {MAX_SEED_BYTES} bytes was expected"
+        ),
+        SeedFormat::Hex => ensure!(
+            seed.len() == KEY_BYTES,
+            "64 hexadecimal digits were expected; name another spelling with --format"
+        ),
+        SeedFormat::Base64 => ensure!(
+            seed.len() == KEY_BYTES,
+            "32 bytes in base64, with padding, were expected"
+        ),
+    }
+    Ok(seed)
+}
+
+/// `quire wallet show`.
 ///
 /// # Errors
 /// If it cannot be read, or the export cannot be written.
 pub fn run_show(settings: &Settings, args: &WalletShowArgs) -> Result<()> {
-    let wallet = Wallet::load(settings, &args.wallet)?;
-    let path = wallet_path(settings, &args.wallet)?;
+    let locked = find(settings, &args.wallet)?;
     let Some(export) = &args.export_private_key else {
-        return show(settings, path, &wallet, "");
+        return show(settings, &locked, "");
     };
-    let mut text = Zeroizing::new(hex::encode(wallet.key.0));
-    text.push('\n');
-    write_secret(export, text.as_bytes())?;
+    let wallet = unlock(settings, &locked)?;
+    let seed = wallet.key.seed();
+    let mut text = match seed.len() {
+        KEY_BYTES => Zeroizing::new(hex::encode(seed).into_bytes()),
+        _ => Zeroizing::new(seed.to_vec()),
+    };
+    text.push(b'\n');
+    write_secret(export, &text)?;
     let written = format!("private key written to {}", export.display());
-    show(settings, path, &wallet, &written)
+    show(settings, &locked, &written)
 }
 
-fn show(settings: &Settings, file: PathBuf, wallet: &Wallet, last: &str) -> Result<()> {
-    let facts = WalletFacts {
-        file,
-        public_key: hex::encode(wallet.public.pack()),
-        public_key_x: to_hex(&wallet.public.x),
-        public_key_y: to_hex(&wallet.public.y),
-        address: wallet.address,
+/// `quire wallet list`.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn run_list(settings: &Settings) -> Result<()> {
+    let folder = settings.wallets_dir();
+    let listed: Vec<Listed> = files(&folder)?.iter().map(|file| list(file)).collect();
+    let shown = folder.display();
+    if listed.is_empty() {
+        let text = format!("no wallets in {shown}; make one with `quire wallet new NAME`");
+        return settings.ui.result(&listed, text);
+    }
+    let heading = ["wallet", "L1 address", "public key", "private key"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    for entry in &listed {
+        rows.push(match entry {
+            Listed::Wallet(facts) => vec![
+                facts.name.clone(),
+                facts.address.to_string(),
+                facts.public_key.clone(),
+                match facts.protection {
+                    Protection::Passphrase => "encrypted".to_owned(),
+                    Protection::None => "NOT ENCRYPTED".to_owned(),
+                },
+            ],
+            Listed::Fault { name, error, .. } => {
+                vec![name.clone(), String::new(), String::new(), error.clone()]
+            }
+        });
+    }
+    settings.ui.result(&listed, table(&rows))
+}
+
+/// JSON files of a folder that may not exist, by name.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let context = || format!("cannot read the folder {}", folder.display());
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(context)? {
+        let path = entry.with_context(context)?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn list(file: &Path) -> Listed {
+    match Locked::read(file) {
+        Ok(locked) => Listed::Wallet(Box::new(facts(&locked))),
+        Err(error) => Listed::Fault {
+            name: name_of(file),
+            file: file.to_owned(),
+            error: message(&error),
+        },
+    }
+}
+
+fn name_of(file: &Path) -> String {
+    let stem = file.file_stem().unwrap_or(file.as_os_str());
+    stem.to_string_lossy().into_owned()
+}
+
+fn facts(locked: &Locked) -> WalletFacts {
+    WalletFacts {
+        name: name_of(&locked.path),
+        file: locked.path.clone(),
+        public_key: hex::encode(locked.public.pack()),
+        public_key_x: to_hex(&locked.public.x),
+        public_key_y: to_hex(&locked.public.y),
+        address: locked.address,
+        protection: locked.protection(),
+    }
+}
+
+fn show(settings: &Settings, locked: &Locked, last: &str) -> Result<()> {
+    let facts = facts(locked);
+    let kept = match facts.protection {
+        Protection::Passphrase => "encrypted with a passphrase",
+        Protection::None => "not encrypted",
     };
     let text = format!(
-        "wallet      {}\npublic key  {}\nL1 address  {}\n{last}",
+        "wallet       {}\npublic key   {}\nL1 address   {}\nprivate key  {kept}\n{last}",
         facts.file.display(),
         facts.public_key,
         facts.address
     );
     settings.ui.result(&facts, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_key_are_one_key() {
+        let bytes = [0x5a; 32];
+        let hex = hex::encode(bytes);
+        for (text, format) in [
+            (hex.clone(), SeedFormat::Hex),
+            (format!("0x{}\r\n", hex.to_uppercase()), SeedFormat::Hex),
+            (Base64::encode_string(&bytes) + "\n", SeedFormat::Base64),
+            ("Z".repeat(32) + "\n", SeedFormat::Text),
+        ] {
+            assert_eq!(
+                *decode_seed(text.as_bytes(), format).unwrap(),
+                bytes,
+                "{text}"
+            );
+        }
+        for (text, format) in [
+            (&hex[2..], SeedFormat::Hex),
+            ("zz", SeedFormat::Hex),
+            ("Wlpa", SeedFormat::Base64),
+            ("", SeedFormat::Text),
+            ("\n", SeedFormat::Text),
+        ] {
+            assert!(decode_seed(text.as_bytes(), format).is_err(), "{text:?}");
+        }
+        assert!(decode_seed(&[b'x'; MAX_SEED_BYTES + 1], SeedFormat::Text).is_err());
+    }
 }

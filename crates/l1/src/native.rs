@@ -22,7 +22,7 @@ use ledger::words::{Header, L1Entry, PublicWords};
 use prover::key::{AllowDevKeys, VerifyingKey};
 use prover::proof::Proof;
 use prover::verify::{verify, verify_many};
-use redb::{Database, DatabaseError, StorageError};
+use redb::{Database, DatabaseError, StorageBackend, StorageError};
 
 use crate::bytes::{Address, Bytes};
 use crate::checks;
@@ -114,6 +114,30 @@ impl NativeL1 {
         }
         let mut builder = Database::builder();
         let opened = builder.set_check_integrity_on_open(true).open(path);
+        Self::on(path, opened, dev_keys)
+    }
+
+    /// Opens a chain in storage of the caller's making, with the checks of [`Self::open`]; `path`
+    /// is for messages. For tests that let storage fail.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    #[doc(hidden)]
+    pub fn open_on(
+        storage: impl StorageBackend,
+        path: &Path,
+        dev_keys: AllowDevKeys,
+    ) -> Result<Self, OpenError> {
+        let mut builder = Database::builder();
+        let builder = builder.set_check_integrity_on_open(true);
+        Self::on(path, builder.create_with_backend(storage), dev_keys)
+    }
+
+    fn on(
+        path: &Path,
+        opened: Result<Database, DatabaseError>,
+        dev_keys: AllowDevKeys,
+    ) -> Result<Self, OpenError> {
         let db = opened.map_err(|error| open_error(path, error))?;
         check_version(path, &db)?;
         let store_error = |source| OpenError::Store {

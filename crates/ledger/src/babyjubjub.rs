@@ -280,8 +280,9 @@ fn base8_windows() -> &'static Windows {
                 multiples[i] = multiples[i - 1] + base;
             }
             base += multiples[WINDOW_DIGITS - 1];
-            let affine = EdwardsProjective::normalize_batch(&multiples);
-            windows.push(affine.try_into().expect("as many points as were given"));
+            // Why not all at once: that would run on rayon's threads, which may wait for this very
+            // table, and everything would stand still.
+            windows.push(multiples.map(|multiple| multiple.into_affine()));
         }
         windows
     })

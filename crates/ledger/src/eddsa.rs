@@ -23,10 +23,10 @@ use crate::{
     poseidon,
 };
 
-/// A private key: the 32 bytes from which circomlibjs derives the secret scalar and the nonces.
-/// Wiped on drop; its `Debug` form shows no byte.
+/// A private key: the bytes from which circomlibjs derives the secret scalar and the nonces, of any
+/// length, though keys made here have 32. Wiped on drop; its `Debug` form shows no byte.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct PrivateKey(pub [u8; 32]);
+pub struct PrivateKey(Vec<u8>);
 
 /// A signature. Its `S` is below `l` by type; that `R8` is on the curve is checked by [`verify`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,7 +87,20 @@ impl PrivateKey {
     /// least 256 bits of entropy where money depends on it.
     #[must_use]
     pub fn derive(context: &str, material: &[u8]) -> Self {
-        Self(blake3::derive_key(context, material))
+        Self(blake3::derive_key(context, material).to_vec())
+    }
+
+    /// The key whose bytes are `seed`, as circomlibjs and zk-kit take it: 32 random bytes, or any
+    /// text that holds at least 256 bits of entropy where money depends on it.
+    #[must_use]
+    pub fn from_seed(seed: &[u8]) -> Self {
+        Self(seed.to_vec())
+    }
+
+    /// The bytes of the key: a secret.
+    #[must_use]
+    pub fn seed(&self) -> &[u8] {
+        &self.0
     }
 
     /// The public key `A = (s >> 3)·Base8`, `s` the pruned secret.
@@ -411,7 +424,8 @@ mod tests {
 
     #[test]
     fn derived_keys_depend_on_context_and_material() {
-        let key = |context: &str, material: &[u8]| PrivateKey::derive(context, material).0;
+        let key =
+            |context: &str, material: &[u8]| PrivateKey::derive(context, material).seed().to_vec();
         assert_eq!(key("a", b"m"), blake3::derive_key("a", b"m"));
         assert_ne!(key("a", b"m"), key("b", b"m"));
         assert_ne!(key("a", b"m"), key("a", b"n"));

@@ -5,7 +5,7 @@
 //! are big-endian. Circomlib's little-endian packings belong to [`crate::babyjubjub`] and
 //! [`crate::eddsa`].
 
-use ark_ff::{BigInteger, PrimeField};
+use ark_ff::{BigInt, PrimeField};
 use num_bigint::BigUint;
 
 /// A field element: an integer modulo
@@ -65,11 +65,12 @@ pub fn to_be_bytes(element: &Fr) -> [u8; 32] {
 /// The element as 32 little-endian bytes, circomlibjs's `toRprLE`.
 #[must_use]
 pub fn to_le_bytes(element: &Fr) -> [u8; 32] {
-    element
-        .into_bigint()
-        .to_bytes_le()
-        .try_into()
-        .expect("four 64-bit limbs are 32 bytes")
+    let mut bytes = [0; 32];
+    let limbs = element.into_bigint().0;
+    for (bytes, limb) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(limbs) {
+        *bytes = limb.to_le_bytes();
+    }
+    bytes
 }
 
 /// Reads 32 big-endian bytes.
@@ -77,7 +78,9 @@ pub fn to_le_bytes(element: &Fr) -> [u8; 32] {
 /// # Errors
 /// [`FieldError::NotCanonical`] when the integer is at or above `r`.
 pub fn from_be_bytes(bytes: &[u8; 32]) -> Result<Fr, FieldError> {
-    from_integer(&BigUint::from_bytes_be(bytes))
+    let mut bytes = *bytes;
+    bytes.reverse();
+    from_le_bytes(&bytes)
 }
 
 /// Reads 32 little-endian bytes.
@@ -85,7 +88,15 @@ pub fn from_be_bytes(bytes: &[u8; 32]) -> Result<Fr, FieldError> {
 /// # Errors
 /// [`FieldError::NotCanonical`] when the integer is at or above `r`.
 pub fn from_le_bytes(bytes: &[u8; 32]) -> Result<Fr, FieldError> {
-    from_integer(&BigUint::from_bytes_le(bytes))
+    let mut limbs = [0; 4];
+    for (limb, bytes) in limbs.iter_mut().zip(bytes.as_chunks::<8>().0) {
+        *limb = u64::from_le_bytes(*bytes);
+    }
+    let element = Fr::from_bigint(BigInt::new(limbs));
+    element.ok_or_else(|| FieldError::NotCanonical {
+        modulus: BigUint::from(Fr::MODULUS),
+        got: BigUint::from_bytes_le(bytes),
+    })
 }
 
 /// Reads an integer.

@@ -111,7 +111,7 @@ pub struct BatchError {
     /// Its place among them, from 0.
     pub position: usize,
     /// Why.
-    pub source: ReplayError,
+    pub source: Box<ReplayError>,
 }
 
 /// Executes what the words of a batch say and returns what became claimable. All or nothing: on
@@ -131,8 +131,8 @@ pub fn replay(
 
 /// Executes batches that follow one another and returns for each what became claimable, as
 /// [`replay`] of one after the other does, but hashes the tree once: roots chain by the batches'
-/// headers, and the last one is compared with the tree. All or nothing: on an error the state is
-/// unchanged.
+/// headers, and the last one is compared with the tree. That the roots between are those of the
+/// data is left to the proofs that L1 checked. All or nothing: on an error the state is unchanged.
 ///
 /// # Errors
 /// [`BatchError`], which names the first bad batch; to find it after a wrong last root, every
@@ -156,12 +156,13 @@ pub fn replay_many(
             // Why: an earlier batch may have led elsewhere than its header says.
             Err(source) => {
                 let found = first_bad(&batches[..position], state);
+                let source = Box::new(source);
                 return Err(found.unwrap_or(BatchError { position, source }));
             }
         }
     }
     commit(last, overlay, state).map_err(|source| {
-        let position = batches.len() - 1;
+        let (position, source) = (batches.len() - 1, Box::new(source));
         first_bad(batches, state).unwrap_or(BatchError { position, source })
     })?;
     Ok(payouts)
@@ -176,7 +177,7 @@ fn first_bad(batches: &[(&PublicWords, &Shape)], state: &mut State) -> Option<Ba
         .find_map(|(position, (words, shape))| {
             let old = touched(words).into_iter();
             before.extend(old.map(|index| (index, state.account(index).copied())));
-            let source = replay(words, shape, state).err()?;
+            let source = Box::new(replay(words, shape, state).err()?);
             Some(BatchError { position, source })
         });
     let leaves = leaves(state.depth());

@@ -12,7 +12,7 @@ use ledger::float::{Float16, Float40};
 use ledger::operation::{L1Op, Signable, Transfer, Withdraw, domain};
 use ledger::poseidon::compress4;
 use ledger::reject::{DoesNotFit, L1Violation, Reject, SignatureFault};
-use ledger::replay::{ReplayError, replay};
+use ledger::replay::{self, ReplayError, replay, replay_many};
 use ledger::shape::Shape;
 use ledger::state::{GenesisError, State};
 use ledger::transition::{
@@ -21,6 +21,7 @@ use ledger::transition::{
 };
 use ledger::tree::Update;
 use ledger::witness::{padding_account, padding_transfer, padding_withdrawal};
+use ledger::words::{PublicWords, TransferData};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use support::*;
@@ -1060,4 +1061,101 @@ fn random_batches_keep_every_invariant() {
         finish(batch, &mut state);
     }
     assert!(executed > 200 && refused > 200, "{executed} {refused}");
+}
+
+/// Random batches and the states between them, the first state before all.
+fn random_history(seed: u64, batches: usize) -> (Vec<State>, Vec<AppliedBatch>) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let accounts: Vec<(u32, u32, u128)> = (1..9).map(|index| (index, index % 2, 10_000)).collect();
+    let mut state = state(4, &accounts);
+    let (mut states, mut applied) = (vec![state.clone()], Vec::new());
+    for _ in 0..batches {
+        let mut batch = Transition::begin(&state, &SHAPE, context(&[(0, 2), (1, 1)])).unwrap();
+        for _ in 0..rng.gen_range(0..5) {
+            let op = random_l1_op(&mut rng, &state, &batch);
+            batch.push_l1(&state, &op).unwrap();
+        }
+        for _ in 0..rng.gen_range(0..20) {
+            let op = random_op(&mut rng, &state, &batch);
+            // Why: refused operations leave no trace, which another test shows.
+            batch.push(&state, &op).unwrap_or_default();
+        }
+        let touched = batch.touched();
+        applied.push(batch.finish(&mut state).unwrap());
+        assert_eq!(touched, replay::touched(&applied.last().unwrap().words));
+        states.push(state.clone());
+    }
+    (states, applied)
+}
+
+#[test]
+fn batches_put_back_leave_the_state_before_them() {
+    for seed in 10..16 {
+        let (states, applied) = random_history(seed, 12);
+        let last = states.last().unwrap();
+        for (at, before) in states.iter().enumerate() {
+            let undone = applied[at..].iter().zip(&states[at..]);
+            let accounts = undone.flat_map(|(batch, before)| {
+                let touched = replay::touched(&batch.words);
+                touched
+                    .into_iter()
+                    .map(|index| (index, before.account(index).copied()))
+            });
+            let mut state = last.clone();
+            state.put_back(accounts).unwrap();
+            assert!(&state == before, "seed {seed}, batch {at}");
+            assert_eq!(state.check(), Ok(()));
+        }
+    }
+    let mut state = state(4, &[(1, 0, 5)]);
+    let before = state.clone();
+    let leaves = 256;
+    let error = state.put_back([(1, None), (256, None)]).unwrap_err();
+    let index = 256;
+    assert_eq!(error, GenesisError::IndexOutOfRange { index, leaves });
+    assert!(state == before, "all or nothing");
+}
+
+#[test]
+fn many_batches_replayed_at_once_are_those_replayed_one_by_one() {
+    let (states, applied) = random_history(20, 30);
+    let words: Vec<PublicWords> = applied.iter().map(|batch| batch.words.clone()).collect();
+    let list = |words: &[PublicWords]| -> Vec<(PublicWords, Shape)> {
+        words.iter().map(|words| (words.clone(), SHAPE)).collect()
+    };
+    let many = |words: &[PublicWords], state: &mut State| {
+        let list = list(words);
+        let list: Vec<_> = list.iter().map(|(words, shape)| (words, shape)).collect();
+        replay_many(&list, state)
+    };
+    for group in [1, 7, 30] {
+        let mut state = states[0].clone();
+        let mut payouts = Vec::new();
+        for words in words.chunks(group) {
+            payouts.extend(many(words, &mut state).unwrap());
+        }
+        assert!(&state == states.last().unwrap());
+        let expected: Vec<_> = applied.iter().map(|batch| batch.payouts.clone()).collect();
+        assert_eq!(payouts, expected);
+    }
+    assert_eq!(many(&[], &mut states[0].clone()), Ok(Vec::new()));
+    let mut found = 0;
+    for bad in 0..words.len() {
+        let mut words = words.clone();
+        // Why: the amount of a payment to oneself moves nothing.
+        let moves = |data: &&mut TransferData| {
+            data.from != data.to && data.amount.value_u128().is_some_and(|value| value > 2)
+        };
+        let Some(transfer) = words[bad].transfers.iter_mut().find(moves) else {
+            continue;
+        };
+        let value = u64::try_from(transfer.amount.value_u128().unwrap()).unwrap();
+        transfer.amount = amount(value / 2 + 1);
+        let mut state = states[0].clone();
+        let error = many(&words, &mut state).unwrap_err();
+        assert_eq!(error.position, bad, "{error}");
+        assert!(state == states[0], "all or nothing");
+        found += 1;
+    }
+    assert!(found > 6, "{found}");
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ledger::field::Fr;
 use ledger::poseidon::compress4;
 use ledger::tree::{
-    LeafUpdate, MerkleProof, ProofError, Tree, TreeError, empty_root, verify_proof,
+    GroupsError, LeafUpdate, MerkleProof, ProofError, Tree, TreeError, empty_root, verify_proof,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -199,4 +199,104 @@ fn proofs_hold_for_their_leaf_index_depth_and_root_only() {
         got: 2,
     };
     assert_eq!(verify_proof(root, 3, node, &short), Err(error));
+}
+
+#[test]
+fn an_emptied_tree_equals_one_that_never_had_the_leaves() {
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    for depth in [1, 4, 12, 16] {
+        let span = u32::try_from((1u64 << (2 * depth)) - 1).unwrap();
+        let mut tree = Tree::new(depth);
+        tree.update(0, Fr::from(3u64)).unwrap();
+        let before = tree.clone();
+        let indices: Vec<u32> = (0..30).map(|_| rng.gen_range(1..=span)).collect();
+        let leaves = indices.iter().map(|index| (*index, Fr::from(9u64)));
+        let delta = tree.replace(leaves).unwrap();
+        tree.commit(delta);
+        assert_ne!(tree, before);
+        assert_eq!(tree.check(), Ok(()));
+        let mut single = tree.clone();
+        for index in &indices {
+            single.update(*index, Fr::from(0u64)).unwrap();
+        }
+        assert_eq!(single, before);
+        let empty = indices.iter().map(|index| (*index, Fr::from(0u64)));
+        let delta = tree.replace(empty).unwrap();
+        tree.commit(delta);
+        assert_eq!(tree, before);
+        tree.update(0, Fr::from(0u64)).unwrap();
+        assert_eq!(tree, Tree::new(depth));
+    }
+}
+
+/// The groups that a tree stores.
+fn stored(tree: &Tree) -> Vec<BTreeMap<u32, [Fr; 4]>> {
+    (0..=Tree::first_hashed_level(tree.depth()))
+        .map(|level| {
+            let groups = tree.stored_groups(level);
+            groups.map(|(group, nodes)| (group, *nodes)).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn a_stored_tree_is_the_same_and_faults_in_it_are_found() {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    for depth in [1, 4, 7, 8, 12, 16] {
+        let span = u32::try_from((1u64 << (2 * depth)) - 1).unwrap();
+        let mut tree = Tree::new(depth);
+        for _ in 0..40 {
+            let index = rng.gen_range(0..=span);
+            tree.update(index, Fr::from(rng.r#gen::<u64>())).unwrap();
+        }
+        let groups = stored(&tree);
+        assert_eq!(
+            Tree::from_lower_levels(depth, groups.clone()),
+            Ok(tree.clone())
+        );
+        for level in 0..groups.len() {
+            let mut bad = groups.clone();
+            let (at, nodes) = bad[level].iter_mut().next().unwrap();
+            let at = *at;
+            let child = nodes
+                .iter()
+                .position(|node| *node != empty_root(u8::try_from(level).unwrap()));
+            nodes[child.unwrap()] += Fr::from(1u64);
+            let bad = Tree::from_lower_levels(depth, bad).unwrap();
+            let last = level + 1 == groups.len();
+            assert_eq!(bad.root() != tree.root(), last, "hashed from level {level}");
+            // Where everything above is hashed from the fault, only the root tells.
+            assert!(last && level == 0 || bad.check().is_err(), "level {level}");
+            let mut missing = groups.clone();
+            missing[level].remove(&at);
+            let missing = Tree::from_lower_levels(depth, missing).unwrap();
+            let found = missing.check().is_err() || missing.root() != tree.root();
+            assert!(found, "a missing group of level {level}");
+            let mut empty = groups.clone();
+            let level_number = u8::try_from(level).unwrap();
+            empty[level].insert(at, [empty_root(level_number); 4]);
+            assert_eq!(
+                Tree::from_lower_levels(depth, empty),
+                Err(GroupsError::Empty {
+                    level: level_number,
+                    group: at
+                })
+            );
+        }
+        let end = u32::try_from(1u64 << (2 * (depth - 1))).unwrap();
+        let mut beyond = groups.clone();
+        beyond[0].insert(end, [Fr::from(1u64); 4]);
+        assert_eq!(
+            Tree::from_lower_levels(depth, beyond),
+            Err(GroupsError::OutOfRange {
+                level: 0,
+                group: end
+            })
+        );
+        let expected = groups.len();
+        assert_eq!(
+            Tree::from_lower_levels(depth, Vec::new()),
+            Err(GroupsError::Levels { expected, got: 0 })
+        );
+    }
 }

@@ -73,7 +73,7 @@ fn check_permutation(mut case: Case) -> Outcome {
 }
 
 fn check_eddsa(mut case: Case) -> Outcome {
-    let secret = PrivateKey(take_hex(&mut case, "private_key_hex")?);
+    let secret = PrivateKey::from_seed(&take_hex::<32>(&mut case, "private_key_hex")?);
     let key = take_point(&mut case, "public_key")?;
     let packed_key = take_hex(&mut case, "public_key_packed_hex")?;
     let message = elements(&[take(&mut case, "message")?])?[0];

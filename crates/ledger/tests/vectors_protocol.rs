@@ -451,7 +451,7 @@ fn paid_in(operation: &OperationVector) -> Result<L1Op, String> {
             q,
         } => {
             let (key, q) = (point(a)?, point(q)?);
-            let secret = PrivateKey(bytes(private_key_hex)?);
+            let secret = PrivateKey::from_seed(&bytes::<32>(private_key_hex)?);
             same("A", secret.public_key(), key)?;
             same("Q", cofactor_inverse_point(&key), q)?;
             deposit_key_is_good(&key, &q).map_err(|error| error.to_string())?;
@@ -529,7 +529,7 @@ fn check_signing(vector: &BatchVector, domain: &Fr) -> Verdict {
                 } if *index == signed.from => Some(private_key_hex),
                 _ => None,
             });
-        let secret = PrivateKey(bytes(secret.ok_or("no key")?)?);
+        let secret = PrivateKey::from_seed(&bytes::<32>(secret.ok_or("no key")?)?);
         let signature = secret.sign(&field(&signed.message)?);
         same("R8", signature.r8, point(&signed.r8)?)?;
         same(

@@ -44,14 +44,6 @@ pub enum FollowError {
         /// The first batch that differs.
         number: u64,
     },
-    /// L1 has consumed less of its queue than its batches say.
-    #[error(
-        "L1's queue has no entry {number}, which a final batch consumed: L1's file is damaged, take a copy of it"
-    )]
-    QueueLost {
-        /// Number of the entry.
-        number: u64,
-    },
 }
 
 /// Why batches were reopened.

@@ -8,7 +8,7 @@
 //! - [`audit`]: whether money and roots add up.
 //! - [`rollup`]: sealing, proving and submitting on both.
 //! - [`follow`]: what the batcher does when L1 moved without it: finality, reorganizations, Δ.
-//! - [`restore`]: the batcher's database and the state from L1's data alone.
+//! - [`mod@restore`]: the batcher's database and the state from L1's data alone.
 //! - [`leave`]: what an owner needs to leave a frozen rollup, from L1's data alone.
 //!
 //! Rules are left to `ledger` and `l1`, order of operations to `batcher`, files and wallets to the

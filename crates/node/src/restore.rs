@@ -102,7 +102,7 @@ pub fn final_state(l1: &NativeL1, mut on_batches: impl FnMut(u64)) -> Result<Sta
         let with_shapes = with_shapes.collect::<Result<Vec<_>, RestoreError>>()?;
         replay_many(&with_shapes, &mut state).map_err(|error| RestoreError::Replay {
             number: next + error.position as u64,
-            source: Box::new(error.source),
+            source: error.source,
         })?;
         next += batches.len() as u64;
         on_batches(next - 1);

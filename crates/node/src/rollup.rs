@@ -21,12 +21,6 @@ use crate::follow::FollowError;
 /// Batches that are submitted in one call at most, their proofs checked together.
 pub const SUBMIT_AT_ONCE: usize = 32;
 
-/// Index of the operator's fee account: the first account of a genesis, if the operator owns it.
-pub const FEE_ACCOUNT: u32 = 1;
-
-/// ETH's token id.
-const ETH: u32 = 0;
-
 /// Why a step was not taken.
 #[derive(Debug, Error)]
 pub enum NodeError {
@@ -108,8 +102,7 @@ pub struct ToProve {
     pub assignment: Vec<Fr>,
 }
 
-/// What the batcher has to know of a deployment. Fees in ETH go to account 1 if the operator owns
-/// it and it holds ETH; no other fees are taken.
+/// What the batcher has to know of a deployment.
 ///
 /// # Errors
 /// If L1 cannot be read.
@@ -120,22 +113,32 @@ pub fn settings(
 ) -> Result<batcher::Settings, l1::StoreError> {
     let deployment = l1.deployment();
     let parameters = deployment.parameters();
-    let operator = parameters.operator.address;
-    let first = l1.registered(FEE_ACCOUNT)?;
-    let takes_fees = first.is_some_and(|account| account.owner == operator && account.token == ETH);
     let shapes = parameters.shapes.iter().map(|listed| listed.shape);
     Ok(batcher::Settings {
         domain: l1.domain(),
         genesis: *blake3::hash(&deployment.canonical_bytes()).as_bytes(),
         shapes: shapes.collect(),
-        fee_accounts: match takes_fees {
-            true => BTreeMap::from([(ETH, FEE_ACCOUNT)]),
-            false => BTreeMap::new(),
-        },
+        fee_accounts: fee_accounts(l1)?,
         limits,
         max_age,
         timestamp_slack: parameters.timestamp_slack,
     })
+}
+
+/// Token → account that takes its fees: the operator's accounts at the start of the genesis, the
+/// first of each token. Fees in other tokens are not taken.
+fn fee_accounts(l1: &NativeL1) -> Result<BTreeMap<u32, u32>, l1::StoreError> {
+    let deployment = l1.deployment();
+    let operator = deployment.parameters().operator.address;
+    let mut accounts = BTreeMap::new();
+    for index in 1..=deployment.accounts().count {
+        let registered = l1.registered(index)?;
+        let Some(account) = registered.filter(|account| account.owner == operator) else {
+            break;
+        };
+        accounts.entry(account.token).or_insert(index);
+    }
+    Ok(accounts)
 }
 
 impl Rollup {
@@ -252,8 +255,10 @@ impl Rollup {
         if group.is_empty() {
             return Ok(group);
         }
-        let submissions = group.iter().map(submission);
-        let submissions = submissions.collect::<Result<Vec<_>, _>>()?;
+        let each = group.iter();
+        let submissions = each
+            .map(|proved| submission(proved.batch(), proved.proof()))
+            .collect::<Result<Vec<_>, _>>()?;
         let finalized = self.l1.submit_batches(operator, &submissions, now)?;
         for (proved, on_l1) in group.iter().zip(finalized) {
             self.batcher.record_finalized(proved.clone(), on_l1.time)?;
@@ -287,15 +292,13 @@ impl Rollup {
     }
 }
 
-/// What is sent to L1 for a proved batch.
+/// What is sent to L1 for a batch with its stored proof.
 ///
 /// # Errors
-/// [`NodeError::Words`], [`NodeError::Proof`] if the stored batch is damaged.
-pub fn submission(proved: &ProvedBatch) -> Result<Submission, NodeError> {
-    let batch = proved.batch();
+/// [`NodeError::Words`], [`NodeError::Proof`] if what is stored is damaged.
+pub fn submission(batch: &SealedBatch, proof: &[u8]) -> Result<Submission, NodeError> {
     let number = batch.number();
-    let proof =
-        Proof::from_bytes(proved.proof()).map_err(|source| NodeError::Proof { number, source })?;
+    let proof = Proof::from_bytes(proof).map_err(|source| NodeError::Proof { number, source })?;
     let words = |source| NodeError::Words { number, source };
     let encoded = batch.words().encode(batch.shape()).map_err(words)?;
     let c = commitment(batch.shape().id, &encoded);

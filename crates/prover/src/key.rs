@@ -19,6 +19,7 @@ use ark_bn254::{Bn254, Fq12, G1Affine, G2Affine};
 use ark_ec::AffineRepr;
 use ark_ec::pairing::Pairing;
 use circuits::r1cs::Fingerprint;
+use rayon::prelude::*;
 
 use crate::proof::{DecodeError, check_g1, check_g2, decode_g1, decode_g2, encode_g1, encode_g2};
 
@@ -294,6 +295,13 @@ impl VerifyingKey {
     /// The first fault found.
     pub fn check(&self) -> Result<(), Degenerate> {
         check_points(&self.ark)
+    }
+
+    /// Size in bytes of a verifying-key file, from the lengths of its name and shape description and
+    /// the points of its input combination.
+    pub fn file_bytes(name: usize, shape: usize, ic_points: usize) -> u64 {
+        let fixed = VK_MAGIC.len() + 2 * 4 + 32 + 3 * 4 + 64 + 3 * 128 + CHECKSUM_BYTES;
+        (fixed + name + shape + 64 * ic_points) as u64
     }
 
     /// What the key says about itself.
@@ -708,6 +716,32 @@ impl ProvingKey {
     /// [`KeyError::WrongCircuit`].
     pub fn check_circuit(&self, expected: &Fingerprint) -> Result<(), KeyError> {
         self.verifying.check_circuit(expected)
+    }
+
+    /// Checks every point of the proving part: on its curve, in its subgroup, finite where a query
+    /// lists it. Loading leaves this out, see `key_file`; it takes seconds for large circuits.
+    ///
+    /// Returns how many points were checked, those of the verifying key not counted.
+    ///
+    /// # Errors
+    /// The first fault found.
+    pub fn check_points(&self) -> Result<usize, Degenerate> {
+        let all_g1 = |what, points: &[G1Affine]| {
+            let finite = points.par_iter().filter(|point| !point.is_zero());
+            finite.try_for_each(|point| check_g1(what, point))
+        };
+        check_g1("beta in G1", &self.beta_g1)?;
+        check_g1("delta in G1", &self.delta_g1)?;
+        let listed = self.a.points.par_iter().map(|point| ("A query", point));
+        let listed = listed.chain(self.b.points.par_iter().map(|point| ("B query", point)));
+        listed.try_for_each(|(what, point)| check_g1(what, point))?;
+        let second = self.b_g2.par_iter();
+        second.try_for_each(|point| check_g2("B query in G2", point))?;
+        // Infinity is allowed here: a variable may have no share, a coefficient may be 0.
+        all_g1("H query", &self.h)?;
+        all_g1("L query", &self.l)?;
+        let queries = self.a.points.len() + self.b.points.len() + self.b_g2.len();
+        Ok(2 + queries + self.h.len() + self.l.len())
     }
 
     /// The same key for `ark-groth16` (with [`crate::qap::OddCosetReduction`]); a full copy.

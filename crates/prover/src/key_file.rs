@@ -163,6 +163,22 @@ impl Header {
 }
 
 impl ProvingKey {
+    /// Size in bytes of a proving-key file, from the counts of its circuit: `verifying_bytes` of its
+    /// verifying key, variables that occur in A and in B, the domain, and witness variables.
+    pub fn file_bytes(verifying_bytes: u64, a: u64, b: u64, domain: u64, witnesses: u64) -> u64 {
+        let header = Header {
+            origin: Origin::Production,
+            fingerprint: Fingerprint::default(),
+            verifying_bytes,
+            variables: 0,
+            a,
+            b,
+            h: domain,
+            l: witnesses,
+        };
+        header.file_bytes()
+    }
+
     /// Writes the key atomically: a crash leaves the old file or the new one.
     ///
     /// # Errors

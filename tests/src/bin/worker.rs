@@ -15,7 +15,7 @@ use node::{Rollup, SealLimit};
 use rand::rngs::OsRng;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tests::{
+use tests::world::{
     FEE_ACCOUNT, GENESIS, Keys, L1_FEE, OPERATOR, deposit, open, owner_of, prove_batch, sign,
     token_of, transfer, withdraw,
 };

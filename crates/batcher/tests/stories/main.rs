@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod durability;
+mod faults;
 mod imports;
 mod intake;
+mod reopening;
+mod restoring;
 mod sealing;
 mod world;

@@ -137,7 +137,10 @@ fn bad_arguments_are_refused() {
             ],
             "--shape",
         ),
-        (vec!["wallet", "new", "alice"], "alice.json exists"),
+        (
+            vec!["wallet", "new", "alice", "--no-passphrase"],
+            "alice.json exists",
+        ),
         (vec!["wallet", "new", "a b"], "not a wallet name"),
         (vec!["wallet", "show", "carol"], "wallet new carol"),
         (vec!["account", "0"], "no account 0"),
@@ -269,11 +272,11 @@ fn a_missing_or_unwritable_directory_is_said() {
     let file = quire.write("file", "not a folder");
     let history = quire.write("history.csv", HISTORY);
     let inside = format!("{file}/data");
-    let mut import = std::process::Command::new(crate::fixture::PROGRAM);
+    let mut import = crate::fixture::program();
     import.args(["--data-dir", &inside, "import", &history, "--shape", "tiny"]);
     let message = crate::fixture::error_of(&mut import, &["import"]);
     assert!(message.contains(&inside), "{message}");
-    let mut setup = std::process::Command::new(crate::fixture::PROGRAM);
+    let mut setup = crate::fixture::program();
     setup.args(["--data-dir", &inside, "keys", "setup", "--shape", "tiny"]);
     let message = crate::fixture::error_of(&mut setup, &["keys", "setup"]);
     assert!(message.contains(&inside), "{message}");
@@ -330,7 +333,7 @@ fn keys_that_cannot_be_used_are_refused() {
     let (proving, verifying) = (folder.join("tiny.pk"), folder.join("tiny.vk"));
     let keys_dir = ["--keys-dir", folder.to_str().unwrap()];
     let fails = |args: &[&str]| {
-        let mut command = std::process::Command::new(crate::fixture::PROGRAM);
+        let mut command = crate::fixture::program();
         command
             .arg("--data-dir")
             .arg(quire.dir())
@@ -370,7 +373,7 @@ fn keys_that_cannot_be_used_are_refused() {
         );
     }
 
-    let mut strict = std::process::Command::new(crate::fixture::PROGRAM);
+    let mut strict = crate::fixture::program();
     std::fs::write(&proving, &good).unwrap();
     strict
         .arg("--data-dir")
@@ -405,7 +408,7 @@ fn keys_that_cannot_be_used_are_refused() {
 fn a_private_key_is_never_shown() {
     use std::os::unix::fs::PermissionsExt;
     let quire = Quire::new();
-    quire.json(&["wallet", "new", "alice"]);
+    quire.json(&["wallet", "new", "alice", "--no-passphrase"]);
     let file = quire.path("wallets/alice.json");
     let wallet: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     let secret = wallet["private_key"].as_str().unwrap().to_owned();

@@ -1,8 +1,9 @@
 //! Runs the program on a data directory of its own, with the smallest shape and a development key.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -20,7 +21,7 @@ pub fn tiny_keys() -> &'static Path {
     static KEYS: OnceLock<TempDir> = OnceLock::new();
     let folder = KEYS.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
-        let output = Command::new(PROGRAM)
+        let output = program()
             .args([
                 "keys",
                 "setup",
@@ -39,6 +40,52 @@ pub fn tiny_keys() -> &'static Path {
     folder.path()
 }
 
+/// The program without settings from outside.
+pub fn program() -> Command {
+    let mut command = Command::new(PROGRAM);
+    let own = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("QUIRE_"));
+    own.for_each(|(name, _)| {
+        command.env_remove(name);
+    });
+    command
+        .env("XDG_CONFIG_HOME", "/nonexistent")
+        .stdin(Stdio::null());
+    command
+}
+
+/// The fields of the JSON that a command prints are in its help.
+fn check_fields(args: &[&str], printed: &Value) {
+    static HELP: Mutex<BTreeMap<Vec<String>, String>> = Mutex::new(BTreeMap::new());
+    let groups = [
+        "keys", "wallet", "batch", "circuit", "bench", "config", "exit", "l1", "attack",
+    ];
+    let words = 1 + usize::from(groups.contains(&args[0]));
+    let command: Vec<String> = args[..words]
+        .iter()
+        .map(|word| (*word).to_owned())
+        .collect();
+    let mut known = HELP.lock().unwrap_or_else(PoisonError::into_inner);
+    let help = known.entry(command.clone()).or_insert_with(|| {
+        let output = program().args(&command).arg("--help").output().unwrap();
+        text(&output.stdout)
+    });
+    let documented = help.split("JSON: ").nth(1).unwrap();
+    let first = printed
+        .as_array()
+        .map_or(Some(printed), |list| list.first());
+    for field in first
+        .and_then(Value::as_object)
+        .into_iter()
+        .flat_map(|facts| facts.keys())
+    {
+        let mut words = documented.split(|c: char| !c.is_alphanumeric() && c != '_');
+        assert!(
+            words.any(|word| word == field),
+            "{command:?} does not document {field}"
+        );
+    }
+}
+
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -54,7 +101,7 @@ impl Quire {
     pub fn with_accounts() -> Self {
         let quire = Self::new();
         for (wallet, amount) in [("alice", "2eth"), ("bob", "1eth")] {
-            quire.json(&["wallet", "new", wallet]);
+            quire.json(&["wallet", "new", wallet, "--no-passphrase"]);
             let shape = ["--shape", "tiny"];
             let new = if wallet == "alice" { &shape[..] } else { &[] };
             quire.json(&[&["deposit", "--wallet", wallet, "--amount", amount], new].concat());
@@ -80,15 +127,14 @@ impl Quire {
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let mut command = program();
         command
             .arg("--data-dir")
             .arg(self.dir())
             .arg("--keys-dir")
             .arg(tiny_keys())
             .args(["--allow-dev-keys", "--threads", "2"])
-            .args(args)
-            .stdin(Stdio::null());
+            .args(args);
         command
     }
 
@@ -97,19 +143,33 @@ impl Quire {
         let output = self.command(args).arg("--json").output().unwrap();
         let error = text(&output.stderr);
         assert!(output.status.success(), "{args:?}: {error}");
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| {
+        let printed = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| {
             panic!("{args:?} printed no JSON: {}", text(&output.stdout));
-        })
+        });
+        check_fields(args, &printed);
+        printed
     }
 
     /// Runs a command that fails and returns its message.
     pub fn fails(&self, args: &[&str]) -> String {
         error_of(&mut self.command(args), args)
     }
+
+    /// Runs a command that fails with this status and returns its message.
+    pub fn fails_with(&self, status: i32, args: &[&str]) -> String {
+        let (got, message) = failure_of(&mut self.command(args), args);
+        assert_eq!(got, status, "{args:?}: {message}");
+        message
+    }
 }
 
 /// The message of a command that fails as it should: no success, no panic, no result.
 pub fn error_of(command: &mut Command, args: &[&str]) -> String {
+    failure_of(command, args).1
+}
+
+/// Status and message of a command that fails as it should.
+pub fn failure_of(command: &mut Command, args: &[&str]) -> (i32, String) {
     let Output {
         status,
         stdout,
@@ -120,7 +180,7 @@ pub fn error_of(command: &mut Command, args: &[&str]) -> String {
         .code()
         .unwrap_or_else(|| panic!("{args:?} was killed: {message}"));
     assert!(
-        code == 1 || code == 2,
+        (1..=5).contains(&code),
         "{args:?} exited with {code}: {message}"
     );
     assert!(
@@ -128,5 +188,5 @@ pub fn error_of(command: &mut Command, args: &[&str]) -> String {
         "{message}"
     );
     assert!(stdout.is_empty(), "{args:?} printed {}", text(&stdout));
-    message
+    (code, message)
 }

@@ -1,53 +1,11 @@
-//! Every command explains itself.
+//! What circuits cost, from outside. That every command explains itself is tested in `shell`.
 
-use std::process::Command;
-
-use crate::fixture::{PROGRAM, text};
-
-const COMMANDS: [&[&str]; 23] = [
-    &[],
-    &["demo"],
-    &["keys", "setup"],
-    &["keys", "info"],
-    &["wallet", "new"],
-    &["wallet", "show"],
-    &["deposit"],
-    &["transfer"],
-    &["withdraw"],
-    &["import"],
-    &["seal"],
-    &["prove"],
-    &["submit"],
-    &["run"],
-    &["verify"],
-    &["status"],
-    &["account"],
-    &["audit"],
-    &["circuit", "stats"],
-    &["bench", "intake"],
-    &["bench", "prove"],
-    &["bench", "verify"],
-    &["bench", "keyload"],
-];
-
-#[test]
-fn every_help_has_examples() {
-    for command in COMMANDS {
-        let output = Command::new(PROGRAM)
-            .args(command)
-            .arg("--help")
-            .output()
-            .unwrap();
-        let help = text(&output.stdout);
-        assert!(output.status.success(), "{command:?}");
-        assert!(help.contains("Examples:\n  quire "), "{command:?}: {help}");
-    }
-}
+use crate::fixture::{program, text};
 
 #[test]
 fn circuit_stats_have_the_named_keys_and_make_no_key() {
     let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(PROGRAM)
+    let output = program()
         .args([
             "circuit",
             "stats",
@@ -95,7 +53,7 @@ fn circuit_stats_have_the_named_keys_and_make_no_key() {
 #[test]
 fn the_marginal_cost_is_a_difference() {
     let stats = |transfers: &str| {
-        let output = Command::new(PROGRAM)
+        let output = program()
             .args([
                 "circuit",
                 "stats",

@@ -44,7 +44,7 @@ fn files(folder: &Path) -> Vec<String> {
 #[test]
 fn a_setup_that_is_interrupted_leaves_no_key() {
     let quire = Quire::new();
-    let mut setup = Command::new(crate::fixture::PROGRAM);
+    let mut setup = crate::fixture::program();
     setup.arg("--keys-dir").arg(quire.path("new-keys"));
     setup.args(["keys", "setup", "--shape", "t18"]);
     assert_eq!(interrupt(setup, "compiling"), INTERRUPTED);

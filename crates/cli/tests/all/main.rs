@@ -2,8 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod attack;
 mod bad_input;
+mod batches;
+mod configuration;
+mod errors;
 mod fixture;
 mod help;
 mod interruption;
+mod keys;
+mod leaving;
 mod path;
+mod wallets;

@@ -38,7 +38,7 @@ fn a_deposit_becomes_a_claim() {
     );
     assert!(
         quire
-            .fails(&["withdraw", "--wallet", "bob", "--claim"])
+            .fails_with(1, &["claim", "--wallet", "bob"])
             .contains("nothing to claim")
     );
     let midway = quire.json(&["audit", "--replay"]);
@@ -49,7 +49,7 @@ fn a_deposit_becomes_a_claim() {
     assert_eq!(quire.json(&["prove"])["batches"], 1);
     let submitted = quire.json(&["submit"]);
     assert_eq!(submitted["finalized_root"], sealed["state_root"]);
-    let claimed = quire.json(&["withdraw", "--wallet", "bob", "--claim"]);
+    let claimed = quire.json(&["claim", "--wallet", "bob"]);
     assert_eq!(claimed[0]["amount"], "500000000000000000");
 
     let accounts = quire.json(&["account", "1", "2", "3"]);
@@ -194,7 +194,7 @@ fn a_changed_batch_does_not_verify() {
         "/nonexistent/tiny.vk",
     ];
     assert!(quire.fails(&missing).contains("/nonexistent/tiny.vk"));
-    let mut strict = std::process::Command::new(crate::fixture::PROGRAM);
+    let mut strict = crate::fixture::program();
     let refused = strict.args(args).output().unwrap();
     assert!(!refused.status.success());
     assert!(

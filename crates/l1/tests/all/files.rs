@@ -3,8 +3,11 @@
 use std::path::Path;
 
 use l1::submission::{BatchFolder, DATA_FILE, FolderError, PROOF_FILE, SUMMARY_FILE};
-use l1::{BatchFault, L1Error, NativeL1, OpenError, Refusal};
+use l1::{BatchFault, Genesis, L1Error, NativeL1, OpenError, Refusal};
 use prover::key::AllowDevKeys;
+use rand::Rng;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
 use redb::{Database, ReadableTable, TableDefinition};
 
 use crate::fixture::*;
@@ -108,25 +111,80 @@ fn truncated_files_are_refused() {
     }
 }
 
-#[test]
-fn altered_files_are_refused_or_say_the_same() {
-    let (_folder, path, before) = closed_chain();
-    let whole = std::fs::read(&path).unwrap();
-    let used: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] != 0).collect();
-    let mut refused = 0;
-    for at in used.iter().step_by(used.len() / 60) {
-        let mut altered = whole.clone();
-        altered[*at] ^= 0x10;
-        std::fs::write(&path, &altered).unwrap();
-        match open(&path) {
-            Ok(l1) => assert_eq!(picture(&l1), before, "byte {at}"),
-            Err(error) => {
-                assert!(!matches!(error, OpenError::Missing { .. }), "{error}");
-                refused += 1;
-            }
+/// The story's chain after its first batch, closed, as bytes; and what it said after each call.
+fn history() -> (Vec<u8>, Vec<Picture>) {
+    let Chain { l1, folder } = chain_with_key(&genesis());
+    let mut pictures = vec![picture(&l1)];
+    l1.deposit(&deposit_of(CAROL, "carol", 0, 5_000), T0)
+        .unwrap();
+    pictures.push(picture(&l1));
+    l1.top_up(ALICE, 2, 100, FEE, T0).unwrap();
+    pictures.push(picture(&l1));
+    l1.submit_batch(OPERATOR, &story().first.submission, T1)
+        .unwrap();
+    pictures.push(picture(&l1));
+    drop(l1);
+    let whole = std::fs::read(folder.path().join("l1.redb")).unwrap();
+    (whole, pictures)
+}
+
+/// Opens damaged contents: true if they are refused, else they say what the chain once said.
+fn is_refused(path: &Path, contents: &[u8], said: &[Picture], damage: &str) -> bool {
+    std::fs::write(path, contents).unwrap();
+    match open(path) {
+        Ok(l1) => {
+            assert!(said.contains(&picture(&l1)), "{damage}");
+            assert_eq!(l1.genesis_accounts().unwrap(), accounts(), "{damage}");
+            false
+        }
+        Err(error) => {
+            assert!(!matches!(error, OpenError::Missing { .. }), "{error}");
+            true
         }
     }
-    assert!(refused > 10, "{refused} of 60 alterations were refused");
+}
+
+/// H4: one flipped bit in the header of the file and of each page in use, and at 300 other places.
+#[test]
+fn h4_flipped_bits_are_refused_or_rolled_back() {
+    const PAGE: usize = 4096;
+    let (whole, said) = history();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("l1.redb");
+    let used: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] != 0).collect();
+    let mut rng = ChaCha20Rng::seed_from_u64(4);
+    let mut places: Vec<usize> = (0..320).collect();
+    let pages = whole.chunks(PAGE).enumerate();
+    for (page, _) in pages.filter(|(_, page)| page.iter().any(|byte| *byte != 0)) {
+        places.extend((0..8).map(|at| page * PAGE + at));
+    }
+    places.extend((0..300).map(|_| used[rng.gen_range(0..used.len())]));
+    let mut refused = 0;
+    for at in &places {
+        let mut altered = whole.clone();
+        altered[*at] ^= 1 << rng.gen_range(0..8);
+        let damage = format!("byte {at}");
+        refused += usize::from(is_refused(&path, &altered, &said, &damage));
+    }
+    assert!(3 * refused > places.len(), "{refused} of {}", places.len());
+}
+
+/// H4: the end is missing, from some bytes to all of the file, at page borders and beside them.
+#[test]
+fn h4_truncated_files_are_refused_or_rolled_back() {
+    let (whole, said) = history();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("l1.redb");
+    let lengths = (0..whole.len()).step_by(7 * 4096);
+    let lengths = lengths.flat_map(|length| [length, length + 1, length + 4095]);
+    let near_the_end = (1..40).map(|missing| whole.len() - missing * missing);
+    let mut refused = 0;
+    for length in lengths.chain(near_the_end) {
+        let damage = format!("{length} bytes");
+        let kept = &whole[..length.min(whole.len() - 1)];
+        refused += usize::from(is_refused(&path, kept, &said, &damage));
+    }
+    assert!(refused > 40, "{refused}");
 }
 
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
@@ -208,6 +266,32 @@ fn a_registered_key_survives_and_stays_the_only_one() {
         again,
         Err(L1Error::Refused(Refusal::KeyRegistered { .. }))
     ));
+}
+
+/// Prints how long a chain with 2^20 genesis accounts takes to open, and the bytes it needs.
+/// `cargo test --release -p l1 a_million_accounts -- --ignored --nocapture`
+#[test]
+#[ignore = "a measurement: makes a file of 200 MB"]
+fn a_million_accounts_open_quickly() {
+    let accounts = vec![account(ALICE, "alice", 0, 1); 1 << 20];
+    let mut parameters = parameters();
+    for listed in &mut parameters.shapes {
+        listed.shape.depth = 12;
+    }
+    let genesis = Genesis::new(parameters, accounts).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("l1.redb");
+    drop(NativeL1::create(&path, &genesis, AllowDevKeys::Yes).unwrap());
+    let bytes = std::fs::metadata(&path).unwrap().len();
+    println!("{bytes} bytes, {} an account", bytes / (1 << 20));
+    for _ in 0..5 {
+        let start = std::time::Instant::now();
+        let l1 = open(&path).unwrap();
+        let opened = start.elapsed();
+        l1.top_up(ALICE, 7, 1, FEE, T0).unwrap();
+        println!("opened in {opened:?}");
+        assert!(opened.as_millis() < 5_000);
+    }
 }
 
 /// A folder with the story's first batch.

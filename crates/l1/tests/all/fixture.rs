@@ -10,7 +10,7 @@ use l1::bytes::Bytes;
 use l1::genesis::{ListedShape, Operator, Token};
 use l1::native::Head;
 use l1::{
-    Address, Deposit, FinalizedBatch, Genesis, GenesisAccount, L1Error, NativeL1, Parameters,
+    Address, Deposit, Exit, FinalizedBatch, Genesis, GenesisAccount, L1Error, NativeL1, Parameters,
     QueueEntry, Refusal, Registration, Submission, TokenTotals,
 };
 use ledger::babyjubjub::cofactor_inverse_point;
@@ -321,26 +321,34 @@ pub struct Picture {
     queue: Vec<QueueEntry>,
     registry: Vec<Option<Registration>>,
     batches: Vec<FinalizedBatch>,
-    claimable: Vec<u128>,
+    claims: Vec<(Address, u32, u128)>,
+    exited: Vec<bool>,
+    cancelled: Vec<bool>,
     keys: Vec<Option<String>>,
 }
 
 pub fn picture(l1: &NativeL1) -> Picture {
     let head = l1.head().unwrap();
-    let people = [OPERATOR, ALICE, BOB, CAROL];
-    let claims = people
-        .iter()
-        .flat_map(|who| [0, 1].map(|token| (who, token)));
+    let claims = l1.claims().unwrap();
+    for (owner, token, amount) in &claims {
+        assert_eq!(l1.claimable(*owner, *token).unwrap(), *amount);
+    }
     let indices = 0..=u32::try_from(head.next_index).unwrap();
+    let numbers = 0..head.queue_tail;
     Picture {
         head,
         totals: l1.audit().unwrap(),
         queue: l1.queue(0, usize::MAX).unwrap(),
+        exited: indices
+            .clone()
+            .map(|index| l1.exited(index).unwrap())
+            .collect(),
         registry: indices.map(|index| l1.registered(index).unwrap()).collect(),
         batches: l1.batches(0, usize::MAX).unwrap(),
-        claimable: claims
-            .map(|(who, token)| l1.claimable(*who, token).unwrap())
+        cancelled: numbers
+            .map(|number| l1.cancelled(number).unwrap())
             .collect(),
+        claims,
         keys: [1, 2].map(|id| l1.key(id).map(|key| key.id_hex())).into(),
     }
 }
@@ -364,13 +372,31 @@ pub fn fault(l1: &NativeL1, submission: &Submission, now: u64) -> l1::BatchFault
     }
 }
 
-/// For each token what all accounts of a state have.
-pub fn balances(state: &State) -> BTreeMap<u32, u128> {
+/// For each token what all accounts of a state have that did not exit after a freeze.
+pub fn balances(l1: &NativeL1, state: &State) -> BTreeMap<u32, u128> {
     let mut sums = BTreeMap::new();
-    for (_, account) in state.accounts() {
-        *sums.entry(account.token).or_default() += account.balance;
+    for (index, account) in state.accounts() {
+        let sum: &mut u128 = sums.entry(account.token).or_default();
+        if !l1.exited(index).unwrap() {
+            *sum += account.balance;
+        }
     }
     sums
+}
+
+/// The exit of an account with the path that the state shows.
+pub fn exit_of(state: &State, index: u32) -> Exit {
+    Exit {
+        index,
+        account: *state.account(index).unwrap(),
+        siblings: state.prove(index).unwrap().siblings,
+    }
+}
+
+/// Freezes the chain for the oldest entry, which waits since [`T0`] or later.
+pub fn freeze(l1: &NativeL1) {
+    l1.advance_time(FREEZE_AFTER + 1_000).unwrap();
+    l1.freeze(T1).unwrap();
 }
 
 /// `escrow = balances + claimable + pending`, with the balances of the state itself.
@@ -381,7 +407,7 @@ pub fn assert_conserved(l1: &NativeL1, state: &State) {
         .iter()
         .map(|(t, totals)| (*t, totals.balances()))
         .collect();
-    assert_eq!(kept, balances(state));
+    assert_eq!(kept, balances(l1, state));
 }
 
 /// The position of an item for which `accepted` holds, searched with all threads. Plain threads:

@@ -1,0 +1,95 @@
+//! Malicious witnesses: for every rule of the circuit a theft that breaks this rule and no other.
+//!
+//! Each [`Attack`] makes two witnesses that differ in one thing: an honest one, which the circuit
+//! must accept, and a forged one, in which everything else follows as the best cheating prover
+//! would arrange it. The attack is caught when the forged one violates rows of its rule and of no
+//! other. That is sharper than "is refused": take the rule away, and the theft goes through.
+//!
+//! To add one: write a function that makes the [`Pair`] with a [`Forger`](crate::testkit::Forger),
+//! add an [`Attack`] with a name, the path of the rule, rows of the attack list and one sentence on
+//! who loses what to the group it belongs to, run `quire attack run NAME`. Two tools get at the
+//! rules that no choice of values can break alone: [`Witness::set`] writes a variable of the
+//! prover's choice ("this is the hash"), and everything after it follows; [`Witness::publish`]
+//! gives L1 other words than the circuit's.
+//!
+//! All attacks run on the shape `tiny`: 2 slots of each kind, 2 fee slots, a tree of depth 4 with
+//! one cached level, hence four subtrees of 64 leaves. Accounts that are left in a state that fits
+//! no tree are put into a subtree that no later slot reads.
+
+mod bench;
+mod header;
+mod l1;
+mod payments;
+mod signatures;
+mod tree;
+mod words;
+mod world;
+
+pub use bench::{Pair, Verdict, Witness, Workbench};
+
+/// A forgery with its story.
+#[derive(Clone, Copy, Debug)]
+pub struct Attack {
+    /// Short and stable: what `quire attack run` takes.
+    pub name: &'static str,
+    /// The rule it breaks, as its path in [`RuleMap`](crate::num::RuleMap).
+    pub rule: &'static str,
+    /// Rows of the attack list in `docs/soundness.md`; may be empty.
+    pub rows: &'static [&'static str],
+    /// What would happen without the rule: who loses what.
+    pub story: &'static str,
+    /// Makes the two witnesses.
+    pub make: fn(&Workbench) -> Pair,
+}
+
+/// Rules that no witness can break alone, each with the reason.
+pub const UNBREAKABLE_ALONE: [(&str, &str); 2] = [
+    (
+        "transfer/sender/signature_is_valid/variable_base/step_is_not_exceptional",
+        EXCEPTIONAL,
+    ),
+    (
+        "withdraw/sender/signature_is_valid/variable_base/step_is_not_exceptional",
+        EXCEPTIONAL,
+    ),
+];
+
+const EXCEPTIONAL: &str = "implied: the first exceptional step has a vertical second chord, \
+                           0·slope = 2v with v ≠ 0, which no witness satisfies";
+
+/// Every attack, grouped by what it aims at.
+pub fn all() -> Vec<Attack> {
+    [
+        signatures::attacks(),
+        payments::attacks(),
+        tree::attacks(),
+        l1::attacks(),
+        header::attacks(),
+        words::attacks(),
+    ]
+    .concat()
+}
+
+/// Two attacks, on the paying side of a transfer and of a withdrawal; `$rule` is the path below
+/// that side, with its slash.
+macro_rules! both_sides {
+    ($name:literal, $rule:literal, $rows:expr, $story:literal, $make:path) => {
+        [
+            $crate::attacks::Attack {
+                name: concat!("transfer-", $name),
+                rule: concat!("transfer/sender", $rule),
+                rows: &$rows,
+                story: $story,
+                make: |bench| $make(bench, $crate::attacks::world::Side::Transfer),
+            },
+            $crate::attacks::Attack {
+                name: concat!("withdrawal-", $name),
+                rule: concat!("withdraw/sender", $rule),
+                rows: &$rows,
+                story: $story,
+                make: |bench| $make(bench, $crate::attacks::world::Side::Withdrawal),
+            },
+        ]
+    };
+}
+use both_sides;

@@ -1,0 +1,369 @@
+//! Spending without the holder's consent.
+
+use ark_ff::{BigInteger256, Field, PrimeField};
+use ledger::{
+    babyjubjub::{Point, Scalar},
+    eddsa::challenge,
+    field::Fr,
+    operation::NO_EXPIRY,
+};
+use num_bigint::BigUint;
+
+use super::{
+    Attack, Pair, Witness, Workbench, both_sides,
+    world::{Side, pay, thief, with_fee, world},
+};
+use crate::{
+    babyjubjub::subgroup_order, eddsa::SignatureValues, testkit::Forged, transition::BatchValues,
+};
+
+pub(super) fn attacks() -> Vec<Attack> {
+    let signature = "transfer/sender/signature_is_valid";
+    let one_sided = [
+        Attack {
+            name: "replayed-transfer",
+            rule: signature,
+            rows: &["C6"],
+            story: "One signature pays twice: the receiver shows the sender's transfer once more \
+                    and empties the account.",
+            make: replayed,
+        },
+        Attack {
+            name: "changed-receiver",
+            rule: signature,
+            rows: &["C5"],
+            story: "The operator sends a payment to itself: the signature stays, the receiver \
+                    changes.",
+            make: |_| changed(pay(2, 1, 100)),
+        },
+        Attack {
+            name: "changed-amount",
+            rule: signature,
+            rows: &["C5"],
+            story: "The holder signed for 100 and pays 900.",
+            make: |_| changed(pay(2, 3, 900)),
+        },
+        Attack {
+            name: "changed-fee",
+            rule: signature,
+            rows: &["C5"],
+            story: "The operator helps itself to a fee that the holder did not sign.",
+            make: |_| changed(with_fee(500, 0, pay(2, 3, 100))),
+        },
+        Attack {
+            name: "changed-expiry",
+            rule: signature,
+            rows: &["C5"],
+            story: "A payment that the holder let expire is kept and cashed in later.",
+            make: |_| {
+                changed(Forged {
+                    valid_until: NO_EXPIRY - 1,
+                    ..pay(2, 3, 100)
+                })
+            },
+        },
+        Attack {
+            name: "transfer-as-withdrawal",
+            rule: "withdraw/sender/signature_is_valid",
+            rows: &["C7"],
+            story: "A signed transfer to index 0 of nobody's is executed as a withdrawal of the \
+                    same amount.",
+            make: other_kind,
+        },
+        Attack {
+            name: "skipped-nonce",
+            rule: signature,
+            rows: &["C6"],
+            story: "A payment that was signed to follow another one is executed without it.",
+            make: skipped_nonce,
+        },
+        Attack {
+            name: "respelled-amount",
+            rule: signature,
+            rows: &["F4"],
+            story: "10 is published as 1·10^1: the published bytes are no longer what the holder \
+                    signed, and nobody can check the signature from them.",
+            make: respelled,
+        },
+    ];
+    [
+        one_sided.to_vec(),
+        both_sides!(
+            "strangers-signature",
+            "/signature_is_valid",
+            ["C8"],
+            "Anybody's signature spends anybody's money.",
+            strangers_signature
+        )
+        .to_vec(),
+        both_sides!(
+            "other-deployment",
+            "/signature_is_valid",
+            ["C7", "A10"],
+            "What was signed for a test deployment is executed on the real one.",
+            other_deployment
+        )
+        .to_vec(),
+        both_sides!(
+            "second-s",
+            "/signature_is_valid/s_is_below_the_order",
+            ["C1"],
+            "S + l satisfies the same equation: whoever tells operations apart by their \
+             signatures counts one of them twice.",
+            second_s
+        )
+        .to_vec(),
+        both_sides!(
+            "false-message",
+            "/message_hash",
+            ["B1", "C5"],
+            "The holder signed for 1 and pays 900: the prover writes the hash of what was signed \
+             where the hash of what is executed belongs.",
+            false_message
+        )
+        .to_vec(),
+        both_sides!(
+            "chosen-challenge",
+            "/signature_is_valid/challenge_hash",
+            ["B1"],
+            "With a challenge of one's choice R8 = S·B − h·8A signs anything under any key: every \
+             account is the prover's.",
+            chosen_challenge
+        )
+        .to_vec(),
+        both_sides!(
+            "second-challenge",
+            "/signature_is_valid/variable_base/challenge_is_canonical",
+            ["B3"],
+            "The bits of h + r stand for the same h but for another multiple: signatures that \
+             every other verifier refuses pass, and L1's data cannot be checked.",
+            second_challenge
+        )
+        .to_vec(),
+        both_sides!(
+            "false-multiple-of-the-key",
+            "/signature_is_valid/variable_base",
+            ["B1", "B8"],
+            "The prover writes R8 − S·B where −h·8A belongs: every account is the prover's.",
+            false_multiple_of_the_key
+        )
+        .to_vec(),
+        both_sides!(
+            "false-multiple-of-the-base",
+            "/signature_is_valid/fixed_base",
+            ["B1", "B8"],
+            "The prover writes R8 + h·8A where S·B belongs: every account is the prover's.",
+            false_multiple_of_the_base
+        )
+        .to_vec(),
+    ]
+    .concat()
+}
+
+fn replayed(_: &Workbench) -> Pair {
+    let mut batch = world();
+    batch.transfer(&pay(2, 3, 100));
+    batch.transfer(&pay(2, 3, 100));
+    let honest = batch.finish();
+    let mut forged = honest.clone();
+    forged.transfers[1].debit.signature = forged.transfers[0].debit.signature;
+    pair(honest, forged)
+}
+
+/// What was signed is a transfer of 100 from 2 to 3; what is executed is `executed`.
+fn changed(executed: Forged) -> Pair {
+    let mut signed = Side::Transfer.batch(&pay(2, 3, 100));
+    let mut forged = Side::Transfer.batch(&executed);
+    Side::Transfer.slot(&mut forged).signature = Side::Transfer.slot(&mut signed).signature;
+    pair(signed, forged)
+}
+
+fn other_kind(_: &Workbench) -> Pair {
+    let honest = Side::Withdrawal.batch(&pay(2, 0, 100));
+    let mut forged = honest.clone();
+    let mut batch = world();
+    batch.claim(&super::world::start(0, 0, 0));
+    forged.withdrawals[0].signature = batch.transfer(&pay(2, 0, 100)).debit.signature;
+    pair(honest, forged)
+}
+
+fn skipped_nonce(_: &Workbench) -> Pair {
+    let honest = Side::Transfer.batch(&pay(2, 3, 100));
+    let mut forged = honest.clone();
+    let mut later = world();
+    later.leaf(2).nonce += Fr::ONE;
+    forged.transfers[0].debit.signature = later.transfer(&pay(2, 3, 100)).debit.signature;
+    pair(honest, forged)
+}
+
+fn respelled(_: &Workbench) -> Pair {
+    let spelled = |packed| Forged {
+        amount: ledger::float::Float40::from_packed(packed).expect("40 bits"),
+        ..pay(2, 3, 0)
+    };
+    let honest = Side::Transfer.batch(&spelled(10));
+    let mut forged = Side::Transfer.batch(&spelled(1 << 35 | 1));
+    forged.transfers[0].debit.signature = honest.transfers[0].debit.signature;
+    pair(honest, forged)
+}
+
+fn strangers_signature(_: &Workbench, side: Side) -> Pair {
+    let honest = side.batch(&pay(2, 3, 100));
+    let mut forged = honest.clone();
+    side.sign(&mut forged, &thief());
+    pair(honest, forged)
+}
+
+fn other_deployment(_: &Workbench, side: Side) -> Pair {
+    let honest = side.batch(&pay(2, 3, 100));
+    let mut forged = honest.clone();
+    let mut elsewhere = honest.clone();
+    elsewhere.domain += Fr::ONE;
+    side.sign(&mut elsewhere, world().key(2));
+    side.slot(&mut forged).signature = side.slot(&mut elsewhere).signature;
+    pair(honest, forged)
+}
+
+/// Only S below `2^251 − l` has a second spelling in the circuit's bits: some amount gives one.
+fn second_s(_: &Workbench, side: Side) -> Pair {
+    (1..)
+        .find_map(|amount| {
+            let honest = side.batch(&pay(2, 3, amount));
+            let mut forged = honest.clone();
+            let s = &mut side.slot(&mut forged).signature.s;
+            let second = BigUint::from(*s) + subgroup_order();
+            *s = (second.bits() <= 251).then(|| second.try_into().expect("251 bits fit"))?;
+            Some(pair(honest, forged))
+        })
+        .expect("the search does not end without one")
+}
+
+fn false_message(bench: &Workbench, side: Side) -> Pair {
+    let mut signed = side.batch(&pay(2, 3, 1));
+    let mut executed = side.batch(&pay(2, 3, 900));
+    side.slot(&mut executed).signature = side.slot(&mut signed).signature;
+    let hash = side.message(&signed);
+    let forged = Witness::of(executed).set(bench.last(&side.rule("message_hash"), 0), hash);
+    Pair {
+        honest: Witness::of(signed),
+        forged,
+    }
+}
+
+/// The key that a first slot is paid by.
+fn key_of(side: Side, values: &mut BatchValues) -> Point {
+    let account = side.slot(values).account;
+    Point {
+        x: account.ax,
+        y: account.ay,
+    }
+}
+
+fn signature(r8: &Point, s: u64) -> SignatureValues {
+    SignatureValues {
+        r8: (r8.x, r8.y),
+        s: BigInteger256::from(s),
+    }
+}
+
+fn times_base(scalar: u64) -> Point {
+    Point::base8().mul(&Scalar::from(scalar))
+}
+
+fn chosen_challenge(bench: &Workbench, side: Side) -> Pair {
+    let honest = side.batch(&pay(2, 3, 100));
+    let mut forged = honest.clone();
+    let key = key_of(side, &mut forged).mul_by_cofactor();
+    let r8 = times_base(5).add(&key.mul(&Scalar::from(7u64)).neg());
+    side.slot(&mut forged).signature = signature(&r8, 5);
+    let challenge = bench.last(&side.rule("signature_is_valid/challenge_hash"), 0);
+    Pair {
+        honest: Witness::of(honest),
+        forged: Witness::of(forged).set(challenge, Fr::from(7u64)),
+    }
+}
+
+/// A signature under a known secret, for `h + extra`: only few challenges leave room for the bits
+/// of `h + r`, so amounts are tried.
+fn second_challenge(bench: &Workbench, side: Side) -> Pair {
+    let secret = Scalar::from(987_654_321u64);
+    let modulus = BigUint::from(Fr::MODULUS);
+    let lowest = subgroup_order() * 11u8 - (BigUint::from(1u8) << 254);
+    let r8 = times_base(77);
+    let key = Point::base8().mul(&secret);
+    let sign = |values: &mut BatchValues, multiple: BigUint| {
+        let s = Scalar::from(77u64) + Scalar::from(multiple) * secret * Scalar::from(8u64);
+        side.slot(values).signature = SignatureValues {
+            r8: (r8.x, r8.y),
+            s: s.into_bigint(),
+        };
+    };
+    (1..)
+        .find_map(|amount| {
+            let mut batch = world();
+            let mut leaf = *batch.leaf(2);
+            (leaf.ax, leaf.ay) = (key.x, key.y);
+            batch.set_up(2, leaf);
+            side.append(&mut batch, &pay(2, 3, amount));
+            let mut honest = batch.finish();
+            let h = BigUint::from(challenge(&r8, &key, &side.message(&honest)).into_bigint());
+            let bits: BigUint = &h + &modulus + &lowest;
+            if bits.bits() > 254 {
+                return None;
+            }
+            let mut values = honest.clone();
+            sign(&mut honest, h.clone());
+            sign(&mut values, h + &modulus);
+            let rule = side.rule("signature_is_valid/variable_base/challenge_is_canonical");
+            let variables = bench.variables(&rule, 0);
+            let forged = (0..254).fold(Witness::of(values), |witness, i| {
+                witness.set(variables[i], Fr::from(bits.bit(i as u64)))
+            });
+            let honest = Witness::of(honest);
+            Some(Pair { honest, forged })
+        })
+        .expect("the search does not end without one")
+}
+
+fn set_point(witness: Witness, bench: &Workbench, rule: &str, point: &Point) -> Witness {
+    let variables = bench.variables(rule, 0);
+    let [.., x, y] = variables.as_slice() else {
+        unreachable!("the rule ends with the coordinates of a point");
+    };
+    witness.set(*x, point.x).set(*y, point.y)
+}
+
+fn false_multiple_of_the_key(bench: &Workbench, side: Side) -> Pair {
+    let honest = side.batch(&pay(2, 3, 100));
+    let mut forged = honest.clone();
+    let r8 = times_base(11);
+    side.slot(&mut forged).signature = signature(&r8, 5);
+    let rule = side.rule("signature_is_valid/variable_base");
+    let multiple = r8.add(&times_base(5).neg());
+    Pair {
+        honest: Witness::of(honest),
+        forged: set_point(Witness::of(forged), bench, &rule, &multiple),
+    }
+}
+
+fn false_multiple_of_the_base(bench: &Workbench, side: Side) -> Pair {
+    let honest = side.batch(&pay(2, 3, 100));
+    let mut forged = honest.clone();
+    let (r8, key) = (times_base(11), key_of(side, &mut forged));
+    side.slot(&mut forged).signature = signature(&r8, 5);
+    let h = challenge(&r8, &key, &side.message(&forged));
+    let h = Scalar::from(BigUint::from(h.into_bigint()));
+    let multiple = r8.add(&key.mul_by_cofactor().mul(&h));
+    let rule = side.rule("signature_is_valid/fixed_base");
+    Pair {
+        honest: Witness::of(honest),
+        forged: set_point(Witness::of(forged), bench, &rule, &multiple),
+    }
+}
+
+fn pair(honest: BatchValues, forged: BatchValues) -> Pair {
+    Pair {
+        honest: Witness::of(honest),
+        forged: Witness::of(forged),
+    }
+}

@@ -1,0 +1,136 @@
+//! `quire import`, `seal`, `prove`, `submit`, `run`, `batch`, `verify` and `audit`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// CSV file, compressed if its name ends with .gz
+    pub file: PathBuf,
+    /// Shapes of the deployment; one with L1 slots is added if there is none [default: t18]
+    #[arg(long, value_name = "S")]
+    pub shape: Vec<String>,
+    /// 32 bytes in hexadecimal from which all private keys are derived [default: zeros]
+    #[arg(long, value_name = "HEX")]
+    pub seed: Option<String>,
+    /// Read only the first rows
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+}
+
+/// Arguments of `seal`.
+#[derive(Debug, Args)]
+pub struct SealArgs {
+    /// Seal everything, the last batch short if need be
+    #[arg(long)]
+    pub all: bool,
+    /// Stop after this many batches
+    #[arg(long, value_name = "N")]
+    pub max_batches: Option<u64>,
+}
+
+/// Arguments of `prove` and `run`.
+#[derive(Debug, Args)]
+pub struct ProveArgs {
+    /// Stop after this many batches
+    #[arg(long, value_name = "N")]
+    pub max_batches: Option<u64>,
+    /// Memory that proofs made side by side may take besides keys, such as 3GiB [default: 2GiB]
+    #[arg(long, value_name = "M")]
+    pub memory: Option<String>,
+}
+
+/// Arguments of `submit`.
+#[derive(Debug, Args)]
+pub struct SubmitArgs {
+    /// Stop after this many batches
+    #[arg(long, value_name = "N")]
+    pub max_batches: Option<u64>,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Folder of the batch
+    pub batch_dir: PathBuf,
+    /// Verifying-key file
+    #[arg(long, value_name = "FILE")]
+    pub vk: PathBuf,
+    /// Root from which the batch must start, in hexadecimal
+    #[arg(long, value_name = "R")]
+    pub old_root: Option<String>,
+}
+
+/// Arguments of `audit`.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// Rebuild the root of every sealed batch from its published bytes alone
+    #[arg(long)]
+    pub replay: bool,
+}
+
+/// `quire batch …`
+#[derive(Debug, Subcommand)]
+pub enum BatchCommand {
+    /// Batches with their stage, newest last
+    #[command(after_help = "\
+Examples:
+  quire batch list
+  quire batch list --from 100 --limit 20 --json
+
+JSON: a list of batch, stage (sealed, proved or final), shape, timestamp, l1_ops, transfers,
+withdrawals, data_bytes, new_root")]
+    List(BatchListArgs),
+    /// A batch: header, every operation decoded, stage and sizes
+    #[command(after_help = "\
+Examples:
+  quire batch show 3
+  quire batch show 3 --json
+
+JSON: batch, stage, shape, domain, old_root, new_root, timestamp, fee_accounts, queue_from,
+queue_to, data_bytes, proof_bytes, l1_ops, transfers, withdrawals, payouts")]
+    Show(BatchShowArgs),
+    /// Write a proven batch as a folder, or as one file
+    #[command(after_help = "\
+A folder has data.bin, proof.bin and batch.json, as `quire verify` reads it; a file is what is
+submitted to L1, byte for byte (docs/protocol.md, section 8).
+
+Examples:
+  quire batch export 3 ./batch-3
+  quire batch export 3 batch-3.bin --single-file
+
+JSON: batch, written, bytes, single_file")]
+    Export(BatchExportArgs),
+}
+
+/// Arguments of `batch list`.
+#[derive(Debug, Args)]
+pub struct BatchListArgs {
+    /// First batch to list
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub from: u64,
+    /// List at most so many
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+}
+
+/// Arguments of `batch show`.
+#[derive(Debug, Args)]
+pub struct BatchShowArgs {
+    /// Number of the batch
+    pub batch: u64,
+}
+
+/// Arguments of `batch export`.
+#[derive(Debug, Args)]
+pub struct BatchExportArgs {
+    /// Number of the batch
+    pub batch: u64,
+    /// Folder or file to write; it must not exist
+    pub to: PathBuf,
+    /// Write one file instead of a folder
+    #[arg(long)]
+    pub single_file: bool,
+}

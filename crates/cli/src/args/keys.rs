@@ -1,0 +1,74 @@
+//! `quire keys`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// `quire keys …`
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make the keys of a shape, by one party: whoever runs this could keep the secrets
+    #[command(after_help = "\
+`quire estimate --shape S` tells beforehand how long it takes and how much memory.
+
+Examples:
+  quire keys setup --shape t18
+  quire keys setup --shape tiny --insecure-dev-seed 1 --allow-dev-keys
+
+JSON: a list of file, shape, id, fingerprint, insecure_dev, bytes, constraints, seconds")]
+    Setup(SetupArgs),
+    /// What a key file, or every key in the keys directory, says about itself
+    #[command(after_help = "\
+Examples:
+  quire keys info
+  quire keys info quire-data/keys/t18.vk
+
+JSON: a list of file, shape, id, fingerprint, insecure_dev, bytes")]
+    Info(KeyInfoArgs),
+    /// Check the keys of a shape thoroughly
+    #[command(after_help = "\
+Checked: form and checksum of both files; every point of both on its curve and in its subgroup; no
+known degeneracy (γ ≠ ±δ and the rest); the circuit, compiled afresh; the two files are of one setup;
+and a proof made with the one verifies under the other. Who made the keys, and whether the secrets
+were kept, cannot be checked.
+
+Examples:
+  quire keys verify --shape t18
+  quire keys verify --shape t18 --keys-dir ./downloaded
+  quire keys verify --shape t18 --no-proof        leaves out the trial proof
+
+JSON: shape, proving_key, verifying_key, id, fingerprint, insecure_dev, points, checks, seconds")]
+    Verify(KeyVerifyArgs),
+}
+
+/// Arguments of `keys setup`.
+#[derive(Debug, Args)]
+pub struct SetupArgs {
+    /// The shapes
+    #[arg(long, required = true, value_name = "S")]
+    pub shape: Vec<String>,
+    /// Derive the secrets from a number, so that anybody can forge proofs: trials only
+    #[arg(long, value_name = "SEED")]
+    pub insecure_dev_seed: Option<u64>,
+    /// Replace keys that exist: batches proven with them can then no longer be verified
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Arguments of `keys info`.
+#[derive(Debug, Args)]
+pub struct KeyInfoArgs {
+    /// Key files [default: all in the keys directory]
+    pub file: Vec<PathBuf>,
+}
+
+/// Arguments of `keys verify`.
+#[derive(Debug, Args)]
+pub struct KeyVerifyArgs {
+    /// The shape, whose keys are S.pk and S.vk in the keys directory
+    #[arg(long, value_name = "S")]
+    pub shape: String,
+    /// Leave out the trial proof
+    #[arg(long)]
+    pub no_proof: bool,
+}

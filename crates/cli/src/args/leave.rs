@@ -1,0 +1,154 @@
+//! `quire restore`, `exit`, `freeze`, `tx`, `l1` and `drill`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// Arguments of `restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// Wallet of the operator, which is copied [default: the one in the data directory]
+    #[arg(long, value_name = "W")]
+    pub operator: Option<String>,
+}
+
+/// `quire exit …`
+#[derive(Debug, Subcommand)]
+pub enum ExitCommand {
+    /// Ask on L1 for the whole balance of an account
+    #[command(after_help = "\
+The request stands in the L1 queue. A batch has to execute it: an operator who does not lets the
+queue grow old, and then anybody may freeze the rollup.
+
+Examples:
+  quire exit request --wallet alice --account 7
+
+JSON: account, queue_entry, freeze_from")]
+    Request(ExitRequestArgs),
+    /// Write everything that it takes to leave with an account, from L1's data alone
+    #[command(after_help = "\
+Reads L1 only: neither the operator nor its database is needed. A plan is for L1's last root; it can
+be made before the freeze, and has to be made again when another batch becomes final.
+
+Examples:
+  quire exit plan 7
+  quire exit plan 7 8 --out plans --l1 /mnt/l1.redb
+  quire exit plan --wallet alice
+
+JSON: a list of plan, account, owner, token, balance, nonce, waiting, batch, root")]
+    Plan(ExitPlanArgs),
+    /// Leave with a plan, once L1 is frozen
+    #[command(after_help = "\
+Anybody may execute a plan; the money goes to the owner, who claims it. What was done before is
+passed over.
+
+Examples:
+  quire exit execute exit-7.json
+  quire exit execute exit-*.json && quire claim --wallet alice
+
+JSON: a list of plan, account, exited, cancelled")]
+    Execute(ExitExecuteArgs),
+}
+
+/// Arguments of `exit request`.
+#[derive(Debug, Args)]
+pub struct ExitRequestArgs {
+    /// Name of the wallet, or a path
+    #[arg(long, value_name = "W")]
+    pub wallet: String,
+    /// Index of the account
+    #[arg(long, value_name = "INDEX")]
+    pub account: u32,
+}
+
+/// Arguments of `exit plan`.
+#[derive(Debug, Args)]
+pub struct ExitPlanArgs {
+    /// Indices
+    #[arg(required_unless_present = "wallet", value_name = "INDEX")]
+    pub account: Vec<u32>,
+    /// All accounts that this wallet owns on L1
+    #[arg(long, value_name = "W")]
+    pub wallet: Option<String>,
+    /// Folder for the plans, exit-INDEX.json each
+    #[arg(long, default_value = ".", value_name = "FOLDER")]
+    pub out: PathBuf,
+}
+
+/// Arguments of `exit execute`.
+#[derive(Debug, Args)]
+pub struct ExitExecuteArgs {
+    /// Plans
+    #[arg(required = true, value_name = "PLAN")]
+    pub plan: Vec<PathBuf>,
+}
+
+/// Arguments of `tx`.
+#[derive(Debug, Args)]
+pub struct TxArgs {
+    /// Id of the operation, 64 hexadecimal digits
+    pub id: String,
+}
+
+/// `quire l1 …`
+#[derive(Debug, Subcommand)]
+pub enum ChainCommand {
+    /// Where L1 stands: blocks, time, queue, money
+    #[command(after_help = "\
+Examples:
+  quire l1 status
+  quire l1 status --json
+
+JSON: contract, height, time, frozen, freeze_from, root, next_batch, queue_head, queue_tail,
+next_index, operator_fees, totals (token, escrow, balances, claimable, pending)")]
+    Status,
+    /// Make empty blocks, for trials
+    #[command(after_help = "\
+Examples:
+  quire l1 mine
+  quire l1 mine 12
+
+JSON: height, time, frozen, root")]
+    Mine(BlocksArgs),
+    /// Move L1's clock forward, for trials
+    #[command(after_help = "\
+Examples:
+  quire l1 advance 604801      a week and a second
+
+JSON: height, time, frozen, root")]
+    Advance(AdvanceArgs),
+    /// Drop L1's last blocks with all that they did, for trials
+    #[command(after_help = "\
+Examples:
+  quire l1 reorg 2 && quire run
+
+JSON: height, time, frozen, root")]
+    Reorg(BlocksArgs),
+}
+
+/// A number of blocks.
+#[derive(Debug, Args)]
+pub struct BlocksArgs {
+    /// How many
+    #[arg(default_value_t = 1, value_name = "BLOCKS", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub blocks: u64,
+}
+
+/// Arguments of `l1 advance`.
+#[derive(Debug, Args)]
+pub struct AdvanceArgs {
+    /// By how much
+    #[arg(value_name = "SECONDS")]
+    pub seconds: u64,
+}
+
+/// Arguments of `drill`.
+#[derive(Debug, Args)]
+pub struct DrillArgs {
+    /// Mainnet transfers to begin with
+    #[arg(long, default_value_t = 40, value_name = "N", value_parser = clap::value_parser!(u16).range(8..=12_588))]
+    pub transfers: u16,
+    /// Shape of their batches
+    #[arg(long, default_value = "tiny", value_name = "S")]
+    pub shape: String,
+}

@@ -1,0 +1,186 @@
+//! `quire estimate`, `circuit` and `bench`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// `quire circuit …`
+#[derive(Debug, Subcommand)]
+pub enum CircuitCommand {
+    /// Constraints, variables, non-zeros and the cost of each part; makes no keys
+    #[command(after_help = "\
+Examples:
+  quire circuit stats
+  quire circuit stats --shape t20 --json
+  quire circuit stats --depth 16 --transfers 64 --fee-slots 2
+
+JSON: a list of shape, depth, cached_levels, transfers, l1_ops, withdrawals, fee_slots, constraints,
+constraints_per_transfer, constraints_per_transfer_marginal, domain_log2, variables, nonzeros_a,
+nonzeros_b, nonzeros_c, public_words, fingerprint, parts (rule, constraints)")]
+    Stats(StatsArgs),
+}
+
+/// Arguments of `circuit stats`.
+#[derive(Debug, Args)]
+pub struct StatsArgs {
+    /// Named shapes [default: all but the largest]
+    #[arg(long, value_name = "NAME")]
+    pub shape: Vec<String>,
+    /// All named shapes, also those that take gigabytes of memory
+    #[arg(long)]
+    pub all: bool,
+    /// Show the cost of each part of every circuit
+    #[arg(long)]
+    pub parts: bool,
+    /// Levels of the tree, for a shape of your own
+    #[arg(long, value_name = "D")]
+    pub depth: Option<u8>,
+    /// Transfer slots, an even number
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=60_000))]
+    pub transfers: Option<u16>,
+    /// Slots for operations of the L1 queue
+    #[arg(long, value_name = "N")]
+    pub l1_ops: Option<u16>,
+    /// Withdrawal slots, an even number
+    #[arg(long, value_name = "N")]
+    pub withdrawals: Option<u16>,
+    /// Fee slots
+    #[arg(long, value_name = "N")]
+    pub fee_slots: Option<u8>,
+    /// Cached top levels of the tree
+    #[arg(long, value_name = "K")]
+    pub cached_levels: Option<u8>,
+}
+
+/// `quire bench …`
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Accept, verify, execute and seal real transfers, durably
+    #[command(after_help = "\
+Examples:
+  quire bench intake transfers.csv.gz --threads 2 --json
+
+JSON: shapes, threads, transfers, batches, accept_seconds, seal_seconds, seconds,
+transfers_per_second")]
+    Intake(BenchIntakeArgs),
+    /// This prover against ark-groth16 on the same circuit, in interleaved pairs
+    #[command(after_help = "\
+Examples:
+  quire bench prove --shape t18 --threads 2 --json
+  quire bench prove --shape t20 --pairs 3
+
+JSON: shape, constraints, transfers, threads, pairs, seconds, witness_seconds, ark_seconds,
+ark_cached_seconds, ratio_vs_arkworks, ratio_vs_arkworks_cached, peak_bytes, key_bytes")]
+    Prove(BenchProveArgs),
+    /// Verification of batches with their data
+    #[command(after_help = "\
+Examples:
+  quire bench verify --shape t16 --json
+
+JSON: shape, public_words, data_bytes, milliseconds, milliseconds_8, milliseconds_64")]
+    Verify(BenchVerifyArgs),
+    /// Loading a proving key, checksum included
+    #[command(after_help = "\
+Examples:
+  quire bench keyload --shape t20 --json
+
+JSON: shape, key_bytes, seconds")]
+    Keyload(BenchKeyArgs),
+    /// One proof in a process of its own, for its peak memory
+    #[command(hide = true)]
+    Peak(BenchPeakArgs),
+}
+
+/// Arguments of `bench intake`.
+#[derive(Debug, Args)]
+pub struct BenchIntakeArgs {
+    /// CSV file of transfers [default: the one that comes with the program]
+    pub file: Option<PathBuf>,
+    /// Shapes of the deployment
+    #[arg(long, default_value = "t20", value_name = "S")]
+    pub shape: Vec<String>,
+    /// Read only the first rows
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+}
+
+/// Arguments of `bench prove`.
+#[derive(Debug, Args)]
+pub struct BenchProveArgs {
+    /// The shape; its key is made, with known secrets, and not kept
+    #[arg(long, default_value = "t18", value_name = "S")]
+    pub shape: String,
+    /// Measurements of each prover
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub pairs: u16,
+}
+
+/// Arguments of `bench verify`.
+#[derive(Debug, Args)]
+pub struct BenchVerifyArgs {
+    /// The shape; its key is made, with known secrets, and not kept
+    #[arg(long, default_value = "t16", value_name = "S")]
+    pub shape: String,
+}
+
+/// Arguments of `bench keyload`.
+#[derive(Debug, Args)]
+pub struct BenchKeyArgs {
+    /// The shape; its key is made, with known secrets, unless the keys directory has one
+    #[arg(long, default_value = "t18", value_name = "S")]
+    pub shape: String,
+}
+
+/// Arguments of `bench peak`.
+#[derive(Debug, Args)]
+pub struct BenchPeakArgs {
+    /// The shape
+    #[arg(long)]
+    pub shape: String,
+    /// Its proving key
+    #[arg(long)]
+    pub key: PathBuf,
+}
+
+/// Arguments of `estimate`.
+#[derive(Debug, Args)]
+pub struct EstimateArgs {
+    /// The shapes
+    #[arg(long, required = true, value_name = "S")]
+    pub shape: Vec<String>,
+}
+
+/// `quire attack …`
+#[derive(Debug, Subcommand)]
+pub enum AttackCommand {
+    /// Every attack with the rule that stops it and what would happen without the rule
+    #[command(after_help = "\
+Examples:
+  quire attack list
+  quire attack list --json
+
+JSON: a list of name, rule, rows, story")]
+    List,
+    /// Show each attack to the circuit; exit status 1 if one is not caught by its rule alone
+    #[command(after_help = "\
+An attack is caught if its honest neighbour is accepted, and it violates its rule and no other.
+
+Examples:
+  quire attack run
+  quire attack run stolen-deposit node-as-leaf
+  quire attack run --rule signature_is_valid --json
+
+JSON: attacks (name, rule, rows, story, violated_by_neighbour, violated, caught), caught,
+not_caught, rules, rules_in_circuit")]
+    Run(AttackRunArgs),
+}
+
+/// Arguments of `attack run`.
+#[derive(Debug, Args)]
+pub struct AttackRunArgs {
+    /// Names of attacks [default: all]
+    pub name: Vec<String>,
+    /// Only attacks on rules whose path contains this
+    #[arg(long, value_name = "R")]
+    pub rule: Option<String>,
+}

@@ -1,0 +1,352 @@
+//! What was typed, noun by noun. What it means is worked out in `settings` and by each command.
+//!
+//! Every command's help has examples and the fields of its JSON; tests hold both to it, and hold
+//! `docs/cli.md` to this tree.
+
+mod batches;
+mod keys;
+mod leave;
+mod measure;
+mod money;
+mod shell;
+mod wallet;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use batches::*;
+pub use keys::*;
+pub use leave::*;
+pub use measure::*;
+pub use money::*;
+pub use shell::*;
+pub use wallet::*;
+
+/// A payments rollup: transfers in batches, each proven with Groth16 and checked with its data.
+#[derive(Debug, Parser)]
+#[command(
+    name = "quire",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  quire demo                                  real mainnet transfers, proven and finalized
+  quire estimate --shape t18                  what a shape costs, before its keys are made
+  quire import transfers.csv.gz && quire seal --all && quire audit --replay
+  quire keys setup --shape t18 && quire run   prove and finalize what was sealed
+
+Settings: flags, then environment (QUIRE_…), then file, then defaults; `quire config show` tells
+each value and where it came from.
+
+Exit status:
+  0    done
+  1    refused: a rule of the rollup or a safeguard says no, nothing changed
+  2    usage: arguments, environment or configuration file are wrong
+  3    input: a file or passphrase that was handed in is not what it should be
+  4    environment: something is missing, not accessible, full, or in use by another process
+  5    damaged: data that are kept do not hold; restore them
+  70   fault of the program
+  130  interrupted; what was finished is kept"
+)]
+pub struct Cli {
+    /// Settings that every command has
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Arguments that every command has.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct GlobalArgs {
+    /// Everything that is kept: L1, batcher, keys, wallets, batches [default: ./quire-data]
+    #[arg(long, global = true, value_name = "D")]
+    pub data_dir: Option<PathBuf>,
+    /// Where keys are [default: D/keys]
+    #[arg(long, global = true, value_name = "K")]
+    pub keys_dir: Option<PathBuf>,
+    /// The native L1's file [default: D/rollup/l1.redb]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub l1: Option<PathBuf>,
+    /// L1 blocks that must lie on a block before it counts [default: 0]
+    #[arg(long, global = true, value_name = "N")]
+    pub confirmations: Option<u64>,
+    /// Configuration file [default: D/quire.toml, or the user's, see `quire config`]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// File whose first line is the passphrase of the wallet [default: asked on the terminal]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Accept keys of a seeded setup, for which anybody can forge proofs: trials only
+    #[arg(long, global = true)]
+    pub allow_dev_keys: bool,
+    /// Threads to use [default: one a core]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Print results as JSON on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Tell on standard error what is done; -vv tells more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch real mainnet transfers being batched, proven, checked and finalized
+    #[command(after_help = "\
+Examples:
+  quire demo                          a few batches in a temporary directory
+  quire demo --batches 6              more of them
+  quire demo --data-dir ./demo        keep everything to look at afterwards
+
+JSON: batches, transfers, finalized_root, state_root, roots_agree, bytes_per_transfer,
+setup_seconds, proving_seconds, setup_and_proving_seconds, seconds")]
+    Demo(DemoArgs),
+    /// Make a deployment: shapes, tokens, fees, limits, operator
+    #[command(after_help = "\
+The deployment lies in D/rollup: the native L1, the batcher and the operator's wallet. Account 1 is
+the operator's fee account in ETH. What is fixed here is bound by the deployment's address.
+
+Examples:
+  quire init
+  quire init --shape t20 --shape m16 --token USDC=0x00000000000000000000000000000000000000aa
+  quire init --shape tiny --l1-fee 20gwei --passphrase-file operator.pass
+
+JSON: data_dir, contract, domain, operator, operator_protection, shapes, tokens, fee_accounts,
+l1_fee, state_root")]
+    Init(InitArgs),
+    /// Make and inspect proving keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Make, show, list and import wallets
+    #[command(subcommand)]
+    Wallet(WalletCommand),
+    /// Deposit on L1 into a new account, or add to one
+    #[command(after_help = "\
+If the data directory has no deployment, one is made as `quire init --shape S` makes it.
+
+Examples:
+  quire deposit --wallet alice --amount 1.5eth
+  quire deposit --wallet alice --amount 1000000 --token 3
+  quire deposit --wallet alice --amount 20gwei --account 7      add to account 7
+
+JSON: account, token, amount, owner, queue_entry")]
+    Deposit(DepositArgs),
+    /// Sign a transfer and hand it to the batcher
+    #[command(after_help = "\
+Examples:
+  quire transfer --wallet alice --from 1 --to 2 --amount 0.25eth
+  quire transfer --wallet alice --from 1 --to 2 --amount 7 --valid-until 1893456000
+
+JSON: id, from, to, token, amount, fee, nonce, valid_until")]
+    Transfer(TransferArgs),
+    /// Withdraw to L1: sign it, or force it through the L1 queue
+    #[command(after_help = "\
+Examples:
+  quire withdraw --wallet alice --from 1 --amount 0.1eth    signed, executed by a batch
+  quire withdraw --wallet alice --from 1 --force            the whole balance, asked for on L1
+  quire withdraw --wallet alice --claim                     the same as `quire claim`
+
+JSON: id, from, token, amount, fee, nonce, valid_until; with --force: account, queue_entry,
+freeze_from; with --claim: a list of token, amount")]
+    Withdraw(WithdrawArgs),
+    /// Collect on L1 what batches paid out to a wallet
+    #[command(after_help = "\
+Examples:
+  quire claim --wallet alice
+  quire claim --wallet alice --token ETH --json
+
+JSON: a list of token, amount")]
+    Claim(ClaimArgs),
+    /// What became of a signed operation, and when
+    #[command(after_help = "\
+Examples:
+  quire tx 5f0c…
+  quire tx 5f0c… --json
+
+JSON: id, status (received, sealed, proven, finalized, rejected), batch, reason, received, sealed,
+proven, finalized (seconds since 1970), claimable (what the owner may claim of the token, once a
+withdrawal is final)")]
+    Tx(TxArgs),
+    /// Leave: ask L1 for a balance, or take it without the operator
+    #[command(subcommand)]
+    Exit(ExitCommand),
+    /// Freeze L1 for good, once its queue has waited too long: anybody may
+    #[command(after_help = "\
+Afterwards nothing can be deposited, requested or submitted; everybody leaves with the last root.
+
+Examples:
+  quire freeze
+  quire freeze --l1 /mnt/l1.redb
+
+JSON: height, time, batch, root")]
+    Freeze,
+    /// Make the batcher's database again, from L1's data alone
+    #[command(after_help = "\
+Genesis, finalized batches and queue are read from L1 and replayed; the result has L1's root and
+goes on sealing and proving. The data directory may be empty; keys are copied or made apart.
+
+Examples:
+  quire restore                                               after the database was lost
+  quire restore --data-dir new --l1 old/rollup/l1.redb --operator operator.json
+
+JSON: batches, transfers, withdrawals, l1_ops, accounts, pending_queue, state_root, seconds,
+transfers_per_second")]
+    Restore(RestoreArgs),
+    /// Where the native L1 stands, and controls for trials
+    #[command(subcommand)]
+    L1(ChainCommand),
+    /// Rehearse the day the operator is gone: everybody leaves, the escrow is zero
+    #[command(after_help = "\
+Examples:
+  quire drill
+  quire drill --transfers 300 --shape m18 --json
+
+JSON: final_batches, lost_batches, accounts, exits, cancelled, claims, tokens, escrow_left, seconds")]
+    Drill(DrillArgs),
+    /// Import a CSV file of transfers into a new data directory
+    #[command(after_help = "\
+The columns are block,tx_index,token,from,to,amount,gas_price,nonce; block, gas_price and nonce are
+not used. One account is made for each address and token, with opening balances in the genesis of
+the L1 so that the history plays out, and each row is signed and handed to the batcher.
+
+Examples:
+  quire import transfers.csv
+  quire import transfers.csv.gz --shape t18 --data-dir ./mainnet
+  quire import transfers.csv.gz --limit 160 --shape t16
+
+JSON: rows, imported, rejected, rounded, accounts, tokens, shapes, seconds, rejections (line,
+reason)")]
+    Import(ImportArgs),
+    /// Execute waiting operations and close them into batches
+    #[command(after_help = "\
+Examples:
+  quire seal              batches that are full or old enough
+  quire seal --all        everything, the last batch short if need be
+
+JSON: batches, transfers, withdrawals, l1_ops, dropped, waiting, state_root, seconds")]
+    Seal(SealArgs),
+    /// Prove sealed batches, oldest first
+    #[command(after_help = "\
+Examples:
+  quire prove
+  quire prove --max-batches 4 --memory 3GiB
+
+JSON: batches, transfers, proving_seconds, seconds, side_by_side")]
+    Prove(ProveArgs),
+    /// Submit proven batches to L1, oldest first
+    #[command(after_help = "\
+Examples:
+  quire submit
+  quire submit --max-batches 1
+
+JSON: batches, transfers, finalized_root, seconds")]
+    Submit(SubmitArgs),
+    /// Seal, prove and submit until nothing is left
+    #[command(after_help = "\
+Examples:
+  quire run
+  quire run --max-batches 10 --memory 4GiB --json
+
+JSON: batches, transfers, finalized_root, seconds, proving_seconds, dropped, side_by_side")]
+    Run(ProveArgs),
+    /// List, show and export batches
+    #[command(subcommand)]
+    Batch(BatchCommand),
+    /// Verify a proven batch by itself, with its data
+    #[command(after_help = "\
+The verifying key is yours to name: it is never taken from the folder of the batch.
+
+Examples:
+  quire verify quire-data/batches/1 --vk quire-data/keys/t18.vk
+  quire verify quire-data/batches/2 --vk t18.vk --old-root 0x1f…
+
+JSON: verifying_key, shape, domain, batch, old_root, new_root, timestamp, queue_from, queue_to,
+transfers, withdrawals, l1_ops, data_bytes")]
+    Verify(VerifyArgs),
+    /// Where L1 and batcher stand
+    #[command(after_help = "\
+Examples:
+  quire status
+  quire status --json
+
+JSON: domain, contract, operator, shapes (shape, fingerprint, verifying_key), accounts, tokens,
+waiting, queue_head, queue_sealed, queue_tail, sealed, unproved, finalized, confirmations,
+l1_height, l1_time, frozen, state_root, finalized_root")]
+    Status,
+    /// Show accounts
+    #[command(after_help = "\
+Examples:
+  quire account 7
+  quire account --wallet alice
+  quire account 7 --proof           with the Merkle path to the state root
+
+JSON: a list of account, owner, token, token_name, balance, nonce, next_nonce, key, leaf,
+state_root, siblings (with --json always: the three others of each level, leaf upwards)")]
+    Account(AccountArgs),
+    /// Check that money and roots add up
+    #[command(after_help = "\
+Examples:
+  quire audit
+  quire audit --replay      rebuild every root from published bytes alone
+
+JSON: ok, supply (by token), escrow (by token: escrow, balances, claimable, pending), roots_chain,
+batches, replayed, state_root, finalized_root, faults")]
+    Audit(AuditArgs),
+    /// What a shape costs, from a short calibration, before anyone waits for its setup
+    #[command(after_help = "\
+Sizes are exact. Times are those of shape `tiny` on this machine, measured for a few seconds and
+scaled by the work of each step (docs/cli.md, section Estimates). No key is made or loaded.
+
+Examples:
+  quire estimate --shape t20
+  quire estimate --shape t18 --shape t22 --json
+
+JSON: threads, calibration_seconds, shapes: a list of shape, constraints, domain_log2, transfers,
+published_bytes, proving_key_bytes, verifying_key_bytes, setup_memory_bytes, proving_memory_bytes,
+setup_seconds, load_seconds, prove_seconds, transfers_per_second")]
+    Estimate(EstimateArgs),
+    /// What circuits cost
+    #[command(subcommand)]
+    Circuit(CircuitCommand),
+    /// Run malicious witnesses against the circuit
+    #[command(subcommand)]
+    Attack(AttackCommand),
+    /// Measure the figures of the README
+    #[command(subcommand)]
+    Bench(BenchCommand),
+    /// Settings and where they came from
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a completion script for a shell
+    #[command(after_help = "\
+Examples:
+  quire completions bash > /etc/bash_completion.d/quire
+  quire completions zsh > \"${fpath[1]}/_quire\"
+  quire completions fish > ~/.config/fish/completions/quire.fish
+
+JSON: shell, script")]
+    Completions(CompletionsArgs),
+    /// Print the manual page of a command, or write all of them into a directory
+    #[command(after_help = "\
+Examples:
+  quire man | man -l -
+  quire man keys setup
+  quire man --dir /usr/local/share/man/man1
+
+JSON: pages: a list of name, and file or page")]
+    Man(ManArgs),
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Full batches of mainnet transfers to prove
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=700))]
+    pub batches: u16,
+}

@@ -1,0 +1,133 @@
+//! `quire l1`: where the native L1 stands, and the controls that trials need.
+
+use anyhow::Result;
+use l1::{Head, NativeL1};
+use ledger::field::to_hex;
+use serde::Serialize;
+
+use crate::args::{AdvanceArgs, BlocksArgs, ChainCommand};
+use crate::leave::freeze_from;
+use crate::node::{now, open_l1, token_name};
+use crate::settings::Settings;
+use crate::ui::{count, table};
+
+/// What `l1 status` prints.
+#[derive(Serialize)]
+struct ChainFacts {
+    contract: String,
+    #[serde(flatten)]
+    head: HeadFacts,
+    freeze_from: Option<u64>,
+    next_batch: u64,
+    queue_head: u64,
+    queue_tail: u64,
+    next_index: u64,
+    operator_fees: String,
+    totals: Vec<Totals>,
+}
+
+/// What the controls print.
+#[derive(Serialize)]
+struct HeadFacts {
+    height: u64,
+    time: u64,
+    frozen: bool,
+    root: String,
+}
+
+/// What L1 holds of a token.
+#[derive(Serialize)]
+struct Totals {
+    token: u32,
+    escrow: String,
+    balances: String,
+    claimable: String,
+    pending: String,
+}
+
+/// `quire l1 …`.
+///
+/// # Errors
+/// If L1 cannot be opened or refuses.
+pub fn run(settings: &Settings, command: &ChainCommand) -> Result<()> {
+    let mut l1 = open_l1(settings)?;
+    match command {
+        ChainCommand::Status => return status(settings, &l1),
+        ChainCommand::Mine(BlocksArgs { blocks }) => {
+            l1.mine(*blocks, now()?)?;
+        }
+        ChainCommand::Advance(AdvanceArgs { seconds }) => {
+            l1.advance_time(*seconds)?;
+            l1.mine(1, now()?)?;
+        }
+        ChainCommand::Reorg(BlocksArgs { blocks }) => {
+            l1.reorg(*blocks)?;
+        }
+    }
+    let facts = facts_of(&l1.head()?);
+    let text = format!("L1 is at block {}, time {}", facts.height, facts.time);
+    settings.ui.result(&facts, text)
+}
+
+fn facts_of(head: &Head) -> HeadFacts {
+    HeadFacts {
+        height: head.height,
+        time: head.time,
+        frozen: head.frozen,
+        root: to_hex(&head.root),
+    }
+}
+
+fn status(settings: &Settings, l1: &NativeL1) -> Result<()> {
+    let head = l1.head()?;
+    let totals = l1.audit()?;
+    let facts = ChainFacts {
+        contract: l1.deployment().contract().to_string(),
+        head: facts_of(&head),
+        freeze_from: freeze_from(l1)?,
+        next_batch: head.next_batch,
+        queue_head: head.queue_head,
+        queue_tail: head.queue_tail,
+        next_index: head.next_index,
+        operator_fees: head.operator_fees.to_string(),
+        totals: (totals.iter())
+            .map(|(token, totals)| Totals {
+                token: *token,
+                escrow: totals.escrow.to_string(),
+                balances: totals.balances().to_string(),
+                claimable: totals.claimable.to_string(),
+                pending: totals.pending.to_string(),
+            })
+            .collect(),
+    };
+    let heading = ["token", "escrow", "balances", "claimable", "pending"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    for totals in &facts.totals {
+        rows.push(vec![
+            token_name(l1, totals.token),
+            totals.escrow.clone(),
+            totals.balances.clone(),
+            totals.claimable.clone(),
+            totals.pending.clone(),
+        ]);
+    }
+    let frozen = match (head.frozen, facts.freeze_from) {
+        (true, _) => "frozen for good".to_owned(),
+        (false, Some(time)) => format!("open; can be frozen from time {time} on if no batch comes"),
+        (false, None) => "open".to_owned(),
+    };
+    let text = format!(
+        "deployment   {}\nblock        {}, time {}\nstate        {frozen}\n\
+         batches      {} final\nqueue        {} entries wait\naccounts     {} registered\n\
+         final root   {}\n\n{}",
+        facts.contract,
+        count(head.height),
+        head.time,
+        count(head.next_batch - 1),
+        count(head.queue_tail - head.queue_head),
+        count(head.next_index - 1),
+        facts.head.root,
+        table(&rows),
+    );
+    settings.ui.result(&facts, text)
+}

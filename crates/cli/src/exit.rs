@@ -1,0 +1,263 @@
+//! How the program ends: classes of failures, their exit statuses, and the message.
+//!
+//! Invariant: every failure has one class, so scripts can tell them apart, and `docs/errors.md`
+//! lists them all; a test compares the two. A cause that says that the machine is at fault decides;
+//! then comes what a command says of its own ([`Fault`]); then what the libraries' errors mean.
+
+use std::fmt;
+use std::io;
+
+use prover::key::KeyError;
+
+/// Exit status after a fault of this program, `EX_SOFTWARE` of `sysexits.h`.
+pub const EXIT_BUG: u8 = 70;
+
+/// Kinds of failures. The number is the exit status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// A rule of the rollup or a safeguard says no. Nothing changed.
+    Refused = 1,
+    /// Arguments, environment or configuration file are wrong.
+    Usage = 2,
+    /// A file or passphrase that was handed in is not what it should be.
+    Input = 3,
+    /// Something is missing, not accessible, full, or in use by another process.
+    Environment = 4,
+    /// Data that are kept do not hold.
+    Damaged = 5,
+}
+
+impl Class {
+    /// The exit status.
+    pub fn status(self) -> u8 {
+        match self {
+            Self::Refused => 1,
+            Self::Usage => 2,
+            Self::Input => 3,
+            Self::Environment => 4,
+            Self::Damaged => 5,
+        }
+    }
+}
+
+/// A failure that a command found itself, or the context that it gives to one.
+#[derive(Debug)]
+pub struct Fault {
+    class: Class,
+    message: String,
+}
+
+impl Fault {
+    /// A failure of a class. The message says what, where and what to do.
+    pub fn new(class: Class, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { class, message }
+    }
+
+    /// Arguments or configuration.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Class::Usage, message)
+    }
+
+    /// A file or passphrase.
+    pub fn input(message: impl Into<String>) -> Self {
+        Self::new(Class::Input, message)
+    }
+
+    /// The machine.
+    pub fn environment(message: impl Into<String>) -> Self {
+        Self::new(Class::Environment, message)
+    }
+
+    /// Kept data.
+    pub fn damaged(message: impl Into<String>) -> Self {
+        Self::new(Class::Damaged, message)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// The class of a failure.
+pub fn class_of(error: &anyhow::Error) -> Class {
+    let known = || error.chain().filter_map(class_of_cause);
+    if known().any(|class| class == Class::Environment) {
+        return Class::Environment;
+    }
+    match error.downcast_ref::<Fault>() {
+        Some(fault) => fault.class,
+        None => known().next().unwrap_or(Class::Refused),
+    }
+}
+
+/// What an error of a library means, if it decides the class.
+fn class_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Class> {
+    if cause.is::<io::Error>() || cause.is::<tempfile::PersistError>() {
+        return Some(Class::Environment);
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(of_l1_open(error));
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(of_batcher_open(error));
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(of_key(error));
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(of_folder(error));
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(match error {
+            l1::StoreError::Database(_) => Class::Environment,
+            _ => Class::Damaged,
+        });
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(match error {
+            batcher::StoreError::Record { .. } => Class::Damaged,
+            _ => Class::Environment,
+        });
+    }
+    if cause.is::<batcher::AuditError>() || cause.is::<node::RestoreError>() {
+        return Some(Class::Damaged);
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(of_leaving(error));
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return of_following(error);
+    }
+    if cause.is::<batcher::import::ImportError>() {
+        return Some(Class::Input);
+    }
+    None
+}
+
+/// An L1 that refuses is told by its own class.
+fn of_leaving(error: &node::LeaveError) -> Class {
+    match error {
+        node::LeaveError::L1(_) => Class::Refused,
+        _ => Class::Input,
+    }
+}
+
+fn of_following(error: &node::FollowError) -> Option<Class> {
+    match error {
+        node::FollowError::Behind { .. }
+        | node::FollowError::Diverged { .. }
+        | node::FollowError::Reopen(_) => Some(Class::Damaged),
+        node::FollowError::L1(_) | node::FollowError::Stage(_) => None,
+    }
+}
+
+fn of_l1_open(error: &l1::OpenError) -> Class {
+    match error {
+        l1::OpenError::NotAnL1 { .. } => Class::Damaged,
+        l1::OpenError::Genesis(_) => Class::Refused,
+        l1::OpenError::Store { source, .. } => match source {
+            l1::StoreError::Database(_) => Class::Environment,
+            _ => Class::Damaged,
+        },
+        _ => Class::Environment,
+    }
+}
+
+fn of_batcher_open(error: &batcher::OpenError) -> Class {
+    match error {
+        batcher::OpenError::NotADatabase { .. } | batcher::OpenError::Damaged { .. } => {
+            Class::Damaged
+        }
+        batcher::OpenError::Genesis(_) | batcher::OpenError::Settings(_) => Class::Refused,
+        _ => Class::Environment,
+    }
+}
+
+fn of_key(error: &KeyError) -> Class {
+    match error {
+        KeyError::Io { .. } | KeyError::Missing { .. } => Class::Environment,
+        KeyError::DevKey { .. } => Class::Refused,
+        _ => Class::Input,
+    }
+}
+
+fn of_folder(error: &l1::submission::FolderError) -> Class {
+    match error {
+        l1::submission::FolderError::Io { .. } => Class::Environment,
+        l1::submission::FolderError::Batch(_) => Class::Refused,
+        _ => Class::Input,
+    }
+}
+
+/// The error with its causes; a cause that the text before it tells already is left out.
+pub fn message(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.contains(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+    }
+    text
+}
+
+/// Nobody reads the output any more, so nobody reads an error about it.
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io_error = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<io::Error>());
+    io_error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    fn failed(error: impl Into<anyhow::Error>) -> anyhow::Error {
+        error.into()
+    }
+
+    #[test]
+    fn the_machine_decides_then_the_command_then_the_library() {
+        let missing = || KeyError::Missing { path: "k".into() };
+        let damaged = || KeyError::Name;
+        assert_eq!(class_of(&failed(missing())), Class::Environment);
+        assert_eq!(class_of(&failed(damaged())), Class::Input);
+        let refused =
+            |error| Err::<(), KeyError>(error).context(Fault::new(Class::Refused, "refused"));
+        assert_eq!(
+            class_of(&refused(missing()).unwrap_err()),
+            Class::Environment
+        );
+        assert_eq!(class_of(&refused(damaged()).unwrap_err()), Class::Refused);
+        let deeper = refused(damaged()).context("cannot do it").unwrap_err();
+        assert_eq!(class_of(&deeper), Class::Refused);
+        assert_eq!(
+            message(&deeper),
+            "cannot do it: refused: the key's name is not valid UTF-8"
+        );
+        assert_eq!(class_of(&anyhow::anyhow!("no rule")), Class::Refused);
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        assert_eq!(
+            class_of(&failed(full).context("cannot write")),
+            Class::Environment
+        );
+    }
+
+    #[test]
+    fn the_numbers_are_those_of_the_classes() {
+        use Class::{Damaged, Environment, Input, Refused, Usage};
+        for class in [Refused, Usage, Input, Environment, Damaged] {
+            assert_eq!(i32::from(class.status()), class as i32);
+        }
+    }
+}

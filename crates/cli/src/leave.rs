@@ -1,0 +1,282 @@
+//! `quire exit` and `quire freeze`: leaving, with or without the operator.
+//!
+//! Everything here reads and calls L1 alone: it works when the operator and its database are gone.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use l1::NativeL1;
+use ledger::state::State;
+use node::{ExitPlan, final_state};
+use serde::Serialize;
+
+use crate::args::{ExitExecuteArgs, ExitPlanArgs, ExitRequestArgs};
+use crate::exit::Fault;
+use crate::node::{now, open_l1, token_name};
+use crate::settings::{Settings, make_folder};
+use crate::ui::table;
+use crate::wallet::Wallet;
+
+/// What an exit request prints.
+#[derive(Serialize)]
+struct Requested {
+    account: u32,
+    queue_entry: u64,
+    freeze_from: Option<u64>,
+}
+
+/// What is printed of a plan.
+#[derive(Serialize)]
+struct Planned {
+    plan: PathBuf,
+    account: u32,
+    owner: String,
+    token: u32,
+    /// None if the account has no leaf: its deposit waits, or it has left.
+    balance: Option<String>,
+    nonce: Option<u64>,
+    waiting: usize,
+    batch: u64,
+    root: String,
+}
+
+/// What executing a plan prints.
+#[derive(Serialize)]
+struct Executed {
+    plan: PathBuf,
+    account: u32,
+    exited: Option<String>,
+    cancelled: Vec<u64>,
+}
+
+/// What a freeze prints.
+#[derive(Serialize)]
+struct Frozen {
+    height: u64,
+    time: u64,
+    batch: u64,
+    root: String,
+}
+
+/// L1's time from which anybody may freeze it; none if nothing waits.
+///
+/// # Errors
+/// If L1 cannot be read.
+pub fn freeze_from(l1: &NativeL1) -> Result<Option<u64>> {
+    let after = l1.deployment().parameters().freeze_after;
+    let oldest = l1.pending(1)?;
+    let oldest = oldest.first().map(|entry| entry.time);
+    Ok(oldest.map(|time| time.saturating_add(after).saturating_add(1)))
+}
+
+/// The state under L1's last root.
+///
+/// # Errors
+/// If L1's data do not lead there.
+pub fn rebuild(settings: &Settings, l1: &NativeL1) -> Result<State> {
+    let batches = l1.head()?.next_batch - 1;
+    let what = "rebuilding the state from L1's data";
+    let task = settings.ui.task(what, Some(batches));
+    let state = final_state(l1, |number| task.at(number))?;
+    task.done();
+    Ok(state)
+}
+
+/// `quire exit request`.
+///
+/// # Errors
+/// If L1 refuses.
+pub fn request(settings: &Settings, args: &ExitRequestArgs) -> Result<()> {
+    let wallet = Wallet::load(settings, &args.wallet)?;
+    request_exit(settings, &wallet, args.account)
+}
+
+/// Asks for the whole balance of an account.
+///
+/// # Errors
+/// If L1 refuses.
+pub fn request_exit(settings: &Settings, wallet: &Wallet, account: u32) -> Result<()> {
+    let l1 = open_l1(settings)?;
+    let fee = l1.deployment().parameters().l1_fee;
+    let queue_entry = l1.request_exit(wallet.address, account, fee, now()?)?;
+    let facts = Requested {
+        account,
+        queue_entry,
+        freeze_from: freeze_from(&l1)?,
+    };
+    let text = format!(
+        "the whole balance of account {account} leaves with entry {queue_entry} of the L1 queue; then claim it\n\
+         if no batch executes it in time, `quire freeze` and `quire exit plan {account}` do without the operator"
+    );
+    settings.ui.result(&facts, text)
+}
+
+/// `quire freeze`.
+///
+/// # Errors
+/// If L1 refuses: nothing waits, or not long enough.
+pub fn freeze(settings: &Settings) -> Result<()> {
+    let l1 = open_l1(settings)?;
+    l1.freeze(now()?)?;
+    let head = l1.head()?;
+    let facts = Frozen {
+        height: head.height,
+        time: head.time,
+        batch: head.next_batch - 1,
+        root: ledger::field::to_hex(&head.root),
+    };
+    let text = format!(
+        "L1 is frozen for good, after batch {} with root {}\n\
+         leave with `quire exit plan ACCOUNT`, `quire exit execute PLAN` and `quire claim`",
+        facts.batch, facts.root
+    );
+    settings.ui.result(&facts, text)
+}
+
+/// `quire exit plan`.
+///
+/// # Errors
+/// If an account is not registered, or a file cannot be written.
+pub fn plan(settings: &Settings, args: &ExitPlanArgs) -> Result<()> {
+    let l1 = open_l1(settings)?;
+    let mut indices = args.account.clone();
+    if let Some(name) = &args.wallet {
+        let owner = Wallet::load(settings, name)?.address;
+        let next = u32::try_from(l1.head()?.next_index).context("indices have 32 bits")?;
+        for index in 1..next {
+            let registered = l1.registered(index)?;
+            if registered.is_some_and(|registered| registered.owner == owner) {
+                indices.push(index);
+            }
+        }
+        ensure!(!indices.is_empty(), "{owner} owns no account on this L1");
+    }
+    let state = rebuild(settings, &l1)?;
+    let plans = indices
+        .iter()
+        .map(|index| ExitPlan::new(&l1, &state, *index));
+    let plans = plans.collect::<Result<Vec<_>, _>>()?;
+    make_folder(&args.out)?;
+    let mut all = Vec::new();
+    let heading = ["plan", "account", "balance", "waiting deposits"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    for plan in plans {
+        let path = args.out.join(format!("exit-{}.json", plan.account));
+        write_plan(&path, &plan)?;
+        let facts = facts_of(path, &plan);
+        rows.push(vec![
+            facts.plan.display().to_string(),
+            facts.account.to_string(),
+            match &facts.balance {
+                Some(balance) => format!("{balance} {}", token_name(&l1, plan.token)),
+                None => "none".to_owned(),
+            },
+            facts.waiting.to_string(),
+        ]);
+        all.push(facts);
+    }
+    let mut text = table(&rows);
+    let frozen = l1.head()?.frozen;
+    text.push_str(&match (frozen, freeze_from(&l1)?) {
+        (true, _) => "L1 is frozen: leave with `quire exit execute PLAN`".to_owned(),
+        (false, Some(time)) if l1.time(now()?)? >= time => {
+            "the queue has waited too long: `quire freeze`, then `quire exit execute PLAN`".to_owned()
+        }
+        (false, Some(time)) => format!(
+            "L1 is not frozen; if no batch consumes the queue, it can be from time {time} on"
+        ),
+        (false, None) => {
+            "L1 is not frozen and nothing waits in its queue; `quire exit request` puts something there".to_owned()
+        }
+    });
+    settings.ui.result(&all, text)
+}
+
+fn facts_of(plan: PathBuf, of: &ExitPlan) -> Planned {
+    Planned {
+        plan,
+        account: of.account,
+        owner: of.owner.to_string(),
+        token: of.token,
+        balance: of.leaf.as_ref().map(|leaf| leaf.balance.clone()),
+        nonce: of.leaf.as_ref().map(|leaf| leaf.nonce),
+        waiting: of.waiting.len(),
+        batch: of.batch,
+        root: of.root.clone(),
+    }
+}
+
+/// Writes a plan whole or not at all. Only a plan is replaced.
+fn write_plan(path: &Path, plan: &ExitPlan) -> Result<()> {
+    if path.exists() {
+        read_plan(path).map_err(|_| {
+            let path = path.display();
+            Fault::input(format!(
+                "{path} exists and is not an exit plan; choose another --out"
+            ))
+        })?;
+    }
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let context = || format!("cannot write {}", path.display());
+    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(context)?;
+    file.write_all(&plan.to_json()).with_context(context)?;
+    file.as_file().sync_all().with_context(context)?;
+    file.persist(path).with_context(context)?;
+    Ok(())
+}
+
+fn read_plan(path: &Path) -> Result<ExitPlan> {
+    let context = || format!("cannot use the plan {}", path.display());
+    let size = std::fs::metadata(path).with_context(context)?.len();
+    if size > node::leave::MAX_PLAN_BYTES as u64 {
+        return Err(Fault::input(format!(
+            "{} has {size} bytes: this is not an exit plan",
+            path.display()
+        ))
+        .into());
+    }
+    let bytes = std::fs::read(path).with_context(context)?;
+    ExitPlan::from_json(&bytes).with_context(context)
+}
+
+/// `quire exit execute`.
+///
+/// # Errors
+/// If L1 is not frozen, or a plan is not for its root. Plans before it are executed.
+pub fn execute(settings: &Settings, args: &ExitExecuteArgs) -> Result<()> {
+    let plans = args.plan.iter().map(|path| Ok((path, read_plan(path)?)));
+    let plans = plans.collect::<Result<Vec<_>>>()?;
+    let l1 = open_l1(settings)?;
+    let (mut all, mut text) = (Vec::new(), String::new());
+    for (path, plan) in plans {
+        let left = plan
+            .execute(&l1, now()?)
+            .with_context(|| format!("cannot leave with {}", path.display()))?;
+        let token = token_name(&l1, plan.token);
+        let (account, owner) = (plan.account, plan.owner);
+        match &left.exited {
+            Some(amount) => text.push_str(&format!(
+                "account {account}: {amount} of {token} can be claimed by {owner}\n"
+            )),
+            None => text.push_str(&format!("account {account}: nothing left under the root\n")),
+        }
+        for deposit in &left.cancelled {
+            text.push_str(&format!(
+                "account {account}: deposit {} of {} of {token} can be claimed by {}\n",
+                deposit.entry, deposit.amount, deposit.payer
+            ));
+        }
+        all.push(Executed {
+            plan: path.clone(),
+            account,
+            exited: left.exited,
+            cancelled: left.cancelled.iter().map(|deposit| deposit.entry).collect(),
+        });
+    }
+    text.push_str("collect it with `quire claim --wallet W`");
+    settings.ui.result(&all, text)
+}

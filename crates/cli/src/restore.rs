@@ -1,0 +1,167 @@
+//! `quire restore`: the batcher's database from L1's data alone.
+//!
+//! L1's file may lie in the data directory or elsewhere (`--l1`); the data directory may be empty.
+//! Invariant: the database is put in place whole, and never over another one.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use batcher::store::FILE_NAME;
+use l1::NativeL1;
+use ledger::field::to_hex;
+use serde::Serialize;
+
+use crate::args::RestoreArgs;
+use crate::config;
+use crate::exit::Fault;
+use crate::interrupt::{remove_on_interrupt, shield};
+use crate::keystore::{Locked, read_bytes};
+use crate::node::{batcher_settings, open_l1, operator_file, rollup_dir};
+use crate::settings::{Settings, make_folder};
+use crate::ui::{count, seconds};
+use crate::wallet::{find, write_secret};
+
+/// What `restore` prints.
+#[derive(Serialize)]
+struct Restored {
+    batches: u64,
+    transfers: usize,
+    withdrawals: usize,
+    l1_ops: usize,
+    accounts: usize,
+    pending_queue: u64,
+    state_root: String,
+    seconds: f64,
+    transfers_per_second: f64,
+}
+
+/// `quire restore`.
+///
+/// # Errors
+/// If there is a database already, the operator's wallet is missing, or L1's data do not hold.
+pub fn run(settings: &Settings, args: &RestoreArgs) -> Result<()> {
+    let folder = rollup_dir(settings);
+    let target = folder.join(FILE_NAME);
+    ensure!(
+        !target.exists(),
+        "{} exists and is not replaced; what it knows beyond L1 would be lost; move it away first",
+        target.display()
+    );
+    let l1 = open_l1(settings)?;
+    let operator = operator(settings, args, &folder, &l1)?;
+    make_folder(&settings.data_dir)?;
+    let draft = tempfile::Builder::new()
+        .prefix(".restore-draft-")
+        .tempdir_in(&settings.data_dir)
+        .with_context(|| format!("cannot write to {}", settings.data_dir.display()))?;
+    remove_on_interrupt(draft.path());
+    let facts = rebuild(settings, &l1, draft.path())?;
+    make_folder(&folder)?;
+    {
+        let _shield = shield();
+        if let Some(wallet) = &operator {
+            write_secret(&operator_file(&folder), &read_bytes(&wallet.path)?)?;
+        }
+        name_l1(settings)?;
+        // Why: a hard link, unlike a rename, never replaces a file that came into being meanwhile.
+        std::fs::hard_link(draft.path().join(FILE_NAME), &target)
+            .with_context(|| format!("cannot write {}", target.display()))?;
+    }
+    let text = format!(
+        "{} batches with {} transfers restored from L1 in {:.1} s, {:.0} transfers a second\n\
+         accounts     {}\nstate root   {}, the root of L1\nqueue        {} entries wait\n\
+         go on with `quire run`; what was accepted and never final has to be sent again by its signers",
+        count(facts.batches),
+        count(facts.transfers),
+        facts.seconds,
+        facts.transfers_per_second,
+        count(facts.accounts),
+        facts.state_root,
+        count(facts.pending_queue),
+    );
+    settings.ui.result(&facts, text)
+}
+
+fn rebuild(settings: &Settings, l1: &NativeL1, draft: &Path) -> Result<Restored> {
+    let started = Instant::now();
+    let head = l1.head()?;
+    let what = "restoring from L1's data";
+    let task = settings.ui.task(what, Some(head.next_batch - 1));
+    let (mut batches, mut counts) = (0, [0usize; 3]);
+    let batcher = node::restore(l1, draft, batcher_settings(l1)?, |batch| {
+        batches += 1;
+        let of_batch = batch.counts();
+        counts = [0, 1, 2].map(|kind| counts[kind] + of_batch[kind]);
+        task.at(batches);
+    })?;
+    task.done();
+    let status = batcher.status();
+    ensure!(
+        status.state_root == head.root,
+        Fault::damaged("the restored root is not that of L1")
+    );
+    let [l1_ops, transfers, withdrawals] = counts;
+    let time = started.elapsed();
+    Ok(Restored {
+        batches,
+        transfers,
+        withdrawals,
+        l1_ops,
+        accounts: batcher.state().accounts().count(),
+        pending_queue: head.queue_tail - status.queue,
+        state_root: to_hex(&status.state_root),
+        seconds: seconds(time),
+        transfers_per_second: transfers as f64 / time.as_secs_f64().max(1e-3),
+    })
+}
+
+/// The operator's wallet, if it is to be copied; checked to be the deployment's.
+fn operator(
+    settings: &Settings,
+    args: &RestoreArgs,
+    folder: &Path,
+    l1: &NativeL1,
+) -> Result<Option<Locked>> {
+    let kept = operator_file(folder);
+    let (wallet, copied) = match &args.operator {
+        Some(_) if kept.exists() => {
+            return Err(Fault::usage(format!(
+                "{} is the operator's wallet already; leave --operator out",
+                kept.display()
+            ))
+            .into());
+        }
+        Some(name) => (find(settings, name)?, true),
+        None if kept.exists() => (Locked::read(&kept)?, false),
+        None => {
+            return Err(Fault::usage(
+                "the operator's wallet is not on L1; name a copy of it with --operator (to leave without the operator, use `quire exit plan`)",
+            )
+            .into());
+        }
+    };
+    let named = l1.deployment().parameters().operator.address;
+    ensure!(
+        wallet.address == named,
+        Fault::input(format!(
+            "{} is the wallet of {}, the operator of this deployment is {named}",
+            wallet.path.display(),
+            wallet.address
+        ))
+    );
+    Ok(copied.then_some(wallet))
+}
+
+/// Makes the data directory remember where its L1 is, if that is elsewhere.
+fn name_l1(settings: &Settings) -> Result<()> {
+    let inside = rollup_dir(settings).join("l1.redb");
+    let file = settings.data_dir.join(config::FILE_NAME);
+    if settings.l1_file == inside || file.exists() {
+        return Ok(());
+    }
+    let context = || format!("cannot write {}", file.display());
+    let place = std::fs::canonicalize(&settings.l1_file).with_context(context)?;
+    let place = serde_json::to_string(&place.to_string_lossy()).with_context(context)?;
+    std::fs::write(&file, format!("l1 = {place}\n")).with_context(context)
+}

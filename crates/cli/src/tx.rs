@@ -1,0 +1,102 @@
+//! `quire tx`: what became of a signed operation, and when.
+
+use anyhow::{Context, Result};
+use batcher::{OperationId, Verdict};
+use serde::Serialize;
+
+use crate::args::TxArgs;
+use crate::exit::Fault;
+use crate::node::Node;
+use crate::settings::Settings;
+
+/// What `tx` prints. Times are seconds since 1970, by L1's clock but `received`.
+#[derive(Serialize)]
+struct TxFacts {
+    id: String,
+    status: &'static str,
+    batch: Option<u64>,
+    reason: Option<String>,
+    received: Option<u64>,
+    sealed: Option<u64>,
+    proven: Option<u64>,
+    finalized: Option<u64>,
+    /// What the owner may claim of the account's token, once a withdrawal is final.
+    claimable: Option<String>,
+}
+
+/// `quire tx`.
+///
+/// # Errors
+/// If the operation was never acknowledged.
+pub fn run(settings: &Settings, args: &TxArgs) -> Result<()> {
+    let id: OperationId = args
+        .id
+        .parse()
+        .map_err(|error| Fault::usage(format!("{error}")))?;
+    let node = Node::open(settings)?;
+    let history = node.batcher.history(&id)?.with_context(|| {
+        format!("operation {id} was never acknowledged here, or was final before the batcher was restored from L1")
+    })?;
+    let (status, batch, reason) = match history.verdict.clone() {
+        Verdict::Pending => ("received", None, None),
+        Verdict::Sealed { batch } if history.proven.is_some() => ("proven", Some(batch), None),
+        Verdict::Sealed { batch } => ("sealed", Some(batch), None),
+        Verdict::Finalized { batch } => ("finalized", Some(batch), None),
+        Verdict::Rejected { reason } => ("rejected", None, Some(reason)),
+    };
+    let claimable = match (&history.verdict, history.withdrawn_from) {
+        (Verdict::Finalized { .. }, Some(index)) => claimable(&node, index)?,
+        _ => None,
+    };
+    let facts = TxFacts {
+        id: id.to_string(),
+        status,
+        batch,
+        reason,
+        received: history.received,
+        sealed: history.sealed,
+        proven: history.proven,
+        finalized: history.finalized,
+        claimable: claimable.map(|amount| amount.to_string()),
+    };
+    let mut text = format!("operation {id}\nstatus     {status}");
+    if let Some(batch) = facts.batch {
+        text.push_str(&format!(" in batch {batch}"));
+    }
+    if let Some(reason) = &facts.reason {
+        text.push_str(&format!(": {reason}"));
+    }
+    let times = [
+        ("received", facts.received),
+        ("sealed", facts.sealed),
+        ("proven", facts.proven),
+        ("finalized", facts.finalized),
+    ];
+    for (stage, time) in times {
+        if let Some(time) = time {
+            text.push_str(&format!("\n{stage:10} {}", when(time)));
+        }
+    }
+    if let Some(amount) = &facts.claimable {
+        text.push_str(&format!(
+            "\nclaimable  {amount} by the account's owner, `quire claim`"
+        ));
+    }
+    settings.ui.result(&facts, text)
+}
+
+/// What the owner of an account may claim of its token.
+fn claimable(node: &Node, index: u32) -> Result<Option<u128>> {
+    let Some(registered) = node.l1.registered(index)? else {
+        return Ok(None);
+    };
+    let l1::Registration { owner, token } = registered;
+    Ok(Some(node.l1.claimable(owner, token)?))
+}
+
+/// A time for people, in UTC.
+fn when(time: u64) -> String {
+    let seconds = i64::try_from(time).ok();
+    let timestamp = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    timestamp.map_or_else(|| time.to_string(), |timestamp| timestamp.to_string())
+}

@@ -1,0 +1,202 @@
+//! Deployments by `init`, and batches listed, shown and exported.
+
+use std::process::Stdio;
+
+use l1::Submission;
+
+use crate::fixture::{Quire, error_of, text, tiny_keys};
+
+#[test]
+fn a_deployment_is_as_it_was_planned() {
+    let quire = Quire::new();
+    let usdc = "USDC=0x00000000000000000000000000000000000000aa";
+    let made = quire.json(&[
+        "init",
+        "--shape",
+        "tiny",
+        "--token",
+        usdc,
+        "--fee-token",
+        "usdc",
+        "--l1-fee",
+        "20gwei",
+    ]);
+    assert_eq!(made["tokens"][1]["name"], "USDC");
+    assert_eq!(made["l1_fee"], "20000000000");
+    assert_eq!(made["operator_protection"], "none");
+    let fees = serde_json::json!([{"token": 0, "account": 1}, {"token": 1, "account": 2}]);
+    assert_eq!(made["fee_accounts"], fees);
+    quire.json(&["wallet", "new", "alice", "--no-passphrase"]);
+    let into = [
+        "deposit", "--wallet", "alice", "--amount", "100", "--token", "USDC",
+    ];
+    assert_eq!(quire.json(&into)["account"], 3);
+    quire.json(&into);
+    quire.json(&["seal", "--all"]);
+    quire.json(&[
+        "transfer", "--wallet", "alice", "--from", "3", "--to", "4", "--amount", "10", "--fee", "5",
+    ]);
+    quire.json(&["seal", "--all"]);
+    assert_eq!(
+        quire.json(&["account", "2"])[0]["balance"],
+        "5",
+        "fees in USDC have an account"
+    );
+
+    let message = quire.fails_with(1, &["init", "--shape", "tiny"]);
+    assert!(message.contains("has a deployment already"), "{message}");
+    let other = Quire::new();
+    for (args, status, expected) in [
+        (&["init", "--token", "USDC"][..], 2, "NAME=ADDRESS"),
+        (&["init", "--token", "X=0x00"], 2, "NAME=ADDRESS"),
+        (&["init", "--fee-token", "X"], 2, "none of the tokens"),
+        (&["init", "--fee-token", "ETH"], 2, "a fee account already"),
+        (&["init", "--l1-fee", "x"], 2, "not an amount"),
+        (&["init", "--operator", "nobody"], 4, "no wallet"),
+        (
+            &["init", "--shape", "tiny", "--l1", "/elsewhere"],
+            2,
+            "leave --l1 out",
+        ),
+        (
+            &[
+                "init",
+                "--shape",
+                "tiny",
+                "--token",
+                "=0x00000000000000000000000000000000000000aa",
+            ],
+            1,
+            "1 to 64 bytes",
+        ),
+        (
+            &[
+                "init",
+                "--shape",
+                "tiny",
+                "--token",
+                "E\u{1b}=0x00000000000000000000000000000000000000aa",
+            ],
+            1,
+            "control",
+        ),
+    ] {
+        let message = other.fails_with(status, args);
+        assert!(
+            message.contains(expected) && !message.contains('\u{1b}'),
+            "{args:?}: {message}"
+        );
+        assert!(!other.path("rollup").exists(), "nothing was made");
+    }
+}
+
+#[test]
+fn a_batch_is_shown_decoded_and_exported_whole() {
+    let quire = Quire::with_accounts();
+    quire.json(&[
+        "transfer", "--wallet", "alice", "--from", "2", "--to", "3", "--amount", "0.25eth",
+        "--fee", "20gwei",
+    ]);
+    quire.json(&[
+        "withdraw", "--wallet", "bob", "--from", "3", "--amount", "5",
+    ]);
+    quire.json(&["seal", "--all"]);
+    let listed = quire.json(&["batch", "list"]);
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+    assert_eq!(listed[0]["l1_ops"], 2);
+    assert_eq!(
+        (&listed[1]["stage"], &listed[1]["transfers"]),
+        (&"sealed".into(), &1.into())
+    );
+    let some = quire.json(&["batch", "list", "--from", "2", "--limit", "5"]);
+    assert_eq!(
+        some.as_array().unwrap()[..],
+        listed.as_array().unwrap()[1..]
+    );
+    assert_eq!(
+        quire.json(&["batch", "list", "--from", "3"]),
+        serde_json::json!([])
+    );
+
+    let first = quire.json(&["batch", "show", "1"]);
+    assert_eq!(first["l1_ops"][0]["kind"], "create");
+    assert_eq!(first["l1_ops"][0]["amount"], "2000000000000000000");
+    let second = quire.json(&["batch", "show", "2"]);
+    assert_eq!(second["old_root"], first["new_root"]);
+    let transfer = serde_json::json!(
+        {"slot": 0, "from": 2, "to": 3, "amount": "250000000000000000", "fee": "20000000000"});
+    assert_eq!(second["transfers"][0], transfer);
+    assert_eq!(second["withdrawals"][0]["amount"], "5");
+    assert_eq!(second["payouts"][0]["account"], 3);
+    assert_eq!(second["fee_accounts"], serde_json::json!([1]));
+    let output = quire.command(&["batch", "show", "2"]).output().unwrap();
+    assert!(text(&output.stdout).contains("250000000000000000"));
+    for missing in ["0", "3", "18446744073709551615"] {
+        let message = quire.fails_with(1, &["batch", "show", missing]);
+        assert!(message.contains("from 1 to 2"), "{message}");
+    }
+
+    let (folder, file) = (quire.path("export"), quire.path("export.bin"));
+    let (folder, file) = (folder.to_str().unwrap(), file.to_str().unwrap());
+    let message = quire.fails_with(1, &["batch", "export", "1", folder]);
+    assert!(message.contains("no proof yet"), "{message}");
+    quire.json(&["prove", "--max-batches", "1"]);
+    assert_eq!(quire.json(&["batch", "show", "1"])["proof_bytes"], 256);
+    quire.json(&["batch", "export", "1", folder]);
+    let key = tiny_keys().join("tiny.vk");
+    let verified = quire.json(&["verify", folder, "--vk", key.to_str().unwrap()]);
+    assert_eq!(verified["new_root"], first["new_root"]);
+    let single = quire.json(&["batch", "export", "1", file, "--single-file"]);
+    let bytes = std::fs::read(file).unwrap();
+    assert_eq!(single["bytes"], bytes.len());
+    let submission = Submission::from_bytes(&bytes).unwrap();
+    let data = std::fs::read(format!("{folder}/data.bin")).unwrap();
+    assert_eq!(submission.data, data);
+    for args in [
+        &["batch", "export", "1", folder][..],
+        &["batch", "export", "1", file, "--single-file"],
+    ] {
+        assert!(quire.fails_with(1, args).contains("not replaced"));
+    }
+}
+
+/// The second process leaves with a message, whichever file it meets first, and changes nothing.
+#[test]
+fn two_processes_do_not_share_a_data_directory() {
+    let quire = Quire::with_accounts();
+    // The first process holds the deployment while it proves.
+    quire.json(&["wallet", "new", "carol", "--no-passphrase"]);
+    let mut first = quire.command(&["run"]);
+    let mut first = first
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = std::io::BufReader::new(first.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("loading the key") && !line.contains("proving") {
+        line.clear();
+        assert!(
+            std::io::BufRead::read_line(&mut told, &mut line).unwrap() > 0,
+            "it never proved"
+        );
+    }
+    for args in [
+        &["status"][..],
+        &["seal", "--all"],
+        &["deposit", "--wallet", "carol", "--amount", "1"],
+    ] {
+        let mut second = quire.command(args);
+        let (status, message) = crate::fixture::failure_of(&mut second, args);
+        assert_eq!(status, 4, "{message}");
+        assert!(message.contains("another process"), "{message}");
+    }
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut told, &mut rest).unwrap();
+    assert!(first.wait().unwrap().success(), "{rest}");
+    assert_eq!(quire.json(&["status"])["finalized"], 1);
+    let missing = ["status"];
+    let mut elsewhere = quire.command(&missing);
+    let elsewhere = elsewhere.arg("--l1").arg("/nonexistent/l1.redb");
+    assert!(error_of(elsewhere, &missing).contains("/nonexistent/l1.redb"));
+}

@@ -1,0 +1,211 @@
+//! Restoring, following L1, and leaving without the operator.
+
+use serde_json::Value;
+
+use crate::fixture::{PROGRAM, Quire, text};
+
+/// A week and a second.
+const OVERDUE: &str = "604801";
+
+fn plan_of(quire: &Quire, account: u32) -> String {
+    let path = quire.path(&format!("exit-{account}.json"));
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_operation_is_followed_to_its_end() {
+    let quire = Quire::with_accounts();
+    quire.json(&["run"]);
+    let sent = quire.json(&[
+        "transfer", "--wallet", "alice", "--from", "2", "--to", "3", "--amount", "1gwei",
+    ]);
+    let id = sent["id"].as_str().unwrap();
+    let stages = [
+        (None, "received"),
+        (Some(&["seal", "--all"][..]), "sealed"),
+        (Some(&["prove"][..]), "proven"),
+        (Some(&["submit"][..]), "finalized"),
+    ];
+    let times = ["received", "sealed", "proven", "finalized"];
+    for (place, (command, stage)) in stages.into_iter().enumerate() {
+        if let Some(command) = command {
+            quire.json(command);
+        }
+        let facts = quire.json(&["tx", id]);
+        assert_eq!(facts["status"], stage);
+        for (at, time) in times.into_iter().enumerate() {
+            assert_eq!(facts[time].is_u64(), at <= place, "{facts}");
+        }
+    }
+    // L1 loses the batch: the operation is final once it was submitted again.
+    quire.json(&["l1", "reorg", "1"]);
+    assert_eq!(quire.json(&["tx", id])["status"], "proven");
+    assert_eq!(quire.json(&["submit"])["batches"], 1);
+    assert_eq!(quire.json(&["tx", id])["status"], "finalized");
+
+    let unknown = quire.fails_with(1, &["tx", &"ab".repeat(32)]);
+    assert!(unknown.contains("never acknowledged"), "{unknown}");
+    let short = quire.fails_with(2, &["tx", "ab"]);
+    assert!(short.contains("64 hexadecimal digits"), "{short}");
+}
+
+#[test]
+fn a_withdrawal_shows_what_is_claimable() {
+    let quire = Quire::with_accounts();
+    let out = quire.json(&[
+        "withdraw", "--wallet", "bob", "--from", "3", "--amount", "0.5eth",
+    ]);
+    let id = out["id"].as_str().unwrap();
+    assert!(quire.json(&["tx", id])["claimable"].is_null());
+    quire.json(&["run"]);
+    assert_eq!(quire.json(&["tx", id])["claimable"], "500000000000000000");
+    quire.json(&["claim", "--wallet", "bob"]);
+    assert_eq!(quire.json(&["tx", id])["claimable"], "0");
+}
+
+#[test]
+fn a_rollup_is_restored_elsewhere_and_goes_on() {
+    let old = Quire::with_accounts();
+    old.json(&["run"]);
+    old.json(&["exit", "request", "--wallet", "bob", "--account", "3"]);
+    let before = old.json(&["status"]);
+    let message = old.fails_with(1, &["restore"]);
+    assert!(message.contains("is not replaced"), "{message}");
+
+    let new = Quire::new();
+    let l1 = old.path("rollup/l1.redb");
+    let l1 = l1.to_str().unwrap();
+    let operator = old.path("rollup/operator.json");
+    let operator = operator.to_str().unwrap();
+    let message = new.fails_with(2, &["restore", "--l1", l1]);
+    assert!(message.contains("--operator"), "{message}");
+    let alice = old.path("wallets/alice.json");
+    let args = ["restore", "--l1", l1, "--operator", alice.to_str().unwrap()];
+    let message = new.fails_with(3, &args);
+    assert!(
+        message.contains("the operator of this deployment"),
+        "{message}"
+    );
+    let restored = new.json(&["restore", "--l1", l1, "--operator", operator]);
+    assert_eq!(restored["state_root"], before["finalized_root"]);
+    assert_eq!(
+        (&restored["accounts"], &restored["pending_queue"]),
+        (&3.into(), &1.into())
+    );
+
+    // It remembers where L1 is, seals what waits there, proves and finalizes.
+    assert_eq!(new.json(&["run"])["batches"], 1);
+    let audit = new.json(&["audit", "--replay"]);
+    assert_eq!(audit["ok"], true, "{audit}");
+    let claimed = new.json(&[
+        "claim",
+        "--wallet",
+        old.path("wallets/bob.json").to_str().unwrap(),
+    ]);
+    assert_eq!(claimed[0]["amount"], "1000000000000000000");
+    // The old database has been overtaken, and says what to do.
+    let behind = old.fails_with(5, &["status"]);
+    assert!(behind.contains("quire restore"), "{behind}");
+    std::fs::remove_file(old.path("rollup/batcher.redb")).unwrap();
+    let missing = old.fails_with(4, &["status"]);
+    assert!(missing.contains("quire restore"), "{missing}");
+    old.json(&["restore"]);
+    assert_eq!(old.json(&["status"])["state_root"], audit["state_root"]);
+}
+
+#[test]
+fn an_owner_leaves_without_the_operator() {
+    let quire = Quire::with_accounts();
+    quire.json(&["run"]);
+    let message = quire.fails_with(1, &["freeze"]);
+    assert!(message.contains("queue"), "{message}");
+    let requested = quire.json(&["exit", "request", "--wallet", "alice", "--account", "2"]);
+    assert_eq!(requested["queue_entry"], 2);
+    quire.json(&[
+        "deposit",
+        "--wallet",
+        "bob",
+        "--amount",
+        "7",
+        "--account",
+        "3",
+    ]);
+    let out = quire.dir().to_str().unwrap().to_owned();
+    let early = quire.json(&["exit", "plan", "2", "--out", &out]);
+    assert_eq!(early[0]["balance"], "2000000000000000000");
+    let plan = plan_of(&quire, 2);
+    let message = quire.fails_with(1, &["exit", "execute", &plan]);
+    assert!(message.contains("not frozen"), "{message}");
+
+    // The operator is gone with its database; the deadline passes.
+    std::fs::remove_file(quire.path("rollup/batcher.redb")).unwrap();
+    std::fs::remove_file(quire.path("rollup/operator.json")).unwrap();
+    assert_eq!(quire.json(&["l1", "status"])["frozen"], false);
+    quire.json(&["l1", "advance", OVERDUE]);
+    assert_eq!(quire.json(&["freeze"])["batch"], 1);
+    assert_eq!(quire.json(&["l1", "status"])["frozen"], true);
+    let planned = quire.json(&["exit", "plan", "--wallet", "bob", "--out", &out]);
+    assert_eq!(
+        (&planned[0]["account"], &planned[0]["waiting"]),
+        (&3.into(), &1.into())
+    );
+    let left = quire.json(&["exit", "execute", &plan, &plan_of(&quire, 3)]);
+    assert_eq!(left[0]["exited"], "2000000000000000000");
+    assert_eq!(left[1]["cancelled"][0], 3);
+    let again = quire.json(&["exit", "execute", &plan]);
+    assert_eq!(again[0]["exited"], Value::Null);
+    let alice = quire.json(&["claim", "--wallet", "alice"]);
+    assert_eq!(alice[0]["amount"], "2000000000000000000");
+    let bob = quire.json(&["claim", "--wallet", "bob"]);
+    assert_eq!(bob[0]["amount"], "1000000000000000007");
+    let totals = quire.json(&["l1", "status"])["totals"].clone();
+    assert_eq!(totals[0]["escrow"], "0");
+    let message = quire.fails_with(1, &["deposit", "--wallet", "bob", "--amount", "1"]);
+    assert!(message.contains("frozen"), "{message}");
+}
+
+#[test]
+fn bad_plans_are_refused() {
+    let quire = Quire::with_accounts();
+    quire.json(&["run"]);
+    let message = quire.fails_with(1, &["exit", "plan", "40"]);
+    assert!(message.contains("not registered"), "{message}");
+    let out = quire.dir().to_str().unwrap().to_owned();
+    quire.write("exit-2.json", "not a plan");
+    let message = quire.fails_with(3, &["exit", "plan", "2", "--out", &out]);
+    assert!(message.contains("is not an exit plan"), "{message}");
+    assert_eq!(
+        std::fs::read(quire.path("exit-2.json")).unwrap(),
+        b"not a plan"
+    );
+    let message = quire.fails_with(3, &["exit", "execute", &plan_of(&quire, 2)]);
+    assert!(message.contains("quire exit plan"), "{message}");
+    let large = quire.write("large.json", vec![b' '; (1 << 20) + 1]);
+    let message = quire.fails_with(3, &["exit", "execute", &large]);
+    assert!(message.contains("1048577 bytes"), "{message}");
+    quire.fails_with(4, &["exit", "execute", "/nonexistent/plan.json"]);
+    // A plan for a root that is no longer the last.
+    quire.json(&["exit", "plan", "3", "--out", &out]);
+    quire.json(&[
+        "transfer", "--wallet", "alice", "--from", "2", "--to", "3", "--amount", "5",
+    ]);
+    quire.json(&["run"]);
+    let message = quire.fails_with(3, &["exit", "execute", &plan_of(&quire, 3)]);
+    assert!(message.contains("quire exit plan"), "{message}");
+}
+
+/// The whole drill, with a production setup, a process that is killed, and every account.
+#[test]
+fn the_drill_leaves_nothing_in_escrow() {
+    let output = std::process::Command::new(PROGRAM)
+        .args(["drill", "--transfers", "8", "--json"])
+        .env("XDG_CONFIG_HOME", "/nonexistent")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(facts["escrow_left"], "0");
+    assert_eq!(facts["cancelled"], 1);
+    assert!(facts["lost_batches"].as_u64().unwrap() > 0);
+    assert!(facts["exits"].as_u64().unwrap() > 8);
+}
