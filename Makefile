@@ -2,7 +2,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo drill test kills fuzz ci fmt clippy docs layering shapes bench clean-demo
+.PHONY: help demo drill test kills portable fuzz ci fmt clippy docs layering shapes bench clean-demo
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -19,11 +19,14 @@ test: ## every test, in release mode
 kills: ## SIGKILL under load, QUIRE_KILLS (1000) times
 	QUIRE_KILLS=$${QUIRE_KILLS:-1000} $(CARGO) test --release --locked -p tests --test survives_kills -- --nocapture
 
+portable: ## the prover's tests without vector instructions
+	QUIRE_SIMD=portable $(CARGO) test --release --locked -p msm -p prover
+
 fuzz: ## every decoder, FUZZ_SECONDS (60) each, two at a time; needs g++
 	./tests/fuzz/run
 
 ci: export QUIRE_KILLS = 100
-ci: fmt clippy layering docs test drill fuzz ## what CI runs, with 100 kills instead of 25
+ci: fmt clippy layering docs test portable drill fuzz ## what CI runs, with 100 kills instead of 25
 
 fmt: ## formatting
 	$(CARGO) fmt --all --check

@@ -4,11 +4,8 @@
 //! when decoded, and a new proof is verified before it is handed out.
 //! What a circuit means is left to `circuits`, and the meaning of its public inputs to the caller.
 
-mod fft;
 pub mod key;
 mod key_file;
-mod lean;
-mod msm;
 pub mod proof;
 pub mod prove;
 pub mod qap;

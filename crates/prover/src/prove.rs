@@ -16,11 +16,11 @@ use ark_bn254::{Fr, G1Projective, G2Projective};
 use ark_ec::{AffineRepr, CurveGroup};
 use ark_ff::{Field, UniformRand};
 use circuits::r1cs::R1cs;
+use msm::{msm, path};
 use rand::{CryptoRng, RngCore};
 use zeroize::Zeroizing;
 
 use crate::key::{KeyError, ProvingKey, Sparse};
-use crate::msm::msm;
 use crate::proof::{DecodeError, Proof};
 use crate::qap;
 use crate::verify::{VerifyError, verify};
@@ -276,17 +276,20 @@ impl Sums {
         })?;
         let (a, b) = clock.run(Stage::Rows, || qap::row_products(r1cs, assignment, &domain))?;
         let quotient = clock.run(Stage::Quotient, || qap::quotient(a, b))?;
-        let h = clock.run(Stage::H, || msm(&key.h, |i| quotient[i]))?;
+        let h = clock.run(Stage::H, || msm(path(), &key.h, |i| quotient[i]))?;
         drop(quotient);
         let witness = &assignment[r1cs.num_instance()..];
-        let l = clock.run(Stage::L, || msm(&key.l, |i| witness[i]))?;
-        let sparse =
-            |query: &Sparse| msm(&query.points, |i| assignment[query.variables[i] as usize]);
+        let l = clock.run(Stage::L, || msm(path(), &key.l, |i| witness[i]))?;
+        let sparse = |query: &Sparse| {
+            msm(path(), &query.points, |i| {
+                assignment[query.variables[i] as usize]
+            })
+        };
         let a = clock.run(Stage::A, || sparse(&key.a))?;
         let b_g1 = clock.run(Stage::BInG1, || sparse(&key.b))?;
         let b_variables = &key.b.variables;
         let b_g2 = clock.run(Stage::BInG2, || {
-            msm(&key.b_g2, |i| assignment[b_variables[i] as usize])
+            msm(path(), &key.b_g2, |i| assignment[b_variables[i] as usize])
         })?;
         Ok(Self {
             h,

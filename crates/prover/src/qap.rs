@@ -30,9 +30,8 @@ use ark_groth16::r1cs_to_qap::{LibsnarkReduction, R1CSToQAP, evaluate_constraint
 use ark_poly::{EvaluationDomain, Radix2EvaluationDomain};
 use ark_relations::gr1cs::{ConstraintSystemRef, Matrix, SynthesisError};
 use circuits::r1cs::{self, R1cs};
+use msm::{OddCoset, path};
 use rayon::prelude::*;
-
-use crate::fft::CosetTransform;
 
 /// Rows that a thread takes at a time.
 const ROWS_PER_TASK: usize = 512;
@@ -80,7 +79,7 @@ pub(crate) fn row_products(
 /// If the vectors are not equally long, or there is no odd coset of their length.
 pub(crate) fn quotient(mut a: Vec<Fr>, mut b: Vec<Fr>) -> Vec<Fr> {
     let transform =
-        CosetTransform::new(a.len()).expect("the domain was chosen to have an odd coset");
+        OddCoset::new(path(), a.len()).expect("the domain was chosen to have an odd coset");
     let mut c: Vec<Fr> = a.par_iter().zip(&b).map(|(a, b)| *a * b).collect();
     transform.run(&mut a);
     transform.run(&mut b);

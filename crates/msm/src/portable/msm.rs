@@ -20,7 +20,7 @@ use ark_ec::{AdditiveGroup, AffineRepr};
 use ark_ff::{BigInteger, BigInteger256, Field, PrimeField, Zero};
 use rayon::prelude::*;
 
-use crate::lean::Lean;
+use super::lean::Lean;
 
 /// Bases per part: a part's working set stays within the second-level cache.
 const PART: usize = 1 << 14;
@@ -227,13 +227,13 @@ fn window_sum<P: SWCurveConfig<ScalarField = Fr, BaseField: Lean>>(
 
 /// An affine point without a flag: infinity is `(0, 0)`, which is on no curve with `b ≠ 0`.
 #[derive(Clone, Copy)]
-struct Point<F> {
-    x: F,
-    y: F,
+pub(crate) struct Point<F> {
+    pub(crate) x: F,
+    pub(crate) y: F,
 }
 
 impl<F: Field> Point<F> {
-    const INFINITY: Self = Self {
+    pub(crate) const INFINITY: Self = Self {
         x: F::ZERO,
         y: F::ZERO,
     };
@@ -417,15 +417,15 @@ fn index(position: usize) -> u32 {
 
 /// `out[target] = left + right`.
 #[derive(Clone, Copy)]
-struct Job {
-    left: u32,
-    right: u32,
-    target: u32,
+pub(crate) struct Job {
+    pub(crate) left: u32,
+    pub(crate) right: u32,
+    pub(crate) target: u32,
 }
 
 /// Whether a sum can have become infinite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Infinities {
+pub(crate) enum Infinities {
     None,
     Possible,
 }
@@ -440,15 +440,15 @@ enum Slope {
 }
 
 /// Additions of finite points, [`BATCH`] of which share an inversion.
-struct Adder<F> {
-    jobs: Vec<Job>,
+pub(crate) struct Adder<F> {
+    pub(crate) jobs: Vec<Job>,
     /// For each job of a batch: its denominator, and the product of those before it.
     factors: Vec<(F, F)>,
     slopes: Vec<Slope>,
 }
 
 impl<F: Lean> Adder<F> {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             jobs: Vec::with_capacity(PART),
             factors: Vec::with_capacity(BATCH),
@@ -457,7 +457,12 @@ impl<F: Lean> Adder<F> {
     }
 
     /// Does and forgets all jobs.
-    fn run(&mut self, left: &[Point<F>], right: &[Point<F>], out: &mut [Point<F>]) -> Infinities {
+    pub(crate) fn run(
+        &mut self,
+        left: &[Point<F>],
+        right: &[Point<F>],
+        out: &mut [Point<F>],
+    ) -> Infinities {
         let jobs = std::mem::take(&mut self.jobs);
         let mut infinities = Infinities::None;
         for batch in jobs.chunks(BATCH) {

@@ -12,7 +12,7 @@ use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup, FftField, Field};
 use rayon::prelude::*;
 
-use crate::lean::Lean;
+use super::lean::Lean;
 
 /// Elements that one thread transforms by itself.
 const BLOCK: usize = 1 << 13;

@@ -1,0 +1,553 @@
+//! The schedule of a multi-scalar multiplication: which points are added when.
+//!
+//! A scalar is negated where that makes it shorter and cut into signed digits of `c` bits; window `w`
+//! puts each point into the bucket of its `w`-th digit. Bases are taken in blocks, and a block in
+//! parts of [`PART_LINES`], small enough for the second-level cache. For each window and part:
+//!
+//! 1. The points are sorted by bucket (counting sort of *references*, not of points). A bucket that
+//!    already holds a sum joins its own run as first member.
+//! 2. Level by level, neighbours of a run are added in pairs, until one point is left, whose place is
+//!    the bucket. All additions of a level are independent of one another, so that no batch has two
+//!    additions into one bucket, whatever the scalars are.
+//! 3. [`BATCH`] additions share an inversion. The points of the next batch are fetched meanwhile.
+//!
+//! Windows run in parallel and keep their buckets from part to part and block to block; what remains
+//! at the end is one weighted sum per window.
+//!
+//! A batch that has two points with the same x (equal or opposite ones) is found by its product of
+//! differences being zero, and done again by the portable code, which can tell the cases apart; sums
+//! that have become infinite leave their runs.
+//!
+//! Invariant: the result equals the plain sum for all points of the curve and all scalars.
+
+use ark_bn254::{Fq, Fq2, Fr, g1, g2};
+use ark_ec::short_weierstrass::{Affine, Projective, SWCurveConfig};
+use ark_ec::{AdditiveGroup, AffineRepr, PrimeGroup};
+use ark_ff::{Field, Zero};
+use rayon::prelude::*;
+
+use super::field::{negated, pack_one, unpack_one};
+use super::kernels::{self, Job, NEGATIVE, Space, WORK};
+use super::lines::{Line, prefetch};
+use crate::portable::lean::Lean;
+use crate::portable::msm::{self, Adder, Point};
+use crate::recode::{Recoded, SCALAR_BITS, recode, window_width};
+
+/// Lines of a part: they fit the second-level cache, or nearly, next to the buckets of a window.
+const PART_LINES: usize = 1 << 15;
+/// Bases that are converted and recoded at a time, for bounded memory.
+const BLOCK: usize = 1 << 20;
+/// Additions that share an inversion, a multiple of eight.
+const BATCH: usize = 1024;
+/// Copies between asking for a point and using it.
+const COPIES_AHEAD: usize = 16;
+/// Smaller sums are left to the portable code.
+const SMALL: usize = 128;
+
+/// A group with kernels.
+pub(crate) trait Curve: SWCurveConfig<ScalarField = Fr, BaseField: Lean> {
+    /// Lines of a point.
+    const STRIDE: usize;
+    /// Bases in a part.
+    const PART: usize = PART_LINES / Self::STRIDE;
+    /// Space for the products of a batch.
+    type Before: Default + Send;
+
+    /// Writes coordinates as ark keeps them.
+    fn write_raw(x: &Self::BaseField, y: &Self::BaseField, lines: &mut [Line]);
+    /// Writes coordinates in the form of the kernels.
+    fn write(x: &Self::BaseField, y: &Self::BaseField, lines: &mut [Line]);
+    /// Reads coordinates in the form of the kernels.
+    fn read(lines: &[Line]) -> (Self::BaseField, Self::BaseField);
+    /// Replaces a point in the form of the kernels by its negative.
+    fn negate(lines: &mut [Line]);
+    /// Kernel: from [`Self::write_raw`]'s form to [`Self::write`]'s, a multiple of eight points.
+    fn import(lines: &mut [Line]);
+    /// Kernel: fetches the points of a batch.
+    fn fetch(space: &Space<'_>, jobs: &[[Job; 8]]);
+    /// Kernel: does a batch, or gives false.
+    fn add(space: &mut Space<'_>, jobs: &[[Job; 8]], before: &mut Self::Before) -> bool;
+    /// Kernel: weighted sums of the eighths of the buckets.
+    fn weighted_sums(buckets: &[Line], b3: &Self::BaseField) -> [[[Self::BaseField; 3]; 2]; 8];
+}
+
+macro_rules! curve {
+    ($config:ty, $module:ident, $field:ident, $write_raw:expr, $write:expr, $read:expr, $negate:expr) => {
+        impl Curve for $config {
+            const STRIDE: usize = super::$field::STRIDE;
+            type Before = Vec<super::$field::F>;
+
+            fn write_raw(x: &Self::BaseField, y: &Self::BaseField, lines: &mut [Line]) {
+                $write_raw(x, y, lines);
+            }
+
+            fn write(x: &Self::BaseField, y: &Self::BaseField, lines: &mut [Line]) {
+                $write(x, y, lines);
+            }
+
+            fn read(lines: &[Line]) -> (Self::BaseField, Self::BaseField) {
+                $read(lines)
+            }
+
+            fn negate(lines: &mut [Line]) {
+                $negate(lines);
+            }
+
+            #[allow(unsafe_code, reason = "kernels are compiled for vectors")]
+            fn import(lines: &mut [Line]) {
+                // SAFETY: `msm` checked that the processor has the features.
+                unsafe { kernels::$module::import_points(lines) }
+            }
+
+            fn fetch(space: &Space<'_>, jobs: &[[Job; 8]]) {
+                kernels::$module::fetch(space, jobs);
+            }
+
+            #[allow(unsafe_code, reason = "kernels are compiled for vectors")]
+            fn add(space: &mut Space<'_>, jobs: &[[Job; 8]], before: &mut Self::Before) -> bool {
+                // SAFETY: `msm` checked that the processor has the features.
+                unsafe { kernels::$module::add(space, jobs, before) }
+            }
+
+            #[allow(unsafe_code, reason = "kernels are compiled for vectors")]
+            fn weighted_sums(
+                buckets: &[Line],
+                b3: &Self::BaseField,
+            ) -> [[[Self::BaseField; 3]; 2]; 8] {
+                // SAFETY: `msm` checked that the processor has the features.
+                unsafe { kernels::$module::weighted_sums(buckets, b3) }
+            }
+        }
+    };
+}
+
+curve!(
+    g2::Config,
+    g2,
+    fq2,
+    |x: &Fq2, y: &Fq2, lines: &mut [Line]| {
+        lines[0] = join(x.c0.0.0, x.c1.0.0);
+        lines[1] = join(y.c0.0.0, y.c1.0.0);
+    },
+    |x: &Fq2, y: &Fq2, lines: &mut [Line]| {
+        lines[0] = join(pack_one(&x.c0), pack_one(&x.c1));
+        lines[1] = join(pack_one(&y.c0), pack_one(&y.c1));
+    },
+    |lines: &[Line]| {
+        let [[a, b], [c, d]] = [part_of(&lines[0]), part_of(&lines[1])];
+        (Fq2::new(a, b), Fq2::new(c, d))
+    },
+    |lines: &mut [Line]| {
+        let [a, b, c, d, high @ ..] = lines[1].0;
+        lines[1] = join(negated([a, b, c, d]), negated(high));
+    }
+);
+
+/// Two coordinates of four limbs each on a line.
+fn join(low: [u64; 4], high: [u64; 4]) -> Line {
+    let [a, b, c, d] = low;
+    let [e, f, g, h] = high;
+    Line([a, b, c, d, e, f, g, h])
+}
+
+fn part_of(line: &Line) -> [Fq; 2] {
+    let [a, b, c, d, e, f, g, h] = line.0;
+    [unpack_one(&[a, b, c, d]), unpack_one(&[e, f, g, h])]
+}
+
+curve!(
+    g1::Config,
+    g1,
+    fq,
+    |x: &Fq, y: &Fq, lines: &mut [Line]| lines[0] = join(x.0.0, y.0.0),
+    |x: &Fq, y: &Fq, lines: &mut [Line]| lines[0] = join(pack_one(x), pack_one(y)),
+    |lines: &[Line]| part_of(&lines[0]).into(),
+    |lines: &mut [Line]| {
+        let [a, b, c, d, y @ ..] = lines[0].0;
+        lines[0] = join([a, b, c, d], negated(y));
+    }
+);
+
+/// `Σ scalar(i)·bases[i]`; see [`crate::msm`].
+///
+/// # Panics
+/// If the processor lacks the instructions.
+pub(crate) fn msm<P, S>(bases: &[Affine<P>], scalar: S) -> Projective<P>
+where
+    P: Curve,
+    S: Fn(usize) -> Fr + Sync,
+{
+    assert!(super::supported(), "the vector path needs AVX-512 IFMA");
+    if bases.len() < SMALL {
+        return crate::portable::msm::msm(bases, scalar);
+    }
+    let width = window_width(bases.len(), &scalar, WORK_PER_BUCKET);
+    let mut windows: Vec<Window<P>> = (0..SCALAR_BITS.div_ceil(width))
+        .into_par_iter()
+        .map(|_| Window::new(width))
+        .collect();
+    let last = windows.len() - 1;
+    for (block, start) in bases.chunks(BLOCK).zip((0..).step_by(BLOCK)) {
+        let starts: Vec<usize> = (0..block.len()).step_by(P::PART).collect();
+        let load = |&at: &usize| {
+            let part = &block[at..block.len().min(at + P::PART)];
+            Part::load(part, |i| scalar(start + at + i), width)
+        };
+        let parts: Vec<Part> = starts.par_iter().map(load).collect();
+        let fill = |(number, window): (usize, &mut Window<P>)| {
+            for part in &parts {
+                part.fill(window, number, number == last);
+            }
+        };
+        windows
+            .par_iter_mut()
+            .enumerate()
+            .with_max_len(1)
+            .for_each(fill);
+    }
+    let sums: Vec<Projective<P>> = windows
+        .par_iter_mut()
+        .with_max_len(1)
+        .map(|window| window.sum())
+        .collect();
+    horner(&sums, width)
+}
+
+/// Work of summing up a bucket, in additions of a point.
+const WORK_PER_BUCKET: f64 = 2.2;
+
+fn horner<P: SWCurveConfig>(sums: &[Projective<P>], width: usize) -> Projective<P> {
+    sums.iter()
+        .rev()
+        .fold(Projective::zero(), |mut total, sum| {
+            for _ in 0..width {
+                total.double_in_place();
+            }
+            total + sum
+        })
+}
+
+/// Up to [`Curve::PART`] bases with their digits.
+struct Part {
+    lines: Vec<Line>,
+    digits: Recoded,
+}
+
+impl Part {
+    fn load<P: Curve>(bases: &[Affine<P>], scalar: impl Fn(usize) -> Fr, width: usize) -> Self {
+        let mut lines = vec![Line::ZERO; bases.len().next_multiple_of(8) * P::STRIDE];
+        for (base, lines) in bases.iter().zip(lines.chunks_exact_mut(P::STRIDE)) {
+            if !base.is_zero() {
+                P::write_raw(&base.x, &base.y, lines);
+            }
+        }
+        P::import(&mut lines);
+        let scalar = |i: usize| {
+            if bases[i].is_zero() {
+                Fr::ZERO
+            } else {
+                scalar(i)
+            }
+        };
+        Self {
+            lines,
+            digits: recode(bases.len(), scalar, width),
+        }
+    }
+
+    fn fill<P: Curve>(&self, window: &mut Window<P>, number: usize, last: bool) {
+        let middle = if last { 0 } else { window.middle() };
+        let (references, digits) = self.digits.long(number);
+        window.add(&self.lines, references, digits, middle);
+        if number == 0 {
+            let (references, digits) = self.digits.short();
+            window.add(&self.lines, references, digits, middle);
+        }
+    }
+}
+
+/// Buckets of one window with the space to fill them.
+struct Window<P: Curve> {
+    /// Points: the buckets, sums on the way there, and [`SPARE`].
+    work: Vec<Line>,
+    buckets: usize,
+    /// Points in use among the sums on the way.
+    used: u32,
+    /// By magnitude of the digit: how many points, then where the next one goes.
+    places: Vec<u32>,
+    level: Level,
+    next: Level,
+    jobs: Vec<Job>,
+    /// Single points and the buckets that they go to.
+    copies: Vec<(u32, u32)>,
+    before: P::Before,
+}
+
+/// Points at the end of the work space that fill up a batch: two of different x, and their sum.
+const SPARE: usize = 3;
+
+/// References to points, in runs that belong to one bucket each.
+#[derive(Default)]
+struct Level {
+    references: Vec<u32>,
+    /// Bucket and number of points.
+    runs: Vec<(u32, u32)>,
+}
+
+fn small(number: usize) -> u32 {
+    u32::try_from(number).expect("a part has fewer than 2^30 points")
+}
+
+impl<P: Curve> Window<P> {
+    fn new(width: usize) -> Self {
+        let buckets = 1 << (width - 1);
+        let mut work = vec![Line::ZERO; (buckets + P::PART + SPARE) * P::STRIDE];
+        let generator = Projective::<P>::generator();
+        for (k, point) in [generator, generator.double()].into_iter().enumerate() {
+            let point: Affine<P> = point.into();
+            let start = (buckets + P::PART + k) * P::STRIDE;
+            P::write(&point.x, &point.y, &mut work[start..start + P::STRIDE]);
+        }
+        Self {
+            work,
+            buckets,
+            used: 0,
+            places: vec![0; buckets + 1],
+            level: Level::default(),
+            next: Level::default(),
+            jobs: Vec::new(),
+            copies: Vec::new(),
+            before: P::Before::default(),
+        }
+    }
+
+    fn middle(&self) -> i32 {
+        i32::try_from(self.buckets).expect("at most 2^15 buckets")
+    }
+
+    /// Adds bases to the buckets of their digits, which are stored with `middle` added.
+    fn add(&mut self, lines: &[Line], references: &[u32], digits: &[u16], middle: i32) {
+        self.sort(references, digits, middle);
+        self.used = small(self.buckets);
+        while !self.level.runs.is_empty() {
+            self.pair_up();
+            self.copy(lines);
+            if self.run_jobs(lines) {
+                self.drop_infinite();
+            }
+            std::mem::swap(&mut self.level, &mut self.next);
+        }
+    }
+
+    /// Counting sort of references by bucket; a bucket in use comes first in its run.
+    fn sort(&mut self, references: &[u32], digits: &[u16], middle: i32) {
+        self.places.fill(0);
+        for digit in digits {
+            self.places[(i32::from(*digit) - middle).unsigned_abs() as usize] += 1;
+        }
+        let level = &mut self.level;
+        level.runs.clear();
+        let mut start = 0;
+        level
+            .references
+            .resize(digits.len() + digits.len().min(self.buckets), 0);
+        for ((place, lines), bucket) in self.places[1..]
+            .iter_mut()
+            .zip(self.work.chunks_exact(P::STRIDE))
+            .zip(0..)
+        {
+            if *place > 0 {
+                let filled = u32::from(lines.iter().any(|line| !line.is_zero()));
+                level.references[start as usize] = WORK | bucket;
+                level.runs.push((bucket, *place + filled));
+                start += filled;
+                start += std::mem::replace(place, start);
+            }
+        }
+        for (reference, digit) in references.iter().zip(digits) {
+            // Without a branch: signs are as good as random.
+            let digit = i32::from(*digit) - middle;
+            let negative = (digit >> 31).cast_unsigned();
+            if digit != 0 {
+                let place = &mut self.places[digit.unsigned_abs() as usize];
+                level.references[*place as usize] = reference ^ (negative & NEGATIVE);
+                *place += 1;
+            }
+        }
+    }
+
+    /// Makes jobs of the pairs of each run, and the next level of what is left then.
+    fn pair_up(&mut self) {
+        self.jobs.clear();
+        self.copies.clear();
+        self.next.references.clear();
+        self.next.runs.clear();
+        let mut at = 0;
+        for k in 0..self.level.runs.len() {
+            let (bucket, length) = self.level.runs[k];
+            let run = &self.level.references[at..at + length as usize];
+            at += length as usize;
+            match *run {
+                [only] => self.copies.push((only, bucket)),
+                [left, right] => self.jobs.push(Job {
+                    left,
+                    right,
+                    out: bucket,
+                }),
+                _ => {
+                    self.next.runs.push((bucket, length.div_ceil(2)));
+                    let pairs = run.chunks_exact(2);
+                    let odd = pairs.remainder();
+                    for pair in pairs {
+                        self.jobs.push(Job {
+                            left: pair[0],
+                            right: pair[1],
+                            out: self.used,
+                        });
+                        self.next.references.push(WORK | self.used);
+                        self.used += 1;
+                    }
+                    self.next.references.extend_from_slice(odd);
+                }
+            }
+        }
+    }
+
+    /// Puts single points into their buckets.
+    fn copy(&mut self, lines: &[Line]) {
+        for (k, (reference, bucket)) in self.copies.iter().enumerate() {
+            if let Some((ahead, _)) = self.copies.get(k + COPIES_AHEAD)
+                && ahead & WORK == 0
+            {
+                prefetch(&lines[(ahead & kernels::INDEX) as usize * P::STRIDE]);
+            }
+            let from = (reference & kernels::INDEX) as usize * P::STRIDE;
+            let to = *bucket as usize * P::STRIDE;
+            if reference & WORK != 0 {
+                self.work.copy_within(from..from + P::STRIDE, to);
+                continue;
+            }
+            let target = &mut self.work[to..to + P::STRIDE];
+            target.copy_from_slice(&lines[from..from + P::STRIDE]);
+            if reference & NEGATIVE != 0 {
+                P::negate(target);
+            }
+        }
+    }
+
+    /// Does all jobs; true if a sum may be infinite.
+    fn run_jobs(&mut self, lines: &[Line]) -> bool {
+        let spare = small(self.buckets + P::PART);
+        let filler = Job {
+            left: WORK | spare,
+            right: WORK | (spare + 1),
+            out: spare + 2,
+        };
+        self.jobs
+            .resize(self.jobs.len().next_multiple_of(8), filler);
+        let (jobs, _) = self.jobs.as_chunks::<8>();
+        let mut infinite = false;
+        let mut space = Space {
+            bases: lines,
+            work: &mut self.work,
+        };
+        let mut batches = jobs.chunks(BATCH / 8).peekable();
+        while let Some(batch) = batches.next() {
+            if let Some(next) = batches.peek() {
+                P::fetch(&space, next);
+            }
+            if !P::add(&mut space, batch, &mut self.before) {
+                add_special::<P>(&mut space, batch.as_flattened());
+                infinite = true;
+            }
+        }
+        infinite
+    }
+
+    /// Takes infinite sums out of the next level; a run of which nothing is left empties its bucket,
+    /// which held what the run began with.
+    fn drop_infinite(&mut self) {
+        let place = |number: u32| {
+            let start = number as usize * P::STRIDE;
+            start..start + P::STRIDE
+        };
+        let is_finite = |work: &[Line], reference: u32| {
+            let lines = place(reference & kernels::INDEX);
+            reference & WORK == 0 || work[lines].iter().any(|line| !line.is_zero())
+        };
+        let mut references = self.next.references.iter();
+        for (bucket, length) in &mut self.next.runs {
+            let run = references.by_ref().take(*length as usize);
+            let finite = run.filter(|reference| is_finite(&self.work, **reference));
+            *length = small(finite.count());
+            if *length == 0 {
+                self.work[place(*bucket)].fill(Line::ZERO);
+            }
+        }
+        self.next.runs.retain(|&(_, length)| length > 0);
+        let work = &self.work;
+        self.next
+            .references
+            .retain(|reference| is_finite(work, *reference));
+    }
+
+    /// `Σ (i + 1)·bucket i`.
+    fn sum(&self) -> Projective<P> {
+        let b3 = P::COEFF_B.double() + P::COEFF_B;
+        let eighths = P::weighted_sums(&self.work[..self.buckets * P::STRIDE], &b3);
+        let mut running = Projective::<P>::zero();
+        let mut shifted = Projective::<P>::zero();
+        let mut total = Projective::<P>::zero();
+        for (number, [plain, weighted]) in eighths.iter().enumerate().rev() {
+            total += from_homogeneous::<P>(weighted);
+            running += from_homogeneous::<P>(plain);
+            if number > 0 {
+                shifted += running;
+            }
+        }
+        for _ in 0..(self.buckets / 8).ilog2() {
+            shifted.double_in_place();
+        }
+        total + shifted
+    }
+}
+
+/// `(X/Z, Y/Z)` in Jacobian coordinates: `(XZ, YZ², Z)`.
+fn from_homogeneous<P: SWCurveConfig>([x, y, z]: &[P::BaseField; 3]) -> Projective<P> {
+    if z.is_zero() {
+        return Projective::zero();
+    }
+    Projective::new_unchecked(*x * z, *y * z.square(), *z)
+}
+
+/// A batch in which points may be equal or opposite, by the portable code.
+fn add_special<P: Curve>(space: &mut Space<'_>, jobs: &[Job]) {
+    let point = |reference: u32| {
+        let lines = if reference & WORK == 0 {
+            space.bases
+        } else {
+            &*space.work
+        };
+        let start = (reference & kernels::INDEX) as usize * P::STRIDE;
+        let (x, y) = P::read(&lines[start..start + P::STRIDE]);
+        let y = if reference & NEGATIVE == 0 { y } else { -y };
+        Point { x, y }
+    };
+    let left: Vec<_> = jobs.iter().map(|job| point(job.left)).collect();
+    let right: Vec<_> = jobs.iter().map(|job| point(job.right)).collect();
+    let mut sums = vec![Point::INFINITY; left.len()];
+    let mut adder = Adder::new();
+    for k in 0..small(left.len()) {
+        adder.jobs.push(msm::Job {
+            left: k,
+            right: k,
+            target: k,
+        });
+    }
+    // Infinite sums are recognised by their zeros.
+    let _any = adder.run(&left, &right, &mut sums);
+    for (sum, job) in sums.iter().zip(jobs) {
+        let start = job.out as usize * P::STRIDE;
+        P::write(&sum.x, &sum.y, &mut space.work[start..start + P::STRIDE]);
+    }
+}

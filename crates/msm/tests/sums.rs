@@ -1,0 +1,200 @@
+//! Multi-scalar multiplication against `ark-ec`, on every path that the processor has.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use ark_bn254::{Fr, g1, g2};
+use ark_ec::short_weierstrass::{Affine, Projective};
+use ark_ec::{AffineRepr, CurveGroup, VariableBaseMSM};
+use ark_ff::{Field, PrimeField, UniformRand, Zero};
+use msm::{Group, Path};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+fn paths() -> impl Iterator<Item = Path> {
+    [Path::Portable, Path::Ifma]
+        .into_iter()
+        .filter(|path| path.is_supported())
+}
+
+fn check<P: Group>(bases: &[Affine<P>], scalars: &[Fr])
+where
+    Projective<P>: VariableBaseMSM<MulBase = Affine<P>, ScalarField = Fr>,
+{
+    let expected = Projective::<P>::msm(bases, scalars).unwrap();
+    for path in paths() {
+        let got = msm::msm(path, bases, |i| scalars[i]);
+        assert_eq!(got, expected, "{path:?}, {} points", bases.len());
+    }
+}
+
+fn points<P: Group>(rng: &mut StdRng, count: usize) -> Vec<Affine<P>>
+where
+    Projective<P>: UniformRand,
+{
+    let step = Projective::<P>::rand(rng);
+    let mut point = Projective::<P>::rand(rng);
+    let all: Vec<_> = std::iter::repeat_with(|| {
+        point += step;
+        point
+    })
+    .take(count)
+    .collect();
+    Projective::<P>::normalize_batch(&all)
+}
+
+/// Mostly uniform, with zeros, ones, minus ones and short scalars of both signs.
+fn mixed(rng: &mut StdRng, count: usize) -> Vec<Fr> {
+    let one = Fr::from(1u64);
+    (0..count)
+        .map(|i| match i % 8 {
+            0 => Fr::zero(),
+            1 => one,
+            2 => -one,
+            3 => Fr::from(rng.r#gen::<u64>() >> rng.gen_range(0..64)),
+            4 => -Fr::from(rng.r#gen::<u64>() >> rng.gen_range(0..64)),
+            _ => Fr::rand(rng),
+        })
+        .collect()
+}
+
+const SIZES: [usize; 15] = [
+    0, 1, 2, 3, 7, 8, 9, 127, 128, 129, 1_000, 4_096, 16_384, 32_769, 70_001,
+];
+
+fn every_size<P: Group>(largest: usize)
+where
+    Projective<P>: VariableBaseMSM<MulBase = Affine<P>, ScalarField = Fr> + UniformRand,
+{
+    let mut rng = StdRng::seed_from_u64(1);
+    for count in SIZES.into_iter().filter(|count| *count <= largest) {
+        let bases = points::<P>(&mut rng, count);
+        check(&bases, &mixed(&mut rng, count));
+        let uniform: Vec<Fr> = (0..count).map(|_| Fr::rand(&mut rng)).collect();
+        check(&bases, &uniform);
+    }
+}
+
+#[test]
+fn g1_of_every_size() {
+    every_size::<g1::Config>(usize::MAX);
+}
+
+#[test]
+fn g2_of_every_size() {
+    every_size::<g2::Config>(20_000);
+}
+
+/// Few different points, their negatives and infinity, so that buckets hold equal and opposite ones.
+fn few_points<P: Group>(count: usize)
+where
+    Projective<P>: VariableBaseMSM<MulBase = Affine<P>, ScalarField = Fr> + UniformRand,
+{
+    let mut rng = StdRng::seed_from_u64(2);
+    let few = points::<P>(&mut rng, 3);
+    let bases: Vec<Affine<P>> = (0..count)
+        .map(|_| match rng.gen_range(0..8) {
+            0 => Affine::zero(),
+            k if rng.r#gen() => few[k % 3],
+            k => -few[k % 3],
+        })
+        .collect();
+    let scalars = mixed(&mut rng, count);
+    check(&bases, &scalars);
+    // Every window has one bucket in use, and opposite points cancel out in it.
+    check(&bases, &vec![scalars[5]; count]);
+    check(&bases, &vec![Fr::from(1u64); count]);
+    let equal = vec![few[0]; count];
+    check(&equal, &scalars);
+    check(&equal, &vec![scalars[5]; count]);
+    check(&equal, &vec![Fr::from(1u64); count]);
+    check(&equal, &vec![-Fr::from(1u64); count]);
+    check(&vec![Affine::<P>::zero(); count], &scalars);
+    check(&equal, &vec![Fr::zero(); count]);
+    let alternating: Vec<_> = (0..count)
+        .map(|i| if i % 2 == 0 { few[1] } else { -few[1] })
+        .collect();
+    check(&alternating, &vec![scalars[6]; count]);
+    check(&alternating, &vec![Fr::from(3u64); count]);
+}
+
+#[test]
+fn equal_and_opposite_points_in_g1() {
+    few_points::<g1::Config>(200);
+    few_points::<g1::Config>(3_001);
+}
+
+#[test]
+fn equal_and_opposite_points_in_g2() {
+    few_points::<g2::Config>(1_001);
+}
+
+/// A bucket that becomes infinite in one part of the bases is filled again by the next.
+#[test]
+fn buckets_that_cancel_are_used_again() {
+    let mut rng = StdRng::seed_from_u64(3);
+    let count = 1 << 17;
+    let first = points::<g1::Config>(&mut rng, count / 4);
+    let mut bases = first.clone();
+    bases.extend(first.iter().map(|point| -*point));
+    bases.extend_from_slice(&first);
+    bases.extend(points::<g1::Config>(&mut rng, count / 4));
+    let scalars: Vec<Fr> = (0..count / 4).map(|_| Fr::rand(&mut rng)).collect();
+    check(&bases, &scalars.repeat(4));
+}
+
+/// Digits at both ends of their range, in all windows, for all widths that sizes lead to.
+#[test]
+fn scalars_at_the_edges_of_the_digits() {
+    let mut rng = StdRng::seed_from_u64(4);
+    let one = Fr::from(1u64);
+    let two = Fr::from(2u64);
+    let half = Fr::from(Fr::MODULUS_MINUS_ONE_DIV_TWO);
+    let mut edges = vec![half, -half, half + one, half - one, -one, -two];
+    for bit in 0..254u64 {
+        let power = two.pow([bit]);
+        edges.extend([power, power - one, -power, one - power]);
+    }
+    for width in 5..=16u64 {
+        // All digits equal to the largest and to the smallest.
+        let step = two.pow([width]);
+        let repeated = (0..253 / width).fold(Fr::zero(), |sum, _| sum * step + one);
+        let middle = two.pow([width - 1]);
+        edges.extend([
+            repeated * middle,
+            repeated * (middle - one),
+            -repeated * middle,
+        ]);
+    }
+    for count in [200, edges.len(), 5_000, 40_000, 140_000] {
+        let all: Vec<Fr> = edges.iter().copied().cycle().take(count).collect();
+        check(&points::<g1::Config>(&mut rng, count), &all);
+    }
+}
+
+/// Only short scalars: nothing has more than one digit.
+#[test]
+fn only_short_scalars() {
+    let mut rng = StdRng::seed_from_u64(5);
+    for bits in [1, 5, 6, 15] {
+        let scalars: Vec<Fr> = (0..3_000)
+            .map(|_| Fr::from(rng.gen_range(0..1u64 << bits)))
+            .collect();
+        check(&points::<g1::Config>(&mut rng, 3_000), &scalars);
+        check(&points::<g2::Config>(&mut rng, 3_000), &scalars);
+    }
+}
+
+/// As many threads as windows and more, and one.
+#[test]
+fn any_number_of_threads() {
+    let mut rng = StdRng::seed_from_u64(6);
+    let bases = points::<g1::Config>(&mut rng, 3_000);
+    let scalars = mixed(&mut rng, 3_000);
+    for threads in [1, 2, 3, 40] {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| check(&bases, &scalars));
+    }
+}
