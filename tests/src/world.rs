@@ -231,7 +231,7 @@ pub fn prove_batch(
 ) -> Result<()> {
     let task = rollup.to_prove(number)?;
     let proof = prove(&keys.key, &keys.r1cs, &task.assignment, rng)?;
-    rollup.keep_proof(number, &proof, now)?;
+    rollup.keep_proof(&task, &proof, now)?;
     Ok(())
 }
 

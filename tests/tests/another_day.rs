@@ -3,10 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use batcher::batcher::SealError;
+use batcher::batcher::{SealError, StageError};
 use batcher::{OperationId, Verdict};
 use l1::{BatchFault, L1Error, Refusal};
 use node::{Depth, FollowError, NodeError, Reopening, Rollup, SealLimit, restore};
+use prover::prove::prove;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use tests::world::{
@@ -109,6 +110,27 @@ fn batches_that_outlived_the_slack_are_sealed_again() {
     assert!(matches!(verdict(&rollup, &short), Verdict::Rejected { .. }));
     let (seven, now) = (before.account(7).unwrap(), rollup.batcher.state());
     assert_eq!(now.account(7).unwrap().nonce + 1, seven.nonce);
+    assert_clean(&rollup);
+}
+
+#[test]
+fn a_proof_of_a_batch_that_was_reopened_meanwhile_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Keys::make().unwrap();
+    let mut rollup = create(folder.path(), &keys, 0).unwrap();
+    pay(&mut rollup, 2, 3, 1_000, START);
+    seal_all(&mut rollup, START);
+    let task = rollup.to_prove(1).unwrap();
+    let proof = prove(&keys.key, &keys.r1cs, &task.assignment, &mut rng()).unwrap();
+    let late = START + SLACK + 1;
+    assert!(rollup.follow(late).unwrap().reopened.is_some());
+    seal_all(&mut rollup, late);
+    assert!(matches!(
+        rollup.keep_proof(&task, &proof, late),
+        Err(NodeError::Stage(StageError::OtherBatch { number: 1 }))
+    ));
+    assert_eq!(rollup.batcher.unproved().unwrap(), [1]);
+    finish(&mut rollup, &keys, late, &mut rng()).unwrap();
     assert_clean(&rollup);
 }
 

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 
 use l1::{Address, L1Error, NativeL1, Refusal};
 use ledger::state::State;
-use node::{ExitPlan, LeaveError, PlanError, SealLimit, final_state};
+use node::{Depth, ExitPlan, LeaveError, NodeError, PlanError, SealLimit, final_state};
 use prover::key::AllowDevKeys;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use tests::world::{
-    FREEZE_AFTER, GENESIS, Keys, L1_FEE, OPERATOR, START, create, deposit, finish, l1_file,
-    owner_of, sign, token_of, transfer, withdraw,
+    FREEZE_AFTER, GENESIS, Keys, L1_FEE, OPENING, OPERATOR, START, create, deposit, finish,
+    l1_file, owner_of, sign, token_of, transfer, withdraw,
 };
 
 const TOKENS: [u32; 2] = [0, 1];
@@ -141,6 +141,45 @@ fn everybody_leaves_without_the_operator() {
     assert!(matches!(
         ExitPlan::new(&l1, &state, unborn + 1),
         Err(PlanError::Unregistered { .. })
+    ));
+}
+
+#[test]
+fn money_adds_up_after_a_freeze_over_batches_that_never_became_final() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Keys::make().unwrap();
+    let mut rollup = create(folder.path(), &keys, 0).unwrap();
+    let (l1, state) = (&rollup.l1, final_state(&rollup.l1, |_| {}).unwrap());
+    l1.request_exit(owner_of(5), 5, L1_FEE, START).unwrap();
+    let plan = ExitPlan::new(l1, &state, 2).unwrap();
+    assert!(plan.waiting.is_empty());
+    l1.advance_time(FREEZE_AFTER + 1).unwrap();
+    // A batch moves money and is never submitted; then more is paid in, and L1 is frozen.
+    let op = sign(transfer(2, 3, 999_999, 0, 0), 2, &rollup).into();
+    rollup.batcher.submit(op, START).unwrap().unwrap();
+    assert_eq!(
+        rollup.seal(SealLimit::Batches(1), START, |_| {}).unwrap(),
+        1
+    );
+    rollup
+        .l1
+        .top_up(owner_of(7), 2, 55_555, L1_FEE, START)
+        .unwrap();
+    rollup.l1.freeze(START).unwrap();
+    assert!(rollup.audit(Depth::Books).unwrap().is_clean());
+
+    // The plan is older than the top-up: the root is the same, and all of it leaves.
+    let left = plan.execute(&rollup.l1, START).unwrap();
+    assert_eq!(left.exited, Some(OPENING.to_string()));
+    assert_eq!(left.cancelled.len(), 1);
+    assert_eq!(rollup.l1.claimable(owner_of(7), 0).unwrap(), 55_555);
+    let audit = rollup.audit(Depth::Books).unwrap();
+    assert!(audit.is_clean(), "{audit:?}");
+
+    // Nothing more is sealed that could never be final.
+    assert!(matches!(
+        rollup.seal(SealLimit::Batches(1), START, |_| {}),
+        Err(NodeError::L1(L1Error::Refused(Refusal::Frozen)))
     ));
 }
 

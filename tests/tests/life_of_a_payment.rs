@@ -108,6 +108,7 @@ impl System {
             limits: Limits::default(),
             max_age: 60,
             timestamp_slack: l1::genesis::DEFAULT_TIMESTAMP_SLACK,
+            undo_window: 64,
         };
         let batcher = Batcher::create(folder, settings, genesis_accounts.clone()).unwrap();
         Self {

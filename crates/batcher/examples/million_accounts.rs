@@ -56,6 +56,7 @@ fn measure(folder: &Path) -> Result<(), Box<dyn Error>> {
         limits: Limits::default(),
         max_age: 60,
         timestamp_slack: 86_400,
+        undo_window: 64,
     };
     let start = Instant::now();
     let genesis = (1..=ACCOUNTS).map(|index| (index, account));

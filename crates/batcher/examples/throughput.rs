@@ -65,6 +65,7 @@ fn measure(folder: &Path) -> Result<(), Box<dyn Error>> {
         limits: Limits::default(),
         max_age: 60,
         timestamp_slack: 3600,
+        undo_window: 64,
     };
     let start = Instant::now();
     let signed: Vec<SignedOperation> = import.signed(settings.domain).collect();

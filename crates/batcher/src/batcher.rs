@@ -63,6 +63,9 @@ pub struct Settings {
     pub max_age: u64,
     /// L1's Δ: seconds that a batch's timestamp may be behind L1's time when it is submitted.
     pub timestamp_slack: u64,
+    /// Finalized batches that can still be undone after L1 lost them in a reorganization: as many
+    /// as its longest one can lose.
+    pub undo_window: u64,
 }
 
 /// Why settings contradict themselves.
@@ -1148,7 +1151,7 @@ impl Batcher {
 
     /// Notes that L1 has accepted a proved batch at `time`, in seconds since 1970, and deletes its
     /// witness. In order, once each. What it takes to undo the batch is kept until
-    /// [`UNDO_WINDOW`](crate::store::UNDO_WINDOW) more are finalized.
+    /// [`Settings::undo_window`] more are finalized.
     ///
     /// # Errors
     /// [`StageError`].
@@ -1174,7 +1177,7 @@ impl Batcher {
         };
         let oldest = self.timestamp_after(number)?;
         self.store
-            .finalize(number, times, &head)
+            .finalize(number, self.settings.undo_window, times, &head)
             .inspect_err(|_| self.stopped = true)?;
         self.head = head;
         self.oldest = oldest;

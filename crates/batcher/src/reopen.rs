@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::batcher::{Batcher, StageError};
 use crate::mempool::Mempool;
-use crate::store::{Changes, Head, ReopenWrites, StoreError, StoredOperation, UNDO_WINDOW};
+use crate::store::{Changes, Head, ReopenWrites, StoreError, StoredOperation};
 use crate::undo::{Returned, Undo};
 
 /// Keys of returned batches grow from here when they go to the end, and shrink at the beginning.
@@ -68,7 +68,7 @@ pub enum ReopenError {
     NotKept {
         /// The first batch without a record.
         number: u64,
-        /// [`UNDO_WINDOW`].
+        /// [`Settings::undo_window`](crate::Settings::undo_window).
         window: u64,
     },
     /// The records do not lead back to the root before the batch.
@@ -138,7 +138,7 @@ impl Batcher {
         for number in from..=sealed {
             let undo = self.store.undo(number)?.ok_or(ReopenError::NotKept {
                 number,
-                window: UNDO_WINDOW,
+                window: self.settings.undo_window,
             })?;
             let batch = self.sealed_record(number)?;
             let returned = Returned {
@@ -216,7 +216,7 @@ impl Batcher {
 
     /// Notes that L1 lost all finalized batches after `to` in a reorg, and says how many: they are
     /// proved batches again, which can be submitted again, or reopened as far as
-    /// [`UNDO_WINDOW`] reaches.
+    /// [`Settings::undo_window`](crate::Settings::undo_window) reaches.
     ///
     /// # Errors
     /// [`ReopenError`]; nothing changed.

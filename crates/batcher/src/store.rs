@@ -64,10 +64,6 @@ const TIMES: TableDefinition<'_, u64, Bytes> = TableDefinition::new("times");
 const UNDO: TableDefinition<'_, u64, Bytes> = TableDefinition::new("undo");
 const RETURNED: TableDefinition<'_, u64, Bytes> = TableDefinition::new("returned");
 
-/// Finalized batches that can still be undone after L1 lost them in a reorg; the records of older
-/// ones are deleted as batches are finalized.
-pub const UNDO_WINDOW: u64 = 64;
-
 /// Why a database cannot be made or opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
@@ -842,16 +838,17 @@ impl Store {
     }
 
     /// Writes the head after a batch was finalized. Its witness is of no use any more, nor is what
-    /// it takes to undo the batch that leaves the window.
+    /// it takes to undo the batch that leaves the window of `kept` batches.
     pub(crate) fn finalize(
         &self,
         number: u64,
+        kept: u64,
         times: BatchTimes,
         head: &Head,
     ) -> Result<(), StoreError> {
         self.write(|tx| {
             tx.open_table(WITNESSES)?.remove(number)?;
-            if let Some(old) = number.checked_sub(UNDO_WINDOW) {
+            if let Some(old) = number.checked_sub(kept) {
                 tx.open_table(UNDO)?.remove(old)?;
             }
             put_times(tx, number, times)?;

@@ -53,14 +53,14 @@ pub fn run(settings: &Settings, command: &ChainCommand) -> Result<()> {
     let mut l1 = open_l1(settings)?;
     match command {
         ChainCommand::Status => return status(settings, &l1),
-        ChainCommand::Mine(BlocksArgs { blocks }) => {
+        ChainCommand::Mine(BlocksArgs { blocks, .. }) => {
             l1.mine(*blocks, now()?)?;
         }
-        ChainCommand::Advance(AdvanceArgs { seconds }) => {
+        ChainCommand::Advance(AdvanceArgs { seconds, .. }) => {
             l1.advance_time(*seconds)?;
             l1.mine(1, now()?)?;
         }
-        ChainCommand::Reorg(BlocksArgs { blocks }) => {
+        ChainCommand::Reorg(BlocksArgs { blocks, .. }) => {
             l1.reorg(*blocks)?;
         }
     }

@@ -3,6 +3,8 @@
 //! Mainnet transfers are batched, proven and finalized by an operator who runs as a process of its
 //! own and is killed at work; its database, wallet and keys are deleted. Then L1 is frozen, every
 //! account leaves with a plan made from L1's data alone, and what is left in escrow is counted.
+//! Invariant: only what the drill made itself is deleted; its keys lie in its data directory, not
+//! where the settings have others.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -22,7 +24,9 @@ use crate::exit::Fault;
 use crate::import::{History, Source};
 use crate::interrupt::remove_on_interrupt;
 use crate::leave::rebuild;
-use crate::node::{Draft, now, open_l1, operator_file, random_salt, rollup_dir, shapes_by_name};
+use crate::node::{
+    Draft, check_absent, now, open_l1, operator_file, random_salt, rollup_dir, shapes_by_name,
+};
 use crate::pipeline::{Until, seal};
 use crate::settings::Settings;
 use crate::stats::named;
@@ -53,18 +57,38 @@ struct Facts {
 /// If anything of it does not do what it should.
 pub fn run(settings: &Settings, args: &DrillArgs) -> Result<()> {
     let mut settings = settings.clone();
-    let temporary = match &settings.chosen_data_dir {
-        Some(_) => None,
+    // Why keys of its own: the drill makes them, and deletes them with all that the operator had.
+    let temporary = match settings.chosen_data_dir.clone() {
+        Some(folder) => {
+            settings.use_alone(&folder);
+            check_unused(&settings)?;
+            None
+        }
         None => {
             let folder = tempfile::tempdir().context("cannot make a temporary directory")?;
             remove_on_interrupt(folder.path());
-            settings.use_data_dir(folder.path());
+            settings.use_alone(folder.path());
             Some(folder)
         }
     };
     let drilled = Drill { settings, step: 0 }.run(args);
     drop(temporary);
     drilled
+}
+
+/// Nothing is there that the drill would replace or delete.
+fn check_unused(settings: &Settings) -> Result<()> {
+    check_absent(settings)?;
+    for folder in [settings.keys_dir.clone(), settings.data_dir.join("batches")] {
+        ensure!(
+            !folder.exists(),
+            Fault::usage(format!(
+                "{} exists, and the drill deletes what its operator had; choose an empty --data-dir",
+                folder.display()
+            ))
+        );
+    }
+    Ok(())
 }
 
 /// The drill under way.
@@ -192,6 +216,8 @@ impl Drill {
             .arg(&self.settings.data_dir)
             .arg("--keys-dir")
             .arg(&self.settings.keys_dir)
+            .arg("--l1")
+            .arg(&self.settings.l1_file)
             .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -105,6 +105,7 @@ pub enum Until {
 /// If the batcher cannot write or the L1 queue does not fit it.
 pub fn seal(settings: &Settings, node: &mut Node, until: Until) -> Result<Sealed> {
     let started = Instant::now();
+    node.check_not_frozen()?;
     let queue = node.waiting_queue()?;
     let waiting = node.batcher.status().waiting + queue.len();
     let task = settings
@@ -315,7 +316,7 @@ fn keep_proof(settings: &Settings, node: &mut Node, task: &Task, proof: &Proof) 
     let submission = Submission::new(batch.words(), batch.shape(), &task.of.c, proof)?;
     let folder = BatchFolder::new(submission, batch.shape(), batch.queue().start)?;
     save_folder(settings, &folder, number)?;
-    Ok(node.keep_proof(number, proof, now()?)?)
+    Ok(node.keep_proof(&task.of, proof, now()?)?)
 }
 
 /// Puts the folder of a batch in place.

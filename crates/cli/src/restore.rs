@@ -48,6 +48,7 @@ pub fn run(settings: &Settings, args: &RestoreArgs) -> Result<()> {
         "{} exists and is not replaced; what it knows beyond L1 would be lost; move it away first",
         target.display()
     );
+    check_named(settings)?;
     let l1 = open_l1(settings)?;
     let operator = operator(settings, args, &folder, &l1)?;
     make_folder(&settings.data_dir)?;
@@ -151,6 +152,21 @@ fn operator(
         ))
     );
     Ok(copied.then_some(wallet))
+}
+
+/// A configuration file that is there has to say where L1 is: it is not changed.
+fn check_named(settings: &Settings) -> Result<()> {
+    let inside = rollup_dir(settings).join("l1.redb");
+    let file = settings.data_dir.join(config::FILE_NAME);
+    ensure!(
+        settings.l1_file == inside || !file.exists() || settings.l1_from_file(),
+        Fault::usage(format!(
+            "{} is there and does not name this L1, so that later commands would not find it; add the line l1 = {:?}",
+            file.display(),
+            settings.l1_file
+        ))
+    );
+    Ok(())
 }
 
 /// Makes the data directory remember where its L1 is, if that is elsewhere.

@@ -257,6 +257,18 @@ impl Settings {
         self.l1_file = l1_in(data_dir);
     }
 
+    /// As [`Self::use_data_dir`], with keys in the data directory wherever the others are.
+    pub fn use_alone(&mut self, data_dir: &Path) {
+        self.chosen_keys_dir = None;
+        self.use_data_dir(data_dir);
+    }
+
+    /// True if the configuration file says where L1 is.
+    pub fn l1_from_file(&self) -> bool {
+        let l1 = self.shown.iter().find(|shown| shown.setting == "l1");
+        l1.is_some_and(|shown| shown.source == Source::File)
+    }
+
     /// The folder of a proven batch.
     pub fn batch_folder(&self, number: u64) -> PathBuf {
         self.data_dir.join("batches").join(number.to_string())

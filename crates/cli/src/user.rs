@@ -236,6 +236,7 @@ fn hand_in(
     to: Option<u32>,
 ) -> Result<()> {
     let fields = signed.fields();
+    node.check_not_frozen()?;
     let id = node
         .batcher
         .submit(signed, now()?)?

@@ -39,7 +39,7 @@ impl NativeL1 {
     /// Makes empty blocks, all at one time, and returns the head.
     ///
     /// # Errors
-    /// [`crate::Refusal::TooManyBlocks`] if the height would exceed 64 bits.
+    /// [`crate::Refusal::TooManyBlocks`] if the height would reach 2^63.
     pub fn mine(&self, blocks: u64, now: u64) -> Result<Head, L1Error> {
         let Some(more) = blocks.checked_sub(1) else {
             return Ok(self.head()?);

@@ -271,8 +271,8 @@ pub enum Refusal {
         /// Blocks that can be undone.
         window: u64,
     },
-    /// The height would exceed 64 bits.
-    #[error("{blocks} blocks more than {height} exceed 64 bits")]
+    /// The height would reach 2^63.
+    #[error("{blocks} blocks more than {height} would reach 2^63: mine fewer")]
     TooManyBlocks {
         /// Height now.
         height: u64,

@@ -82,6 +82,20 @@ impl NativeL1 {
         Ok(snapshot.exited()?.get(index)?.is_some())
     }
 
+    /// What [`Self::exit`] has paid out so far: index and amount of each account, by index.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn exits(&self) -> Result<Vec<(u32, u128)>, StoreError> {
+        let table = Snapshot::begin(self.db())?.exited()?;
+        let mut exits = Vec::new();
+        for record in table.range::<u32>(..)? {
+            let (index, amount) = record?;
+            exits.push((index.value(), amount.value()));
+        }
+        Ok(exits)
+    }
+
     /// True if the queue entry was paid back by [`Self::cancel_deposit`].
     ///
     /// # Errors

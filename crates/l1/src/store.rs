@@ -34,6 +34,9 @@ use crate::journal::{Block, Logged, REORG_WINDOW, Undo};
 /// Version of the database; another version is refused.
 pub(crate) const DATABASE_VERSION: u32 = 2;
 
+/// Heights that [`Tx::mine`] skips to stay below, so that no later block can pass 64 bits.
+const HEIGHT_LIMIT: u64 = 1 << 63;
+
 /// Key and value types of every table but where said: a number and a record.
 type Records<K> = TableDefinition<'static, K, &'static [u8]>;
 /// An owner's address and a token.
@@ -263,7 +266,8 @@ impl<'t> Tx<'t> {
     /// Lets `more` empty blocks precede this one.
     pub(crate) fn mine(&mut self, more: u64) -> Result<(), L1Error> {
         let height = self.head.height;
-        if height.checked_add(more).is_none() {
+        let sum = height.checked_add(more);
+        if sum.is_none_or(|sum| sum >= HEIGHT_LIMIT) {
             return Err(Refusal::TooManyBlocks {
                 height,
                 blocks: more,

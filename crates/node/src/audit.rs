@@ -93,12 +93,13 @@ impl Rollup {
                 add(&mut left, payout.token, payout.amount);
             }
         }
+        let exited = self.exited()?;
         let tokens: BTreeSet<u32> = supply.keys().chain(totals.keys()).copied().collect();
         let mut faults = Vec::new();
         for token in tokens {
             let of = |sums: &BTreeMap<u32, u128>| sums.get(&token).copied().unwrap_or(0);
             // Why: after a freeze, exits are paid from balances that the batcher still counts.
-            let frozen_out = self.exited_amount(token)?;
+            let frozen_out = of(&exited);
             let held = totals.get(&token).map_or(0, TokenTotals::balances);
             let got = of(supply).checked_add(of(&left));
             let expected = held.checked_add(of(&entered));
@@ -115,18 +116,16 @@ impl Rollup {
         Ok(faults)
     }
 
-    /// What exits after a freeze have paid of a token, from final balances.
-    fn exited_amount(&self, token: u32) -> Result<u128, NodeError> {
-        if !self.l1.head()?.frozen {
-            return Ok(0);
-        }
-        let mut sum: u128 = 0;
-        for (index, account) in self.batcher.state().accounts() {
-            if account.token == token && self.l1.exited(index)? {
-                sum = sum.saturating_add(account.balance);
+    /// For each token what exits after a freeze have paid, as L1 noted it: the batcher's balances
+    /// may be those after batches that never became final.
+    fn exited(&self) -> Result<BTreeMap<u32, u128>, NodeError> {
+        let mut sums = BTreeMap::new();
+        for (index, amount) in self.l1.exits()? {
+            if let Some(registered) = self.l1.registered(index)? {
+                add(&mut sums, registered.token, amount);
             }
         }
-        Ok(sum)
+        Ok(sums)
     }
 
     /// Places at which the chain of roots is broken.

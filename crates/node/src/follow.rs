@@ -28,7 +28,7 @@ pub enum FollowError {
     Reopen(#[from] ReopenError),
     /// L1 has batches that the batcher never sealed.
     #[error(
-        "L1 has finalized {on_l1} batches, the batcher has sealed {sealed}: its database is older than L1; move it away and make it again with `quire restore`"
+        "L1 has finalized {on_l1} batches, the batcher has sealed {sealed}: its database is older than L1; keep it, move it away and make another with `quire restore`: what only it knew (operations that were accepted and are not final) has to be sent again"
     )]
     Behind {
         /// Batches on L1.
@@ -38,7 +38,7 @@ pub enum FollowError {
     },
     /// L1 has another batch under this number.
     #[error(
-        "L1 finalized another batch {number} than the batcher sealed: another operator has been at work, or the database is of another history; move it away and make it again with `quire restore`"
+        "L1 finalized another batch {number} than the batcher sealed: another operator has been at work, or the database is of another history; keep it, move it away and make another with `quire restore`: what only it knew (operations that were accepted and are not final) has to be sent again"
     )]
     Diverged {
         /// The first batch that differs.

@@ -120,7 +120,7 @@ pub struct ExitPlan {
     pub token: u32,
     /// Its leaf and the proof for it; none while its deposit waits in the queue or if it has left.
     pub leaf: Option<PlannedLeaf>,
-    /// Deposits and top-ups of the account that wait in the queue.
+    /// Deposits and top-ups of the account that waited in the queue when the plan was made.
     pub waiting: Vec<WaitingDeposit>,
 }
 
@@ -230,8 +230,9 @@ impl ExitPlan {
         }))
     }
 
-    /// Leaves: the leaf is paid out and waiting deposits are given back, each to be claimed. What
-    /// was done before, by this plan or another call, is passed over.
+    /// Leaves: the leaf is paid out and the account's waiting deposits are given back, those paid
+    /// in since the plan was made included, each to be claimed. What was done before, by this plan
+    /// or another call, is passed over.
     ///
     /// # Errors
     /// [`LeaveError`]: L1 is not frozen, or the plan is not for its root.
@@ -256,11 +257,11 @@ impl ExitPlan {
         {
             left.exited = Some(l1.exit(&exit, now)?.to_string());
         }
-        for deposit in &self.waiting {
-            if !l1.cancelled(deposit.entry).map_err(L1Error::from)? {
-                l1.cancel_deposit(deposit.entry, now)?;
-                left.cancelled.push(deposit.clone());
-            }
+        // Why not those of the plan: more may have been paid in since it was made, and the root
+        // does not tell.
+        for deposit in waiting(l1, self.account).map_err(L1Error::from)? {
+            l1.cancel_deposit(deposit.entry, now)?;
+            left.cancelled.push(deposit);
         }
         Ok(left)
     }

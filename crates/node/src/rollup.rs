@@ -10,7 +10,7 @@ use std::path::Path;
 use batcher::batcher::{SealError, StageError};
 use batcher::{Batcher, Limits, ProvedBatch, QueueEntry, SealedBatch, StoredBatch};
 use circuits::transition::{BatchValues, assignment};
-use l1::{Address, L1Error, NativeL1, Submission};
+use l1::{Address, L1Error, NativeL1, Refusal, Submission};
 use ledger::field::Fr;
 use ledger::words::{WordsError, commitment};
 use prover::proof::{DecodeError, Proof};
@@ -122,6 +122,7 @@ pub fn settings(
         limits,
         max_age,
         timestamp_slack: parameters.timestamp_slack,
+        undo_window: l1::REORG_WINDOW * SUBMIT_AT_ONCE as u64,
     })
 }
 
@@ -182,16 +183,29 @@ impl Rollup {
         Ok(entries.into_iter().map(entry).collect())
     }
 
+    /// Refuses if L1 is frozen: no batch will ever be final again, so nothing is to be acknowledged
+    /// or sealed.
+    ///
+    /// # Errors
+    /// [`Refusal::Frozen`], or L1 cannot be read.
+    pub fn check_not_frozen(&self) -> Result<(), L1Error> {
+        match self.l1.head()?.frozen {
+            true => Err(Refusal::Frozen.into()),
+            false => Ok(()),
+        }
+    }
+
     /// Seals batches at L1's time; `on_batch` sees each once it is durable.
     ///
     /// # Errors
-    /// [`NodeError::Seal`], also if proving is too far behind.
+    /// [`NodeError::Seal`], also if proving is too far behind; [`NodeError::L1`] if L1 is frozen.
     pub fn seal(
         &mut self,
         limit: SealLimit,
         now: u64,
         mut on_batch: impl FnMut(&SealedBatch),
     ) -> Result<u64, NodeError> {
+        self.check_not_frozen()?;
         let (queue, time) = (self.waiting_queue()?, self.l1.time(now)?);
         let most = match limit {
             SealLimit::Due => u64::MAX,
@@ -232,9 +246,13 @@ impl Rollup {
     /// Notes the proof of a sealed batch, which the prover has verified.
     ///
     /// # Errors
-    /// [`NodeError::Stage`].
-    pub fn keep_proof(&mut self, number: u64, proof: &Proof, now: u64) -> Result<(), NodeError> {
+    /// [`NodeError::Stage`], also if another batch got the number while the proof was made.
+    pub fn keep_proof(&mut self, of: &ToProve, proof: &Proof, now: u64) -> Result<(), NodeError> {
+        let number = of.number;
         let batch = self.batcher.batch(number)?.batch().clone();
+        if commitment_of(&batch)? != of.c {
+            return Err(StageError::OtherBatch { number }.into());
+        }
         let (bytes, time) = (proof.to_bytes().to_vec(), self.l1.time(now)?);
         self.batcher.record_proof(batch, bytes, time)?;
         Ok(())
@@ -299,8 +317,15 @@ impl Rollup {
 pub fn submission(batch: &SealedBatch, proof: &[u8]) -> Result<Submission, NodeError> {
     let number = batch.number();
     let proof = Proof::from_bytes(proof).map_err(|source| NodeError::Proof { number, source })?;
-    let words = |source| NodeError::Words { number, source };
-    let encoded = batch.words().encode(batch.shape()).map_err(words)?;
-    let c = commitment(batch.shape().id, &encoded);
-    Submission::new(batch.words(), batch.shape(), &c, &proof).map_err(words)
+    let c = commitment_of(batch)?;
+    let submission = Submission::new(batch.words(), batch.shape(), &c, &proof);
+    submission.map_err(|source| NodeError::Words { number, source })
+}
+
+/// The commitment to a batch's words.
+fn commitment_of(batch: &SealedBatch) -> Result<Fr, NodeError> {
+    let number = batch.number();
+    let encoded = batch.words().encode(batch.shape());
+    let encoded = encoded.map_err(|source| NodeError::Words { number, source })?;
+    Ok(commitment(batch.shape().id, &encoded))
 }

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
+use crate::world::UNDO_WINDOW;
 use batcher::batch::SealedBatch;
 use batcher::batcher::SealError;
-use batcher::store::UNDO_WINDOW;
 use batcher::{
     BatchTimes, Batcher, Due, Fill, History, QueueEntry, ReopenError, Reopened, SignedOperation,
     Status, Verdict,

@@ -13,6 +13,9 @@ use tempfile::TempDir;
 
 pub const NOW: u64 = 1_700_000_000;
 /// L1's Δ; sealing pauses after 3/4 of it.
+/// Finalized batches that can be undone.
+pub const UNDO_WINDOW: u64 = 64;
+
 pub const SLACK: u64 = 3600;
 pub const OPENING: u128 = 1_000_000;
 
@@ -59,6 +62,7 @@ pub fn settings() -> Settings {
         limits: Limits::default(),
         max_age: 30,
         timestamp_slack: SLACK,
+        undo_window: UNDO_WINDOW,
     }
 }
 

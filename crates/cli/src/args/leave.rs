@@ -105,22 +105,22 @@ next_index, operator_fees, totals (token, escrow, balances, claimable, pending)"
     /// Make empty blocks, for trials
     #[command(after_help = "\
 Examples:
-  quire l1 mine
-  quire l1 mine 12
+  quire l1 mine --trial
+  quire l1 mine 12 --trial
 
 JSON: height, time, frozen, root")]
     Mine(BlocksArgs),
     /// Move L1's clock forward, for trials
     #[command(after_help = "\
 Examples:
-  quire l1 advance 604801      a week and a second
+  quire l1 advance 604801 --trial      a week and a second
 
 JSON: height, time, frozen, root")]
     Advance(AdvanceArgs),
     /// Drop L1's last blocks with all that they did, for trials
     #[command(after_help = "\
 Examples:
-  quire l1 reorg 2 && quire run
+  quire l1 reorg 2 --trial && quire run
 
 JSON: height, time, frozen, root")]
     Reorg(BlocksArgs),
@@ -132,6 +132,9 @@ pub struct BlocksArgs {
     /// How many
     #[arg(default_value_t = 1, value_name = "BLOCKS", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub blocks: u64,
+    /// This deployment is for trials: others may lose deposits and payments by it
+    #[arg(long, required = true)]
+    pub trial: bool,
 }
 
 /// Arguments of `l1 advance`.
@@ -140,6 +143,9 @@ pub struct AdvanceArgs {
     /// By how much
     #[arg(value_name = "SECONDS")]
     pub seconds: u64,
+    /// This deployment is for trials: others may lose deposits and payments by it
+    #[arg(long, required = true)]
+    pub trial: bool,
 }
 
 /// Arguments of `drill`.

@@ -207,6 +207,8 @@ Examples:
   quire drill
   quire drill --transfers 300 --shape m18 --json
 
+Its keys are its own: --keys-dir is not used. A --data-dir must have no deployment, keys or batches.
+
 JSON: final_batches, lost_batches, accounts, exits, cancelled, claims, tokens, escrow_left, seconds")]
     Drill(DrillArgs),
     /// Import a CSV file of transfers into a new data directory

@@ -38,7 +38,7 @@ fn an_operation_is_followed_to_its_end() {
         }
     }
     // L1 loses the batch: the operation is final once it was submitted again.
-    quire.json(&["l1", "reorg", "1"]);
+    quire.json(&["l1", "reorg", "1", "--trial"]);
     assert_eq!(quire.json(&["tx", id])["status"], "proven");
     assert_eq!(quire.json(&["submit"])["batches"], 1);
     assert_eq!(quire.json(&["tx", id])["status"], "finalized");
@@ -137,11 +137,13 @@ fn an_owner_leaves_without_the_operator() {
     let message = quire.fails_with(1, &["exit", "execute", &plan]);
     assert!(message.contains("not frozen"), "{message}");
 
+    let guarded = quire.fails_with(2, &["l1", "advance", OVERDUE]);
+    assert!(guarded.contains("--trial"), "{guarded}");
     // The operator is gone with its database; the deadline passes.
     std::fs::remove_file(quire.path("rollup/batcher.redb")).unwrap();
     std::fs::remove_file(quire.path("rollup/operator.json")).unwrap();
     assert_eq!(quire.json(&["l1", "status"])["frozen"], false);
-    quire.json(&["l1", "advance", OVERDUE]);
+    quire.json(&["l1", "advance", OVERDUE, "--trial"]);
     assert_eq!(quire.json(&["freeze"])["batch"], 1);
     assert_eq!(quire.json(&["l1", "status"])["frozen"], true);
     let planned = quire.json(&["exit", "plan", "--wallet", "bob", "--out", &out]);
@@ -197,11 +199,25 @@ fn bad_plans_are_refused() {
 /// The whole drill, with a production setup, a process that is killed, and every account.
 #[test]
 fn the_drill_leaves_nothing_in_escrow() {
-    let output = std::process::Command::new(PROGRAM)
-        .args(["drill", "--transfers", "8", "--json"])
-        .env("XDG_CONFIG_HOME", "/nonexistent")
-        .output()
-        .unwrap();
+    // Keys that somebody has elsewhere are not the drill's to replace or delete.
+    let theirs = tempfile::tempdir().unwrap();
+    let key = theirs.path().join("tiny.pk");
+    std::fs::write(&key, "theirs").unwrap();
+    let drill = |more: &[&str]| {
+        std::process::Command::new(PROGRAM)
+            .args(["drill", "--transfers", "8", "--json"])
+            .args(more)
+            .env("XDG_CONFIG_HOME", "/nonexistent")
+            .env("QUIRE_KEYS_DIR", theirs.path())
+            .output()
+            .unwrap()
+    };
+    let here = tempfile::tempdir().unwrap();
+    std::fs::create_dir(here.path().join("keys")).unwrap();
+    let refused = drill(&["--data-dir", here.path().to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused.stderr));
+    let output = drill(&[]);
+    assert_eq!(std::fs::read(&key).unwrap(), b"theirs");
     assert!(output.status.success(), "{}", text(&output.stderr));
     let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(facts["escrow_left"], "0");

@@ -107,8 +107,16 @@ fn mined_blocks_are_empty_and_can_be_dropped_one_by_one() {
     assert_eq!(place(&chain), (height + 1, T1));
     chain.l1.reorg(1).unwrap();
     assert_eq!(picture(&chain), before);
-    let refusal = refused(&chain, |l1| l1.mine(u64::MAX, T1));
-    assert!(matches!(refusal, Refusal::TooManyBlocks { .. }));
+    // So high that the next block would not fit is too high already.
+    let next = place(&chain).0 + 1;
+    for blocks in [u64::MAX, u64::MAX - next, (1 << 63) - next + 1] {
+        let refusal = refused(&chain, |l1| l1.mine(blocks, T1));
+        assert!(matches!(refusal, Refusal::TooManyBlocks { .. }));
+    }
+    let high = chain.mine((1 << 63) - next, T1).unwrap().height;
+    assert_eq!(high, (1 << 63) - 1);
+    chain.l1.collect_fees(OPERATOR, T1).unwrap();
+    assert_eq!(place(&chain).0, 1 << 63);
 }
 
 /// A reorg that must be refused without a trace.
