@@ -26,6 +26,8 @@ use tests::world::{Keys, START, create, finish, open, settings};
 
 /// Kills in one deployment; then a new one is begun, so that replays stay short.
 const KILLS_EACH: u64 = 25;
+/// Seconds between two lives: more than a life's clock advances by itself.
+const BETWEEN: u64 = 600;
 /// Longest time from the first sign of life to the kill.
 const LONGEST: Duration = Duration::from_millis(700);
 
@@ -65,12 +67,12 @@ fn everything_acknowledged_survives_sigkill() {
         let mut said = BTreeMap::new();
         for life in 0..count {
             let seed = seed.wrapping_mul(1_000_003).wrapping_add(done + life);
-            kill_one_life(&world, &key, seed, START + 10 * life, &mut said);
-            let rollup = open(&world, 1, START + 10 * life).unwrap();
+            kill_one_life(&world, &key, seed, START + BETWEEN * life, &mut said);
+            let rollup = open(&world, 1, START + BETWEEN * life).unwrap();
             check(&rollup, &said, &world);
         }
         // What survived can be finished, and nothing is left waiting that can execute.
-        let now = START + 10 * count;
+        let now = START + BETWEEN * count;
         let mut rollup = open(&world, 1, now).unwrap();
         rollup.l1.mine(2, now).unwrap();
         finish(&mut rollup, &keys, now, &mut rand::rngs::OsRng).unwrap();

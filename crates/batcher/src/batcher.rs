@@ -849,7 +849,8 @@ impl Batcher {
         let mut open = OpenBatch::begin(&self.state, shape, context, self.head.queue)?;
         let end = queue.partition_point(|entry| entry.number < batch.queue_end);
         open.take_queue(&self.state, &queue[..end])?;
-        open.take_returned(&self.state, &self.pool, &batch.places)?;
+        let more = self.returned.len() > 1;
+        open.take_returned(&self.state, &self.pool, &batch.places, more)?;
         Ok(Some(open))
     }
 

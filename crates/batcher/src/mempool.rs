@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ledger::babyjubjub::Point;
+use ledger::account::Account;
 use ledger::field::Fr;
 use ledger::operation::{Fields, NO_EXPIRY, Signable, Withdraw};
 use ledger::reject::Reject;
@@ -181,13 +181,19 @@ impl Entry {
         self.fields.kind == Withdraw::KIND
     }
 
-    /// The operation with a verified signature.
-    pub(crate) fn authorized(&self, state: &State, domain: &Fr) -> Result<Operation, Reject> {
+    /// The operation with a signature that verified under the sender's key; `sender` is its account,
+    /// which may be of another key by the time that it executes.
+    pub(crate) fn authorized(
+        &self,
+        sender: Option<&Account>,
+        domain: &Fr,
+    ) -> Result<Operation, Reject> {
         match &self.held {
             Held::Verified(operation) => Ok(*operation),
             Held::Stored(signed) => {
-                let key = sender_key(state, self.fields.from)?;
-                signed.verify(key, domain)
+                let index = self.fields.from;
+                let sender = sender.ok_or(Reject::SenderExists { index })?;
+                signed.verify(&sender.key, domain)
             }
         }
     }
@@ -207,11 +213,6 @@ fn signed(operation: &Operation) -> SignedOperation {
         Operation::Withdraw(withdraw) => (*withdraw.signed()).into(),
         Operation::L1(_) => unreachable!("L1 operations have no signature and are never held"),
     }
-}
-
-fn sender_key(state: &State, index: u32) -> Result<&Point, Reject> {
-    let sender = state.account(index).ok_or(Reject::SenderExists { index })?;
-    Ok(&sender.key)
 }
 
 /// Transfers and withdrawals that are ready, counted as far as anybody needs to know.
@@ -522,10 +523,12 @@ impl Mempool {
     /// Checks, in parallel, the signatures at these places that were not checked yet.
     pub(crate) fn verify_at(&mut self, mut places: Vec<u64>, state: &State, domain: &Fr) {
         places.retain(|place| self.unverified.contains(place));
-        let verified: Vec<(u64, Option<Operation>)> = places
-            .par_iter()
-            .map(|place| (*place, self.entries[place].authorized(state, domain).ok()))
-            .collect();
+        let authorized = |place: &u64| {
+            let entry = &self.entries[place];
+            let sender = state.account(entry.fields.from);
+            (*place, entry.authorized(sender, domain).ok())
+        };
+        let verified: Vec<(u64, Option<Operation>)> = places.par_iter().map(authorized).collect();
         for (place, operation) in verified {
             self.unverified.remove(&place);
             if let (Some(operation), Some(entry)) = (operation, self.entries.get_mut(&place)) {

@@ -281,12 +281,15 @@ impl OpenBatch {
     }
 
     /// Takes the operations at these places, in this order: those of a batch that was undone. One
-    /// whose predecessor is missing, or that does not fit, goes on waiting.
+    /// whose predecessor is missing, or that does not fit, goes on waiting. So does one that an
+    /// entry of the L1 queue may still support: `more` batches that were undone follow, and theirs
+    /// are not executed yet.
     pub(crate) fn take_returned(
         &mut self,
         state: &State,
         pool: &Mempool,
         places: &[u64],
+        more: bool,
     ) -> Result<(), BuildError> {
         let mut candidates = Candidates {
             pool,
@@ -300,6 +303,10 @@ impl OpenBatch {
             let account = self.transition.account(state, entry.fields.from);
             if account.is_none_or(|account| entry.fields.nonce <= account.nonce) {
                 let _fits = self.take(state, &mut candidates, *place)?;
+                if more {
+                    let dropped = &mut self.dropped;
+                    dropped.pop_if(|(at, reject)| at == place && rests_on_l1(reject));
+                }
             }
         }
         Ok(())
@@ -374,8 +381,9 @@ impl OpenBatch {
         let Some(entry) = candidates.pool.entry(place) else {
             return Ok(Ok(()));
         };
+        let sender = self.transition.account(state, entry.fields.from);
         let pushed = entry
-            .authorized(state, &self.domain)
+            .authorized(sender, &self.domain)
             .map_err(PushError::Rejected)
             .and_then(|operation: Operation| self.transition.push(state, &operation));
         match pushed {
@@ -405,6 +413,14 @@ impl OpenBatch {
         let sealed = SealedBatch::new(shape, &applied, self.queue);
         Ok((sealed, applied.witness))
     }
+}
+
+/// True if a deposit can make good what the operation lacks.
+fn rests_on_l1(reject: &Reject) -> bool {
+    matches!(
+        reject,
+        Reject::SenderExists { .. } | Reject::ReceiverExists { .. } | Reject::SenderCanPay { .. }
+    )
 }
 
 /// What a batch needs to know besides its operations.

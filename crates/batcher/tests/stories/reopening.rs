@@ -335,6 +335,46 @@ fn what_rests_on_a_deposit_that_l1_lost_is_rejected() {
     assert_eq!(batcher.audit(genesis()).unwrap().len(), 2);
 }
 
+/// After a reorg L1 has the same entries in another order: a deposit that the batch before had is
+/// in the batch of its first transfer, or in a later one.
+#[test]
+fn operations_wait_for_deposits_that_moved_in_the_queue() {
+    let top_up = L1Op::TopUp {
+        index: 2,
+        token: token(2),
+        amount: 1,
+    };
+    for (after, sealed_in) in [
+        ([top_up, create(11), top_up], 2),
+        ([top_up, top_up, create(11)], 3),
+    ] {
+        let (folder, mut batcher) = world();
+        let before = queue(&[create(11), top_up, top_up]);
+        batcher.seal(&before[..1], NOW).unwrap().unwrap();
+        let (from, to) = (transfer(11, 9, 5, 0), transfer(9, 11, 5, 0));
+        accept(&mut batcher, &[from, to]);
+        let sealed = batcher.seal(&before[..2], NOW).unwrap().unwrap();
+        assert_eq!(sealed.counts(), [1, 2, 0]);
+        let last = transfer(4, 5, 7, 0);
+        accept(&mut batcher, &[last]);
+        batcher.seal(&before, NOW).unwrap().unwrap();
+        batcher.reopen(1).unwrap();
+        let mut batcher = restart(&folder, batcher);
+        let after = queue(&after);
+        while batcher.seal(&after, NOW + 10).unwrap().is_some() {}
+        for (operation, expected) in [(from, sealed_in), (to, sealed_in), (last, 3)] {
+            let verdict = batcher.verdict(&id(&operation)).unwrap().unwrap();
+            let Verdict::Sealed { batch } = verdict else {
+                panic!("{verdict:?}");
+            };
+            assert!((expected..=4).contains(&batch), "{batch} {expected}");
+        }
+        assert_eq!(batcher.status().queue, 3);
+        let roots = batcher.audit(genesis()).unwrap();
+        assert!(roots.len() >= 4);
+    }
+}
+
 #[test]
 fn places_are_not_given_again_to_later_operations() {
     let (folder, mut batcher) = world();
