@@ -10,7 +10,7 @@
 #![allow(clippy::unwrap_used, reason = "a check fails by panicking")]
 
 use std::fmt::Debug;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use batcher::SignedOperation;
@@ -115,15 +115,16 @@ pub fn join(parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// A folder of this process in memory or among the temporary files.
-fn folder() -> &'static Path {
-    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
-    let make = || {
-        let memory = Path::new("/dev/shm");
-        let folder = tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir());
+thread_local! {
+    /// A folder of this thread, in memory or among the temporary files: checks run side by side.
+    static FOLDER: tempfile::TempDir = {
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
         folder.expect("there is a place for temporary files")
     };
-    FOLDER.get_or_init(make).path()
+}
+
+fn folder() -> PathBuf {
+    FOLDER.with(|folder| folder.path().to_owned())
 }
 
 /// What decodes from JSON has one text, which decodes to it.
@@ -220,12 +221,12 @@ pub fn genesis(data: &[u8]) -> bool {
     let Ok(genesis) = Genesis::from_bytes(&json, accounts) else {
         return false;
     };
-    genesis.save(folder()).unwrap();
+    genesis.save(&folder()).unwrap();
     assert_eq!(
         std::fs::read(folder().join(ACCOUNTS_FILE)).unwrap(),
         accounts
     );
-    assert_eq!(Genesis::load(folder()).unwrap(), genesis);
+    assert_eq!(Genesis::load(&folder()).unwrap(), genesis);
     let parameters = genesis.deployment().parameters().clone();
     let made = Genesis::new(parameters, genesis.accounts().to_vec());
     assert_eq!(made.unwrap(), genesis);
