@@ -188,6 +188,56 @@ fn an_unconfirmed_deposit_is_not_executed() {
     assert_eq!(rollup.batcher.state().account(index).unwrap().balance, 500);
 }
 
+/// L1 loses a deposit and takes it again. Until it is confirmed anew nothing is sealed: what was
+/// spent of it would be rejected.
+#[test]
+fn reopened_batches_wait_for_their_deposits_to_be_confirmed_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Keys::make().unwrap();
+    let mut rollup = create(folder.path(), &keys, 2).unwrap();
+    let account = deposit(GENESIS + 1, 0, 500);
+    let index = rollup.l1.deposit(&account, START).unwrap();
+    rollup.l1.mine(2, START).unwrap();
+    assert_eq!(seal_all(&mut rollup, START), 1);
+    let spent = sign(transfer(index, 4, 300, 0, 0), GENESIS + 1, &rollup);
+    let spent = rollup.batcher.submit(spent.into(), START).unwrap().unwrap();
+    assert_eq!(seal_all(&mut rollup, START), 1);
+    let number = rollup.batcher.status().sealed;
+    let stale = rollup.to_prove(number).unwrap();
+    let proof = prover::prove::prove(&keys.key, &keys.r1cs, &stale.assignment, &mut rng());
+
+    rollup.l1.reorg(3).unwrap();
+    assert!(rollup.follow(START).unwrap().reopened.is_some());
+    let other = deposit(GENESIS + 2, 0, 7);
+    assert_eq!(rollup.l1.deposit(&account, START).unwrap(), index);
+    rollup.l1.deposit(&other, START).unwrap();
+    let error = rollup.seal(SealLimit::Batches(1), START, |_| {});
+    let waits = matches!(
+        error,
+        Err(NodeError::Unconfirmed {
+            needed: 1,
+            confirmed: 0,
+            confirmations: 2
+        })
+    );
+    assert!(waits, "{error:?}");
+    assert_eq!(verdict(&rollup, &spent), Verdict::Pending);
+    rollup.l1.mine(1, START + 5).unwrap();
+    assert!(seal_all(&mut rollup, START + 5) >= 2);
+    assert_eq!(verdict(&rollup, &spent), Verdict::Sealed { batch: number });
+    // A proof of the batch that was reopened is not kept for the one that has its number.
+    let kept = rollup.keep_proof(&stale, &proof.unwrap(), START + 5);
+    let refused = matches!(
+        kept,
+        Err(NodeError::Stage(
+            batcher::batcher::StageError::OtherBatch { .. }
+        ))
+    );
+    assert!(refused, "{kept:?}");
+    finish(&mut rollup, &keys, START + 5, &mut rng()).unwrap();
+    assert_clean(&rollup);
+}
+
 #[test]
 fn a_reorganized_deposit_is_taken_back() {
     let folder = tempfile::tempdir().unwrap();

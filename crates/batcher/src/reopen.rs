@@ -117,6 +117,14 @@ impl Batcher {
         result
     }
 
+    /// The entry of the L1 queue after the last that the batches which are to be sealed again had
+    /// consumed; `None` if there are no such batches. Operations are rejected for what [`Self::seal`]
+    /// is not given of the entries before it, so what L1 has of them is to be given whole.
+    pub fn reopened_queue_end(&self) -> Option<u64> {
+        let ends = self.returned.iter().map(|(_, batch)| batch.queue_end);
+        ends.max()
+    }
+
     /// Reads everything that it takes.
     fn undone(&self, from: u64) -> Result<Undone, ReopenError> {
         let Head {

@@ -10,6 +10,7 @@ use batcher::{Fill, StoredBatch};
 use l1::Submission;
 use l1::submission::BatchFolder;
 use ledger::field::to_hex;
+use node::NodeError;
 use node::rollup::ToProve;
 use prover::key::VerifyingKey;
 use prover::proof::Proof;
@@ -106,7 +107,7 @@ pub enum Until {
 pub fn seal(settings: &Settings, node: &mut Node, until: Until) -> Result<Sealed> {
     let started = Instant::now();
     node.check_not_frozen()?;
-    let queue = node.waiting_queue()?;
+    let queue = node.queue_to_seal()?;
     let waiting = node.batcher.status().waiting + queue.len();
     let task = settings
         .ui
@@ -564,9 +565,10 @@ pub fn run_all(settings: &Settings, args: &ProveArgs) -> Result<()> {
     settings.ui.result(&facts, text)
 }
 
-/// True if sealing waits for proving to catch up.
+/// True if sealing waits: for proving to catch up, or for L1 after a reorg.
 fn is_paused(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(SealError::Paused { .. }))
+        || matches!(error.downcast_ref(), Some(NodeError::Unconfirmed { .. }))
 }
 
 /// Batches that are sealed and not finalized.

@@ -45,6 +45,20 @@ pub enum NodeError {
     /// L1 and batcher do not agree.
     #[error(transparent)]
     Follow(#[from] FollowError),
+    /// Batches are to be sealed again, and queue entries that they rest on are too young.
+    #[error(
+        "batches that were reopened rest on entries of the L1 queue up to {needed}, of which those \
+         from {confirmed} on have less than {confirmations} blocks on top of them: wait for these, \
+         or operations would be rejected for want of a deposit that L1 has"
+    )]
+    Unconfirmed {
+        /// The entry after the last one that is needed.
+        needed: u64,
+        /// The first entry that is not confirmed.
+        confirmed: u64,
+        /// Blocks on top of an entry before it is executed.
+        confirmations: u64,
+    },
     /// A witness does not fit its shape.
     #[error(
         "the witness of batch {number} does not fit its shape: {reason}: restore the batcher from L1"
@@ -183,6 +197,27 @@ impl Rollup {
         Ok(entries.into_iter().map(entry).collect())
     }
 
+    /// The entries of [`Self::waiting_queue`], which are to be sealed now.
+    ///
+    /// # Errors
+    /// [`NodeError::Unconfirmed`] after a reorg, as long as L1 has entries that reopened batches
+    /// rest on and that are not confirmed again.
+    pub fn queue_to_seal(&self) -> Result<Vec<QueueEntry>, NodeError> {
+        if let Some(end) = self.batcher.reopened_queue_end() {
+            let confirmations = self.confirmations;
+            let confirmed = self.l1.confirmed(confirmations)?.queue_tail;
+            let needed = end.min(self.l1.head()?.queue_tail);
+            if confirmed < needed {
+                return Err(NodeError::Unconfirmed {
+                    needed,
+                    confirmed,
+                    confirmations,
+                });
+            }
+        }
+        Ok(self.waiting_queue()?)
+    }
+
     /// Refuses if L1 is frozen: no batch will ever be final again, so nothing is to be acknowledged
     /// or sealed.
     ///
@@ -206,7 +241,7 @@ impl Rollup {
         mut on_batch: impl FnMut(&SealedBatch),
     ) -> Result<u64, NodeError> {
         self.check_not_frozen()?;
-        let (queue, time) = (self.waiting_queue()?, self.l1.time(now)?);
+        let (queue, time) = (self.queue_to_seal()?, self.l1.time(now)?);
         let most = match limit {
             SealLimit::Due => u64::MAX,
             SealLimit::Batches(most) => most,
