@@ -5,6 +5,7 @@
 //! misspelt setting never has no effect. Which source wins is the duty of `settings`.
 
 use std::env;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -175,14 +176,18 @@ impl ConfigFile {
     fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
         let context = || Fault::usage(format!("cannot read the configuration {shown}"));
-        let size = std::fs::metadata(path).with_context(context)?.len();
+        // Why: what is not a plain file does not tell its size.
+        let file = std::fs::File::open(path).with_context(context)?;
+        let mut text = String::new();
+        file.take(MAX_BYTES + 1)
+            .read_to_string(&mut text)
+            .with_context(context)?;
         ensure!(
-            size <= MAX_BYTES,
+            text.len() as u64 <= MAX_BYTES,
             Fault::usage(format!(
-                "{shown} has {size} bytes: this is no configuration"
+                "{shown} has more than {MAX_BYTES} bytes: this is no configuration"
             ))
         );
-        let text = std::fs::read_to_string(path).with_context(context)?;
         let values = parse(&text).with_context(context)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         Ok(Self {

@@ -9,6 +9,7 @@
 //! Invariant: the costs in a file are bounded before memory is taken; a decrypted key has the
 //! public key of its file; no message repeats a part of a private key or passphrase.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -146,12 +147,19 @@ pub fn encode(wallet: &Wallet, sealing: &Sealing) -> Result<Zeroizing<Vec<u8>>> 
 pub fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
     let shown = path.display();
     let context = || format!("cannot read the wallet {shown}");
-    let size = std::fs::metadata(path).with_context(context)?.len();
+    // Why: what is not a plain file does not tell its size.
+    let file = std::fs::File::open(path).with_context(context)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(1 << 17));
+    file.take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .with_context(context)?;
     ensure!(
-        size <= MAX_BYTES,
-        Fault::input(format!("{shown} has {size} bytes: this is not a wallet"))
+        bytes.len() as u64 <= MAX_BYTES,
+        Fault::input(format!(
+            "{shown} has more than {MAX_BYTES} bytes: this is not a wallet"
+        ))
     );
-    Ok(Zeroizing::new(std::fs::read(path).with_context(context)?))
+    Ok(bytes)
 }
 
 impl Locked {

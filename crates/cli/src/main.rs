@@ -36,6 +36,7 @@ mod ui;
 mod user;
 mod wallet;
 
+use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -50,7 +51,7 @@ use args::{
 use settings::Settings;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.to_string();
         ui::complain(&format!(
@@ -67,6 +68,17 @@ fn main() -> ExitCode {
         }
         Err(_) => ExitCode::from(exit::EXIT_BUG),
     }
+}
+
+/// Help, or what is wrong with the arguments. It repeats arguments, which may have been pasted from
+/// anywhere: control characters in them are spelled out, and then nothing is coloured.
+fn refuse(error: &clap::Error) -> ! {
+    let plain = |argument: OsString| ui::is_printable(&argument.to_string_lossy());
+    if !error.use_stderr() || std::env::args_os().all(plain) {
+        error.exit()
+    }
+    eprint!("{}", ui::printable(&error.render().to_string(), false));
+    std::process::exit(error.exit_code())
 }
 
 /// What `-v` shows: lines on standard error, never coloured off a terminal. Secrets are not traced.

@@ -87,6 +87,26 @@ fn is_unprintable(character: char) -> bool {
     character.is_control() || directions
 }
 
+/// Whether a text can be printed as it is.
+pub fn is_printable(text: &str) -> bool {
+    !text.chars().any(is_unprintable)
+}
+
+/// JSON as it is printed: a character that JSON leaves alone and a terminal obeys is escaped.
+fn printable_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for character in json.chars() {
+        // Why: JSON has such characters in strings alone, and line breaks outside of them alone.
+        let written = match character {
+            '\n' => out.write_char('\n'),
+            other if is_unprintable(other) => write!(out, "\\u{:04x}", u32::from(other)),
+            other => out.write_char(other),
+        };
+        written.expect("writing to a string cannot fail");
+    }
+    out
+}
+
 /// Whether a stream may be coloured.
 fn coloured(is_terminal: bool) -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -128,7 +148,8 @@ impl Ui {
 
     fn print(&self, facts: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
         let mut out = if self.json {
-            serde_json::to_string_pretty(facts).context("cannot write the result as JSON")?
+            let json = serde_json::to_string_pretty(facts);
+            printable_json(&json.context("cannot write the result as JSON")?)
         } else {
             text()
         };
@@ -299,6 +320,17 @@ mod tests {
         let coloured = printable(&text, true);
         assert!(coloured.contains("\u{1b}[32mok\u{1b}[0m"), "{coloured:?}");
         assert!(!coloured.contains("[2Jb\r"));
+    }
+
+    #[test]
+    fn json_steers_no_terminal_and_says_the_same() {
+        let facts = ["\u{1b}[2J\n", "\u{9b}31m\u{7f}", "\u{202e}é"];
+        let json = serde_json::to_string_pretty(&facts).unwrap();
+        let printed = printable_json(&json);
+        assert_eq!(printed.lines().count(), 5);
+        assert!(printed.lines().all(is_printable), "{printed:?}");
+        let read: Vec<String> = serde_json::from_str(&printed).unwrap();
+        assert_eq!(read, facts);
     }
 
     #[test]

@@ -454,3 +454,22 @@ fn a_private_key_is_never_shown() {
         "{message}"
     );
 }
+
+/// What has no end or no size is not read whole, and pasted arguments steer no terminal.
+#[cfg(target_os = "linux")]
+#[test]
+fn endless_files_are_refused() {
+    let quire = Quire::new();
+    for (arguments, expected) in [
+        (vec!["wallet", "show", "/dev/zero"], "not a wallet"),
+        (
+            vec!["--config", "/dev/zero", "config", "show"],
+            "no configuration",
+        ),
+    ] {
+        let error = quire.fails(&arguments);
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+    }
+    let error = quire.fails(&["\u{9b}31mfoo"]);
+    assert!(!error.contains('\u{9b}'), "{error:?}");
+}
