@@ -247,12 +247,12 @@ pub fn finish(
 ) -> Result<()> {
     loop {
         rollup.follow(now)?;
-        let sealed = rollup.seal(node::SealLimit::Batches(u64::MAX), now, |_| {})?;
+        let sealed = rollup.seal(node::SealLimit::All, now, |_| {})?;
         for number in rollup.batcher.unproved()? {
             prove_batch(rollup, keys, number, now, rng)?;
         }
         let submitted = rollup.submit(OPERATOR, usize::MAX, now)?;
-        if sealed == 0 && submitted.is_empty() {
+        if sealed.batches == 0 && submitted.is_empty() {
             return Ok(());
         }
     }

@@ -66,7 +66,10 @@ fn everybody_leaves_without_the_operator() {
     // request that no batch consumes.
     let op = sign(transfer(5, 2, 999_999, 1, 0), 5, &rollup).into();
     rollup.batcher.submit(op, START).unwrap().unwrap();
-    let sealed = rollup.seal(SealLimit::Batches(1), START, |_| {}).unwrap();
+    let sealed = rollup
+        .seal(SealLimit::Batches(1), START, |_| {})
+        .unwrap()
+        .batches;
     assert_eq!(sealed, 1);
     let unborn = rollup
         .l1
@@ -158,7 +161,10 @@ fn money_adds_up_after_a_freeze_over_batches_that_never_became_final() {
     let op = sign(transfer(2, 3, 999_999, 0, 0), 2, &rollup).into();
     rollup.batcher.submit(op, START).unwrap().unwrap();
     assert_eq!(
-        rollup.seal(SealLimit::Batches(1), START, |_| {}).unwrap(),
+        rollup
+            .seal(SealLimit::Batches(1), START, |_| {})
+            .unwrap()
+            .batches,
         1
     );
     rollup
@@ -216,6 +222,20 @@ fn plans_are_checked() {
     let mut foreign = plan.clone();
     foreign.contract = owner_of(1);
     let foreign = foreign.execute(&rollup.l1, START);
+    // Who is told to be paid is who is paid.
+    for change in [
+        |plan: &mut ExitPlan| plan.owner = owner_of(4),
+        |plan: &mut ExitPlan| plan.token = 1,
+        |plan: &mut ExitPlan| plan.account = 200,
+    ] {
+        let mut other = plan.clone();
+        change(&mut other);
+        let refused = other.execute(&rollup.l1, START);
+        assert!(
+            matches!(refused, Err(LeaveError::OtherRegistration { .. })),
+            "{refused:?}"
+        );
+    }
     assert!(matches!(foreign, Err(LeaveError::OtherDeployment { .. })));
 
     // A plan is for one root.

@@ -15,8 +15,8 @@ use serde::Serialize;
 
 use crate::amount::show;
 use crate::args::{BatchExportArgs, BatchListArgs, BatchShowArgs};
+use crate::deployment::Node;
 use crate::keys::shape_name;
-use crate::node::Node;
 use crate::settings::Settings;
 use crate::ui::{count, table};
 

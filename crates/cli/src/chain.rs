@@ -6,8 +6,8 @@ use ledger::field::to_hex;
 use serde::Serialize;
 
 use crate::args::{AdvanceArgs, BlocksArgs, ChainCommand};
+use crate::deployment::{now, open_l1, token_name};
 use crate::leave::freeze_from;
-use crate::node::{now, open_l1, token_name};
 use crate::settings::Settings;
 use crate::ui::{count, table};
 

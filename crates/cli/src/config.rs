@@ -158,13 +158,18 @@ impl ConfigFile {
         let own = data_dir.join(FILE_NAME);
         if own.is_file() {
             let file = Self::read(&own)?;
-            ensure!(
-                file.values.data_dir.is_none(),
-                Fault::usage(format!(
-                    "{}: data_dir cannot be set in the data directory's own file; remove it, or name the file with --config",
+            // Why not allow_dev_keys: a data directory can come from somebody else, who could then
+            // forge proofs that its user takes for good.
+            let forbidden = [
+                ("data_dir", file.values.data_dir.is_some()),
+                ("allow_dev_keys", file.values.allow_dev_keys.is_some()),
+            ];
+            if let Some((name, _)) = forbidden.into_iter().find(|(_, set)| *set) {
+                bail!(Fault::usage(format!(
+                    "{}: {name} cannot be set in the data directory's own file; remove it, or name the file with --config",
                     own.display()
-                ))
-            );
+                )));
+            }
             return Ok(file);
         }
         match user_file() {

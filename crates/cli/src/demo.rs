@@ -11,16 +11,17 @@ use ledger::field::to_hex;
 use ledger::float::{Float16, Float40};
 use ledger::operation::{NO_EXPIRY, Signable, Withdraw};
 use ledger::words::TRANSFER_BYTES;
+use node::SealLimit;
 use prover::key::VerifyingKey;
 use serde::Serialize;
 
 use crate::amount::{ETH, show};
 use crate::args::DemoArgs;
+use crate::deployment::{Draft, Node, now, random_salt, shapes_by_name};
 use crate::import::{History, Source};
 use crate::interrupt::remove_on_interrupt;
 use crate::keys;
-use crate::node::{Draft, Node, now, random_salt, shapes_by_name};
-use crate::pipeline::{Keys, Until, prove, seal, submit};
+use crate::pipeline::{Keys, prove, seal, submit};
 use crate::settings::Settings;
 use crate::stats::named;
 use crate::ui::{bytes, count, seconds};
@@ -150,7 +151,7 @@ impl Demo {
 
     fn seal(&mut self, node: &mut Node, alice: &(Wallet, u32)) -> Result<()> {
         self.heading("Execute everything and seal batches")?;
-        let first = seal(&self.settings, node, Until::NothingWaits(u64::MAX))?;
+        let first = seal(&self.settings, node, SealLimit::All)?;
         ensure!(
             first.dropped == 0,
             "{} operations were dropped",
@@ -169,7 +170,7 @@ impl Demo {
         node.batcher
             .submit(signed.into(), now()?)?
             .context("the batcher refuses the withdrawal")?;
-        let second = seal(&self.settings, node, Until::NothingWaits(u64::MAX))?;
+        let second = seal(&self.settings, node, SealLimit::All)?;
         self.say(format!(
             "   Alice's account exists now; she signs a withdrawal of {}",
             show(ETH, "ETH", WITHDRAWAL)

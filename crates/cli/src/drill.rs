@@ -15,19 +15,19 @@ use anyhow::{Context, Result, ensure};
 use batcher::store::FILE_NAME;
 use l1::{Address, Deposit, NativeL1};
 use ledger::babyjubjub::cofactor_inverse_point;
-use node::ExitPlan;
+use node::{ExitPlan, SealLimit};
 use serde::Serialize;
 
 use crate::amount::ETH;
 use crate::args::DrillArgs;
+use crate::deployment::{
+    Draft, check_absent, now, open_l1, operator_file, random_salt, rollup_dir, shapes_by_name,
+};
 use crate::exit::Fault;
 use crate::import::{History, Source};
 use crate::interrupt::remove_on_interrupt;
 use crate::leave::rebuild;
-use crate::node::{
-    Draft, check_absent, now, open_l1, operator_file, random_salt, rollup_dir, shapes_by_name,
-};
-use crate::pipeline::{Until, seal};
+use crate::pipeline::seal;
 use crate::settings::Settings;
 use crate::stats::named;
 use crate::ui::{count, seconds};
@@ -161,7 +161,7 @@ impl Drill {
         let mut draft = Draft::new(&self.settings, history.plan(random_salt())?)?;
         history.submit(&mut draft.node, |_| ())?;
         let mut node = draft.keep(&self.settings)?;
-        let sealed = seal(&self.settings, &mut node, Until::NothingWaits(u64::MAX))?;
+        let sealed = seal(&self.settings, &mut node, SealLimit::All)?;
         self.say(format!(
             "{} transfers of {} accounts in {} batches of shape {}",
             count(sealed.transfers),

@@ -4,9 +4,13 @@
 //! lists them all; a test compares the two. A cause that says that the machine is at fault decides;
 //! then comes what a command says of its own ([`Fault`]); then what the libraries' errors mean.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 
+use batcher::batcher::{SealError, StageError};
+use l1::L1Error;
+use node::{FollowError, LeaveError, NodeError, PlanError, RestoreError};
 use prover::key::KeyError;
 
 /// Exit status after a fault of this program, `EX_SOFTWARE` of `sysexits.h`.
@@ -81,7 +85,7 @@ impl fmt::Display for Fault {
     }
 }
 
-impl std::error::Error for Fault {}
+impl Error for Fault {}
 
 /// The class of a failure.
 pub fn class_of(error: &anyhow::Error) -> Class {
@@ -96,7 +100,10 @@ pub fn class_of(error: &anyhow::Error) -> Class {
 }
 
 /// What an error of a library means, if it decides the class.
-fn class_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Class> {
+fn class_of_cause(cause: &(dyn Error + 'static)) -> Option<Class> {
+    if let Some(inner) = wrapped(cause) {
+        return class_of_cause(inner);
+    }
     if cause.is::<io::Error>() || cause.is::<tempfile::PersistError>() {
         return Some(Class::Environment);
     }
@@ -124,36 +131,76 @@ fn class_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Class> {
             _ => Class::Environment,
         });
     }
-    if cause.is::<batcher::AuditError>() || cause.is::<node::RestoreError>() {
-        return Some(Class::Damaged);
-    }
-    if let Some(error) = cause.downcast_ref() {
-        return Some(of_leaving(error));
-    }
-    if let Some(error) = cause.downcast_ref() {
-        return of_following(error);
-    }
-    if cause.is::<batcher::import::ImportError>() {
+    if cause.is::<LeaveError>() || cause.is::<batcher::import::ImportError>() {
         return Some(Class::Input);
     }
-    None
+    let damaged = cause.is::<batcher::AuditError>()
+        || cause.is::<batcher::ReopenError>()
+        || cause.is::<FollowError>()
+        || cause.is::<RestoreError>()
+        || cause.is::<batcher::RestoreError<Box<RestoreError>>>()
+        || matches!(
+            cause.downcast_ref(),
+            Some(NodeError::Witness { .. } | NodeError::Proof { .. } | NodeError::Words { .. })
+        );
+    damaged.then_some(Class::Damaged)
 }
 
-/// An L1 that refuses is told by its own class.
-fn of_leaving(error: &node::LeaveError) -> Class {
-    match error {
-        node::LeaveError::L1(_) => Class::Refused,
-        _ => Class::Input,
-    }
-}
-
-fn of_following(error: &node::FollowError) -> Option<Class> {
-    match error {
-        node::FollowError::Behind { .. }
-        | node::FollowError::Diverged { .. }
-        | node::FollowError::Reopen(_) => Some(Class::Damaged),
-        node::FollowError::L1(_) | node::FollowError::Stage(_) => None,
-    }
+/// The error that an error only passes on: it speaks with the same words, and the chain of causes
+/// leaves it out.
+fn wrapped<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    let inner: &(dyn Error + 'static) = if let Some(error) = cause.downcast_ref::<NodeError>() {
+        match error {
+            NodeError::L1(inner) => inner,
+            NodeError::L1Store(inner) => inner,
+            NodeError::Open(inner) => inner,
+            NodeError::Seal(inner) => inner,
+            NodeError::Stage(inner) => inner,
+            NodeError::Restore(inner) => inner,
+            NodeError::Follow(inner) => inner,
+            NodeError::Unconfirmed { .. }
+            | NodeError::Witness { .. }
+            | NodeError::Proof { .. }
+            | NodeError::Words { .. } => return None,
+        }
+    } else if let Some(FollowError::L1(inner)) = cause.downcast_ref() {
+        inner
+    } else if let Some(FollowError::Stage(inner)) = cause.downcast_ref() {
+        inner
+    } else if let Some(FollowError::Reopen(inner)) = cause.downcast_ref() {
+        inner
+    } else if let Some(RestoreError::L1(inner)) = cause.downcast_ref() {
+        inner
+    } else if let Some(RestoreError::Batcher(inner)) = cause.downcast_ref() {
+        inner.as_ref()
+    } else if let Some(batcher::RestoreError::<Box<RestoreError>>::Source(inner)) =
+        cause.downcast_ref()
+    {
+        inner.as_ref()
+    } else if let Some(batcher::RestoreError::<Box<RestoreError>>::Open(inner)) =
+        cause.downcast_ref()
+    {
+        inner
+    } else if let Some(PlanError::L1(inner)) = cause.downcast_ref() {
+        inner
+    } else if let Some(LeaveError::L1(inner)) = cause.downcast_ref() {
+        inner
+    } else if let Some(L1Error::Store(inner)) = cause.downcast_ref() {
+        inner
+    } else if let Some(L1Error::Refused(inner)) = cause.downcast_ref() {
+        inner
+    } else if let Some(SealError::Store(inner)) = cause.downcast_ref() {
+        inner
+    } else if let Some(StageError::Store(inner)) = cause.downcast_ref() {
+        inner
+    } else if let Some(batcher::ReopenError::Store(inner)) = cause.downcast_ref() {
+        inner
+    } else if let Some(batcher::ReopenError::Stage(inner)) = cause.downcast_ref() {
+        inner
+    } else {
+        return None;
+    };
+    Some(inner)
 }
 
 fn of_l1_open(error: &l1::OpenError) -> Class {
@@ -251,6 +298,44 @@ mod tests {
             class_of(&failed(full).context("cannot write")),
             Class::Environment
         );
+    }
+
+    #[test]
+    fn errors_that_are_passed_on_keep_their_class() {
+        let path = || std::path::PathBuf::from("b");
+        let missing = || batcher::OpenError::Missing { path: path() };
+        let node = |error: NodeError| class_of(&failed(error));
+        assert_eq!(node(missing().into()), Class::Environment);
+        let stopped = || batcher::StoreError::Stopped { path: path() };
+        let seal = SealError::Store(stopped());
+        assert_eq!(node(seal.into()), Class::Environment);
+        let what = || l1::StoreError::Missing { what: "x".into() };
+        assert_eq!(node(L1Error::Store(what()).into()), Class::Damaged);
+        let follow = FollowError::L1(what());
+        assert_eq!(node(follow.into()), Class::Damaged);
+        let behind = FollowError::Behind {
+            on_l1: 2,
+            sealed: 1,
+        };
+        assert_eq!(class_of(&failed(behind)), Class::Damaged);
+        let stage = FollowError::Stage(StageError::Store(stopped()));
+        assert_eq!(class_of(&failed(stage)), Class::Environment);
+        let refused = L1Error::Refused(l1::Refusal::Frozen);
+        assert_eq!(node(refused.into()), Class::Refused);
+        let paused = SealError::Paused {
+            batch: 1,
+            age: 2,
+            limit: 1,
+            slack: 2,
+        };
+        assert_eq!(node(paused.into()), Class::Refused);
+        let restore = batcher::RestoreError::Open(missing());
+        let restore = RestoreError::Batcher(Box::new(restore));
+        assert_eq!(class_of(&failed(restore)), Class::Environment);
+        let leave = LeaveError::Version { got: 2 };
+        assert_eq!(class_of(&failed(leave)), Class::Input);
+        let leave = LeaveError::L1(L1Error::Refused(l1::Refusal::NotFrozen));
+        assert_eq!(class_of(&failed(leave)), Class::Refused);
     }
 
     #[test]

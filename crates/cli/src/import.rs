@@ -12,14 +12,15 @@ use l1::genesis::{DEFAULT_FREEZE_AFTER, DEFAULT_TIMESTAMP_SLACK, Token};
 use ledger::shape::Shape;
 use rayon::prelude::*;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::args::ImportArgs;
-use crate::exit::Fault;
-use crate::keystore::Sealing;
-use crate::node::{
+use crate::deployment::{
     Draft, Node, OperatorKey, PENDING_CAP, Plan, check_absent, eth, genesis_account,
     imported_operator, now, shapes_by_name,
 };
+use crate::exit::Fault;
+use crate::keystore::{Sealing, read_bytes};
 use crate::settings::Settings;
 use crate::ui::{count, seconds};
 
@@ -65,7 +66,7 @@ pub struct History {
     pub import: Import,
     /// The shapes.
     pub shapes: Vec<Shape>,
-    seed: Vec<u8>,
+    seed: Zeroizing<Vec<u8>>,
 }
 
 impl History {
@@ -101,7 +102,7 @@ impl History {
         Ok(Self {
             import,
             shapes,
-            seed: seed.to_vec(),
+            seed: Zeroizing::new(seed.to_vec()),
         })
     }
 
@@ -189,22 +190,24 @@ fn head(bytes: impl Read, path: &Path, rows: usize) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// The seed as typed, zeros if none was.
-fn seed(text: Option<&str>) -> Result<Vec<u8>> {
-    let Some(text) = text else {
-        return Ok(vec![0; 32]);
+/// The seed in a file, zeros if none was named. It is never an argument: others see those.
+fn seed(file: Option<&Path>) -> Result<Zeroizing<Vec<u8>>> {
+    let Some(path) = file else {
+        return Ok(Zeroizing::new(vec![0; 32]));
     };
-    let mut seed = [0; 32];
+    let text = read_bytes(path, "seed")?;
+    let text = std::str::from_utf8(&text).unwrap_or_default().trim();
     let digits = text.strip_prefix("0x").unwrap_or(text);
+    let mut seed = Zeroizing::new(vec![0; 32]);
     hex::decode_to_slice(digits, &mut seed)
         .ok()
         .with_context(|| {
-            Fault::usage(format!(
-                "--seed takes 64 hexadecimal digits, got {} characters",
-                text.chars().count()
+            Fault::input(format!(
+                "{} does not hold a seed: 64 hexadecimal digits on one line",
+                path.display()
             ))
         })?;
-    Ok(seed.to_vec())
+    Ok(seed)
 }
 
 /// Imports a file into a new data directory.
@@ -214,7 +217,7 @@ fn seed(text: Option<&str>) -> Result<Vec<u8>> {
 pub fn run(settings: &Settings, args: &ImportArgs) -> Result<()> {
     let ui = settings.ui;
     let started = std::time::Instant::now();
-    let seed = seed(args.seed.as_deref())?;
+    let seed = seed(args.seed_file.as_deref())?;
     let shapes = shapes_by_name(&args.shape, "t18")?;
     check_absent(settings)?;
     let source = Source::File(args.file.clone());

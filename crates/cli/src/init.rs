@@ -12,10 +12,12 @@ use serde::Serialize;
 
 use crate::amount::{ETH, parse, show};
 use crate::args::{InitArgs, KdfCost};
+use crate::deployment::{
+    Draft, Node, OperatorKey, Plan, check_absent, genesis_account, shapes_by_name,
+};
 use crate::exit::Fault;
 use crate::keys::shape_name;
 use crate::keystore::{Protection, Sealing, read_bytes};
-use crate::node::{Draft, Node, OperatorKey, Plan, check_absent, genesis_account, shapes_by_name};
 use crate::passphrase;
 use crate::settings::Settings;
 use crate::wallet::{Wallet, find};
@@ -92,7 +94,7 @@ fn operator(settings: &Settings, args: &InitArgs) -> Result<OperatorKey> {
         return Ok(OperatorKey {
             public: locked.public,
             address: locked.address,
-            file: read_bytes(&locked.path)?,
+            file: read_bytes(&locked.path, "wallet")?,
         });
     }
     let sealing = match passphrase::unattended(settings)? {

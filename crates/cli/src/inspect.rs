@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use crate::amount::show;
 use crate::args::{AccountArgs, AuditArgs, VerifyArgs};
+use crate::deployment::Node;
 use crate::exit::Fault;
 use crate::keys::{shape_name, shape_of};
-use crate::node::Node;
 use crate::settings::Settings;
 use crate::ui::{Style, count, paint, table};
 use crate::wallet::find;

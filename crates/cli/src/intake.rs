@@ -7,13 +7,14 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use node::SealLimit;
 use serde::Serialize;
 
 use crate::args::BenchIntakeArgs;
+use crate::deployment::{Draft, now, shapes_by_name};
 use crate::import::{History, SUBMIT_AT_ONCE, Source};
 use crate::interrupt::remove_on_interrupt;
-use crate::node::{Draft, now, shapes_by_name};
-use crate::pipeline::{Until, seal};
+use crate::pipeline::seal;
 use crate::settings::Settings;
 use crate::ui::{count, seconds};
 
@@ -58,7 +59,7 @@ pub fn run(settings: &Settings, args: &BenchIntakeArgs) -> Result<()> {
         }
     }
     let accepted = started.elapsed();
-    let sealed = seal(&settings, node, Until::NothingWaits(u64::MAX))?;
+    let sealed = seal(&settings, node, SealLimit::All)?;
     let whole = started.elapsed();
     let figures = Figures {
         shapes: history.shapes.iter().map(crate::keys::shape_name).collect(),

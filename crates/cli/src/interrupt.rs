@@ -9,6 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 
+use crate::ui::complain;
+
 /// Exit status after Ctrl-C, as shells report it.
 pub const EXIT_INTERRUPTED: i32 = 130;
 
@@ -50,7 +52,7 @@ fn leave(state: &State) -> ! {
         match std::fs::remove_dir_all(folder) {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => eprintln!("quire: cannot remove {}: {error}", folder.display()),
+            Err(error) => complain(&format!("cannot remove {}: {error}", folder.display())),
         }
     }
     eprintln!("\nquire: interrupted; what was finished is kept, run the command again to go on");

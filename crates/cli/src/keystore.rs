@@ -140,13 +140,13 @@ pub fn encode(wallet: &Wallet, sealing: &Sealing) -> Result<Zeroizing<Vec<u8>>> 
     Ok(text)
 }
 
-/// The bytes of a wallet file, bounded.
+/// The bytes of a file with a secret, bounded; `what` it should be is told in errors.
 ///
 /// # Errors
 /// If it cannot be read or is too long.
-pub fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+pub fn read_bytes(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>> {
     let shown = path.display();
-    let context = || format!("cannot read the wallet {shown}");
+    let context = || format!("cannot read the {what} {shown}");
     // Why: what is not a plain file does not tell its size.
     let file = std::fs::File::open(path).with_context(context)?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(1 << 17));
@@ -156,7 +156,7 @@ pub fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
     ensure!(
         bytes.len() as u64 <= MAX_BYTES,
         Fault::input(format!(
-            "{shown} has more than {MAX_BYTES} bytes: this is not a wallet"
+            "{shown} has more than {MAX_BYTES} bytes: this is not a {what}"
         ))
     );
     Ok(bytes)
@@ -168,7 +168,7 @@ impl Locked {
     /// # Errors
     /// That says which file was read and what is wrong with it.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = read_bytes(path)?;
+        let text = read_bytes(path, "wallet")?;
         let shown = path.display();
         tracing::debug!(file = %shown, "wallet read");
         // Why: the parser's own message could repeat a part of the private key.

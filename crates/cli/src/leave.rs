@@ -12,8 +12,8 @@ use node::{ExitPlan, final_state};
 use serde::Serialize;
 
 use crate::args::{ExitExecuteArgs, ExitPlanArgs, ExitRequestArgs};
+use crate::deployment::{now, open_l1, token_name};
 use crate::exit::Fault;
-use crate::node::{now, open_l1, token_name};
 use crate::settings::{Settings, make_folder};
 use crate::ui::table;
 use crate::wallet::Wallet;
@@ -262,7 +262,12 @@ pub fn execute(settings: &Settings, args: &ExitExecuteArgs) -> Result<()> {
             Some(amount) => text.push_str(&format!(
                 "account {account}: {amount} of {token} can be claimed by {owner}\n"
             )),
-            None => text.push_str(&format!("account {account}: nothing left under the root\n")),
+            None if l1.exited(account)? => {
+                text.push_str(&format!("account {account}: it has left before\n"));
+            }
+            None => text.push_str(&format!(
+                "account {account}: the plan has no leaf, since no batch executed its deposit\n"
+            )),
         }
         for deposit in &left.cancelled {
             text.push_str(&format!(

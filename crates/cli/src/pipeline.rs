@@ -4,31 +4,29 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use batcher::StoredBatch;
 use batcher::batcher::SealError;
-use batcher::{Fill, StoredBatch};
 use l1::Submission;
 use l1::submission::BatchFolder;
 use ledger::field::to_hex;
-use node::NodeError;
 use node::rollup::ToProve;
+use node::{NodeError, SealLimit};
 use prover::key::VerifyingKey;
 use prover::proof::Proof;
 use prover::schedule::{Job, bytes_per_proof, prove_many, width};
 use serde::Serialize;
 
 use crate::args::{ProveArgs, SealArgs, SubmitArgs};
+use crate::deployment::{Node, now};
 use crate::exit::Fault;
 use crate::interrupt::shield;
 use crate::keys::{self, Prepared};
-use crate::node::{Node, now};
 use crate::settings::{Settings, make_folder};
 use crate::ui::{count, seconds};
 
 /// Batches that are submitted to L1 in one call, their proofs checked together.
 const SUBMIT_AT_ONCE: usize = node::rollup::SUBMIT_AT_ONCE;
-/// Operations counted by batch: L1 operations, transfers, withdrawals.
-type Counts = [usize; 3];
 
 /// What sealing came to.
 #[derive(Clone, Debug, Serialize)]
@@ -91,71 +89,29 @@ struct Ran {
     side_by_side: usize,
 }
 
-/// How much of sealing is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Until {
-    /// Batches that are full or old enough.
-    NothingIsDue,
-    /// Everything, at most so many batches.
-    NothingWaits(u64),
-}
-
 /// Seals batches.
 ///
 /// # Errors
 /// If the batcher cannot write or the L1 queue does not fit it.
-pub fn seal(settings: &Settings, node: &mut Node, until: Until) -> Result<Sealed> {
+pub fn seal(settings: &Settings, node: &mut Node, limit: SealLimit) -> Result<Sealed> {
     let started = Instant::now();
-    node.check_not_frozen()?;
-    let queue = node.queue_to_seal()?;
-    let waiting = node.batcher.status().waiting + queue.len();
-    let task = settings
-        .ui
-        .task("executing and sealing", Some(waiting as u64));
-    let mut counts: Counts = [0; 3];
-    let (mut batches, mut dropped) = (0, 0);
-    let mut add = |of_batch: Counts| {
-        batches += 1;
-        counts = [0, 1, 2].map(|kind| counts[kind] + of_batch[kind]);
-        task.at(counts.iter().sum::<usize>() as u64);
-    };
-    if until == Until::NothingWaits(u64::MAX) {
-        let (fill, time) = (Fill::UntilNextDoesNotFit, node.time()?);
-        let summary = node
-            .batcher
-            .seal_all(&queue, time, fill, |batch| add(batch.counts()))?;
-        dropped = summary.dropped;
-    } else {
-        let limit = match until {
-            Until::NothingIsDue => u64::MAX,
-            Until::NothingWaits(limit) => limit,
-        };
-        for _ in 0..limit {
-            let time = node.time()?;
-            if until == Until::NothingIsDue && node.batcher.seal_due(&queue, time)?.is_none() {
-                break;
-            }
-            let before = node.batcher.status().waiting;
-            let Some(batch) = node.batcher.seal(&queue, time)? else {
-                dropped += before - node.batcher.status().waiting;
-                break;
-            };
-            let [_, transfers, withdrawals] = batch.counts();
-            dropped += before - node.batcher.status().waiting - transfers - withdrawals;
-            add(batch.counts());
-        }
-    }
+    let waiting = node.batcher.status().waiting + node.waiting_queue()?.len();
+    let what = "executing and sealing";
+    let task = settings.ui.task(what, Some(waiting as u64));
+    let mut done = 0;
+    let summary = node.seal(limit, now()?, |batch| {
+        done += batch.counts().iter().sum::<usize>() as u64;
+        task.at(done);
+    })?;
     task.done();
-    let [l1_ops, transfers, withdrawals] = counts;
-    let status = node.batcher.status();
     Ok(Sealed {
-        batches,
-        transfers,
-        withdrawals,
-        l1_ops,
-        dropped,
-        waiting: status.waiting,
-        state_root: to_hex(&status.state_root),
+        batches: summary.batches,
+        transfers: summary.transfers,
+        withdrawals: summary.withdrawals,
+        l1_ops: summary.l1_ops,
+        dropped: summary.dropped,
+        waiting: summary.waiting,
+        state_root: to_hex(&summary.state_root),
         seconds: seconds(started.elapsed()),
     })
 }
@@ -330,25 +286,28 @@ fn save_folder(settings: &Settings, folder: &BatchFolder, number: u64) -> Result
 /// # Errors
 /// If files cannot be written.
 pub fn put_folder(folder: &BatchFolder, target: &Path) -> Result<()> {
-    let name = target
-        .file_name()
-        .with_context(|| Fault::usage(format!("{} does not name a folder", target.display())))?;
+    let context = || format!("cannot write {}", target.display());
+    ensure!(
+        target.file_name().is_some(),
+        Fault::usage(format!("{} does not name a folder", target.display()))
+    );
     let parent = match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
     make_folder(parent)?;
     let _shield = shield();
-    let draft = parent.join(format!(".{}.new", name.to_string_lossy()));
-    let replace = |path: &Path| match path.exists() {
-        true => std::fs::remove_dir_all(path)
-            .with_context(|| format!("cannot replace {}", path.display())),
-        false => Ok(()),
-    };
-    replace(&draft)?;
-    folder.save(&draft)?;
-    replace(target)?;
-    std::fs::rename(&draft, target).with_context(|| format!("cannot write {}", target.display()))
+    let draft = tempfile::Builder::new()
+        .prefix(".batch-draft-")
+        .tempdir_in(parent)
+        .with_context(context)?;
+    let whole = draft.path().join("batch");
+    folder.save(&whole)?;
+    if target.exists() {
+        std::fs::remove_dir_all(target)
+            .with_context(|| format!("cannot replace {}", target.display()))?;
+    }
+    std::fs::rename(&whole, target).with_context(context)
 }
 
 /// Submits proven batches, oldest first.
@@ -440,12 +399,12 @@ pub fn memory(text: &str) -> Result<usize> {
 /// As [`seal`].
 pub fn run_seal(settings: &Settings, args: &SealArgs) -> Result<()> {
     let mut node = Node::open(settings)?;
-    let until = match (args.all, args.max_batches) {
-        (true, limit) => Until::NothingWaits(limit.unwrap_or(u64::MAX)),
-        (false, Some(limit)) => Until::NothingWaits(limit),
-        (false, None) => Until::NothingIsDue,
+    let limit = match (args.all, args.max_batches) {
+        (true, None) => SealLimit::All,
+        (_, Some(limit)) => SealLimit::Batches(limit),
+        (false, None) => SealLimit::Due,
     };
-    let sealed = seal(settings, &mut node, until)?;
+    let sealed = seal(settings, &mut node, limit)?;
     let rate = sealed.transfers as f64 / sealed.seconds.max(1e-3);
     let text = format!(
         "{} batches sealed: {} transfers, {} withdrawals, {} L1 operations; {} dropped, {} wait\n\
@@ -514,10 +473,10 @@ pub fn run_all(settings: &Settings, args: &ProveArgs) -> Result<()> {
     while ran.0 < limit {
         node.follow_l1(settings)?;
         let to_seal = match limit {
-            u64::MAX => u64::MAX,
-            limit => (limit - ran.0).saturating_sub(open_batches(&node)),
+            u64::MAX => SealLimit::All,
+            limit => SealLimit::Batches((limit - ran.0).saturating_sub(open_batches(&node))),
         };
-        match seal(settings, &mut node, Until::NothingWaits(to_seal)) {
+        match seal(settings, &mut node, to_seal) {
             Ok(sealed) => dropped += sealed.dropped,
             Err(error) if is_paused(&error) => settings.ui.note(error.to_string()),
             Err(error) => return Err(error),
@@ -567,8 +526,10 @@ pub fn run_all(settings: &Settings, args: &ProveArgs) -> Result<()> {
 
 /// True if sealing waits: for proving to catch up, or for L1 after a reorg.
 fn is_paused(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(SealError::Paused { .. }))
-        || matches!(error.downcast_ref(), Some(NodeError::Unconfirmed { .. }))
+    matches!(
+        error.downcast_ref(),
+        Some(NodeError::Seal(SealError::Paused { .. }) | NodeError::Unconfirmed { .. })
+    )
 }
 
 /// Batches that are sealed and not finalized.

@@ -14,10 +14,10 @@ use serde::Serialize;
 
 use crate::args::RestoreArgs;
 use crate::config;
+use crate::deployment::{batcher_settings, open_l1, operator_file, rollup_dir};
 use crate::exit::Fault;
 use crate::interrupt::{remove_on_interrupt, shield};
 use crate::keystore::{Locked, read_bytes};
-use crate::node::{batcher_settings, open_l1, operator_file, rollup_dir};
 use crate::settings::{Settings, make_folder};
 use crate::ui::{count, seconds};
 use crate::wallet::{find, write_secret};
@@ -62,7 +62,10 @@ pub fn run(settings: &Settings, args: &RestoreArgs) -> Result<()> {
     {
         let _shield = shield();
         if let Some(wallet) = &operator {
-            write_secret(&operator_file(&folder), &read_bytes(&wallet.path)?)?;
+            write_secret(
+                &operator_file(&folder),
+                &read_bytes(&wallet.path, "wallet")?,
+            )?;
         }
         name_l1(settings)?;
         // Why: a hard link, unlike a rename, never replaces a file that came into being meanwhile.

@@ -5,8 +5,8 @@ use batcher::{OperationId, Verdict};
 use serde::Serialize;
 
 use crate::args::TxArgs;
+use crate::deployment::Node;
 use crate::exit::Fault;
-use crate::node::Node;
 use crate::settings::Settings;
 
 /// What `tx` prints. Times are seconds since 1970, by L1's clock but `received`.

@@ -83,7 +83,7 @@ pub fn printable(text: &str, colour: bool) -> String {
 /// Controls, and the characters that change the direction of what follows.
 fn is_unprintable(character: char) -> bool {
     let directions = matches!(character,
-        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     character.is_control() || directions
 }
 

@@ -11,13 +11,13 @@ use serde::Serialize;
 
 use crate::amount::{float16, float40, forty_bits, parse, show};
 use crate::args::{ClaimArgs, DepositArgs, SigningArgs, TransferArgs, WithdrawArgs};
+use crate::deployment::{
+    Draft, Node, OperatorKey, Plan, exists, now, open_l1, shapes_by_name, token_id, token_name,
+};
 use crate::exit::Fault;
 use crate::init::DEFAULT_SHAPE;
 use crate::keystore::Sealing;
 use crate::leave::request_exit;
-use crate::node::{
-    Draft, Node, OperatorKey, Plan, exists, now, open_l1, shapes_by_name, token_id, token_name,
-};
 use crate::settings::Settings;
 use crate::wallet::Wallet;
 

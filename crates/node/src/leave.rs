@@ -86,6 +86,18 @@ pub enum LeaveError {
         /// The plan's.
         got: Address,
     },
+    /// The plan names another owner or token than L1 does.
+    #[error(
+        "the plan says that account {index} is of {got}, L1 has {expected}: make it again with `quire exit plan`"
+    )]
+    OtherRegistration {
+        /// The account.
+        index: u32,
+        /// Owner and token on L1.
+        expected: String,
+        /// The plan's.
+        got: String,
+    },
     /// L1's root moved since the plan was made.
     #[error(
         "the plan was made for root {got} after batch {batch}, L1 now has {expected}: make it again with `quire exit plan`"
@@ -251,6 +263,7 @@ impl ExitPlan {
                 batch: self.batch,
             });
         }
+        self.check_registered(l1)?;
         let mut left = Left::default();
         if let Some(exit) = self.exit()?
             && !l1.exited(self.account).map_err(L1Error::from)?
@@ -264,6 +277,26 @@ impl ExitPlan {
             left.cancelled.push(deposit);
         }
         Ok(left)
+    }
+
+    /// Who is told to be paid is who is paid.
+    fn check_registered(&self, l1: &NativeL1) -> Result<(), LeaveError> {
+        let shown = |owner: Address, token: u32| format!("{owner} with token {token}");
+        let registered = l1.registered(self.account).map_err(L1Error::from)?;
+        let expected = registered.map_or_else(
+            || "nobody".to_owned(),
+            |registered| shown(registered.owner, registered.token),
+        );
+        let got = shown(self.owner, self.token);
+        if expected == got {
+            return Ok(());
+        }
+        let index = self.account;
+        Err(LeaveError::OtherRegistration {
+            index,
+            expected,
+            got,
+        })
     }
 }
 

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use batcher::batcher::{SealError, StageError};
-use batcher::{Batcher, Limits, ProvedBatch, QueueEntry, SealedBatch, StoredBatch};
+use batcher::{
+    Batcher, Fill, Limits, ProvedBatch, QueueEntry, SealSummary, SealedBatch, StoredBatch,
+};
 use circuits::transition::{BatchValues, assignment};
 use l1::{Address, L1Error, NativeL1, Refusal, Submission};
 use ledger::field::Fr;
@@ -94,6 +96,8 @@ pub enum SealLimit {
     Due,
     /// Everything that waits, in at most so many batches.
     Batches(u64),
+    /// Everything that waits, in the order of arrival, many batches in one transaction.
+    All,
 }
 
 /// L1 and batcher of one deployment.
@@ -239,26 +243,43 @@ impl Rollup {
         limit: SealLimit,
         now: u64,
         mut on_batch: impl FnMut(&SealedBatch),
-    ) -> Result<u64, NodeError> {
+    ) -> Result<SealSummary, NodeError> {
         self.check_not_frozen()?;
         let (queue, time) = (self.queue_to_seal()?, self.l1.time(now)?);
         let most = match limit {
-            SealLimit::Due => u64::MAX,
+            SealLimit::All => {
+                let fill = Fill::UntilNextDoesNotFit;
+                return Ok(self.batcher.seal_all(&queue, time, fill, on_batch)?);
+            }
             SealLimit::Batches(most) => most,
+            SealLimit::Due => u64::MAX,
         };
-        for done in 0..most {
+        let before = self.batcher.status();
+        let mut counts = [0; 3];
+        for _ in 0..most {
             if limit == SealLimit::Due {
                 let due = self.batcher.seal_due(&queue, time);
                 if due.map_err(SealError::from)?.is_none() {
-                    return Ok(done);
+                    break;
                 }
             }
-            match self.batcher.seal(&queue, time)? {
-                Some(batch) => on_batch(&batch),
-                None => return Ok(done),
-            }
+            let Some(batch) = self.batcher.seal(&queue, time)? else {
+                break;
+            };
+            let of_batch = batch.counts();
+            counts = [0, 1, 2].map(|kind| counts[kind] + of_batch[kind]);
+            on_batch(&batch);
         }
-        Ok(most)
+        let ([l1_ops, transfers, withdrawals], after) = (counts, self.batcher.status());
+        Ok(SealSummary {
+            batches: after.sealed - before.sealed,
+            l1_ops,
+            transfers,
+            withdrawals,
+            dropped: before.waiting - after.waiting - transfers - withdrawals,
+            waiting: after.waiting,
+            state_root: after.state_root,
+        })
     }
 
     /// The assignment of a sealed batch's circuit.

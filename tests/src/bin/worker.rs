@@ -10,7 +10,6 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use batcher::SignedOperation;
-use ledger::operation::L1Op;
 use node::{Rollup, SealLimit};
 use rand::rngs::OsRng;
 use rand::{Rng, SeedableRng};
@@ -197,10 +196,3 @@ impl Worker {
         Ok(())
     }
 }
-
-/// Kinds of queue entries are matched here, so that a new one does not go untested unnoticed.
-const _: fn(&L1Op) -> &'static str = |op| match op {
-    L1Op::Create { .. } => "deposit",
-    L1Op::TopUp { .. } => "top_up",
-    L1Op::ForcedExit { .. } => "request_exit",
-};

@@ -12,9 +12,10 @@ pub struct ImportArgs {
     /// Shapes of the deployment; one with L1 slots is added if there is none [default: t18]
     #[arg(long, value_name = "S")]
     pub shape: Vec<String>,
-    /// 32 bytes in hexadecimal from which all private keys are derived [default: zeros]
-    #[arg(long, value_name = "HEX")]
-    pub seed: Option<String>,
+    /// File with 32 bytes in hexadecimal from which all private keys are derived, the operator's
+    /// too; without it they are zeros, and anybody knows the keys: trials only
+    #[arg(long, value_name = "FILE")]
+    pub seed_file: Option<PathBuf>,
     /// Read only the first rows
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,

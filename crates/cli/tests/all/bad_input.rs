@@ -20,6 +20,7 @@ fn bad_arguments_are_refused() {
         [&start[..], rest].concat()
     };
     let garbage = quire.write("garbage.json", "{\"version\": 1, \"private_key\": \"00\"");
+    let (seed, digits) = (quire.write("seed", "12"), "12".repeat(32));
     let table: Vec<(Vec<&str>, &str)> = vec![
         (transfer(&["x"]), "not an amount"),
         (transfer(&["-1"]), "unexpected argument"),
@@ -152,9 +153,14 @@ fn bad_arguments_are_refused() {
             "one depth",
         ),
         (
-            vec!["import", "x.csv", "--seed", "12"],
+            vec!["import", "x.csv", "--seed-file", &seed],
             "64 hexadecimal digits",
         ),
+        (
+            vec!["import", "x.csv", "--seed-file", "/dev/zero"],
+            "this is not a seed",
+        ),
+        (vec!["import", "x.csv", "--seed", &digits], "--seed"),
         (vec!["prove", "--memory", "lots"], "not an amount of memory"),
         (vec!["prove", "--memory", "1MiB"], "too small"),
         (vec!["circuit", "stats", "--transfers", "3"], "even, got 3"),

@@ -142,7 +142,10 @@ fn a_batch_is_shown_decoded_and_exported_whole() {
     assert!(message.contains("no proof yet"), "{message}");
     quire.json(&["prove", "--max-batches", "1"]);
     assert_eq!(quire.json(&["batch", "show", "1"])["proof_bytes"], 256);
+    let neighbour = quire.path(".export.new");
+    std::fs::create_dir(&neighbour).unwrap();
     quire.json(&["batch", "export", "1", folder]);
+    assert!(neighbour.exists(), "somebody else's folder was removed");
     let key = tiny_keys().join("tiny.vk");
     let verified = quire.json(&["verify", folder, "--vk", key.to_str().unwrap()]);
     assert_eq!(verified["new_root"], first["new_root"]);

@@ -109,6 +109,7 @@ fn what_is_not_a_setting_is_refused_with_its_line() {
         ("threads = 0\n", "1 to 1024"),
         ("confirmations = \"6\"\n", "line 1"),
         ("data_dir = \"x\"\n", "data directory's own file"),
+        ("allow_dev_keys = true\n", "data directory's own file"),
         ("= 2\n", "line 1"),
     ] {
         quire.write("quire.toml", contents);

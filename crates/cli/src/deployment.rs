@@ -449,14 +449,6 @@ impl Node {
         (batch..batch + reopened.batches).try_for_each(|number| remove_folder(settings, number))
     }
 
-    /// L1's time, by which batches are sealed.
-    ///
-    /// # Errors
-    /// If L1 cannot be read.
-    pub fn time(&self) -> Result<u64> {
-        Ok(self.l1.time(now()?)?)
-    }
-
     /// Unlocks the operator's wallet, asking for its passphrase if it has one.
     ///
     /// # Errors
