@@ -10,7 +10,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use batcher::SignedOperation;
-use node::{Rollup, SealLimit};
+use node::{NodeError, Rollup, SealLimit};
 use rand::rngs::OsRng;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -146,11 +146,17 @@ impl Worker {
         self.rollup.follow(self.now)?;
         let most = SealLimit::Batches(self.rng.gen_range(1..4));
         let mut sealed = Vec::new();
-        self.rollup
-            .seal(most, self.now, |batch| sealed.push(batch.number()))?;
+        let done = self
+            .rollup
+            .seal(most, self.now, |batch| sealed.push(batch.number()));
         sealed
             .iter()
-            .try_for_each(|number| say(format!("did seal {number}")))
+            .try_for_each(|number| say(format!("did seal {number}")))?;
+        match done {
+            // After a reorg, until a later block confirms the deposits of reopened batches.
+            Ok(_) | Err(NodeError::Unconfirmed { .. }) => Ok(()),
+            Err(error) => bail!(error),
+        }
     }
 
     fn prove(&mut self) -> Result<()> {
