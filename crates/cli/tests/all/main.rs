@@ -13,4 +13,5 @@ mod interruption;
 mod keys;
 mod leaving;
 mod path;
+mod terminal;
 mod wallets;
