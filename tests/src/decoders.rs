@@ -4,13 +4,10 @@
 //! value, which decodes to the value), and nothing panics. Where a checksum guards a format, the
 //! input's own is replaced by the right one, so that what lies behind it is reached. Memory is
 //! bounded by the fuzzer's limit.
-//!
-//! Records of the batcher's and L1's databases are read only from files of this program's own, and
-//! are tested where they are made.
 #![allow(clippy::unwrap_used, reason = "a check fails by panicking")]
 
 use std::fmt::Debug;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use batcher::SignedOperation;
@@ -26,10 +23,13 @@ use ledger::operation::{Signable, Signed, Transfer, Withdraw};
 use ledger::shape::Shape;
 use ledger::tree::{MerkleProof, Tree, verify_proof};
 use ledger::words::PublicWords;
+use node::ExitPlan;
 use prover::key::{AllowDevKeys, ProvingKey, VerifyingKey};
 use prover::proof::{Proof, decode_public_input, encode_public_input};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::seeds::small_genesis;
 
 /// A decoder with its checks.
 #[derive(Clone, Copy)]
@@ -47,10 +47,14 @@ impl Debug for Decoder {
 }
 
 /// All decoders.
-pub const DECODERS: [Decoder; 13] = [
+pub const DECODERS: [Decoder; 18] = [
     decoder("batch_folder", batch_folder),
+    decoder("batcher_records", batcher_records),
+    decoder("config", cli::decoders::config),
+    decoder("exit_plan", exit_plan),
     decoder("genesis", genesis),
     decoder("import_csv", import_csv),
+    decoder("l1_records", l1_records),
     decoder("merkle_proof", merkle_proof),
     decoder("points", points),
     decoder("proof", proof),
@@ -61,6 +65,7 @@ pub const DECODERS: [Decoder; 13] = [
     decoder("submission", submission),
     decoder("texts", texts),
     decoder("verifying_key", verifying_key),
+    decoder("wallet", cli::decoders::wallet),
 ];
 
 const fn decoder(name: &'static str, check: fn(&[u8]) -> bool) -> Decoder {
@@ -381,15 +386,51 @@ pub fn merkle_proof(data: &[u8]) -> bool {
     holds
 }
 
-/// A history of transfers.
+/// A record of the batcher's database: a byte that chooses the kind, then the record.
+pub fn batcher_records(data: &[u8]) -> bool {
+    let Some((kind, record)) = data.split_first() else {
+        return false;
+    };
+    let on = small_deployment();
+    batcher::records::check((*kind).into(), record, &SHAPES[0], &on.domain())
+}
+
+/// A record of L1's database: a byte that chooses the kind, then the record.
+pub fn l1_records(data: &[u8]) -> bool {
+    let Some((kind, record)) = data.split_first() else {
+        return false;
+    };
+    l1::records::check((*kind).into(), record, small_deployment())
+}
+
+/// The deployment that records are of.
+fn small_deployment() -> &'static Deployment {
+    static DEPLOYMENT: OnceLock<Deployment> = OnceLock::new();
+    DEPLOYMENT.get_or_init(|| small_genesis().deployment().clone())
+}
+
+/// An exit plan.
+pub fn exit_plan(data: &[u8]) -> bool {
+    let Ok(plan) = ExitPlan::from_json(data) else {
+        return false;
+    };
+    one_text(&plan);
+    assert_eq!(ExitPlan::from_json(&plan.to_json()).unwrap(), plan);
+    assert_eq!(plan.exit().unwrap().is_some(), plan.leaf.is_some());
+    true
+}
+
+/// A history of transfers, plain or gzip.
 pub fn import_csv(data: &[u8]) -> bool {
+    let path = folder().join("fuzzed.csv");
+    std::fs::write(&path, data).unwrap();
     let read = |depth| {
         let options = ImportOptions {
             seed: b"fuzz",
             depth,
             operator: [7; 20],
         };
-        Import::parse(data, Path::new("fuzzed.csv"), &options)
+        Import::read(&path, &options)
     };
     let Ok(small) = read(2) else { return false };
     let summary = small.summary();

@@ -8,14 +8,19 @@
 )]
 
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
 
 use ark_relations::gr1cs::{ConstraintSystem, LinearCombination, Variable};
 use ark_relations::lc;
+use batcher::{Batcher, Limits, SignedOperation};
 use circuits::r1cs::R1cs;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use l1::bytes::Bytes;
 use l1::genesis::{ACCOUNTS_FILE, GENESIS_FILE, ListedShape, Operator, Token};
 use l1::submission::{BatchFolder, DATA_FILE, PROOF_FILE, SUMMARY_FILE};
-use l1::{Genesis, GenesisAccount, Parameters, Submission};
+use l1::{Deposit, Genesis, GenesisAccount, NativeL1, Parameters, Submission};
 use ledger::account::Account;
 use ledger::babyjubjub::cofactor_inverse_point;
 use ledger::eddsa::PrivateKey;
@@ -26,12 +31,14 @@ use ledger::shape::Shape;
 use ledger::state::State;
 use ledger::transition::{BatchContext, Operation, apply_batch};
 use ledger::words::PublicWords;
-use prover::key::ProvingKey;
+use node::{Rollup, SealLimit, genesis_accounts};
+use prover::key::{AllowDevKeys, ProvingKey};
 use prover::proof::Proof;
 use prover::prove::prove;
 use prover::setup::setup_insecure_dev;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+use redb::{ReadableDatabase, ReadableTable};
 
 use crate::decoders::{SHAPES, join, proof_tree};
 
@@ -45,8 +52,12 @@ pub fn all() -> BTreeMap<&'static str, Seeds> {
     let submission = submission(&proof);
     BTreeMap::from([
         ("batch_folder", batch_folder(folder.path(), &submission)),
+        ("batcher_records", batcher_records()),
+        ("config", config()),
+        ("exit_plan", exit_plan()),
         ("genesis", genesis(folder.path())),
         ("import_csv", import_csv()),
+        ("l1_records", l1_records(&submission)),
         ("merkle_proof", merkle_proof()),
         ("points", points()),
         ("proof", proofs(&proof)),
@@ -60,6 +71,7 @@ pub fn all() -> BTreeMap<&'static str, Seeds> {
             "verifying_key",
             Seeds::from([("small", key.verifying_key().to_bytes())]),
         ),
+        ("wallet", wallets()),
     ])
 }
 
@@ -200,7 +212,7 @@ fn proofs(proof: &Proof) -> Seeds {
     ])
 }
 
-fn proving_key(folder: &std::path::Path, key: &ProvingKey) -> Seeds {
+fn proving_key(folder: &Path, key: &ProvingKey) -> Seeds {
     let path = folder.join("small.pk");
     key.save(&path).unwrap();
     Seeds::from([("small", std::fs::read(path).unwrap())])
@@ -213,7 +225,7 @@ fn submission(proof: &Proof) -> Submission {
     Submission::new(&words, &SHAPES[0], &c, proof).unwrap()
 }
 
-fn batch_folder(folder: &std::path::Path, submission: &Submission) -> Seeds {
+fn batch_folder(folder: &Path, submission: &Submission) -> Seeds {
     let saved = BatchFolder::new(submission.clone(), &SHAPES[0], 4).unwrap();
     saved.save(folder).unwrap();
     let [summary, data, proof] =
@@ -221,7 +233,8 @@ fn batch_folder(folder: &std::path::Path, submission: &Submission) -> Seeds {
     Seeds::from([("tiny", join(&[&summary, &data, &proof]))])
 }
 
-fn genesis(folder: &std::path::Path) -> Seeds {
+/// A deployment with three accounts.
+pub(crate) fn small_genesis() -> Genesis {
     let account = |index: u32| {
         let key = key(index).public_key();
         GenesisAccount {
@@ -253,8 +266,11 @@ fn genesis(folder: &std::path::Path) -> Seeds {
         freeze_after: 604_800,
         tokens: vec![token("ETH", 0), token("TOK", 1)],
     };
-    let genesis = Genesis::new(parameters, (1..4).map(account).collect()).unwrap();
-    genesis.save(folder).unwrap();
+    Genesis::new(parameters, (1..4).map(account).collect()).unwrap()
+}
+
+fn genesis(folder: &Path) -> Seeds {
+    small_genesis().save(folder).unwrap();
     let [json, accounts] =
         [GENESIS_FILE, ACCOUNTS_FILE].map(|name| std::fs::read(folder.join(name)).unwrap());
     Seeds::from([("three_accounts", join(&[&json, &accounts]))])
@@ -281,7 +297,12 @@ fn import_csv() -> Seeds {
          1,1,{c},{b},{b},340282366920938463463374607431768211455,7,\n\
          2,0,ETH,{b},{a},12x,7,1\n"
     );
-    Seeds::from([("three_rows", text.into_bytes())])
+    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+    packed.write_all(text.as_bytes()).unwrap();
+    Seeds::from([
+        ("three_rows", text.into_bytes()),
+        ("three_rows_gz", packed.finish().unwrap()),
+    ])
 }
 
 fn points() -> Seeds {
@@ -298,5 +319,193 @@ fn texts() -> Seeds {
         ("decimal", to_decimal(&domain()).into_bytes()),
         ("hex", to_hex(&domain()).into_bytes()),
         ("shape", serde_json::to_vec(&SHAPES[0]).unwrap()),
+    ])
+}
+
+/// Seconds since 1970 of everything that happens to the small deployment.
+const NOW: u64 = 1_800_000_000;
+
+/// The small deployment with entries in its queue.
+fn small_l1(folder: &Path) -> NativeL1 {
+    let (file, owner) = (folder.join("l1.redb"), Bytes([7; 20]));
+    let l1 = NativeL1::create(&file, &small_genesis(), AllowDevKeys::Yes).unwrap();
+    let public = key(4).public_key();
+    let deposit = Deposit {
+        caller: owner,
+        token: 1,
+        amount: 5,
+        key: public,
+        q: cofactor_inverse_point(&public),
+        fee: 10,
+    };
+    l1.deposit(&deposit, NOW).unwrap();
+    l1.top_up(owner, 2, 6, 10, NOW).unwrap();
+    l1.request_exit(owner, 3, 10, NOW).unwrap();
+    l1
+}
+
+/// The rows of a table of bytes as inputs: the place of the kind, then the record.
+fn rows<K: redb::Key + 'static>(file: &Path, table: &str, kind: usize) -> Vec<Vec<u8>> {
+    let database = redb::Database::open(file).unwrap();
+    let transaction = database.begin_read().unwrap();
+    let definition = redb::TableDefinition::<K, &[u8]>::new(table);
+    let rows = transaction.open_table(definition).unwrap();
+    let rows = rows
+        .iter()
+        .unwrap()
+        .map(|row| row.unwrap().1.value().to_vec());
+    rows.map(|record| record_input(kind, &record)).collect()
+}
+
+fn record_input(kind: usize, record: &[u8]) -> Vec<u8> {
+    let mut input = vec![u8::try_from(kind).unwrap()];
+    input.extend_from_slice(record);
+    input
+}
+
+/// The first row of a table, which `kinds` lists.
+fn first<K: redb::Key + 'static>(file: &Path, kinds: &[&str], table: &str) -> Vec<u8> {
+    let rows = rows::<K>(file, table, place(kinds, table));
+    rows.into_iter()
+        .next()
+        .unwrap_or_else(|| panic!("{table} is empty"))
+}
+
+fn place(kinds: &[&str], name: &str) -> usize {
+    kinds.iter().position(|kind| *kind == name).unwrap()
+}
+
+/// A row of `meta`.
+fn head(file: &Path, kinds: &[&str]) -> Vec<u8> {
+    let database = redb::Database::open(file).unwrap();
+    let transaction = database.begin_read().unwrap();
+    let definition = redb::TableDefinition::<&str, &[u8]>::new("meta");
+    let table = transaction.open_table(definition).unwrap();
+    let record = table.get("head").unwrap().unwrap().value().to_vec();
+    record_input(place(kinds, "head"), &record)
+}
+
+fn l1_records(submission: &Submission) -> Seeds {
+    use l1::records::KINDS;
+    let folder = tempfile::tempdir().unwrap();
+    drop(small_l1(folder.path()));
+    let file = folder.path().join("l1.redb");
+    let mut batch = Vec::new();
+    for number in [1, NOW, 0, 2] {
+        batch.extend(u64::to_be_bytes(number));
+    }
+    batch.extend(submission.to_bytes());
+    let queue = rows::<u64>(&file, "queue", place(&KINDS, "queue"));
+    let [create, top_up, exit] = queue.try_into().unwrap();
+    Seeds::from([
+        ("head", head(&file, &KINDS)),
+        ("registration", first::<u32>(&file, &KINDS, "registry")),
+        ("create", create),
+        ("top_up", top_up),
+        ("exit", exit),
+        ("totals", first::<u32>(&file, &KINDS, "totals")),
+        ("batch", record_input(place(&KINDS, "batches"), &batch)),
+        ("journal", first::<u64>(&file, &KINDS, "journal")),
+    ])
+}
+
+fn batcher_records() -> Seeds {
+    use batcher::records::KINDS;
+    let folder = tempfile::tempdir().unwrap();
+    let l1 = small_l1(folder.path());
+    let settings = node::settings(&l1, Limits::default(), 0).unwrap();
+    let accounts = genesis_accounts(&l1).unwrap();
+    let batcher = Batcher::create(folder.path(), settings, accounts).unwrap();
+    let domain = l1.domain();
+    let mut rollup = Rollup::new(l1, batcher, 0);
+    rollup.follow(NOW).unwrap();
+    // The second payment is more than there is: it is rejected.
+    let signed = [(0, 100), (1, 5_000)].map(|(nonce, amount)| {
+        let amount = Float40::exact(amount).unwrap();
+        let fee = Float16::exact(0).unwrap();
+        let op = Transfer {
+            amount,
+            fee,
+            token: 1,
+            ..transfer(1, 3, nonce)
+        };
+        op.sign(&key(1), &domain).into()
+    });
+    let withdraw = Withdraw {
+        amount: Float40::exact(9).unwrap(),
+        fee: Float16::exact(0).unwrap(),
+        valid_until: NO_EXPIRY,
+        ..withdraw(2, 0)
+    };
+    let later = Withdraw {
+        nonce: 1,
+        ..withdraw
+    };
+    let sign = |op: Withdraw| SignedOperation::from(op.sign(&key(2), &domain));
+    for operation in signed.into_iter().chain([sign(withdraw)]) {
+        rollup.batcher.submit(operation, NOW).unwrap().unwrap();
+    }
+    rollup.seal(SealLimit::All, NOW, |_| {}).unwrap();
+    rollup.batcher.submit(sign(later), NOW).unwrap().unwrap();
+    drop(rollup);
+    let file = folder.path().join(batcher::store::FILE_NAME);
+    // Shape 1, the queue up to entry 3, two places; then room for the checksum.
+    let mut returned = vec![0, 1];
+    returned.extend(3u64.to_be_bytes());
+    returned.push(2);
+    returned.extend([7u64, 8].map(u64::to_be_bytes).concat());
+    returned.extend([0; 16]);
+    let verdicts = rows::<&[u8; 32]>(&file, "verdicts", place(&KINDS, "verdicts"));
+    let verdict = |tag| verdicts.iter().find(|row| row[1] == tag).unwrap().clone();
+    Seeds::from([
+        ("head", head(&file, &KINDS)),
+        ("account", first::<u32>(&file, &KINDS, "accounts")),
+        ("node", first::<u64>(&file, &KINDS, "nodes")),
+        ("pending", first::<u64>(&file, &KINDS, "pending")),
+        ("sealed", verdict(1)),
+        ("rejected", verdict(2)),
+        ("batch", first::<u64>(&file, &KINDS, "batches")),
+        ("witness", first::<u64>(&file, &KINDS, "witnesses")),
+        ("times", first::<u64>(&file, &KINDS, "times")),
+        ("undo", first::<u64>(&file, &KINDS, "undo")),
+        (
+            "returned",
+            record_input(place(&KINDS, "returned"), &returned),
+        ),
+    ])
+}
+
+fn exit_plan() -> Seeds {
+    let folder = tempfile::tempdir().unwrap();
+    let l1 = small_l1(folder.path());
+    let state = node::final_state(&l1, |_| {}).unwrap();
+    let plan = node::ExitPlan::new(&l1, &state, 2).unwrap();
+    Seeds::from([("account_2", plan.to_json())])
+}
+
+fn config() -> Seeds {
+    let text = "keys_dir = \"keys\"\nconfirmations = 12\nthreads = 2\nmemory = \"4GiB\"\n";
+    Seeds::from([("some", text.as_bytes().to_vec())])
+}
+
+/// Files of both versions, of one key. What is encrypted is not looked at before a passphrase is.
+fn wallets() -> Seeds {
+    let plain = cli::decoders::plain_wallet(b"quire fuzz seeds").unwrap();
+    let mut file: serde_json::Value = serde_json::from_slice(&plain).unwrap();
+    file.as_object_mut().unwrap().remove("private_key").unwrap();
+    file["version"] = 2.into();
+    file["crypto"] = serde_json::json!({
+        "kdf": "argon2id",
+        "memory_kib": 65536,
+        "passes": 3,
+        "lanes": 1,
+        "salt": "00".repeat(16),
+        "cipher": "xchacha20poly1305",
+        "nonce": "00".repeat(24),
+        "ciphertext": "00".repeat(48),
+    });
+    Seeds::from([
+        ("plain", plain.to_vec()),
+        ("encrypted", serde_json::to_vec(&file).unwrap()),
     ])
 }

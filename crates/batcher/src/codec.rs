@@ -10,7 +10,7 @@ use ledger::field::{Fr, from_be_bytes, to_be_bytes};
 use thiserror::Error;
 
 /// Bytes of a checksum: the first half of BLAKE3.
-const CHECKSUM_BYTES: usize = 16;
+pub(crate) const CHECKSUM_BYTES: usize = 16;
 
 /// Why stored bytes are not a record.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -241,7 +241,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn checksum(record: &[u8]) -> [u8; CHECKSUM_BYTES] {
+pub(crate) fn checksum(record: &[u8]) -> [u8; CHECKSUM_BYTES] {
     let hash = blake3::hash(record);
     let (first, _) = hash
         .as_bytes()

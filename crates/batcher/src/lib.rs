@@ -7,6 +7,7 @@ mod codec;
 pub mod import;
 pub mod mempool;
 pub mod operation;
+pub mod records;
 mod reopen;
 mod restore;
 pub mod seal;

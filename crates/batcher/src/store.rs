@@ -274,7 +274,7 @@ pub(crate) struct Store {
 }
 
 impl Head {
-    fn to_bytes(self) -> Vec<u8> {
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
         let Self {
             root,
             sealed,
@@ -290,7 +290,7 @@ impl Head {
         out.finish()
     }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
         let mut input = Reader::new("the head", bytes);
         let head = Self {
             root: input.fr("root")?,
@@ -304,7 +304,7 @@ impl Head {
 }
 
 impl Settled {
-    fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut out = Writer::default();
         out.u8(match self.outcome {
             Outcome::Sealed { .. } => 1,
@@ -319,7 +319,7 @@ impl Settled {
         out.finish()
     }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
         let mut input = Reader::new("a verdict", bytes);
         let tag = input.u8()?;
         let received = input.u64()?;
@@ -346,7 +346,7 @@ impl Settled {
 }
 
 impl BatchTimes {
-    fn to_bytes(self) -> Vec<u8> {
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
         let Self {
             sealed,
             proven,
@@ -360,7 +360,7 @@ impl BatchTimes {
         out.finish()
     }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
         let mut input = Reader::new("a batch's times", bytes);
         let mut time = || match (input.u8()?, input.u64()?) {
             (0, 0) => Ok(None),
@@ -426,7 +426,7 @@ fn node_key(level: u8, group: u32) -> u64 {
     (u64::from(level) << 32) | u64::from(group)
 }
 
-fn group_to_bytes(group: &[Fr; 4]) -> [u8; 128] {
+pub(crate) fn group_to_bytes(group: &[Fr; 4]) -> [u8; 128] {
     let mut bytes = [0; 128];
     for (slot, node) in bytes.chunks_exact_mut(32).zip(group) {
         slot.copy_from_slice(&ledger::field::to_be_bytes(node));
@@ -434,7 +434,7 @@ fn group_to_bytes(group: &[Fr; 4]) -> [u8; 128] {
     bytes
 }
 
-fn group_from_bytes(bytes: &[u8]) -> Result<[Fr; 4], CodecError> {
+pub(crate) fn group_from_bytes(bytes: &[u8]) -> Result<[Fr; 4], CodecError> {
     let mut input = Reader::new("a tree node", bytes);
     let mut node = || input.fr("child");
     let group = [node()?, node()?, node()?, node()?];
@@ -456,7 +456,7 @@ pub(crate) fn account_to_bytes(account: &Account) -> Vec<u8> {
     out.finish()
 }
 
-fn account_from_bytes(bytes: &[u8]) -> Result<Account, CodecError> {
+pub(crate) fn account_from_bytes(bytes: &[u8]) -> Result<Account, CodecError> {
     let mut input = Reader::new("an account", bytes);
     let account = read_account(&mut input)?;
     input.end().map(|()| account)
@@ -1100,7 +1100,7 @@ fn store_state(
     put_head(tx, head)
 }
 
-fn stored_operation(place: u64, bytes: &[u8]) -> Result<StoredOperation, CodecError> {
+pub(crate) fn stored_operation(place: u64, bytes: &[u8]) -> Result<StoredOperation, CodecError> {
     let mut input = Reader::new("an operation", bytes);
     let operation = read_operation(place, &mut input)?;
     input.end().map(|()| operation)

@@ -2,10 +2,11 @@
 //!
 //! Field elements repeat: siblings near the root are shared by most updates, empty nodes by all.
 //! Each distinct one is written once, in order of first use, and named by its place. Invariant:
-//! what is read back equals what was written, slot for slot, and has the sizes of its shape. That
+//! what is read back equals what was written, slot for slot, has the sizes of its shape, and is
+//! written with the same bytes again. That
 //! the witness satisfies the circuit is not checked here; a proof made from another one fails.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ledger::account::{Account, Leaf};
 use ledger::babyjubjub::Point;
@@ -52,7 +53,7 @@ pub(crate) fn decode(bytes: &[u8], shape: &Shape) -> Result<BatchWitness, CodecE
     let transfers = repeat(usize::from(shape.transfers), || input.transfer())?;
     let withdrawals = repeat(usize::from(shape.withdrawals), || input.withdrawal())?;
     let fees = repeat(usize::from(shape.fee_slots), || input.fee())?;
-    input.body.end()?;
+    input.end()?;
     Ok(BatchWitness {
         shape: *shape,
         header,
@@ -239,6 +240,8 @@ impl Encoder {
 struct Decoder<'a> {
     shape: &'a Shape,
     elements: Vec<Fr>,
+    /// Elements that were named so far: the first ones.
+    named: usize,
     body: Reader<'a>,
 }
 
@@ -254,19 +257,33 @@ impl<'a> Decoder<'a> {
             });
         }
         let elements = repeat(count, || body.fr("field element"))?;
+        let distinct: HashSet<&Fr> = elements.iter().collect();
+        if distinct.len() < elements.len() {
+            return Err(body.invalid("field elements", "one is there twice"));
+        }
         Ok(Self {
             shape,
             elements,
+            named: 0,
             body,
         })
     }
 
     fn fr(&mut self) -> Result<Fr, CodecError> {
         let place = self.body.count("place of a field element")?;
-        self.elements
-            .get(place)
-            .copied()
-            .ok_or_else(|| self.body.invalid("place of a field element", place))
+        let element = self.elements.get(place).filter(|_| place <= self.named);
+        let element = element.ok_or_else(|| self.body.invalid("place of a field element", place));
+        self.named = self.named.max(place + 1);
+        element.copied()
+    }
+
+    fn end(self) -> Result<(), CodecError> {
+        let unused = self.elements.len() - self.named;
+        if unused > 0 {
+            let text = format!("{unused} are used nowhere");
+            return Err(self.body.invalid("field elements", text));
+        }
+        self.body.end()
     }
 
     fn header(&mut self) -> Result<Header, CodecError> {
@@ -335,21 +352,27 @@ impl<'a> Decoder<'a> {
             x: self.fr()?,
             y: self.fr()?,
         };
-        match kind {
-            L1Op::CREATE => Ok(Some(L1Op::Create {
+        let op = match kind {
+            L1Op::CREATE => L1Op::Create {
                 index,
                 token,
                 amount,
                 key,
-            })),
-            L1Op::TOP_UP => Ok(Some(L1Op::TopUp {
+            },
+            L1Op::TOP_UP => L1Op::TopUp {
                 index,
                 token,
                 amount,
-            })),
-            L1Op::FORCED_EXIT => Ok(Some(L1Op::ForcedExit { index, token })),
-            _ => Err(self.body.invalid("kind of an L1 slot", kind)),
+            },
+            L1Op::FORCED_EXIT => L1Op::ForcedExit { index, token },
+            _ => return Err(self.body.invalid("kind of an L1 slot", kind)),
+        };
+        if op.key_words() != [key.x, key.y] || op.amount() != amount {
+            return Err(self
+                .body
+                .invalid("a field that the kind does not have", kind));
         }
+        Ok(Some(op))
     }
 
     fn l1_slot(&mut self) -> Result<L1SlotWitness, CodecError> {

@@ -203,7 +203,10 @@ impl ConfigFile {
 }
 
 /// Reads the text of a file.
-fn parse(text: &str) -> Result<Partial> {
+///
+/// # Errors
+/// With the line.
+pub fn parse(text: &str) -> Result<Partial> {
     let values: Partial = toml::from_str(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start).min(text.len());
         let line = 1 + text.as_bytes()[..start]

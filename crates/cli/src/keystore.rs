@@ -169,10 +169,18 @@ impl Locked {
     /// That says which file was read and what is wrong with it.
     pub fn read(path: &Path) -> Result<Self> {
         let text = read_bytes(path, "wallet")?;
+        tracing::debug!(file = %path.display(), "wallet read");
+        Self::parse(path, &text)
+    }
+
+    /// The wallet of a file's bytes; `path` is where they came from.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn parse(path: &Path, text: &[u8]) -> Result<Self> {
         let shown = path.display();
-        tracing::debug!(file = %shown, "wallet read");
         // Why: the parser's own message could repeat a part of the private key.
-        let parsed: WalletFile = serde_json::from_slice(&text).map_err(|error| {
+        let parsed: WalletFile = serde_json::from_slice(text).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             Fault::input(format!("{shown} is not a wallet (line {line}, column {column}); restore it from a backup, or make another with `quire wallet new`"))
         })?;

@@ -30,7 +30,7 @@ impl TokenTotals {
         self.escrow - self.claimable - self.pending
     }
 
-    fn to_bytes(self) -> Vec<u8> {
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
         let Self {
             escrow,
             claimable,
@@ -40,7 +40,7 @@ impl TokenTotals {
         out.u128(claimable).u128(pending).finish()
     }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
         let mut reader = Reader::new("the totals of a token", bytes);
         let totals = Self {
             escrow: reader.u128()?,

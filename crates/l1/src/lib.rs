@@ -24,6 +24,7 @@ mod journal;
 pub mod leave;
 pub mod native;
 pub mod queue;
+pub mod records;
 pub mod registry;
 mod store;
 pub mod submission;

@@ -583,7 +583,7 @@ impl Tx<'_> {
 }
 
 impl FinalizedBatch {
-    fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let Self {
             number: _,
             height,

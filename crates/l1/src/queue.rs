@@ -51,7 +51,7 @@ pub struct Deposit {
 }
 
 impl QueueEntry {
-    fn to_bytes(self) -> Vec<u8> {
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
         let Self {
             number: _,
             op,
@@ -69,7 +69,7 @@ impl QueueEntry {
         out.fr(&ax).fr(&ay).put(&payer.0).finish()
     }
 
-    fn from_bytes(number: u64, bytes: &[u8]) -> Result<Self, CodecError> {
+    pub(crate) fn from_bytes(number: u64, bytes: &[u8]) -> Result<Self, CodecError> {
         let mut reader = Reader::new("a queue entry", bytes);
         let (height, time) = (reader.u64()?, reader.u64()?);
         let kind = reader.u8()?;

@@ -20,12 +20,12 @@ pub struct Registration {
 }
 
 impl Registration {
-    fn to_bytes(self) -> Vec<u8> {
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
         let Self { owner, token } = self;
         Writer::default().put(&owner.0).u32(token).finish()
     }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
         let mut reader = Reader::new("a registry entry", bytes);
         let registration = Self {
             owner: reader.bytes()?,

@@ -1,0 +1,185 @@
+//! The `quire` program: arguments, then settings, then one command; errors are printed here.
+//!
+//! Invariant: whatever goes wrong ends with a message that says what, where and what to do, and an
+//! exit status that is not zero (`exit`). Everything that is kept is written whole or not at all.
+
+mod amount;
+mod args;
+mod attack;
+mod batches;
+mod bench;
+mod chain;
+mod config;
+pub mod decoders;
+mod demo;
+mod deployment;
+mod drill;
+mod estimate;
+mod exit;
+mod import;
+mod init;
+mod inspect;
+mod intake;
+mod interrupt;
+mod key_check;
+mod keys;
+mod keystore;
+mod leave;
+mod passphrase;
+mod pipeline;
+mod restore;
+mod sample;
+mod settings;
+mod shell;
+mod stats;
+mod tx;
+mod ui;
+mod user;
+mod wallet;
+
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use tracing::level_filters::LevelFilter;
+
+use args::{
+    AttackCommand, BatchCommand, BenchCommand, CircuitCommand, Cli, Command, ConfigCommand,
+    ExitCommand, KeysCommand, WalletCommand,
+};
+use settings::Settings;
+
+/// Runs the program on the arguments of the process.
+pub fn main() -> ExitCode {
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.to_string();
+        ui::complain(&format!(
+            "this is a fault of the program, please report it: {place}"
+        ));
+    }));
+    match catch_unwind(AssertUnwindSafe(|| run(&cli))) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            if !exit::is_broken_pipe(&error) {
+                ui::complain(&exit::message(&error));
+            }
+            ExitCode::from(exit::class_of(&error).status())
+        }
+        Err(_) => ExitCode::from(exit::EXIT_BUG),
+    }
+}
+
+/// Help, or what is wrong with the arguments. It repeats arguments, which may have been pasted from
+/// anywhere: control characters in them are spelled out, and then nothing is coloured.
+fn refuse(error: &clap::Error) -> ! {
+    let plain = |argument: OsString| ui::is_printable(&argument.to_string_lossy());
+    if !error.use_stderr() || std::env::args_os().all(plain) {
+        error.exit()
+    }
+    eprint!("{}", ui::printable(&error.render().to_string(), false));
+    std::process::exit(error.exit_code())
+}
+
+/// What `-v` shows: lines on standard error, never coloured off a terminal. Secrets are not traced.
+fn trace(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(verbose > 1)
+        .init();
+}
+
+/// The argument `--memory` of the commands that have it.
+fn memory_of(command: &Command) -> Option<&str> {
+    match command {
+        Command::Prove(args) | Command::Run(args) => args.memory.as_deref(),
+        _ => None,
+    }
+}
+
+fn run(cli: &Cli) -> Result<()> {
+    interrupt::listen()?;
+    trace(cli.global.verbose);
+    let settings = &Settings::resolve(&cli.global, memory_of(&cli.command))?;
+    match &cli.command {
+        Command::Init(args) => init::run(settings, args),
+        Command::Keys(command) => run_keys(settings, command),
+        Command::Wallet(command) => run_wallet(settings, command),
+        Command::Deposit(args) => user::deposit(settings, args),
+        Command::Transfer(args) => user::transfer(settings, args),
+        Command::Withdraw(args) => user::withdraw(settings, args),
+        Command::Claim(args) => user::claim(settings, args),
+        Command::Account(args) => inspect::account(settings, args),
+        Command::Tx(args) => tx::run(settings, args),
+        Command::Exit(ExitCommand::Request(args)) => leave::request(settings, args),
+        Command::Exit(ExitCommand::Plan(args)) => leave::plan(settings, args),
+        Command::Exit(ExitCommand::Execute(args)) => leave::execute(settings, args),
+        Command::Freeze => leave::freeze(settings),
+        Command::Restore(args) => restore::run(settings, args),
+        Command::L1(command) => chain::run(settings, command),
+        Command::Drill(args) => drill::run(settings, args),
+        Command::Import(args) => import::run(settings, args),
+        Command::Seal(args) => pipeline::run_seal(settings, args),
+        Command::Prove(args) => pipeline::run_prove(settings, args),
+        Command::Submit(args) => pipeline::run_submit(settings, args),
+        Command::Run(args) => pipeline::run_all(settings, args),
+        Command::Batch(command) => run_batch(settings, command),
+        Command::Verify(args) => inspect::verify(settings, args),
+        Command::Status => inspect::status(settings),
+        Command::Audit(args) => inspect::audit(settings, args),
+        Command::Demo(args) => demo::run(settings, args),
+        Command::Estimate(args) => estimate::run(settings, args),
+        Command::Circuit(CircuitCommand::Stats(args)) => stats::run(settings.ui, args),
+        Command::Attack(AttackCommand::List) => attack::list(settings.ui),
+        Command::Attack(AttackCommand::Run(args)) => attack::run(settings.ui, args),
+        Command::Bench(command) => run_bench(settings, command),
+        Command::Config(ConfigCommand::Show) => settings::run_show(settings),
+        Command::Completions(args) => shell::run_completions(settings.ui, args),
+        Command::Man(args) => shell::run_man(settings.ui, args),
+    }
+}
+
+fn run_keys(settings: &Settings, command: &KeysCommand) -> Result<()> {
+    match command {
+        KeysCommand::Setup(args) => keys::run_setup(settings, args),
+        KeysCommand::Info(args) => keys::run_info(settings, args),
+        KeysCommand::Verify(args) => key_check::run(settings, args),
+    }
+}
+
+fn run_wallet(settings: &Settings, command: &WalletCommand) -> Result<()> {
+    match command {
+        WalletCommand::New(args) => wallet::run_new(settings, args),
+        WalletCommand::Show(args) => wallet::run_show(settings, args),
+        WalletCommand::Import(args) => wallet::run_import(settings, args),
+        WalletCommand::List => wallet::run_list(settings),
+    }
+}
+
+fn run_batch(settings: &Settings, command: &BatchCommand) -> Result<()> {
+    match command {
+        BatchCommand::List(args) => batches::run_list(settings, args),
+        BatchCommand::Show(args) => batches::run_show(settings, args),
+        BatchCommand::Export(args) => batches::run_export(settings, args),
+    }
+}
+
+fn run_bench(settings: &Settings, command: &BenchCommand) -> Result<()> {
+    match command {
+        BenchCommand::Prove(args) => bench::run_prove(settings, args),
+        BenchCommand::Verify(args) => bench::run_verify(settings, args),
+        BenchCommand::Keyload(args) => bench::run_keyload(settings, args),
+        BenchCommand::Peak(args) => bench::run_peak(settings, args),
+        BenchCommand::Intake(args) => intake::run(settings, args),
+    }
+}
