@@ -1,4 +1,5 @@
-//! `quire bench prove | verify | keyload`: the figures of provers and keys.
+//! `quire bench prove | verify | keyload`: the figures of provers and keys. Others are in `primitives` and
+//! `bench_setup`.
 //!
 //! Both provers prove the same full batch from the same ledger witness in the same process, in
 //! interleaved pairs, each with a key of its own (ark-groth16 has its default QAP reduction); the
@@ -25,13 +26,15 @@ use ledger::shape::Shape;
 use ledger::words::{challenge, evaluation};
 use prover::key::{AllowDevKeys, ProvingKey};
 use prover::proof::Proof;
-use prover::prove::prove;
+use prover::prove::{Stage, StageTimings, Watch, prove, prove_watched};
 use prover::setup::setup_insecure_dev;
 use prover::verify::verify_many;
 use rand::rngs::OsRng;
 use serde::{Deserialize, Serialize};
 
-use crate::args::{BenchKeyArgs, BenchPeakArgs, BenchProveArgs, BenchVerifyArgs};
+use crate::args::{BenchKeyArgs, BenchPeakArgs, BenchProveArgs, BenchVerifyArgs, Simd, SimdArgs};
+use crate::exit::Fault;
+use crate::primitives::simd;
 use crate::sample::{full_batch, full_values};
 use crate::settings::Settings;
 use crate::stats::named;
@@ -71,13 +74,44 @@ impl Subject {
     }
 
     /// Witness and proof, as a batcher makes them once it has sealed a batch.
-    fn prove(&self) -> Result<(Proof, Duration, Duration)> {
+    fn prove(&self) -> Result<Made> {
         let started = Instant::now();
         let assignment = assignment(&self.values);
         let witness = started.elapsed();
-        let proof = prove(&self.key, &self.r1cs, &assignment, &mut OsRng)?;
-        Ok((proof, witness, started.elapsed()))
+        let watch = Watch::default();
+        let proved = prove_watched(&self.key, &self.r1cs, &assignment, &mut OsRng, watch)?;
+        Ok(Made {
+            proof: proved.proof,
+            stages: proved.timings,
+            witness,
+            whole: started.elapsed(),
+        })
     }
+}
+
+/// A proof and what it took.
+struct Made {
+    proof: Proof,
+    stages: StageTimings,
+    witness: Duration,
+    whole: Duration,
+}
+
+/// Takes the inner loops that were asked for.
+///
+/// # Errors
+/// If the processor does not have them.
+pub fn choose_path(args: SimdArgs) -> Result<()> {
+    let path = match args.simd {
+        None => return Ok(()),
+        Some(Simd::Ifma) => msm::Path::Ifma,
+        Some(Simd::Portable) => msm::Path::Portable,
+    };
+    ensure!(
+        msm::choose(path),
+        Fault::environment(format!("this processor does not support {path:?}"))
+    );
+    Ok(())
 }
 
 /// The other prover with what it keeps between proofs.
@@ -146,19 +180,45 @@ struct ProveFigures {
     constraints: usize,
     transfers: u16,
     threads: usize,
+    simd: &'static str,
     pairs: u16,
     /// Witness and proof, verification of it included.
     seconds: f64,
     /// The part of `seconds` that makes the witness.
     witness_seconds: f64,
+    /// The other parts, in order.
+    stages: Vec<StageFigure>,
     /// `Groth16::prove`.
     ark_seconds: f64,
     /// The same with matrices and witness given, which `seconds` still has to make.
     ark_cached_seconds: f64,
+    /// ark-groth16 ÷ ours.
     ratio_vs_arkworks: f64,
     ratio_vs_arkworks_cached: f64,
+    transfers_per_core_second: f64,
     peak_bytes: u64,
     key_bytes: u64,
+}
+
+/// Median time of a stage.
+#[derive(Serialize)]
+struct StageFigure {
+    stage: String,
+    seconds: f64,
+}
+
+/// The median of each stage.
+fn stage_medians(all: &[StageTimings]) -> Vec<StageFigure> {
+    let first = all.first().map_or(&[][..], StageTimings::stages);
+    let median_of = |place: usize| {
+        let times = all.iter().filter_map(|one| one.stages().get(place));
+        seconds(median(times.map(|(_, time)| *time).collect()))
+    };
+    let figure = |(place, (stage, _)): (usize, &(Stage, Duration))| StageFigure {
+        stage: format!("{stage:?}"),
+        seconds: median_of(place),
+    };
+    first.iter().enumerate().map(figure).collect()
 }
 
 /// Measures this prover against ark-groth16.
@@ -179,10 +239,12 @@ pub fn run_prove(settings: &Settings, args: &BenchProveArgs) -> Result<()> {
     let ark = Ark::make(ui, &subject)?;
     let task = ui.task("interleaved pairs", Some(args.pairs.into()));
     let [mut ours, mut witnesses, mut theirs, mut cached] = [const { Vec::new() }; 4];
+    let mut stages = Vec::new();
     for pair in 0..args.pairs {
-        let (_, witness, whole) = subject.prove()?;
-        ours.push(whole);
-        witnesses.push(witness);
+        let made = subject.prove()?;
+        ours.push(made.whole);
+        witnesses.push(made.witness);
+        stages.push(made.stages);
         theirs.push(ark.prove(&subject.values)?);
         let assignment = assignment(&subject.values);
         cached.push(ark.prove_cached(&subject, &assignment)?);
@@ -195,19 +257,28 @@ pub fn run_prove(settings: &Settings, args: &BenchProveArgs) -> Result<()> {
         constraints: subject.r1cs.num_constraints(),
         transfers: subject.shape.transfers,
         threads: rayon::current_num_threads(),
+        simd: simd(),
         pairs: args.pairs,
         seconds: seconds(ours),
         witness_seconds: seconds(witness),
+        stages: stage_medians(&stages),
         ark_seconds: seconds(theirs),
         ark_cached_seconds: seconds(cached),
         ratio_vs_arkworks: ratio(ours, theirs),
         ratio_vs_arkworks_cached: ratio(ours, cached),
+        transfers_per_core_second: {
+            let core_seconds = ours.as_secs_f64() * rayon::current_num_threads() as f64;
+            (f64::from(subject.shape.transfers) / core_seconds * 1e3).round() / 1e3
+        },
         peak_bytes,
         key_bytes,
     };
+    let parts: Vec<String> = (figures.stages.iter())
+        .map(|part| format!("{} {:.3}", part.stage, part.seconds))
+        .collect();
     let text = format!(
-        "shape {}: {} constraints, {} transfers, {} threads, medians of {}\n\
-         quire                      {:8.3} s   (witness {:.3} s of it)\n\
+        "shape {}: {} constraints, {} transfers, {} threads, {}, medians of {}\n\
+         quire                      {:8.3} s   (witness {:.3}, {})\n\
          ark-groth16                {:8.3} s   ratio {:.3}\n\
          ark-groth16, witness given {:8.3} s   ratio {:.3}\n\
          peak memory                {:>10}   key {}",
@@ -215,9 +286,11 @@ pub fn run_prove(settings: &Settings, args: &BenchProveArgs) -> Result<()> {
         count(figures.constraints),
         figures.transfers,
         figures.threads,
+        figures.simd,
         figures.pairs,
         figures.seconds,
         figures.witness_seconds,
+        parts.join(", "),
         figures.ark_seconds,
         figures.ratio_vs_arkworks,
         figures.ark_cached_seconds,
@@ -228,8 +301,9 @@ pub fn run_prove(settings: &Settings, args: &BenchProveArgs) -> Result<()> {
     ui.result(&figures, text)
 }
 
+/// Theirs ÷ ours.
 fn ratio(ours: Duration, theirs: Duration) -> f64 {
-    (1e3 * ours.as_secs_f64() / theirs.as_secs_f64()).round() / 1e3
+    (1e3 * theirs.as_secs_f64() / ours.as_secs_f64()).round() / 1e3
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
@@ -258,6 +332,8 @@ fn peak_of_child(settings: &Settings, shape: &str, key: &Path) -> Result<u64> {
             "--json",
             "--threads",
             &threads,
+            "--simd",
+            simd(),
             "--shape",
             shape,
             "--key",
@@ -324,7 +400,7 @@ pub fn run_verify(settings: &Settings, args: &BenchVerifyArgs) -> Result<()> {
     let ui = settings.ui;
     let subject = Subject::make(ui, &args.shape)?;
     let words = full_batch(&subject.shape)?.words;
-    let (proof, _, _) = subject.prove()?;
+    let proof = subject.prove()?.proof;
     let submission = Submission::new(&words, &subject.shape, &subject.values.c, &proof)?;
     let task = ui.task("verifying", None);
     let one = timed(|| {

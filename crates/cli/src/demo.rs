@@ -21,7 +21,7 @@ use crate::deployment::{Draft, Node, now, random_salt, shapes_by_name};
 use crate::import::{History, Source};
 use crate::interrupt::remove_on_interrupt;
 use crate::keys;
-use crate::pipeline::{Keys, prove, seal, submit};
+use crate::pipeline::{Keys, Order, prove, seal, submit};
 use crate::settings::Settings;
 use crate::stats::named;
 use crate::ui::{bytes, count, seconds};
@@ -227,7 +227,12 @@ impl Demo {
     fn prove(&mut self, node: &mut Node) -> Result<f64> {
         self.heading("Prove every batch")?;
         let mut loaded = Keys::new();
-        let proved = prove(&self.settings, node, u64::MAX, MEMORY, &mut loaded)?;
+        let order = Order {
+            limit: u64::MAX,
+            memory: MEMORY,
+            explain: false,
+        };
+        let proved = prove(&self.settings, node, order, &mut loaded)?;
         self.say(format!(
             "   {} proofs of 256 bytes, {} at once, {:.1} s: {:.1} s each, checked before they are kept",
             proved.batches,

@@ -2,9 +2,11 @@
 //!
 //! Everything that is kept is written whole or not at all, so a command may end at any point.
 //! Invariant: while a [`Shield`] lives the program does not end, so that files which are being put
-//! in place leave no drafts behind; the request is obeyed when the last shield goes.
+//! in place leave no drafts behind; the request is obeyed when the last shield goes. Long work that
+//! holds a shield looks at [`is_wanted`]'s flag and stops early.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
@@ -26,6 +28,14 @@ static STATE: Mutex<State> = Mutex::new(State {
     temporary: Vec::new(),
 });
 
+/// Whether an end was asked for.
+static WANTED: AtomicBool = AtomicBool::new(false);
+
+/// True once an end was asked for.
+pub fn is_wanted() -> &'static AtomicBool {
+    &WANTED
+}
+
 fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -38,10 +48,11 @@ pub fn listen() -> Result<()> {
     ctrlc::set_handler(|| {
         let mut state = state();
         state.requested = true;
+        WANTED.store(true, Ordering::Relaxed);
         if state.shields == 0 {
             leave(&state);
         }
-        eprintln!("\nquire: interrupted; finishing the file that is being written");
+        eprintln!("\nquire: interrupted; stopping at the next safe point");
     })
     .context("cannot listen for Ctrl-C")
 }

@@ -8,6 +8,7 @@ mod args;
 mod attack;
 mod batches;
 mod bench;
+mod bench_setup;
 mod chain;
 mod config;
 pub mod decoders;
@@ -27,6 +28,7 @@ mod keystore;
 mod leave;
 mod passphrase;
 mod pipeline;
+mod primitives;
 mod restore;
 mod sample;
 mod settings;
@@ -103,6 +105,7 @@ fn trace(verbose: u8) {
 fn memory_of(command: &Command) -> Option<&str> {
     match command {
         Command::Prove(args) | Command::Run(args) => args.memory.as_deref(),
+        Command::Bench(BenchCommand::Schedule(args)) => args.memory.as_deref(),
         _ => None,
     }
 }
@@ -175,8 +178,23 @@ fn run_batch(settings: &Settings, command: &BatchCommand) -> Result<()> {
 }
 
 fn run_bench(settings: &Settings, command: &BenchCommand) -> Result<()> {
+    let simd = match command {
+        BenchCommand::Prove(args) => args.simd,
+        BenchCommand::Msm(args) => args.simd,
+        BenchCommand::Fft(args) => args.simd,
+        BenchCommand::Setup(args) => args.simd,
+        BenchCommand::Schedule(args) => args.simd,
+        BenchCommand::Keyload(args) => args.simd,
+        BenchCommand::Peak(args) => args.simd,
+        BenchCommand::Verify(_) | BenchCommand::Intake(_) => args::SimdArgs { simd: None },
+    };
+    bench::choose_path(simd)?;
     match command {
         BenchCommand::Prove(args) => bench::run_prove(settings, args),
+        BenchCommand::Msm(args) => primitives::run_msm(settings, args),
+        BenchCommand::Fft(args) => primitives::run_fft(settings, args),
+        BenchCommand::Setup(args) => bench_setup::run_setup(settings, args),
+        BenchCommand::Schedule(args) => bench_setup::run_schedule(settings, args),
         BenchCommand::Verify(args) => bench::run_verify(settings, args),
         BenchCommand::Keyload(args) => bench::run_keyload(settings, args),
         BenchCommand::Peak(args) => bench::run_peak(settings, args),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -14,16 +15,17 @@ use node::rollup::ToProve;
 use node::{NodeError, SealLimit};
 use prover::key::VerifyingKey;
 use prover::proof::Proof;
-use prover::schedule::{Job, bytes_per_proof, prove_many, width};
+use prover::prove::Stage;
+use prover::schedule::{Follow, ManyError, Plan, bytes_per_proof, prove_many};
 use serde::Serialize;
 
 use crate::args::{ProveArgs, SealArgs, SubmitArgs};
 use crate::deployment::{Node, now};
 use crate::exit::Fault;
-use crate::interrupt::shield;
+use crate::interrupt::{is_wanted, shield};
 use crate::keys::{self, Prepared};
 use crate::settings::{Settings, make_folder};
-use crate::ui::{count, seconds};
+use crate::ui::{Task, count, seconds};
 
 /// Batches that are submitted to L1 in one call, their proofs checked together.
 const SUBMIT_AT_ONCE: usize = node::rollup::SUBMIT_AT_ONCE;
@@ -62,6 +64,8 @@ pub struct Proved {
     pub seconds: f64,
     /// Proofs made side by side.
     pub side_by_side: usize,
+    /// Whether witnesses were made ahead of the proof before.
+    pub ahead: bool,
 }
 
 /// What submission came to.
@@ -116,16 +120,21 @@ pub fn seal(settings: &Settings, node: &mut Node, limit: SealLimit) -> Result<Se
     })
 }
 
-/// A batch to be proven.
-struct Task {
-    of: ToProve,
-    transfers: usize,
+/// How batches are to be proven.
+#[derive(Clone, Copy)]
+pub struct Order {
+    /// Batches at most.
+    pub limit: u64,
+    /// Memory that proofs may take besides keys, in bytes.
+    pub memory: usize,
+    /// Whether to say which way was chosen, and why.
+    pub explain: bool,
 }
 
 /// Keys that were loaded, by shape id.
 pub type Keys = BTreeMap<u16, Prepared>;
 
-/// Proves sealed batches, oldest first.
+/// Proves sealed batches, oldest first; Ctrl-C stops within a stage.
 ///
 /// # Errors
 /// If a key is missing or wrong, a proof fails, or files cannot be written. Proofs made before are
@@ -133,44 +142,37 @@ pub type Keys = BTreeMap<u16, Prepared>;
 pub fn prove(
     settings: &Settings,
     node: &mut Node,
-    limit: u64,
-    memory: usize,
+    order: Order,
     keys: &mut Keys,
 ) -> Result<Proved> {
     let started = Instant::now();
     let unproved = node.batcher.unproved()?;
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let limit = usize::try_from(order.limit).unwrap_or(usize::MAX);
     let chosen = &unproved[..unproved.len().min(limit)];
     let mut proved = Proved::default();
-    let mut proving = Duration::ZERO;
     load_keys(settings, node, chosen, keys)?;
     let task = settings.ui.task("proving", Some(chosen.len() as u64));
     let mut rest = chosen;
     while let Some(first) = rest.first() {
         let shape_id = node.batcher.batch(*first)?.batch().shape().id;
         let prepared = keys.get(&shape_id).context("the key was loaded")?;
-        let at_once = proofs_at_once(prepared, memory, rest.len())?;
-        proved.side_by_side = proved.side_by_side.max(at_once);
-        let same_shape = same_shape(node, rest, at_once, shape_id)?;
-        let (group, later) = rest.split_at(same_shape);
+        let (group, later) = rest.split_at(same_shape(node, rest, shape_id)?);
         rest = later;
-        let clock = Instant::now();
-        let tasks: Vec<Task> = group
-            .iter()
-            .map(|number| task_of(node, *number))
-            .collect::<Result<_>>()?;
-        let proofs = prove_group(prepared, &tasks, memory)?;
-        proving += clock.elapsed();
-        for (batch, proof) in tasks.iter().zip(proofs) {
-            keep_proof(settings, node, batch, &proof)?;
-            proved.batches += 1;
-            proved.transfers += batch.transfers;
-            tracing::info!(batch = batch.of.number, "proven");
-            task.at(proved.batches);
+        let plan = plan(prepared, order.memory, group.len())?;
+        if order.explain {
+            let name = &prepared.name;
+            settings
+                .ui
+                .note(format!("shape {name}: {}", plan.explain().trim_end()));
         }
+        proved.side_by_side = proved.side_by_side.max(plan.way.side_by_side);
+        proved.ahead |= plan.way.ahead;
+        let clock = Instant::now();
+        prove_group(settings, node, prepared, (group, &plan), &task, &mut proved)?;
+        proved.proving_seconds += clock.elapsed().as_secs_f64();
     }
     task.done();
-    proved.proving_seconds = seconds(proving);
+    proved.proving_seconds = seconds(Duration::from_secs_f64(proved.proving_seconds));
     proved.seconds = seconds(started.elapsed());
     Ok(proved)
 }
@@ -209,16 +211,10 @@ fn check_registered(node: &Node, prepared: &Prepared) -> Result<()> {
     }
 }
 
-/// How many proofs fit the memory bound.
-fn proofs_at_once(prepared: &Prepared, memory: usize, waiting: usize) -> Result<usize> {
-    let job = Job {
-        key: &prepared.key,
-        r1cs: &prepared.r1cs,
-        assignment: &[],
-    };
-    width(&vec![job; waiting], memory).with_context(|| {
-        let needed = bytes_per_proof(&prepared.key) as u64;
-        let needed = crate::ui::bytes(needed);
+/// How so many proofs are made within the memory bound.
+fn plan(prepared: &Prepared, memory: usize, count: usize) -> Result<Plan> {
+    Plan::new(&prepared.key, count, memory).with_context(|| {
+        let needed = crate::ui::bytes(bytes_per_proof(&prepared.key) as u64);
         format!(
             "--memory is too small for shape {}, which needs {needed}",
             prepared.name
@@ -226,10 +222,10 @@ fn proofs_at_once(prepared: &Prepared, memory: usize, waiting: usize) -> Result<
     })
 }
 
-/// How many of the next batches, at most `limit`, have this shape.
-fn same_shape(node: &Node, numbers: &[u64], limit: usize, shape_id: u16) -> Result<usize> {
+/// How many of the next batches have this shape.
+fn same_shape(node: &Node, numbers: &[u64], shape_id: u16) -> Result<usize> {
     let mut same = 0;
-    for number in numbers.iter().take(limit) {
+    for number in numbers {
         if node.batcher.batch(*number)?.batch().shape().id != shape_id {
             break;
         }
@@ -238,42 +234,84 @@ fn same_shape(node: &Node, numbers: &[u64], limit: usize, shape_id: u16) -> Resu
     Ok(same)
 }
 
-fn task_of(node: &Node, number: u64) -> Result<Task> {
-    let [_, transfers, _] = node.batcher.batch(number)?.batch().counts();
-    Ok(Task {
-        of: node.to_prove(number)?,
-        transfers,
+/// Proves batches of one shape and keeps each proof as soon as those before it are kept.
+fn prove_group(
+    settings: &Settings,
+    node: &mut Node,
+    prepared: &Prepared,
+    (group, plan): (&[u64], &Plan),
+    task: &Task,
+    proved: &mut Proved,
+) -> Result<()> {
+    // Why a shield: Ctrl-C then stops the proofs, which keeps those that are finished.
+    let _shield = shield();
+    let node = Mutex::new(node);
+    let node = || node.lock().unwrap_or_else(PoisonError::into_inner);
+    let begun = Mutex::new(BTreeMap::new());
+    let begun = || begun.lock().unwrap_or_else(PoisonError::into_inner);
+    let witness = |index: usize| {
+        let number = group[index];
+        let witness = node().batcher.witness(number)?;
+        let mut of = ToProve::of(number, &witness)?;
+        let assignment = std::mem::take(&mut of.assignment);
+        begun().insert(index, of);
+        Ok(assignment)
+    };
+    let on_stage = |index: usize, stage| {
+        task.doing(format!("proving batch {}: {}", group[index], said(stage)));
+    };
+    let finished = |index: usize, proof: Proof| {
+        let of = begun().remove(&index).context("the proof was begun")?;
+        proved.transfers += keep_proof(settings, &mut node(), &of, &proof)?;
+        proved.batches += 1;
+        tracing::info!(batch = of.number, "proven");
+        task.at(proved.batches);
+        Ok(())
+    };
+    let follow = Follow {
+        on_stage: Some(&on_stage),
+        cancel: Some(is_wanted()),
+    };
+    let result = prove_many(
+        (&prepared.key, &prepared.r1cs),
+        plan,
+        witness,
+        follow,
+        finished,
+    );
+    result.map_err(|error| match error {
+        ManyError::Prove { index, source } => {
+            anyhow::Error::new(source).context(format!("batch {} was not proven", group[index]))
+        }
+        ManyError::Caller(error) => error,
     })
 }
 
-fn prove_group(prepared: &Prepared, tasks: &[Task], memory: usize) -> Result<Vec<Proof>> {
-    let jobs: Vec<Job<'_>> = tasks
-        .iter()
-        .map(|task| Job {
-            key: &prepared.key,
-            r1cs: &prepared.r1cs,
-            assignment: &task.of.assignment,
-        })
-        .collect();
-    let results = prove_many(&jobs, memory)?;
-    let with_number = results.into_iter().zip(tasks);
-    with_number
-        .map(|(result, task)| {
-            result.with_context(|| format!("batch {} was not proven", task.of.number))
-        })
-        .collect()
+/// A stage in words.
+fn said(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Rows => "matrix products",
+        Stage::Quotient => "transforms",
+        Stage::H => "sum 1 of 5",
+        Stage::L => "sum 2 of 5",
+        Stage::A => "sum 3 of 5",
+        Stage::BInG1 => "sum 4 of 5",
+        Stage::BInG2 => "sum 5 of 5",
+        Stage::SelfCheck => "verifying",
+    }
 }
 
-/// Writes the batch's folder, then notes the proof.
-fn keep_proof(settings: &Settings, node: &mut Node, task: &Task, proof: &Proof) -> Result<()> {
-    let number = task.of.number;
+/// Writes the batch's folder, then notes the proof; returns the transfers in it.
+fn keep_proof(settings: &Settings, node: &mut Node, of: &ToProve, proof: &Proof) -> Result<usize> {
+    let number = of.number;
     let StoredBatch::Sealed(batch) = node.batcher.batch(number)? else {
         bail!("batch {number} has a proof already");
     };
-    let submission = Submission::new(batch.words(), batch.shape(), &task.of.c, proof)?;
+    let submission = Submission::new(batch.words(), batch.shape(), &of.c, proof)?;
     let folder = BatchFolder::new(submission, batch.shape(), batch.queue().start)?;
     save_folder(settings, &folder, number)?;
-    Ok(node.keep_proof(&task.of, proof, now()?)?)
+    node.keep_proof(of, proof, now()?)?;
+    Ok(batch.counts()[1])
 }
 
 /// Puts the folder of a batch in place.
@@ -428,8 +466,12 @@ pub fn run_seal(settings: &Settings, args: &SealArgs) -> Result<()> {
 pub fn run_prove(settings: &Settings, args: &ProveArgs) -> Result<()> {
     let memory = memory(&settings.memory)?;
     let mut node = Node::open(settings)?;
-    let limit = args.max_batches.unwrap_or(u64::MAX);
-    let proved = prove(settings, &mut node, limit, memory, &mut Keys::new())?;
+    let order = Order {
+        limit: args.max_batches.unwrap_or(u64::MAX),
+        memory,
+        explain: args.explain,
+    };
+    let proved = prove(settings, &mut node, order, &mut Keys::new())?;
     let text = format!(
         "{} batches proven with {} transfers, {} at once, in {:.1} s; folders in {}",
         count(proved.batches),
@@ -486,7 +528,12 @@ pub fn run_all(settings: &Settings, args: &ProveArgs) -> Result<()> {
         }
         while ran.0 < limit && open_batches(&node) > 0 {
             let step = (limit - ran.0).min(SUBMIT_AT_ONCE as u64);
-            let proved = prove(settings, &mut node, step, memory, &mut keys)?;
+            let order = Order {
+                limit: step,
+                memory,
+                explain: args.explain,
+            };
+            let proved = prove(settings, &mut node, order, &mut keys)?;
             node.follow_l1(settings)?;
             let submitted = submit(settings, &mut node, step)?;
             let width = ran.3.max(proved.side_by_side);

@@ -1,23 +1,31 @@
-//! The prover's inner loops over BN254: multi-scalar multiplication in G1 and G2, and transforms over Fr.
+//! The prover's inner loops over BN254: multi-scalar multiplication in G1 and G2, multiples of
+//! one point, and transforms over Fr.
 //!
 //! Every function takes the [`Path`] it runs on, and [`path`] names the best that this processor has.
 //! The portable path is safe code over `ark-bn254`. The vector path (`ifma`) does eight field elements
-//! at a time; how it lays them out is said in `ifma::field` and `ifma::lines`, how additions of points are
-//! scheduled in `ifma::msm`, how they are done in `ifma::kernels`, and how transforms are ordered in
+//! at a time; how it lays them out is said in `packed`, `ifma::field` and `ifma::lines`, how additions of
+//! points are scheduled in `ifma::msm`, how they are done in `ifma::kernels`, and how transforms are ordered in
 //! `ifma::fft`.
 //!
 //! Invariant: all paths give equal results, the plain mathematical ones, for all inputs that are points of
 //! the curve. Running time depends on scalars and points: this is for provers who keep their machine to
 //! themselves. What is summed and why is left to the prover.
 
+use std::sync::OnceLock;
+
 use ark_bn254::{Fr, g1, g2};
 use ark_ec::short_weierstrass::{Affine, Projective, SWCurveConfig};
 
+mod bases;
+mod fixed;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
+mod packed;
 mod portable;
-#[cfg(target_arch = "x86_64")]
 mod recode;
+
+pub use bases::{BadRecord, Bases, Records, Stop};
+pub use fixed::FixedBase;
 
 /// Which code does the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,10 +49,11 @@ impl Path {
     }
 }
 
-/// The path to use: the fastest that this processor supports, or [`Path::Portable`] if the
-/// environment says `QUIRE_SIMD=portable`. Read once.
+static PATH: OnceLock<Path> = OnceLock::new();
+
+/// The path to use: the one that was chosen, or the fastest that this processor supports, or
+/// [`Path::Portable`] if the environment says `QUIRE_SIMD=portable`. Fixed by the first call.
 pub fn path() -> Path {
-    static PATH: std::sync::OnceLock<Path> = std::sync::OnceLock::new();
     *PATH.get_or_init(|| {
         let portable = std::env::var_os("QUIRE_SIMD").is_some_and(|value| value == "portable");
         if portable || !Path::Ifma.is_supported() {
@@ -55,46 +64,35 @@ pub fn path() -> Path {
     })
 }
 
+/// Chooses the path for the rest of the program; false if the processor does not support it or another
+/// one is in use already.
+#[must_use]
+pub fn choose(path: Path) -> bool {
+    path.is_supported() && *PATH.get_or_init(|| path) == path
+}
+
 /// A group that this crate can sum in: G1 or G2 of BN254.
-pub trait Group: SWCurveConfig<ScalarField = Fr> + sealed::Sum {}
+pub trait Group:
+    SWCurveConfig<ScalarField = Fr, BaseField: packed::Coordinate> + sealed::Kernels
+{
+}
 
 impl Group for g1::Config {}
 impl Group for g2::Config {}
 
 mod sealed {
-    use super::*;
+    #[cfg(target_arch = "x86_64")]
+    pub use crate::ifma::msm::Curve as Kernels;
 
-    pub trait Sum: SWCurveConfig<ScalarField = Fr> {
-        fn sum<S>(path: Path, bases: &[Affine<Self>], scalar: S) -> Projective<Self>
-        where
-            S: Fn(usize) -> Fr + Sync;
-    }
-
-    macro_rules! sum {
-        ($config:ty) => {
-            impl Sum for $config {
-                fn sum<S>(path: Path, bases: &[Affine<Self>], scalar: S) -> Projective<Self>
-                where
-                    S: Fn(usize) -> Fr + Sync,
-                {
-                    match path {
-                        #[cfg(target_arch = "x86_64")]
-                        Path::Ifma => ifma::msm::msm(bases, scalar),
-                        _ => portable::msm::msm(bases, scalar),
-                    }
-                }
-            }
-        };
-    }
-
-    sum!(g1::Config);
-    sum!(g2::Config);
+    #[cfg(not(target_arch = "x86_64"))]
+    pub trait Kernels {}
+    #[cfg(not(target_arch = "x86_64"))]
+    impl Kernels for ark_bn254::g1::Config {}
+    #[cfg(not(target_arch = "x86_64"))]
+    impl Kernels for ark_bn254::g2::Config {}
 }
 
-/// `Σ scalar(i)·bases[i]`.
-///
-/// `scalar` is called at least once for every index below `bases.len()`, from several threads. The
-/// result is exact for all points of the curve and all scalars.
+/// `Σ scalar(i)·bases[i]`, for points that are summed once; see [`Bases::sum`].
 ///
 /// # Panics
 /// If the processor does not support `path`.
@@ -102,7 +100,8 @@ pub fn msm<P: Group, S>(path: Path, bases: &[Affine<P>], scalar: S) -> Projectiv
 where
     S: Fn(usize) -> Fr + Sync,
 {
-    P::sum(path, bases, scalar)
+    let sum = Bases::new(path, bases).sum(Stop::default(), scalar);
+    sum.expect("nobody wants to stop")
 }
 
 /// Transforms between the domain of `size`-th roots of unity and its odd coset, in place and without

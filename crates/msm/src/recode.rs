@@ -12,11 +12,12 @@
 
 use ark_bn254::Fr;
 use ark_ff::{BigInteger, BigInteger256, PrimeField, Zero};
+use zeroize::Zeroize;
 
 /// Bits of a scalar, at most, once it is negated where that is shorter and recoded.
 pub(crate) const SCALAR_BITS: usize = 254;
 /// Sign of a base in its reference.
-const NEGATIVE: u32 = 1 << 30;
+pub(crate) const NEGATIVE: u32 = 1 << 30;
 /// Widths of a window.
 const WIDTHS: std::ops::RangeInclusive<usize> = 6..=16;
 /// Scalars that are looked at to choose the width.
@@ -33,6 +34,14 @@ pub(crate) struct Recoded {
 }
 
 impl Recoded {
+    /// Overwrites everything.
+    pub(crate) fn wipe(&mut self) {
+        self.references.zeroize();
+        self.digits.zeroize();
+        self.short_references.zeroize();
+        self.short_digits.zeroize();
+    }
+
     /// References and digits, as stored, of the long scalars in a window.
     pub(crate) fn long(&self, window: usize) -> (&[u32], &[u16]) {
         let count = self.references.len();
@@ -59,8 +68,9 @@ fn shorter(scalar: Fr) -> (BigInteger256, u32) {
     (negated, NEGATIVE)
 }
 
-/// Digits of `scalar(0..count)` for windows of `width` bits, `6 ≤ width ≤ 16`.
-pub(crate) fn recode(count: usize, scalar: impl Fn(usize) -> Fr, width: usize) -> Recoded {
+/// Digits of scalars for windows of `width` bits, `6 ≤ width ≤ 16`.
+pub(crate) fn recode(scalars: impl ExactSizeIterator<Item = Fr>, width: usize) -> Recoded {
+    let count = scalars.len();
     let mut long = Vec::with_capacity(count);
     let mut out = Recoded {
         references: Vec::with_capacity(count),
@@ -69,8 +79,7 @@ pub(crate) fn recode(count: usize, scalar: impl Fn(usize) -> Fr, width: usize) -
         short_digits: Vec::new(),
     };
     let middle = 1u64 << (width - 1);
-    for (i, number) in (0..count).zip(0u32..) {
-        let scalar = scalar(i);
+    for (scalar, number) in scalars.zip(0u32..) {
         if scalar.is_zero() {
             continue;
         }
@@ -84,6 +93,7 @@ pub(crate) fn recode(count: usize, scalar: impl Fn(usize) -> Fr, width: usize) -
         }
     }
     out.digits = columns(&mut long, width);
+    long.zeroize();
     out
 }
 

@@ -14,6 +14,7 @@ use batcher::{
 use circuits::transition::{BatchValues, assignment};
 use l1::{Address, L1Error, NativeL1, Refusal, Submission};
 use ledger::field::Fr;
+use ledger::witness::BatchWitness;
 use ledger::words::{WordsError, commitment};
 use prover::proof::{DecodeError, Proof};
 use thiserror::Error;
@@ -118,6 +119,24 @@ pub struct ToProve {
     pub c: Fr,
     /// The full assignment of its circuit.
     pub assignment: Vec<Fr>,
+}
+
+impl ToProve {
+    /// From the witness of batch `number`, which takes no look at any file.
+    ///
+    /// # Errors
+    /// [`NodeError::Witness`] if it is not one of its own shape.
+    pub fn of(number: u64, witness: &BatchWitness) -> Result<Self, NodeError> {
+        let values = BatchValues::of(witness).map_err(|error| NodeError::Witness {
+            number,
+            reason: error.to_string(),
+        })?;
+        Ok(Self {
+            number,
+            c: values.c,
+            assignment: assignment(&values),
+        })
+    }
 }
 
 /// What the batcher has to know of a deployment.
@@ -287,16 +306,7 @@ impl Rollup {
     /// # Errors
     /// [`NodeError::Stage`] if there is no such batch or its witness is gone.
     pub fn to_prove(&self, number: u64) -> Result<ToProve, NodeError> {
-        let witness = self.batcher.witness(number)?;
-        let values = BatchValues::of(&witness).map_err(|error| NodeError::Witness {
-            number,
-            reason: error.to_string(),
-        })?;
-        Ok(ToProve {
-            number,
-            c: values.c,
-            assignment: assignment(&values),
-        })
+        ToProve::of(number, &self.batcher.witness(number)?)
     }
 
     /// Notes the proof of a sealed batch, which the prover has verified.

@@ -15,15 +15,17 @@
 
 use std::path::{Path, PathBuf};
 
-use ark_bn254::{Bn254, Fq12, G1Affine, G2Affine};
+use ark_bn254::{Bn254, Fq12, G1Affine, G2Affine, g1, g2};
 use ark_ec::AffineRepr;
 use ark_ec::pairing::Pairing;
+use ark_ec::short_weierstrass::Affine;
 use circuits::r1cs::Fingerprint;
+use msm::{Bases, Group, path};
 use rayon::prelude::*;
 
 use crate::proof::{DecodeError, check_g1, check_g2, decode_g1, decode_g2, encode_g1, encode_g2};
 
-/// Version of both key encodings; another version is refused.
+/// Version of the verifying key's encoding; another version is refused.
 pub const KEY_VERSION: u32 = 1;
 /// Greatest length of a key's name in bytes.
 pub const MAX_NAME_BYTES: usize = 128;
@@ -139,7 +141,7 @@ pub enum KeyError {
     },
     /// Another version of the format.
     #[error(
-        "the {kind} has format version {got}, this program reads {expected}; make the key again with this version's setup"
+        "the {kind} has format version {got}, this program reads {expected}; make the key again with `quire keys setup`"
     )]
     Version {
         /// Kind of key.
@@ -396,7 +398,7 @@ impl VerifyingKey {
         let kind = "verifying key";
         let mut reader = Reader { kind, bytes, at: 0 };
         reader.magic(VK_MAGIC)?;
-        let origin = reader.version_and_flags()?;
+        let origin = reader.version_and_flags(KEY_VERSION)?;
         let fingerprint = reader.array::<32>()?;
         let name_length = reader.length("length of the key's name", MAX_NAME_BYTES)?;
         let name = reader.take(name_length)?.to_vec();
@@ -637,12 +639,12 @@ impl<'a> Reader<'a> {
         })
     }
 
-    pub(crate) fn version_and_flags(&mut self) -> Result<Origin, KeyError> {
+    pub(crate) fn version_and_flags(&mut self, expected: u32) -> Result<Origin, KeyError> {
         let version = self.u32()?;
-        if version != KEY_VERSION {
+        if version != expected {
             return Err(KeyError::Version {
                 kind: self.kind,
-                expected: KEY_VERSION,
+                expected,
                 got: version,
             });
         }
@@ -674,10 +676,11 @@ pub(crate) struct Sparse {
     /// Variables in ascending order.
     pub(crate) variables: Vec<u32>,
     /// One point for each variable.
-    pub(crate) points: Vec<G1Affine>,
+    pub(crate) points: Bases<g1::Config>,
 }
 
-/// A proving key in the prover's layout: queries list only the variables that occur in them.
+/// A proving key in the prover's layout: queries list only the variables that occur in them, and points
+/// are kept as the path that this processor takes reads them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProvingKey {
     pub(crate) verifying: VerifyingKey,
@@ -687,11 +690,11 @@ pub struct ProvingKey {
     pub(crate) a: Sparse,
     /// The same variables as `b_g2`.
     pub(crate) b: Sparse,
-    pub(crate) b_g2: Vec<G2Affine>,
+    pub(crate) b_g2: Bases<g2::Config>,
     /// One point for each point of the odd coset.
-    pub(crate) h: Vec<G1Affine>,
+    pub(crate) h: Bases<g1::Config>,
     /// One point for each witness variable.
-    pub(crate) l: Vec<G1Affine>,
+    pub(crate) l: Bases<g1::Config>,
 }
 
 impl ProvingKey {
@@ -726,46 +729,46 @@ impl ProvingKey {
     /// # Errors
     /// The first fault found.
     pub fn check_points(&self) -> Result<usize, Degenerate> {
-        let all_g1 = |what, points: &[G1Affine]| {
-            let finite = points.par_iter().filter(|point| !point.is_zero());
-            finite.try_for_each(|point| check_g1(what, point))
+        let finite = |what, points: &Bases<g1::Config>| {
+            let all = (0..points.len()).into_par_iter();
+            all.try_for_each(|i| check_g1(what, &points.point(i)))
+        };
+        // Infinity is allowed here: a variable may have no share, a coefficient may be 0.
+        let any = |what, points: &Bases<g1::Config>| {
+            let all = (0..points.len()).into_par_iter().map(|i| points.point(i));
+            all.filter(|point| !point.is_zero())
+                .try_for_each(|point| check_g1(what, &point))
         };
         check_g1("beta in G1", &self.beta_g1)?;
         check_g1("delta in G1", &self.delta_g1)?;
-        let listed = self.a.points.par_iter().map(|point| ("A query", point));
-        let listed = listed.chain(self.b.points.par_iter().map(|point| ("B query", point)));
-        listed.try_for_each(|(what, point)| check_g1(what, point))?;
-        let second = self.b_g2.par_iter();
-        second.try_for_each(|point| check_g2("B query in G2", point))?;
-        // Infinity is allowed here: a variable may have no share, a coefficient may be 0.
-        all_g1("H query", &self.h)?;
-        all_g1("L query", &self.l)?;
+        finite("A query", &self.a.points)?;
+        finite("B query", &self.b.points)?;
+        let second = (0..self.b_g2.len()).into_par_iter();
+        second.try_for_each(|i| check_g2("B query in G2", &self.b_g2.point(i)))?;
+        any("H query", &self.h)?;
+        any("L query", &self.l)?;
         let queries = self.a.points.len() + self.b.points.len() + self.b_g2.len();
         Ok(2 + queries + self.h.len() + self.l.len())
     }
 
     /// The same key for `ark-groth16` (with [`crate::qap::OddCosetReduction`]); a full copy.
     pub fn to_ark(&self) -> ark_groth16::ProvingKey<Bn254> {
-        let spread = |variables: &[u32], points: &[G1Affine]| {
-            let mut all = vec![G1Affine::identity(); self.num_variables];
-            variables
-                .iter()
-                .zip(points)
-                .for_each(|(&variable, point)| all[variable as usize] = *point);
+        fn spread<P: Group>(count: usize, variables: &[u32], points: &Bases<P>) -> Vec<Affine<P>> {
+            let mut all = vec![Affine::identity(); count];
+            let pairs = variables.iter().zip(points.to_affine());
+            pairs.for_each(|(&variable, point)| all[variable as usize] = point);
             all
-        };
-        let mut b_g2_query = vec![G2Affine::identity(); self.num_variables];
-        let b_pairs = self.b.variables.iter().zip(&self.b_g2);
-        b_pairs.for_each(|(&variable, point)| b_g2_query[variable as usize] = *point);
+        }
+        let count = self.num_variables;
         ark_groth16::ProvingKey {
             vk: self.verifying.ark.clone(),
             beta_g1: self.beta_g1,
             delta_g1: self.delta_g1,
-            a_query: spread(&self.a.variables, &self.a.points),
-            b_g1_query: spread(&self.b.variables, &self.b.points),
-            b_g2_query,
-            h_query: self.h.clone(),
-            l_query: self.l.clone(),
+            a_query: spread(count, &self.a.variables, &self.a.points),
+            b_g1_query: spread(count, &self.b.variables, &self.b.points),
+            b_g2_query: spread(count, &self.b.variables, &self.b_g2),
+            h_query: self.h.to_affine(),
+            l_query: self.l.to_affine(),
         }
     }
 
@@ -796,12 +799,14 @@ impl ProvingKey {
         )?;
         let a = Sparse::of(&key.a_query);
         let b = Sparse::of(&key.b_g1_query);
-        let b_g2 = b
+        let b_g2: Vec<G2Affine> = b
             .variables
             .iter()
             .map(|&variable| key.b_g2_query[variable as usize])
             .collect();
-        let (beta_g1, delta_g1, h, l) = (key.beta_g1, key.delta_g1, key.h_query, key.l_query);
+        let b_g2 = Bases::new(path(), &b_g2);
+        let (beta_g1, delta_g1) = (key.beta_g1, key.delta_g1);
+        let [h, l] = [key.h_query, key.l_query].map(|points| Bases::new(path(), &points));
         Ok(Self {
             verifying,
             beta_g1,
@@ -819,7 +824,8 @@ impl ProvingKey {
 impl Sparse {
     fn of(points: &[G1Affine]) -> Self {
         let used = points.iter().zip(0..).filter(|(point, _)| !point.is_zero());
-        let (points, variables) = used.unzip();
+        let (points, variables): (Vec<G1Affine>, _) = used.unzip();
+        let points = Bases::new(path(), &points);
         Self { variables, points }
     }
 }

@@ -5,8 +5,10 @@
 //! variables u64 ‖ A count u64 ‖ B count u64 ‖ H count u64 ‖ L count u64 ‖ verifying key ‖ β₁ ‖ δ₁ ‖
 //! A variables u32… ‖ A points ‖ B variables u32… ‖ B points ‖ B points in G2 ‖ H points ‖ L points ‖
 //! BLAKE3 of all before, 32`.
-//! A point is its coordinates' Montgomery limbs as they lie in memory (64 bytes in G1, 128 in G2, real
-//! part first), infinity all zeros, so that loading is copying.
+//! A query's point is packed as `msm::Bases` has it: each coordinate `x·2^260 mod p` in 32 bytes, `x` before
+//! `y`, the real part first (64 bytes in G1, 128 in G2), infinity all zeros. That is what the vector path's
+//! inner loop reads, so there loading is copying; elsewhere each coordinate costs a multiplication.
+//! `β₁` and `δ₁` are packed in the same way. A chunk is hashed while the next one is read.
 //!
 //! Invariant: nothing is allocated before the counts of the header add up to the file's size, and no
 //! key is returned unless the checksum of every byte matched. Points of the proving part are checked
@@ -19,16 +21,18 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
-use ark_bn254::{Fq, Fq2, G1Affine, G2Affine};
-use ark_ec::AffineRepr;
-use ark_ff::{BigInteger256, PrimeField};
+use ark_bn254::{g1, g2};
 use circuits::r1cs::Fingerprint;
+use msm::{Bases, Group, Records, path};
 use rayon::prelude::*;
 
 use crate::key::{
-    AllowDevKeys, CHECKSUM_BYTES, KEY_VERSION, KeyError, MAX_VK_BYTES, Origin, ProvingKey, Reader,
-    Sparse, VerifyingKey, check_digest, check_fingerprint, flags_of, io_error,
+    AllowDevKeys, CHECKSUM_BYTES, KeyError, MAX_VK_BYTES, Origin, ProvingKey, Reader, Sparse,
+    VerifyingKey, check_digest, check_fingerprint, flags_of, io_error,
 };
+
+/// Version of the proving key's encoding; another version is refused.
+pub const PROVING_KEY_VERSION: u32 = 2;
 
 const MAGIC: &[u8; 8] = b"QUIRE-PK";
 const KIND: &str = "proving key";
@@ -36,10 +40,10 @@ const KIND: &str = "proving key";
 const HEADER_BYTES: usize = 8 + 4 + 4 + 32 + 6 * 8;
 const G1_BYTES: usize = 64;
 const G2_BYTES: usize = 128;
-/// Bytes that are read, hashed and parsed at a time; a multiple of every record's size.
-const CHUNK_BYTES: usize = 1 << 22;
-/// Records that a thread parses at a time.
-const RECORDS_PER_TASK: usize = 1 << 12;
+/// Bytes that are read or hashed at a time.
+const CHUNK_BYTES: usize = 1 << 20;
+/// Points that are written at a time.
+const POINTS_AT_ONCE: usize = 1 << 14;
 /// Largest domain: the odd coset needs roots of unity of twice its order.
 const MAX_DOMAIN: u64 = 1 << 27;
 
@@ -73,7 +77,7 @@ impl Header {
 
     fn encode(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
-        bytes.extend_from_slice(&KEY_VERSION.to_le_bytes());
+        bytes.extend_from_slice(&PROVING_KEY_VERSION.to_le_bytes());
         bytes.extend_from_slice(&flags_of(self.origin).to_le_bytes());
         bytes.extend_from_slice(&self.fingerprint);
         for count in [
@@ -96,7 +100,7 @@ impl Header {
             at: 0,
         };
         reader.magic(MAGIC)?;
-        let origin = reader.version_and_flags()?;
+        let origin = reader.version_and_flags(PROVING_KEY_VERSION)?;
         let fingerprint = reader.array()?;
         let mut next = || reader.u64();
         let (verifying_bytes, variables) = (next()?, next()?);
@@ -195,14 +199,17 @@ impl ProvingKey {
         let verifying = self.verifying.to_bytes();
         out.put(&Header::of(self, verifying.len()).encode())?;
         out.put(&verifying)?;
-        out.records(&[self.beta_g1, self.delta_g1], g1_bytes)?;
-        out.records(&self.a.variables, |variable| variable.to_le_bytes())?;
-        out.records(&self.a.points, g1_bytes)?;
-        out.records(&self.b.variables, |variable| variable.to_le_bytes())?;
-        out.records(&self.b.points, g1_bytes)?;
-        out.records(&self.b_g2, g2_bytes)?;
-        out.records(&self.h, g1_bytes)?;
-        out.records(&self.l, g1_bytes)?;
+        out.points(&Bases::<g1::Config>::new(
+            path(),
+            &[self.beta_g1, self.delta_g1],
+        ))?;
+        out.variables(&self.a.variables)?;
+        out.points(&self.a.points)?;
+        out.variables(&self.b.variables)?;
+        out.points(&self.b.points)?;
+        out.points(&self.b_g2)?;
+        out.points(&self.h)?;
+        out.points(&self.l)?;
         let digest = out.hasher.finalize();
         out.out.write_all(digest.as_bytes())
     }
@@ -227,7 +234,7 @@ impl ProvingKey {
 
     /// Loads a key of `size` bytes from `input`; `path` appears in errors.
     fn read(
-        input: &mut dyn Read,
+        input: &mut (dyn Read + Send),
         size: u64,
         path: &Path,
         expected: &Fingerprint,
@@ -244,7 +251,6 @@ impl ProvingKey {
             input,
             path,
             hasher: blake3::Hasher::new(),
-            buffer: Vec::new(),
         };
         let header = Header::decode(&source.bytes(HEADER_BYTES)?)?;
         check_fingerprint(expected, &header.fingerprint)?;
@@ -261,10 +267,9 @@ impl ProvingKey {
 
 /// The input of a load, hashed as it is read.
 struct Source<'a> {
-    input: &'a mut dyn Read,
+    input: &'a mut (dyn Read + Send),
     path: &'a Path,
     hasher: blake3::Hasher,
-    buffer: Vec<u8>,
 }
 
 impl Source<'_> {
@@ -274,12 +279,12 @@ impl Source<'_> {
             header.verifying_bytes,
         )?)?;
         let variables = count("number of variables", header.variables)?;
-        let fixed = self.g1("beta and delta in G1", 2)?;
+        let fixed: Bases<g1::Config> = self.points("beta and delta in G1", 2)?;
         let a = self.sparse(("A variables", "A points"), header.a, variables)?;
         let b = self.sparse(("B variables", "B points"), header.b, variables)?;
-        let b_g2 = self.records("B points in G2", header.b, G2_BYTES, g2_point)?;
-        let h = self.g1("H points", header.h)?;
-        let l = self.g1("L points", header.l)?;
+        let b_g2: Bases<g2::Config> = self.points("B points in G2", header.b)?;
+        let h = self.points("H points", header.h)?;
+        let l = self.points("L points", header.l)?;
         let computed = *self.hasher.finalize().as_bytes();
         let mut stored = [0; CHECKSUM_BYTES];
         self.input
@@ -300,7 +305,7 @@ impl Source<'_> {
         if header.origin != verifying.info().origin {
             return Err(KeyError::Inconsistent { what: "origin" });
         }
-        let (beta_g1, delta_g1) = (fixed[0], fixed[1]);
+        let (beta_g1, delta_g1) = (fixed.point(0), fixed.point(1));
         Ok(ProvingKey {
             verifying,
             beta_g1,
@@ -320,9 +325,9 @@ impl Source<'_> {
         length: u64,
         variables: usize,
     ) -> Result<Sparse, KeyError> {
-        let list = self.records(names.0, length, 4, |record| {
-            Some(u32::from_le_bytes(record.try_into().ok()?))
-        })?;
+        let bytes = self.bytes(4 * count("number of records", length)?)?;
+        let (words, _) = bytes.as_chunks::<4>();
+        let list: Vec<u32> = words.iter().map(|word| u32::from_le_bytes(*word)).collect();
         let ascending = list.par_windows(2).all(|pair| pair[0] < pair[1]);
         if !ascending || list.last().is_some_and(|&last| last as usize >= variables) {
             return Err(KeyError::VariableList {
@@ -332,64 +337,44 @@ impl Source<'_> {
         }
         Ok(Sparse {
             variables: list,
-            points: self.g1(names.1, length)?,
+            points: self.points(names.1, length)?,
         })
     }
 
-    fn g1(&mut self, section: &'static str, length: u64) -> Result<Vec<G1Affine>, KeyError> {
-        self.records(section, length, G1_BYTES, g1_point)
-    }
-
-    /// A section of `length` records of `size` bytes; hashing and parsing of a chunk run side by side.
-    fn records<T: Send>(
+    fn points<P: Group>(
         &mut self,
         section: &'static str,
         length: u64,
-        size: usize,
-        parse: impl Fn(&[u8]) -> Option<T> + Sync,
-    ) -> Result<Vec<T>, KeyError> {
-        let length = count("number of records", length)?;
-        let mut records: Vec<T> = Vec::with_capacity(length);
-        let per_chunk = CHUNK_BYTES / size;
-        while records.len() < length {
-            let batch = per_chunk.min(length - records.len());
-            self.fill(batch * size)?;
-            let (hasher, buffer) = (&mut self.hasher, &self.buffer);
-            let in_parallel = || {
-                let chunks = buffer.par_chunks_exact(size).with_min_len(RECORDS_PER_TASK);
-                chunks.map(&parse).collect::<Option<Vec<T>>>()
-            };
-            let parsed = if batch < RECORDS_PER_TASK {
-                hasher.update(buffer);
-                buffer.chunks_exact(size).map(&parse).collect()
-            } else {
-                rayon::join(|| hasher.update(buffer), in_parallel).1
-            };
-            match parsed {
-                Some(mut parsed) => records.append(&mut parsed),
-                None => {
-                    let bad = buffer
-                        .chunks_exact(size)
-                        .position(|record| parse(record).is_none());
-                    let index = records.len() + bad.unwrap_or_default();
-                    return Err(KeyError::RawPoint { section, index });
-                }
-            }
-        }
-        Ok(records)
+    ) -> Result<Bases<P>, KeyError> {
+        let mut records = Records::zeroed::<P>(count("number of records", length)?);
+        self.fill(records.bytes_mut())?;
+        Bases::from_records(path(), records).map_err(|bad| KeyError::RawPoint {
+            section,
+            index: bad.index,
+        })
     }
 
     fn bytes(&mut self, length: usize) -> Result<Vec<u8>, KeyError> {
-        self.fill(length)?;
-        self.hasher.update(&self.buffer);
-        Ok(self.buffer.clone())
+        let mut bytes = vec![0; length];
+        self.fill(&mut bytes)?;
+        Ok(bytes)
     }
 
-    fn fill(&mut self, length: usize) -> Result<(), KeyError> {
-        self.buffer.resize(length, 0);
-        self.input
-            .read_exact(&mut self.buffer)
-            .map_err(|error| io_error(self.path, "read it", error))
+    /// Reads and hashes; a chunk is hashed while the next one is read.
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), KeyError> {
+        let (input, hasher) = (&mut self.input, &mut self.hasher);
+        let mut done: &[u8] = &[];
+        for chunk in bytes.chunks_mut(CHUNK_BYTES) {
+            if done.is_empty() {
+                input.read_exact(chunk)
+            } else {
+                rayon::join(|| input.read_exact(chunk), || hasher.update(done)).0
+            }
+            .map_err(|error| io_error(self.path, "read it", error))?;
+            done = chunk;
+        }
+        hasher.update(done);
+        Ok(())
     }
 }
 
@@ -400,63 +385,6 @@ fn count(what: &'static str, value: u64) -> Result<usize, KeyError> {
         got: value,
         allowed: allowed(),
     })
-}
-
-/// A coordinate from its Montgomery limbs, `None` if they are not reduced.
-fn coordinate(bytes: &[u8]) -> Option<Fq> {
-    let limb = |k: usize| {
-        Some(u64::from_le_bytes(
-            bytes.get(8 * k..8 * (k + 1))?.try_into().ok()?,
-        ))
-    };
-    let limbs = BigInteger256::new([limb(0)?, limb(1)?, limb(2)?, limb(3)?]);
-    (limbs < Fq::MODULUS).then(|| Fq::new_unchecked(limbs))
-}
-
-fn g1_point(bytes: &[u8]) -> Option<G1Affine> {
-    let (x, y) = (coordinate(&bytes[..32])?, coordinate(&bytes[32..])?);
-    let zero = Fq::default();
-    Some(if x == zero && y == zero {
-        G1Affine::identity()
-    } else {
-        G1Affine::new_unchecked(x, y)
-    })
-}
-
-fn g2_point(bytes: &[u8]) -> Option<G2Affine> {
-    let part = |k: usize| coordinate(&bytes[32 * k..32 * (k + 1)]);
-    let (x, y) = (Fq2::new(part(0)?, part(1)?), Fq2::new(part(2)?, part(3)?));
-    let zero = Fq2::default();
-    Some(if x == zero && y == zero {
-        G2Affine::identity()
-    } else {
-        G2Affine::new_unchecked(x, y)
-    })
-}
-
-fn limbs<const N: usize>(coordinates: &[Fq]) -> [u8; N] {
-    let mut bytes = [0; N];
-    let words = coordinates.iter().flat_map(|coordinate| coordinate.0.0);
-    for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
-        place.copy_from_slice(&word.to_le_bytes());
-    }
-    bytes
-}
-
-fn g1_bytes(point: &G1Affine) -> [u8; G1_BYTES] {
-    if point.is_zero() {
-        [0; G1_BYTES]
-    } else {
-        limbs(&[point.x, point.y])
-    }
-}
-
-fn g2_bytes(point: &G2Affine) -> [u8; G2_BYTES] {
-    if point.is_zero() {
-        [0; G2_BYTES]
-    } else {
-        limbs(&[point.x.c0, point.x.c1, point.y.c0, point.y.c1])
-    }
 }
 
 /// A writer that hashes what it writes.
@@ -471,18 +399,21 @@ impl Hashing<'_> {
         self.out.write_all(bytes)
     }
 
-    fn records<T, const N: usize>(
-        &mut self,
-        all: &[T],
-        encode: impl Fn(&T) -> [u8; N],
-    ) -> io::Result<()> {
-        let mut buffer = Vec::with_capacity(CHUNK_BYTES.min(all.len() * N));
-        for records in all.chunks(CHUNK_BYTES / N) {
-            buffer.clear();
-            records
-                .iter()
-                .for_each(|record| buffer.extend_from_slice(&encode(record)));
-            self.put(&buffer)?;
+    fn variables(&mut self, all: &[u32]) -> io::Result<()> {
+        for variables in all.chunks(POINTS_AT_ONCE) {
+            let bytes: Vec<u8> = variables.iter().flat_map(|v| v.to_le_bytes()).collect();
+            self.put(&bytes)?;
+        }
+        Ok(())
+    }
+
+    fn points<P: Group>(&mut self, all: &Bases<P>) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        for start in (0..all.len()).step_by(POINTS_AT_ONCE) {
+            bytes.clear();
+            let end = all.len().min(start + POINTS_AT_ONCE);
+            all.append_records(start..end, &mut bytes);
+            self.put(&bytes)?;
         }
         Ok(())
     }

@@ -9,18 +9,19 @@
 //! damaged key, nor a fault of the machine gives a bad proof: each is an error.
 //! Making the assignment, and choosing which proofs run when, is left to others.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use ark_bn254::{Fr, G1Projective, G2Projective};
 use ark_ec::{AffineRepr, CurveGroup};
 use ark_ff::{Field, UniformRand};
+use ark_poly::Radix2EvaluationDomain;
 use circuits::r1cs::R1cs;
-use msm::{msm, path};
+use msm::Stop;
 use rand::{CryptoRng, RngCore};
 use zeroize::Zeroizing;
 
-use crate::key::{KeyError, ProvingKey, Sparse};
+use crate::key::{KeyError, ProvingKey};
 use crate::proof::{DecodeError, Proof};
 use crate::qap;
 use crate::verify::{VerifyError, verify};
@@ -70,10 +71,12 @@ pub enum ProveError {
     #[error("the proof has an unusable point ({0}): the key is inconsistent; repeat the setup")]
     Point(#[from] DecodeError),
     /// The caller asked to stop.
-    #[error("proving was cancelled before stage {before:?}")]
+    #[error(
+        "proving was cancelled before the end of stage {stage:?}; nothing of the proof is kept"
+    )]
     Cancelled {
-        /// The stage that did not start.
-        before: Stage,
+        /// The stage that was not finished.
+        stage: Stage,
     },
 }
 
@@ -131,7 +134,7 @@ pub struct Proved {
 pub struct Watch<'a> {
     /// Called as each stage begins.
     pub on_stage: Option<&'a (dyn Fn(Stage) + Sync)>,
-    /// Proving stops before the next stage once this is true.
+    /// Proving stops once this is true: before the next stage, and within sums and transforms.
     pub cancel: Option<&'a AtomicBool>,
 }
 
@@ -161,17 +164,47 @@ pub fn prove_watched(
     rng: &mut (impl RngCore + CryptoRng),
     watch: Watch<'_>,
 ) -> Result<Proved, ProveError> {
-    check_fit(key, r1cs, assignment)?;
+    let mut clock = Clock::new(watch);
+    let products = Products::of(key, r1cs, assignment, &mut clock)?;
+    finish(key, r1cs, assignment, products, rng, clock)
+}
+
+/// The first stage of a proof: `A_i·w` and `B_i·w`, for an assignment that fits the key.
+pub(crate) struct Products {
+    a: Vec<Fr>,
+    b: Vec<Fr>,
+}
+
+impl Products {
+    pub(crate) fn of(
+        key: &ProvingKey,
+        r1cs: &R1cs,
+        assignment: &[Fr],
+        clock: &mut Clock<'_>,
+    ) -> Result<Self, ProveError> {
+        let domain = check_fit(key, r1cs, assignment)?;
+        let (a, b) = clock.run(Stage::Rows, || {
+            Some(qap::row_products(r1cs, assignment, &domain))
+        })?;
+        Ok(Self { a, b })
+    }
+}
+
+/// All stages after the first.
+pub(crate) fn finish(
+    key: &ProvingKey,
+    r1cs: &R1cs,
+    assignment: &[Fr],
+    products: Products,
+    rng: &mut (impl RngCore + CryptoRng),
+    mut clock: Clock<'_>,
+) -> Result<Proved, ProveError> {
     let blinding = Zeroizing::new([Fr::rand(rng), Fr::rand(rng)]);
-    let mut clock = Clock {
-        watch,
-        timings: StageTimings(Vec::with_capacity(STAGES)),
-    };
-    let sums = Sums::compute(key, r1cs, assignment, &mut clock)?;
+    let sums = Sums::compute(key, r1cs, assignment, products, &mut clock)?;
     let proof = sums.blind(key, &blinding)?;
     let inputs = &assignment[1..r1cs.num_instance()];
     clock.run(Stage::SelfCheck, || {
-        self_check(key, r1cs, assignment, inputs, &proof)
+        Some(self_check(key, r1cs, assignment, inputs, &proof))
     })??;
     Ok(Proved {
         proof,
@@ -194,7 +227,12 @@ fn self_check(
     })
 }
 
-fn check_fit(key: &ProvingKey, r1cs: &R1cs, assignment: &[Fr]) -> Result<(), ProveError> {
+/// The domain of a circuit whose key and assignment these are.
+fn check_fit(
+    key: &ProvingKey,
+    r1cs: &R1cs,
+    assignment: &[Fr],
+) -> Result<Radix2EvaluationDomain<Fr>, ProveError> {
     key.check_circuit(&r1cs.fingerprint())?;
     let (expected, got) = (r1cs.num_variables(), assignment.len());
     if expected != got {
@@ -222,24 +260,37 @@ fn check_fit(key: &ProvingKey, r1cs: &R1cs, assignment: &[Fr]) -> Result<(), Pro
             expected,
             got,
         }),
-        None => Ok(()),
+        None => qap::domain_of(r1cs).ok_or(ProveError::KeySize {
+            what: "H query",
+            expected: domain_size,
+            got: key.h.len(),
+        }),
     }
 }
 
-/// Times stages, announces them and checks for cancellation between them.
-struct Clock<'a> {
+/// Times stages, announces them and checks for cancellation.
+pub(crate) struct Clock<'a> {
     watch: Watch<'a>,
     timings: StageTimings,
 }
 
-impl Clock<'_> {
-    fn run<T>(&mut self, stage: Stage, work: impl FnOnce() -> T) -> Result<T, ProveError> {
-        if self
-            .watch
-            .cancel
-            .is_some_and(|flag| flag.load(Ordering::Relaxed))
-        {
-            return Err(ProveError::Cancelled { before: stage });
+impl<'a> Clock<'a> {
+    pub(crate) fn new(watch: Watch<'a>) -> Self {
+        Self {
+            watch,
+            timings: StageTimings(Vec::with_capacity(STAGES)),
+        }
+    }
+
+    fn stop(&self) -> Stop<'a> {
+        Stop(self.watch.cancel)
+    }
+
+    /// Does a stage, which gives nothing if it was cancelled.
+    fn run<T>(&mut self, stage: Stage, work: impl FnOnce() -> Option<T>) -> Result<T, ProveError> {
+        let cancelled = ProveError::Cancelled { stage };
+        if self.stop().is_wanted() {
+            return Err(cancelled);
         }
         if let Some(on_stage) = self.watch.on_stage {
             on_stage(stage);
@@ -247,11 +298,11 @@ impl Clock<'_> {
         let start = Instant::now();
         let result = work();
         self.timings.0.push((stage, start.elapsed()));
-        Ok(result)
+        result.ok_or(cancelled)
     }
 }
 
-/// The five multi-scalar sums.
+/// The scalar sums.
 struct Sums {
     h: G1Projective,
     l: G1Projective,
@@ -267,29 +318,25 @@ impl Sums {
         key: &ProvingKey,
         r1cs: &R1cs,
         assignment: &[Fr],
+        products: Products,
         clock: &mut Clock<'_>,
     ) -> Result<Self, ProveError> {
-        let domain = qap::domain_of(r1cs).ok_or(ProveError::KeySize {
-            what: "H query",
-            expected: r1cs.num_constraints() + r1cs.num_instance(),
-            got: key.h.len(),
-        })?;
-        let (a, b) = clock.run(Stage::Rows, || qap::row_products(r1cs, assignment, &domain))?;
-        let quotient = clock.run(Stage::Quotient, || qap::quotient(a, b))?;
-        let h = clock.run(Stage::H, || msm(path(), &key.h, |i| quotient[i]))?;
+        let stop = clock.stop();
+        let Products { a, b } = products;
+        let quotient = clock.run(Stage::Quotient, || qap::quotient(stop, a, b))?;
+        let h = clock.run(Stage::H, || key.h.sum(stop, |i| quotient[i]))?;
         drop(quotient);
         let witness = &assignment[r1cs.num_instance()..];
-        let l = clock.run(Stage::L, || msm(path(), &key.l, |i| witness[i]))?;
-        let sparse = |query: &Sparse| {
-            msm(path(), &query.points, |i| {
-                assignment[query.variables[i] as usize]
-            })
-        };
-        let a = clock.run(Stage::A, || sparse(&key.a))?;
-        let b_g1 = clock.run(Stage::BInG1, || sparse(&key.b))?;
-        let b_variables = &key.b.variables;
+        let l = clock.run(Stage::L, || key.l.sum(stop, |i| witness[i]))?;
+        let (a, b) = (&key.a.variables, &key.b.variables);
+        let a = clock.run(Stage::A, || {
+            key.a.points.sum(stop, |i| assignment[a[i] as usize])
+        })?;
+        let b_g1 = clock.run(Stage::BInG1, || {
+            key.b.points.sum(stop, |i| assignment[b[i] as usize])
+        })?;
         let b_g2 = clock.run(Stage::BInG2, || {
-            msm(path(), &key.b_g2, |i| assignment[b_variables[i] as usize])
+            key.b_g2.sum(stop, |i| assignment[b[i] as usize])
         })?;
         Ok(Self {
             h,

@@ -30,8 +30,9 @@ use ark_groth16::r1cs_to_qap::{LibsnarkReduction, R1CSToQAP, evaluate_constraint
 use ark_poly::{EvaluationDomain, Radix2EvaluationDomain};
 use ark_relations::gr1cs::{ConstraintSystemRef, Matrix, SynthesisError};
 use circuits::r1cs::{self, R1cs};
-use msm::{OddCoset, path};
+use msm::{OddCoset, Stop, path};
 use rayon::prelude::*;
+use zeroize::Zeroizing;
 
 /// Rows that a thread takes at a time.
 const ROWS_PER_TASK: usize = 512;
@@ -73,19 +74,23 @@ pub(crate) fn row_products(
     (a, b)
 }
 
-/// The values `P(gω^i)` from `A` and `B` on the domain, `C` taken as their product.
+/// The values `P(gω^i)` from `A` and `B` on the domain, `C` taken as their product; `None` once `stop` is
+/// wanted.
 ///
 /// # Panics
 /// If the vectors are not equally long, or there is no odd coset of their length.
-pub(crate) fn quotient(mut a: Vec<Fr>, mut b: Vec<Fr>) -> Vec<Fr> {
+pub(crate) fn quotient(stop: Stop<'_>, mut a: Vec<Fr>, mut b: Vec<Fr>) -> Option<Vec<Fr>> {
     let transform =
         OddCoset::new(path(), a.len()).expect("the domain was chosen to have an odd coset");
     let mut c: Vec<Fr> = a.par_iter().zip(&b).map(|(a, b)| *a * b).collect();
-    transform.run(&mut a);
-    transform.run(&mut b);
-    transform.run(&mut c);
+    for values in [&mut a, &mut b, &mut c] {
+        if stop.is_wanted() {
+            return None;
+        }
+        transform.run(values);
+    }
     combine(&mut a, &b, &c);
-    a
+    Some(a)
 }
 
 /// `a ← a·b - c`, pointwise.
@@ -96,16 +101,54 @@ fn combine<F: Field>(a: &mut [F], b: &[F], c: &[F]) {
     });
 }
 
-/// The scalars `Lᵢ(τ)·Z(τ)/(-2δ)` of the H query, or `None` where there is no odd coset.
+/// The scalars `Lᵢ(τ)·Z(τ)/(-2δ)` of the H query, or `None` where there is no odd coset or it has `τ`.
 pub(crate) fn h_scalars<F: FftField, D: EvaluationDomain<F>>(
     domain: &D,
     tau: F,
     vanishing_over_delta: F,
-) -> Option<Vec<F>> {
+) -> Option<Zeroizing<Vec<F>>> {
     let scale = vanishing_over_delta * (-F::ONE.double()).inverse()?;
-    let mut scalars = odd_coset(domain)?.evaluate_all_lagrange_coefficients(tau);
-    scalars.par_iter_mut().for_each(|value| *value *= scale);
-    Some(scalars)
+    lagrange_at(&odd_coset(domain)?, tau, scale)
+}
+
+/// `scale·Lᵢ(τ)` for the Lagrange basis of the coset `g·ω^i`, in parallel; `None` if `τ` is on it.
+///
+/// `Lᵢ(τ) = (τ^n - g^n)·gω^i / (n·g^n·(τ - gω^i))`.
+pub(crate) fn lagrange_at<F: FftField, D: EvaluationDomain<F>>(
+    coset: &D,
+    tau: F,
+    scale: F,
+) -> Option<Zeroizing<Vec<F>>> {
+    let order = u64::try_from(coset.size()).ok()?;
+    let (offset, root) = (coset.coset_offset(), coset.group_gen());
+    let constant = offset.pow([order]);
+    let vanishing = tau.pow([order]) - constant;
+    let scale = scale * vanishing * (F::from(order) * constant).inverse()?;
+    let mut values = Zeroizing::new(vec![F::ZERO; coset.size()]);
+    if vanishing.is_zero() {
+        return None;
+    }
+    values
+        .par_chunks_mut(ROWS_PER_TASK)
+        .enumerate()
+        .for_each(|(chunk, values)| {
+            let first = offset * root.pow([(chunk * ROWS_PER_TASK) as u64]);
+            let mut before = Zeroizing::new(Vec::with_capacity(values.len()));
+            let (mut point, mut product) = (first, F::ONE);
+            for value in values.iter_mut() {
+                before.push((product, point));
+                *value = tau - point;
+                product *= *value;
+                point *= root;
+            }
+            let mut inverse = product.inverse().expect("tau is not on the coset") * scale;
+            for (value, (before, point)) in values.iter_mut().zip(before.iter()).rev() {
+                let next = inverse * *value;
+                *value = inverse * before * point;
+                inverse = next;
+            }
+        });
+    Some(values)
 }
 
 /// The module's reduction for `ark_groth16::Groth16<Bn254, OddCosetReduction>`.
@@ -156,7 +199,10 @@ impl R1CSToQAP for OddCosetReduction {
         delta_inverse: F,
     ) -> Result<Vec<F>, SynthesisError> {
         let domain = D::new(max_power + 1).ok_or(SynthesisError::PolynomialDegreeTooLarge)?;
-        h_scalars(&domain, t, zt * delta_inverse).ok_or(SynthesisError::PolynomialDegreeTooLarge)
+        let scalars = h_scalars(&domain, t, zt * delta_inverse);
+        scalars
+            .map(|scalars| scalars.to_vec())
+            .ok_or(SynthesisError::PolynomialDegreeTooLarge)
     }
 }
 
@@ -186,8 +232,25 @@ mod tests {
         let vanishing = domain.evaluate_vanishing_polynomial(tau);
         let delta_inverse = delta.inverse().unwrap();
         let query = h_scalars(&domain, tau, vanishing * delta_inverse).unwrap();
-        let values = quotient(a, b);
+        let values = quotient(Stop::default(), a, b).unwrap();
         let sum: Fr = query.iter().zip(&values).map(|(x, y)| *x * y).sum();
         assert_eq!(sum, h.evaluate(&tau) * vanishing * delta_inverse);
+    }
+
+    #[test]
+    fn lagrange_values_equal_the_reference() {
+        let mut rng = StdRng::seed_from_u64(5);
+        for log_size in [0, 1, 6, 12] {
+            let domain = Radix2EvaluationDomain::<Fr>::new(1 << log_size).unwrap();
+            let coset = odd_coset(&domain).unwrap();
+            let (tau, scale) = (Fr::rand(&mut rng), Fr::rand(&mut rng));
+            for domain in [domain, coset] {
+                let mut expected = domain.evaluate_all_lagrange_coefficients(tau);
+                expected.iter_mut().for_each(|value| *value *= scale);
+                assert_eq!(*lagrange_at(&domain, tau, scale).unwrap(), expected);
+                let on_it = domain.element(domain.size() / 2);
+                assert!(lagrange_at(&domain, on_it, scale).is_none());
+            }
+        }
     }
 }

@@ -9,12 +9,12 @@
 //! [`VerifyingKey::check`]. Scalars that the curve library copies to the stack while multiplying are
 //! beyond its reach. A ceremony with many parties is left to others.
 
-use ark_bn254::{Bn254, Fr, G1Affine, G1Projective, G2Affine, G2Projective};
-use ark_ec::scalar_mul::BatchMulPreprocessing;
+use ark_bn254::{Bn254, Fr, G1Projective, G2Projective};
 use ark_ec::{CurveGroup, PrimeGroup};
 use ark_ff::{Field, UniformRand, Zero};
 use ark_poly::{EvaluationDomain, Radix2EvaluationDomain};
 use circuits::r1cs::{Matrix, R1cs};
+use msm::{FixedBase, path};
 use rand::rngs::OsRng;
 use rand::{CryptoRng, RngCore, SeedableRng};
 use rand_chacha::ChaCha20Rng;
@@ -124,7 +124,7 @@ struct Columns {
 
 impl Columns {
     fn at(r1cs: &R1cs, domain: &Radix2EvaluationDomain<Fr>, tau: Fr) -> Self {
-        let lagrange = Zeroizing::new(domain.evaluate_all_lagrange_coefficients(tau));
+        let lagrange = qap::lagrange_at(domain, tau, Fr::ONE).expect("tau is not in the domain");
         let column = |matrix: &Matrix| Zeroizing::new(column_sums(r1cs, matrix, &lagrange));
         let (mut a, (b, c)) = rayon::join(
             || column(r1cs.a()),
@@ -184,33 +184,41 @@ fn generate(
     let rows = r1cs.num_constraints() + r1cs.num_instance();
     let domain = qap::domain_of(r1cs).ok_or(SetupError::TooLarge { rows })?;
     let toxic = Toxic::draw(rng, &domain);
-    let columns = Columns::at(r1cs, &domain, toxic.tau);
+    generate_from(r1cs, info, &domain, &toxic)
+}
+
+fn generate_from(
+    r1cs: &R1cs,
+    info: KeyInfo,
+    domain: &Radix2EvaluationDomain<Fr>,
+    toxic: &Toxic,
+) -> Result<ProvingKey, SetupError> {
+    let rows = r1cs.num_constraints() + r1cs.num_instance();
+    let columns = Columns::at(r1cs, domain, toxic.tau);
     let inverse = |value: Fr| value.inverse().expect("secrets are not zero");
     let (gamma_inverse, delta_inverse) = (inverse(toxic.gamma), inverse(toxic.delta));
     let vanishing = domain.evaluate_vanishing_polynomial(toxic.tau);
-    let h_scalars = qap::h_scalars(&domain, toxic.tau, vanishing * delta_inverse);
-    let h_scalars = Zeroizing::new(h_scalars.ok_or(SetupError::TooLarge { rows })?);
+    let h_scalars = qap::h_scalars(domain, toxic.tau, vanishing * delta_inverse);
+    let h_scalars = h_scalars.ok_or(SetupError::TooLarge { rows })?;
 
     let (a_variables, a_scalars) = occurring(&columns.a);
     let (b_variables, b_scalars) = occurring(&columns.b);
     let instance = r1cs.num_instance();
-    let ic_scalars = columns.combined(&toxic, gamma_inverse, 0..instance);
-    let l_scalars = columns.combined(&toxic, delta_inverse, instance..r1cs.num_variables());
+    let ic_scalars = columns.combined(toxic, gamma_inverse, 0..instance);
+    let l_scalars = columns.combined(toxic, delta_inverse, instance..r1cs.num_variables());
     drop(columns);
 
     let (g1, g2) = (G1Projective::generator(), G2Projective::generator());
-    let g2_table = BatchMulPreprocessing::new(g2, b_scalars.len());
-    let b_g2: Vec<G2Affine> = g2_table.batch_mul(&b_scalars);
-    drop(g2_table);
-    let table = BatchMulPreprocessing::new(g1, 4 * domain.size());
-    let multiply = |scalars: &[Fr]| -> Vec<G1Affine> { table.batch_mul(scalars) };
+    let b_g2 = FixedBase::new(path(), g2, b_scalars.len()).multiply(&b_scalars);
+    let table = FixedBase::new(path(), g1, 4 * domain.size());
+    let multiply = |scalars: &[Fr]| table.multiply(scalars);
 
     let ark = ark_groth16::VerifyingKey::<Bn254> {
         alpha_g1: (g1 * toxic.alpha).into_affine(),
         beta_g2: (g2 * toxic.beta).into_affine(),
         gamma_g2: (g2 * toxic.gamma).into_affine(),
         delta_g2: (g2 * toxic.delta).into_affine(),
-        gamma_abc_g1: multiply(&ic_scalars),
+        gamma_abc_g1: multiply(&ic_scalars).to_affine(),
     };
     Ok(ProvingKey {
         verifying: VerifyingKey::new(ark, info)?,
@@ -229,4 +237,79 @@ fn generate(
         h: multiply(&h_scalars),
         l: multiply(&l_scalars),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ark_groth16::Groth16;
+    use ark_relations::gr1cs::{ConstraintSynthesizer, ConstraintSystemRef, SynthesisError};
+    use ark_relations::lc;
+
+    /// `x^(2^steps) = out`, with booleans of `x`'s own among the variables, one of them unused in A.
+    #[derive(Clone, Copy)]
+    struct Squares {
+        steps: usize,
+    }
+
+    impl ConstraintSynthesizer<Fr> for Squares {
+        fn generate_constraints(self, cs: ConstraintSystemRef<Fr>) -> Result<(), SynthesisError> {
+            let mut value = Fr::from(3u64);
+            let mut variable = cs.new_witness_variable(|| Ok(value))?;
+            let _unused = cs.new_witness_variable(|| Ok(value))?;
+            for step in 0..self.steps {
+                let factor = Fr::from(step as u64 + 2);
+                let next = (value + factor) * value;
+                let new = cs.new_witness_variable(|| Ok(next))?;
+                cs.enforce_r1cs_constraint(
+                    || lc!() + variable + (factor, ark_relations::gr1cs::Variable::One),
+                    || lc!() + variable,
+                    || lc!() + new,
+                )?;
+                (value, variable) = (next, new);
+            }
+            let out = cs.new_input_variable(|| Ok(value))?;
+            cs.enforce_r1cs_constraint(
+                || lc!() + variable,
+                || lc!() + ark_relations::gr1cs::Variable::One,
+                || lc!() + out,
+            )
+        }
+    }
+
+    /// Every point is the one that `ark-groth16` computes from the same secrets.
+    #[test]
+    fn the_key_equals_that_of_ark_groth16_for_the_same_secrets() {
+        for steps in [1, 5, 300] {
+            let circuit = Squares { steps };
+            let r1cs = R1cs::of(circuit).unwrap();
+            let domain = qap::domain_of(&r1cs).unwrap();
+            let mut rng = ChaCha20Rng::seed_from_u64(8);
+            let toxic = Toxic::draw(&mut rng, &domain);
+            // ark-groth16 draws τ itself, from the generator that it is given.
+            let mut draws = ChaCha20Rng::seed_from_u64(9);
+            let tau = Fr::rand(&mut draws.clone());
+            let expected = Groth16::<Bn254, qap::OddCosetReduction>::generate_parameters_with_qap(
+                circuit,
+                toxic.alpha,
+                toxic.beta,
+                toxic.gamma,
+                toxic.delta,
+                G1Projective::generator(),
+                G2Projective::generator(),
+                &mut draws,
+            )
+            .unwrap();
+            let toxic = Toxic {
+                tau,
+                alpha: toxic.alpha,
+                beta: toxic.beta,
+                gamma: toxic.gamma,
+                delta: toxic.delta,
+            };
+            let info = info(&r1cs, "squares", b"", Origin::Dev);
+            let key = generate_from(&r1cs, info, &domain, &toxic).unwrap();
+            assert_eq!(key.to_ark(), expected, "{steps} steps");
+        }
+    }
 }

@@ -41,6 +41,9 @@ pub struct ProveArgs {
     /// Memory that proofs made side by side may take besides keys, such as 3GiB [default: 2GiB]
     #[arg(long, value_name = "M")]
     pub memory: Option<String>,
+    /// Say how proofs share threads and memory, and why
+    #[arg(long)]
+    pub explain: bool,
 }
 
 /// Arguments of `submit`.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 /// `quire circuit …`
 #[derive(Debug, Subcommand)]
@@ -67,11 +67,48 @@ transfers_per_second")]
     #[command(after_help = "\
 Examples:
   quire bench prove --shape t18 --threads 2 --json
-  quire bench prove --shape t20 --pairs 3
+  quire bench prove --shape t20 --pairs 3 --simd portable
 
-JSON: shape, constraints, transfers, threads, pairs, seconds, witness_seconds, ark_seconds,
-ark_cached_seconds, ratio_vs_arkworks, ratio_vs_arkworks_cached, peak_bytes, key_bytes")]
+Ratios are ark-groth16's time divided by this prover's.
+
+JSON: shape, constraints, transfers, threads, simd, pairs, seconds, witness_seconds, stages (stage,
+seconds), ark_seconds, ark_cached_seconds, ratio_vs_arkworks, ratio_vs_arkworks_cached,
+transfers_per_core_second, peak_bytes, key_bytes")]
     Prove(BenchProveArgs),
+    /// Multi-scalar multiplication beside arkworks, in interleaved pairs
+    #[command(after_help = "\
+Examples:
+  quire bench msm --threads 1 --json
+  quire bench msm --group g2 --log2-size 16 --simd portable
+
+JSON: a list of what, log2_size, threads, simd, pairs, seconds, ark_seconds, ratio,
+processor_seconds, ark_processor_seconds, processor_ratio")]
+    Msm(BenchMsmArgs),
+    /// Transforms from a domain to its odd coset beside arkworks, in interleaved pairs
+    #[command(after_help = "\
+Examples:
+  quire bench fft --threads 1 --json
+  quire bench fft --log2-size 22 --simd portable
+
+JSON: a list of what, log2_size, threads, simd, pairs, seconds, ark_seconds, ratio,
+processor_seconds, ark_processor_seconds, processor_ratio")]
+    Fft(BenchFftArgs),
+    /// Making keys beside ark-groth16, from circuit to key, in interleaved pairs
+    #[command(after_help = "\
+Examples:
+  quire bench setup --shape t20 --json
+  quire bench setup --shape t18 --pairs 3 --simd portable
+
+JSON: shape, constraints, threads, simd, pairs, seconds, compile_seconds, ark_seconds, ratio")]
+    Setup(BenchSetupArgs),
+    /// Several proofs in every way that fits the memory bound
+    #[command(after_help = "\
+Examples:
+  quire bench schedule --shape t18 --proofs 6 --memory 3GiB --json
+
+JSON: shape, threads, simd, proofs, rounds, ways (side_by_side, ahead, chosen, memory_bytes, seconds,
+proofs_per_second)")]
+    Schedule(BenchScheduleArgs),
     /// Verification of batches with their data
     #[command(after_help = "\
 Examples:
@@ -113,6 +150,100 @@ pub struct BenchProveArgs {
     /// Measurements of each prover
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub pairs: u16,
+    /// Which inner loops to use
+    #[command(flatten)]
+    pub simd: SimdArgs,
+}
+
+/// Which inner loops to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Simd {
+    /// AVX-512 IFMA
+    Ifma,
+    /// Code for every processor
+    Portable,
+}
+
+/// The argument `--simd` of measurements.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct SimdArgs {
+    /// Inner loops to use [default: the fastest that the processor has, or QUIRE_SIMD]
+    #[arg(long, value_name = "PATH")]
+    pub simd: Option<Simd>,
+}
+
+/// A group to sum in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GroupName {
+    /// Points over the base field
+    G1,
+    /// Points over its quadratic extension
+    G2,
+}
+
+/// Arguments of `bench msm`.
+#[derive(Debug, Args)]
+pub struct BenchMsmArgs {
+    /// Groups
+    #[arg(long, value_delimiter = ',', default_value = "g1,g2", value_name = "G")]
+    pub group: Vec<GroupName>,
+    /// Base-2 logarithms of the number of points
+    #[arg(long, value_delimiter = ',', default_value = "18,20", value_name = "N", value_parser = clap::value_parser!(u32).range(0..=26))]
+    pub log2_size: Vec<u32>,
+    /// Measurements of each side
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub pairs: u16,
+    /// Which inner loops to use
+    #[command(flatten)]
+    pub simd: SimdArgs,
+}
+
+/// Arguments of `bench fft`.
+#[derive(Debug, Args)]
+pub struct BenchFftArgs {
+    /// Base-2 logarithms of the number of elements
+    #[arg(long, value_delimiter = ',', default_value = "18,20", value_name = "N", value_parser = clap::value_parser!(u32).range(0..=26))]
+    pub log2_size: Vec<u32>,
+    /// Measurements of each side
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub pairs: u16,
+    /// Which inner loops to use
+    #[command(flatten)]
+    pub simd: SimdArgs,
+}
+
+/// Arguments of `bench setup`.
+#[derive(Debug, Args)]
+pub struct BenchSetupArgs {
+    /// The shape
+    #[arg(long, default_value = "t18", value_name = "S")]
+    pub shape: String,
+    /// Measurements of each side
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub pairs: u16,
+    /// Which inner loops to use
+    #[command(flatten)]
+    pub simd: SimdArgs,
+}
+
+/// Arguments of `bench schedule`.
+#[derive(Debug, Args)]
+pub struct BenchScheduleArgs {
+    /// The shape; its key is made, with known secrets, and not kept
+    #[arg(long, default_value = "t18", value_name = "S")]
+    pub shape: String,
+    /// Proofs to make in each way
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub proofs: u16,
+    /// Times that each way is measured
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub rounds: u16,
+    /// Memory that proofs may take besides keys, such as 3GiB [default: 2GiB]
+    #[arg(long, value_name = "M")]
+    pub memory: Option<String>,
+    /// Which inner loops to use
+    #[command(flatten)]
+    pub simd: SimdArgs,
 }
 
 /// Arguments of `bench verify`.
@@ -129,6 +260,9 @@ pub struct BenchKeyArgs {
     /// The shape; its key is made, with known secrets, unless the keys directory has one
     #[arg(long, default_value = "t18", value_name = "S")]
     pub shape: String,
+    /// Which inner loops to load for
+    #[command(flatten)]
+    pub simd: SimdArgs,
 }
 
 /// Arguments of `bench peak`.
@@ -140,6 +274,9 @@ pub struct BenchPeakArgs {
     /// Its proving key
     #[arg(long)]
     pub key: PathBuf,
+    /// Which inner loops to use
+    #[command(flatten)]
+    pub simd: SimdArgs,
 }
 
 /// Arguments of `estimate`.

@@ -238,8 +238,9 @@ JSON: batches, transfers, withdrawals, l1_ops, dropped, waiting, state_root, sec
 Examples:
   quire prove
   quire prove --max-batches 4 --memory 3GiB
+  quire prove --explain
 
-JSON: batches, transfers, proving_seconds, seconds, side_by_side")]
+JSON: batches, transfers, proving_seconds, seconds, side_by_side, ahead")]
     Prove(ProveArgs),
     /// Submit proven batches to L1, oldest first
     #[command(after_help = "\

@@ -20,10 +20,12 @@
 use std::arch::x86_64::*;
 
 use ark_bn254::FqConfig;
-use ark_ff::{BigInteger256, Fp, MontBackend, MontConfig};
+use ark_ff::MontConfig;
 
-/// An element of the prime field `T`.
-pub(crate) type Element<T> = Fp<MontBackend<T, 4>, 4>;
+#[cfg(test)]
+pub(crate) use crate::packed::Element;
+use crate::packed::subtract;
+pub(crate) use crate::packed::{pack_one, unpack_one};
 
 /// Mask of a limb.
 const MASK: u64 = (1 << 52) - 1;
@@ -42,8 +44,6 @@ pub(crate) trait Modulus: MontConfig<4> {
     };
     /// `-p⁻¹ mod 2^52`.
     const NEGATIVE_INVERSE: u64 = Self::INV & MASK;
-    /// `2^264 mod p`: times `x·2^256` it gives `x·2^260`.
-    const INTO: Limbs = split(doubled::<Self>(Self::R.0, 8));
 }
 
 impl<T: MontConfig<4>> Modulus for T {}
@@ -72,50 +72,7 @@ const fn times(limbs: Limbs, factor: u64) -> Limbs {
     out
 }
 
-/// `value·2^count mod p` for a reduced value.
-const fn doubled<T: MontConfig<4>>(mut value: [u64; 4], count: u32) -> [u64; 4] {
-    let p = T::MODULUS.0;
-    let mut k = 0;
-    while k < count {
-        let twice = [
-            value[0] << 1,
-            value[1] << 1 | value[0] >> 63,
-            value[2] << 1 | value[1] >> 63,
-            value[3] << 1 | value[2] >> 63,
-        ];
-        let mut less = [0; 4];
-        let mut borrow = false;
-        let mut i = 0;
-        while i < 4 {
-            let (a, x) = twice[i].overflowing_sub(p[i]);
-            let (b, y) = a.overflowing_sub(borrow as u64);
-            less[i] = b;
-            borrow = x || y;
-            i += 1;
-        }
-        value = if borrow { twice } else { less };
-        k += 1;
-    }
-    value
-}
-
-/// The element that four packed limbs stand for, whatever multiple of `p` they contain.
-pub(crate) fn unpack_one<T: MontConfig<4>>(packed: &[u64; 4]) -> Element<T> {
-    let mut limbs = *packed;
-    while BigInteger256::new(limbs) >= T::MODULUS {
-        subtract(&mut limbs, &T::MODULUS.0);
-    }
-    // `x·2^260` read as `y·2^256` is `y = 16x`.
-    Element::<T>::new_unchecked(BigInteger256::new(limbs))
-        * Element::<T>::new_unchecked(inverse_of_16())
-}
-
-/// An element in packed form, reduced.
-pub(crate) fn pack_one<T: MontConfig<4>>(element: &Element<T>) -> [u64; 4] {
-    doubled::<T>(element.0.0, 4)
-}
-
-/// `2p - packed` for a packed element of Fq below `1.5p`, as imported points have them.
+/// `2p - packed` for a packed element of Fq, reduced.
 pub(crate) fn negated(packed: [u64; 4]) -> [u64; 4] {
     let mut carry = 0;
     let mut out = FqConfig::MODULUS.0.map(|limb| {
@@ -127,25 +84,9 @@ pub(crate) fn negated(packed: [u64; 4]) -> [u64; 4] {
     out
 }
 
-/// `2^252 mod p`, the Montgomery form of 1/16.
-const fn inverse_of_16() -> BigInteger256 {
-    // 2^252 is below both moduli of the curve, which have 254 bits.
-    BigInteger256::new([0, 0, 0, 1 << 60])
-}
-
-fn subtract(limbs: &mut [u64; 4], other: &[u64; 4]) {
-    let mut borrow = false;
-    for (limb, other) in limbs.iter_mut().zip(other) {
-        let (a, x) = limb.overflowing_sub(*other);
-        let (b, y) = a.overflowing_sub(u64::from(borrow));
-        *limb = b;
-        borrow = x || y;
-    }
-}
-
 /// Eight elements: lane `j` of vector `i` is limb `i` of element `j`.
 #[derive(Clone, Copy)]
-pub(crate) struct V(pub(crate) [__m512i; 5]);
+pub struct V(pub(crate) [__m512i; 5]);
 
 /// A product before reduction: ten raw limbs.
 pub(crate) type Wide = [__m512i; 10];

@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 
 use ark_bn254::{Fq, FqConfig};
 
-use super::field::{self, Modulus, V};
+use super::field::{self, V};
 use super::lines::{Line, load, store, transpose};
 
 /// Eight coordinates.
@@ -143,9 +143,9 @@ pub(crate) fn select(mask: __mmask8, a: F, b: F) -> F {
     field::select(mask, a, b)
 }
 
-/// A coordinate as ark keeps it, unpacked, to the form of this module, below 1.5 p.
+/// A normal value below `4p`, fully reduced.
 #[inline]
 #[target_feature(enable = "avx512ifma,avx512vbmi2,avx512vl")]
-pub(crate) fn import(a: F) -> F {
-    field::mul::<FqConfig>(&a, &field::splat(&FqConfig::INTO))
+pub(crate) fn canonical(a: F) -> F {
+    field::canonical::<FqConfig>(a)
 }

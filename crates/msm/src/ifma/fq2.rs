@@ -194,9 +194,9 @@ pub(crate) fn select(mask: __mmask8, a: F, b: F) -> F {
     ]
 }
 
-/// A coordinate as ark keeps it, unpacked, to the form of this module, below 1.5 p.
+/// Normal values below `4p`, fully reduced.
 #[inline]
 #[target_feature(enable = "avx512ifma,avx512vbmi2,avx512vl")]
-pub(crate) fn import(a: F) -> F {
-    [super::fq::import(a[0]), super::fq::import(a[1])]
+pub(crate) fn canonical(a: F) -> F {
+    [super::fq::canonical(a[0]), super::fq::canonical(a[1])]
 }

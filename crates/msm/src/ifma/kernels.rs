@@ -25,7 +25,7 @@ pub(crate) const NEGATIVE: u32 = 1 << 30;
 pub(crate) const INDEX: u32 = NEGATIVE - 1;
 
 /// Where points lie.
-pub(crate) struct Space<'a> {
+pub struct Space<'a> {
     /// Points that are only read.
     pub(crate) bases: &'a [super::lines::Line],
     /// Buckets and sums.
@@ -33,8 +33,8 @@ pub(crate) struct Space<'a> {
 }
 
 /// An addition to do: `out = left + right`.
-#[derive(Clone, Copy)]
-pub(crate) struct Job {
+#[derive(Clone, Copy, Default)]
+pub struct Job {
     /// Reference.
     pub(crate) left: u32,
     /// Reference.
@@ -166,14 +166,14 @@ macro_rules! kernels {
             }
         }
 
-        /// Points as ark has them, eight at a time, to the form of the kernels.
+        /// Reduces the coordinates of stored points, a multiple of eight of them.
         #[target_feature(enable = "avx512ifma,avx512vbmi2,avx512vl")]
-        pub(crate) fn import_points(lines: &mut [Line]) {
+        pub(crate) fn reduce_points(lines: &mut [Line]) {
             let (points, _) = lines.as_chunks_mut::<STRIDE>();
             let (eights, _) = points.as_chunks_mut::<8>();
             for eight in eights {
                 let (x, y) = load_point(eight.each_ref());
-                *eight = store_point(import(x), import(y));
+                *eight = store_point(canonical(x), canonical(y));
             }
         }
 

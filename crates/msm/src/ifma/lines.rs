@@ -1,27 +1,14 @@
-//! Cache lines: how field elements and points lie in memory, and how eight of them become vectors.
+//! How eight cache lines become vectors.
 //!
-//! A [`Line`] is 64 bytes, aligned. It holds eight 64-bit limbs: the two coordinates of a point over
-//! Fq, or one coordinate over Fq2, four limbs each. Eight lines are an 8 × 8 matrix of limbs; its
-//! transpose has in vector `k` limb `k` of each of the eight, which is what the arithmetic wants.
+//! A [`Line`] holds eight 64-bit limbs: the two coordinates of a point over Fq, or one coordinate over
+//! Fq2, four limbs each. Eight lines are an 8 × 8 matrix of limbs; its transpose has in vector `k` limb
+//! `k` of each of the eight, which is what the arithmetic wants.
 //!
 //! Invariant: nothing here depends on what the limbs mean.
 
 use std::arch::x86_64::*;
 
-/// Eight limbs on one cache line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C, align(64))]
-pub(crate) struct Line(pub(crate) [u64; 8]);
-
-impl Line {
-    pub(crate) const ZERO: Self = Self([0; 8]);
-
-    /// Whether all limbs are zero.
-    #[inline(always)]
-    pub(crate) fn is_zero(&self) -> bool {
-        self.0.iter().fold(0, |bits, limb| bits | limb) == 0
-    }
-}
+pub(crate) use crate::packed::Line;
 
 /// The limbs as one vector.
 #[inline(always)]

@@ -20,22 +20,23 @@
 //!
 //! Invariant: the result equals the plain sum for all points of the curve and all scalars.
 
-use ark_bn254::{Fq, Fq2, Fr, g1, g2};
+use ark_bn254::{Fr, g1, g2};
 use ark_ec::short_weierstrass::{Affine, Projective, SWCurveConfig};
-use ark_ec::{AdditiveGroup, AffineRepr, PrimeGroup};
+use ark_ec::{AdditiveGroup, PrimeGroup};
 use ark_ff::{Field, Zero};
 use rayon::prelude::*;
 
-use super::field::{negated, pack_one, unpack_one};
+use super::field::negated;
 use super::kernels::{self, Job, NEGATIVE, Space, WORK};
 use super::lines::{Line, prefetch};
-use crate::portable::lean::Lean;
+use crate::Stop;
+use crate::packed::{Coordinate, pack_point, stride, unpack_point};
 use crate::portable::msm::{self, Adder, Point};
 use crate::recode::{Recoded, SCALAR_BITS, recode, window_width};
 
 /// Lines of a part: they fit the second-level cache, or nearly, next to the buckets of a window.
 const PART_LINES: usize = 1 << 15;
-/// Bases that are converted and recoded at a time, for bounded memory.
+/// Bases that are recoded at a time, for bounded memory.
 const BLOCK: usize = 1 << 20;
 /// Additions that share an inversion, a multiple of eight.
 const BATCH: usize = 1024;
@@ -45,58 +46,33 @@ const COPIES_AHEAD: usize = 16;
 const SMALL: usize = 128;
 
 /// A group with kernels.
-pub(crate) trait Curve: SWCurveConfig<ScalarField = Fr, BaseField: Lean> {
+pub trait Curve: SWCurveConfig<ScalarField = Fr, BaseField: Coordinate> {
     /// Lines of a point.
-    const STRIDE: usize;
+    const STRIDE: usize = stride::<Self::BaseField>();
     /// Bases in a part.
     const PART: usize = PART_LINES / Self::STRIDE;
     /// Space for the products of a batch.
     type Before: Default + Send;
 
-    /// Writes coordinates as ark keeps them.
-    fn write_raw(x: &Self::BaseField, y: &Self::BaseField, lines: &mut [Line]);
-    /// Writes coordinates in the form of the kernels.
-    fn write(x: &Self::BaseField, y: &Self::BaseField, lines: &mut [Line]);
-    /// Reads coordinates in the form of the kernels.
-    fn read(lines: &[Line]) -> (Self::BaseField, Self::BaseField);
-    /// Replaces a point in the form of the kernels by its negative.
+    /// Replaces a packed point by its negative.
     fn negate(lines: &mut [Line]);
-    /// Kernel: from [`Self::write_raw`]'s form to [`Self::write`]'s, a multiple of eight points.
-    fn import(lines: &mut [Line]);
     /// Kernel: fetches the points of a batch.
     fn fetch(space: &Space<'_>, jobs: &[[Job; 8]]);
     /// Kernel: does a batch, or gives false.
     fn add(space: &mut Space<'_>, jobs: &[[Job; 8]], before: &mut Self::Before) -> bool;
+    /// Kernel: from `[0, 3.5p)` to packed form, a multiple of eight points.
+    fn reduce(lines: &mut [Line]);
     /// Kernel: weighted sums of the eighths of the buckets.
     fn weighted_sums(buckets: &[Line], b3: &Self::BaseField) -> [[[Self::BaseField; 3]; 2]; 8];
 }
 
 macro_rules! curve {
-    ($config:ty, $module:ident, $field:ident, $write_raw:expr, $write:expr, $read:expr, $negate:expr) => {
+    ($config:ty, $module:ident, $field:ident, $negate:expr) => {
         impl Curve for $config {
-            const STRIDE: usize = super::$field::STRIDE;
             type Before = Vec<super::$field::F>;
-
-            fn write_raw(x: &Self::BaseField, y: &Self::BaseField, lines: &mut [Line]) {
-                $write_raw(x, y, lines);
-            }
-
-            fn write(x: &Self::BaseField, y: &Self::BaseField, lines: &mut [Line]) {
-                $write(x, y, lines);
-            }
-
-            fn read(lines: &[Line]) -> (Self::BaseField, Self::BaseField) {
-                $read(lines)
-            }
 
             fn negate(lines: &mut [Line]) {
                 $negate(lines);
-            }
-
-            #[allow(unsafe_code, reason = "kernels are compiled for vectors")]
-            fn import(lines: &mut [Line]) {
-                // SAFETY: `msm` checked that the processor has the features.
-                unsafe { kernels::$module::import_points(lines) }
             }
 
             fn fetch(space: &Space<'_>, jobs: &[[Job; 8]]) {
@@ -105,8 +81,14 @@ macro_rules! curve {
 
             #[allow(unsafe_code, reason = "kernels are compiled for vectors")]
             fn add(space: &mut Space<'_>, jobs: &[[Job; 8]], before: &mut Self::Before) -> bool {
-                // SAFETY: `msm` checked that the processor has the features.
+                // SAFETY: `msm` and `Table::new` checked that the processor has the features.
                 unsafe { kernels::$module::add(space, jobs, before) }
+            }
+
+            #[allow(unsafe_code, reason = "kernels are compiled for vectors")]
+            fn reduce(lines: &mut [Line]) {
+                // SAFETY: `Table::new` checked that the processor has the features.
+                unsafe { kernels::$module::reduce_points(lines) }
             }
 
             #[allow(unsafe_code, reason = "kernels are compiled for vectors")]
@@ -121,27 +103,15 @@ macro_rules! curve {
     };
 }
 
-curve!(
-    g2::Config,
-    g2,
-    fq2,
-    |x: &Fq2, y: &Fq2, lines: &mut [Line]| {
-        lines[0] = join(x.c0.0.0, x.c1.0.0);
-        lines[1] = join(y.c0.0.0, y.c1.0.0);
-    },
-    |x: &Fq2, y: &Fq2, lines: &mut [Line]| {
-        lines[0] = join(pack_one(&x.c0), pack_one(&x.c1));
-        lines[1] = join(pack_one(&y.c0), pack_one(&y.c1));
-    },
-    |lines: &[Line]| {
-        let [[a, b], [c, d]] = [part_of(&lines[0]), part_of(&lines[1])];
-        (Fq2::new(a, b), Fq2::new(c, d))
-    },
-    |lines: &mut [Line]| {
-        let [a, b, c, d, high @ ..] = lines[1].0;
-        lines[1] = join(negated([a, b, c, d]), negated(high));
-    }
-);
+curve!(g1::Config, g1, fq, |lines: &mut [Line]| {
+    let [a, b, c, d, y @ ..] = lines[0].0;
+    lines[0] = join([a, b, c, d], negated(y));
+});
+
+curve!(g2::Config, g2, fq2, |lines: &mut [Line]| {
+    let [a, b, c, d, high @ ..] = lines[1].0;
+    lines[1] = join(negated([a, b, c, d]), negated(high));
+});
 
 /// Two coordinates of four limbs each on a line.
 fn join(low: [u64; 4], high: [u64; 4]) -> Line {
@@ -150,53 +120,44 @@ fn join(low: [u64; 4], high: [u64; 4]) -> Line {
     Line([a, b, c, d, e, f, g, h])
 }
 
-fn part_of(line: &Line) -> [Fq; 2] {
-    let [a, b, c, d, e, f, g, h] = line.0;
-    [unpack_one(&[a, b, c, d]), unpack_one(&[e, f, g, h])]
-}
-
-curve!(
-    g1::Config,
-    g1,
-    fq,
-    |x: &Fq, y: &Fq, lines: &mut [Line]| lines[0] = join(x.0.0, y.0.0),
-    |x: &Fq, y: &Fq, lines: &mut [Line]| lines[0] = join(pack_one(x), pack_one(y)),
-    |lines: &[Line]| part_of(&lines[0]).into(),
-    |lines: &mut [Line]| {
-        let [a, b, c, d, y @ ..] = lines[0].0;
-        lines[0] = join([a, b, c, d], negated(y));
-    }
-);
-
-/// `Σ scalar(i)·bases[i]`; see [`crate::msm`].
+/// `Σ scalar(i)·point i` over packed points; see [`crate::Bases::sum`]. Without meaning once `stop` is
+/// wanted.
 ///
 /// # Panics
 /// If the processor lacks the instructions.
-pub(crate) fn msm<P, S>(bases: &[Affine<P>], scalar: S) -> Projective<P>
+pub(crate) fn msm<P, S>(lines: &[Line], stop: Stop<'_>, scalar: S) -> Projective<P>
 where
     P: Curve,
     S: Fn(usize) -> Fr + Sync,
 {
     assert!(super::supported(), "the vector path needs AVX-512 IFMA");
-    if bases.len() < SMALL {
-        return crate::portable::msm::msm(bases, scalar);
+    let count = lines.len() / P::STRIDE;
+    if count < SMALL {
+        let points: Vec<_> = lines.chunks_exact(P::STRIDE).map(unpack_point).collect();
+        return msm::msm::<P, S>(&points, stop, scalar);
     }
-    let width = window_width(bases.len(), &scalar, WORK_PER_BUCKET);
+    let width = window_width(count, &scalar, WORK_PER_BUCKET);
     let mut windows: Vec<Window<P>> = (0..SCALAR_BITS.div_ceil(width))
         .into_par_iter()
         .map(|_| Window::new(width))
         .collect();
     let last = windows.len() - 1;
-    for (block, start) in bases.chunks(BLOCK).zip((0..).step_by(BLOCK)) {
-        let starts: Vec<usize> = (0..block.len()).step_by(P::PART).collect();
-        let load = |&at: &usize| {
-            let part = &block[at..block.len().min(at + P::PART)];
-            Part::load(part, |i| scalar(start + at + i), width)
+    let blocks = lines.chunks(BLOCK * P::STRIDE);
+    for (block, start) in blocks.zip((0..).step_by(BLOCK)) {
+        let load = |(number, lines)| {
+            let start = start + number * P::PART;
+            Part::load::<P>(lines, |i| scalar(start + i), width)
         };
-        let parts: Vec<Part> = starts.par_iter().map(load).collect();
+        let parts: Vec<Part<'_>> = block
+            .par_chunks(P::PART * P::STRIDE)
+            .enumerate()
+            .map(load)
+            .collect();
         let fill = |(number, window): (usize, &mut Window<P>)| {
             for part in &parts {
-                part.fill(window, number, number == last);
+                if !stop.is_wanted() {
+                    part.fill(window, number, number == last);
+                }
             }
         };
         windows
@@ -204,6 +165,9 @@ where
             .enumerate()
             .with_max_len(1)
             .for_each(fill);
+        if stop.is_wanted() {
+            return Projective::zero();
+        }
     }
     let sums: Vec<Projective<P>> = windows
         .par_iter_mut()
@@ -228,47 +192,41 @@ fn horner<P: SWCurveConfig>(sums: &[Projective<P>], width: usize) -> Projective<
 }
 
 /// Up to [`Curve::PART`] bases with their digits.
-struct Part {
-    lines: Vec<Line>,
+struct Part<'a> {
+    lines: &'a [Line],
     digits: Recoded,
 }
 
-impl Part {
-    fn load<P: Curve>(bases: &[Affine<P>], scalar: impl Fn(usize) -> Fr, width: usize) -> Self {
-        let mut lines = vec![Line::ZERO; bases.len().next_multiple_of(8) * P::STRIDE];
-        for (base, lines) in bases.iter().zip(lines.chunks_exact_mut(P::STRIDE)) {
-            if !base.is_zero() {
-                P::write_raw(&base.x, &base.y, lines);
+impl<'a> Part<'a> {
+    fn load<P: Curve>(lines: &'a [Line], scalar: impl Fn(usize) -> Fr, width: usize) -> Self {
+        let points = lines.chunks_exact(P::STRIDE);
+        let scalars = points.enumerate().map(|(i, point)| {
+            // Infinity adds nothing, and the kernels do not know it.
+            match point.iter().all(Line::is_zero) {
+                true => Fr::ZERO,
+                false => scalar(i),
             }
-        }
-        P::import(&mut lines);
-        let scalar = |i: usize| {
-            if bases[i].is_zero() {
-                Fr::ZERO
-            } else {
-                scalar(i)
-            }
-        };
+        });
         Self {
             lines,
-            digits: recode(bases.len(), scalar, width),
+            digits: recode(scalars, width),
         }
     }
 
     fn fill<P: Curve>(&self, window: &mut Window<P>, number: usize, last: bool) {
         let middle = if last { 0 } else { window.middle() };
         let (references, digits) = self.digits.long(number);
-        window.add(&self.lines, references, digits, middle);
+        window.add(self.lines, references, digits, middle);
         if number == 0 {
             let (references, digits) = self.digits.short();
-            window.add(&self.lines, references, digits, middle);
+            window.add(self.lines, references, digits, middle);
         }
     }
 }
 
 /// Buckets of one window with the space to fill them.
 struct Window<P: Curve> {
-    /// Points: the buckets, sums on the way there, and [`SPARE`].
+    /// Points below `3.5p`: the buckets, sums on the way there, and [`SPARE`].
     work: Vec<Line>,
     buckets: usize,
     /// Points in use among the sums on the way.
@@ -284,7 +242,7 @@ struct Window<P: Curve> {
 }
 
 /// Points at the end of the work space that fill up a batch: two of different x, and their sum.
-const SPARE: usize = 3;
+pub(crate) const SPARE: usize = 3;
 
 /// References to points, in runs that belong to one bucket each.
 #[derive(Default)]
@@ -294,7 +252,7 @@ struct Level {
     runs: Vec<(u32, u32)>,
 }
 
-fn small(number: usize) -> u32 {
+pub(crate) fn small(number: usize) -> u32 {
     u32::try_from(number).expect("a part has fewer than 2^30 points")
 }
 
@@ -302,12 +260,7 @@ impl<P: Curve> Window<P> {
     fn new(width: usize) -> Self {
         let buckets = 1 << (width - 1);
         let mut work = vec![Line::ZERO; (buckets + P::PART + SPARE) * P::STRIDE];
-        let generator = Projective::<P>::generator();
-        for (k, point) in [generator, generator.double()].into_iter().enumerate() {
-            let point: Affine<P> = point.into();
-            let start = (buckets + P::PART + k) * P::STRIDE;
-            P::write(&point.x, &point.y, &mut work[start..start + P::STRIDE]);
-        }
+        write_spare::<P>(&mut work[(buckets + P::PART) * P::STRIDE..]);
         Self {
             work,
             buckets,
@@ -437,31 +390,12 @@ impl<P: Curve> Window<P> {
 
     /// Does all jobs; true if a sum may be infinite.
     fn run_jobs(&mut self, lines: &[Line]) -> bool {
-        let spare = small(self.buckets + P::PART);
-        let filler = Job {
-            left: WORK | spare,
-            right: WORK | (spare + 1),
-            out: spare + 2,
-        };
-        self.jobs
-            .resize(self.jobs.len().next_multiple_of(8), filler);
-        let (jobs, _) = self.jobs.as_chunks::<8>();
-        let mut infinite = false;
         let mut space = Space {
             bases: lines,
             work: &mut self.work,
         };
-        let mut batches = jobs.chunks(BATCH / 8).peekable();
-        while let Some(batch) = batches.next() {
-            if let Some(next) = batches.peek() {
-                P::fetch(&space, next);
-            }
-            if !P::add(&mut space, batch, &mut self.before) {
-                add_special::<P>(&mut space, batch.as_flattened());
-                infinite = true;
-            }
-        }
-        infinite
+        let spare = small(self.buckets + P::PART);
+        run_jobs::<P>(&mut space, &mut self.jobs, spare, &mut self.before)
     }
 
     /// Takes infinite sums out of the next level; a run of which nothing is left empties its bucket,
@@ -520,6 +454,45 @@ fn from_homogeneous<P: SWCurveConfig>([x, y, z]: &[P::BaseField; 3]) -> Projecti
     Projective::new_unchecked(*x * z, *y * z.square(), *z)
 }
 
+/// Does all jobs, filled up with additions of the [`SPARE`] points from number `spare` on in the work
+/// space; true if a sum may be infinite, which then is zeros.
+pub(crate) fn run_jobs<P: Curve>(
+    space: &mut Space<'_>,
+    jobs: &mut Vec<Job>,
+    spare: u32,
+    before: &mut P::Before,
+) -> bool {
+    let filler = Job {
+        left: WORK | spare,
+        right: WORK | (spare + 1),
+        out: spare + 2,
+    };
+    jobs.resize(jobs.len().next_multiple_of(8), filler);
+    let (jobs, _) = jobs.as_chunks::<8>();
+    let mut infinite = false;
+    let mut batches = jobs.chunks(BATCH / 8).peekable();
+    while let Some(batch) = batches.next() {
+        if let Some(next) = batches.peek() {
+            P::fetch(space, next);
+        }
+        if !P::add(space, batch, before) {
+            add_special::<P>(space, batch.as_flattened());
+            infinite = true;
+        }
+    }
+    infinite
+}
+
+/// The points of [`SPARE`], packed, but for the sum, whose place is left as it is.
+pub(crate) fn write_spare<P: Curve>(lines: &mut [Line]) {
+    let generator = Projective::<P>::generator();
+    let points = [generator, generator.double()];
+    for (point, lines) in points.into_iter().zip(lines.chunks_exact_mut(P::STRIDE)) {
+        let Affine { x, y, .. } = point.into();
+        pack_point(&Point { x, y }, lines);
+    }
+}
+
 /// A batch in which points may be equal or opposite, by the portable code.
 fn add_special<P: Curve>(space: &mut Space<'_>, jobs: &[Job]) {
     let point = |reference: u32| {
@@ -529,7 +502,7 @@ fn add_special<P: Curve>(space: &mut Space<'_>, jobs: &[Job]) {
             &*space.work
         };
         let start = (reference & kernels::INDEX) as usize * P::STRIDE;
-        let (x, y) = P::read(&lines[start..start + P::STRIDE]);
+        let Point { x, y } = unpack_point::<P::BaseField>(&lines[start..start + P::STRIDE]);
         let y = if reference & NEGATIVE == 0 { y } else { -y };
         Point { x, y }
     };
@@ -548,6 +521,6 @@ fn add_special<P: Curve>(space: &mut Space<'_>, jobs: &[Job]) {
     let _any = adder.run(&left, &right, &mut sums);
     for (sum, job) in sums.iter().zip(jobs) {
         let start = job.out as usize * P::STRIDE;
-        P::write(&sum.x, &sum.y, &mut space.work[start..start + P::STRIDE]);
+        pack_point(sum, &mut space.work[start..start + P::STRIDE]);
     }
 }

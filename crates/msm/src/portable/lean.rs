@@ -8,7 +8,7 @@ use ark_bn254::{Fq, Fq2, Fr};
 use ark_ff::{BigInteger, BigInteger256, Field, Fp, MontBackend, MontConfig, PrimeField};
 
 /// Fields with branch-free addition and subtraction.
-pub(crate) trait Lean: Field {
+pub trait Lean: Field {
     /// `self + other`.
     fn plus(&self, other: &Self) -> Self;
     /// `self - other`.

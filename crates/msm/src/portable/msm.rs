@@ -15,12 +15,13 @@
 //! section 4 (ePrint 2012/549). Which points belong to which scalars is left to the caller.
 
 use ark_bn254::Fr;
+use ark_ec::AdditiveGroup;
 use ark_ec::short_weierstrass::{Affine, Projective, SWCurveConfig};
-use ark_ec::{AdditiveGroup, AffineRepr};
 use ark_ff::{BigInteger, BigInteger256, Field, PrimeField, Zero};
 use rayon::prelude::*;
 
 use super::lean::Lean;
+use crate::Stop;
 
 /// Bases per part: a part's working set stays within the second-level cache.
 const PART: usize = 1 << 14;
@@ -31,10 +32,10 @@ const SHORT_BITS: u32 = 4;
 /// Bits of a scalar, at most, once it is negated where that is shorter.
 const SCALAR_BITS: usize = 254;
 
-/// `Σ scalar(i)·bases[i]`.
+/// `Σ scalar(i)·bases[i]`; without meaning once `stop` is wanted.
 ///
 /// `scalar` is called once for every index below `bases.len()`, from several threads.
-pub(crate) fn msm<P, S>(bases: &[Affine<P>], scalar: S) -> Projective<P>
+pub(crate) fn msm<P, S>(bases: &[Point<P::BaseField>], stop: Stop<'_>, scalar: S) -> Projective<P>
 where
     P: SWCurveConfig<ScalarField = Fr, BaseField: Lean>,
     S: Fn(usize) -> Fr + Sync,
@@ -48,7 +49,7 @@ where
     } else {
         SCALAR_BITS.div_ceil(width)
     };
-    let sums = window_sums(bases, &parts, width, windows);
+    let sums = window_sums(bases, &parts, width, windows, stop);
     sums.iter()
         .rev()
         .fold(Projective::zero(), |mut total, sum| {
@@ -62,10 +63,11 @@ where
 /// One sum per window, lowest first; windows run in parallel, and so do halves of the parts where
 /// there are more threads than windows.
 fn window_sums<P: SWCurveConfig<ScalarField = Fr, BaseField: Lean>>(
-    bases: &[Affine<P>],
+    bases: &[Point<P::BaseField>],
     parts: &[Part],
     width: usize,
     windows: usize,
+    stop: Stop<'_>,
 ) -> Vec<Projective<P>> {
     let splits = rayon::current_num_threads()
         .div_ceil(windows)
@@ -79,7 +81,7 @@ fn window_sums<P: SWCurveConfig<ScalarField = Fr, BaseField: Lean>>(
             parts
                 .par_chunks(per_split)
                 .with_max_len(1)
-                .map(|parts| window_sum(bases, parts, width, window))
+                .map(|parts| window_sum(bases, parts, width, window, stop))
                 .reduce(Projective::zero, |a, b| a + b)
         })
         .collect()
@@ -204,15 +206,19 @@ fn window_width(terms: usize) -> usize {
 }
 
 fn window_sum<P: SWCurveConfig<ScalarField = Fr, BaseField: Lean>>(
-    bases: &[Affine<P>],
+    bases: &[Point<P::BaseField>],
     parts: &[Part],
     width: usize,
     window: usize,
+    stop: Stop<'_>,
 ) -> Projective<P> {
     let mut buckets = Buckets::<P>::new(1 << (width - 1));
     let highest = window + 1 == SCALAR_BITS.div_ceil(width);
     let middle = if highest { 0 } else { 1 << (width - 1) };
     for part in parts {
+        if stop.is_wanted() {
+            return Projective::zero();
+        }
         buckets.add_part(bases, part.terms_of(window), |term| {
             let digit = term.window(window * width, width);
             if digit >= middle {
@@ -226,8 +232,8 @@ fn window_sum<P: SWCurveConfig<ScalarField = Fr, BaseField: Lean>>(
 }
 
 /// An affine point without a flag: infinity is `(0, 0)`, which is on no curve with `b ≠ 0`.
-#[derive(Clone, Copy)]
-pub(crate) struct Point<F> {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point<F> {
     pub(crate) x: F,
     pub(crate) y: F,
 }
@@ -238,12 +244,12 @@ impl<F: Field> Point<F> {
         y: F::ZERO,
     };
 
-    fn is_infinity(&self) -> bool {
+    pub(crate) fn is_infinity(&self) -> bool {
         self.x.is_zero() && self.y.is_zero()
     }
 }
 
-fn fetch<P: SWCurveConfig>(bases: &[Affine<P>], base: u32) -> Point<P::BaseField> {
+fn fetch<F: Field>(bases: &[Point<F>], base: u32) -> Point<F> {
     let point = &bases[(base >> 1) as usize];
     let y = if base & 1 == 1 { -point.y } else { point.y };
     Point { x: point.x, y }
@@ -306,7 +312,7 @@ where
     /// Adds the points of `terms` to their buckets; `digit` gives magnitude and sign (1: negative).
     fn add_part(
         &mut self,
-        bases: &[Affine<P>],
+        bases: &[Point<P::BaseField>],
         terms: &[Term],
         digit: impl Fn(&Term) -> (usize, u32),
     ) {
@@ -369,12 +375,17 @@ where
     }
 
     /// Counting sort of the signed points by bucket, read in the order of the key.
-    fn sort(&mut self, bases: &[Affine<P>], terms: &[Term], digit: impl Fn(&Term) -> (usize, u32)) {
+    fn sort(
+        &mut self,
+        bases: &[Point<P::BaseField>],
+        terms: &[Term],
+        digit: impl Fn(&Term) -> (usize, u32),
+    ) {
         self.digits.clear();
         self.ends.fill(0);
         for term in terms {
             let (magnitude, sign) = digit(term);
-            if magnitude > 0 && !bases[(term.base >> 1) as usize].is_zero() {
+            if magnitude > 0 && !bases[(term.base >> 1) as usize].is_infinity() {
                 self.ends[magnitude - 1] += 1;
                 let bucket = u32::try_from(magnitude - 1).expect("a digit has fewer than 32 bits");
                 self.digits.push((bucket, term.base ^ sign));
@@ -564,7 +575,7 @@ impl<F: Lean> Point<F> {
 mod tests {
     use super::*;
     use ark_bn254::{G1Projective, G2Projective};
-    use ark_ec::{CurveGroup, VariableBaseMSM};
+    use ark_ec::{AffineRepr, CurveGroup, VariableBaseMSM};
     use ark_ff::UniformRand;
     use rand::{Rng, SeedableRng, rngs::StdRng};
 
@@ -590,8 +601,17 @@ mod tests {
         Projective<P>: VariableBaseMSM<MulBase = Affine<P>, ScalarField = Fr>,
     {
         let expected = Projective::<P>::msm(bases, scalars).expect("equal lengths");
+        let points: Vec<Point<P::BaseField>> = (bases.iter())
+            .map(|base| match base.is_zero() {
+                true => Point::INFINITY,
+                false => Point {
+                    x: base.x,
+                    y: base.y,
+                },
+            })
+            .collect();
         assert_eq!(
-            msm(bases, |i| scalars[i]),
+            msm::<P, _>(&points, Stop::default(), |i| scalars[i]),
             expected,
             "{} points",
             bases.len()

@@ -243,16 +243,16 @@ fn errors_say_what_is_wrong() {
         matches!(foreign, KeyError::ForeignMagic { .. }),
         "{foreign}"
     );
-    let older = saved.load_edited(|bytes| bytes[VERSION] = 0).unwrap_err();
+    let older = saved.load_edited(|bytes| bytes[VERSION] = 1).unwrap_err();
     assert!(
         matches!(
             older,
             KeyError::Version {
-                expected: 1,
-                got: 0,
+                expected: 2,
+                got: 1,
                 ..
             }
-        ),
+        ) && older.to_string().contains("`quire keys setup`"),
         "{older}"
     );
     let flags = saved.load_edited(|bytes| bytes[FLAGS] = 0x81).unwrap_err();

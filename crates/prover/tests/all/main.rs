@@ -2,6 +2,7 @@
 
 mod attacks;
 mod chain;
+mod circuits;
 mod fixture;
 mod key_files;
 mod proofs;

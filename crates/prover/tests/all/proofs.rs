@@ -1,7 +1,7 @@
 //! Proofs from end to end, against `ark-groth16` with the same key and reduction.
 
 use crate::chain::Chain;
-use crate::fixture::{CHAIN, fixture};
+use crate::fixture::{CHAIN, Fixture, fixture};
 use ark_bn254::{Bn254, Fr};
 use ark_groth16::Groth16;
 use ark_snark::SNARK;
@@ -10,13 +10,15 @@ use prover::key::{KeyError, KeyInfo, Origin, ProvingKey};
 use prover::proof::Proof;
 use prover::prove::{ProveError, Stage, Watch, prove, prove_watched};
 use prover::qap::OddCosetReduction;
-use prover::schedule::{Job, ScheduleError, bytes_per_proof, prove_many, width};
+use prover::schedule::{
+    Follow, ManyError, Plan, ScheduleError, bytes_ahead, bytes_per_proof, prove_many,
+};
 use prover::setup::setup;
 use prover::verify::{VerifyError, verify, verify_many};
 use rand::SeedableRng;
 use rand::rngs::{OsRng, StdRng};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 type Ark = Groth16<Bn254, OddCosetReduction>;
 
@@ -174,50 +176,125 @@ fn stages_are_reported_and_a_cancelled_proof_stops() {
     };
     assert!(matches!(
         run(&cancel_at_l),
-        Err(ProveError::Cancelled { before: Stage::A })
+        Err(ProveError::Cancelled { stage: Stage::L })
     ));
 }
 
-#[test]
-fn many_proofs_run_within_the_memory_limit_and_in_order() {
-    let fixture = fixture(CHAIN);
-    let mut bad = fixture.assignment.clone();
-    bad[10] += Fr::from(1u64);
-    let job = |assignment| Job {
-        key: &fixture.key,
-        r1cs: &fixture.r1cs,
-        assignment,
-    };
-    let jobs: Vec<Job<'_>> = [
-        &fixture.assignment,
-        &bad,
-        &fixture.assignment,
-        &fixture.assignment,
-    ]
-    .into_iter()
-    .map(|a| job(a))
-    .collect();
+/// One proof, one with the next one's witness ahead, and all side by side.
+fn plans(fixture: &Fixture, count: usize) -> Vec<Plan> {
     let one = bytes_per_proof(&fixture.key);
-    assert_eq!(width(&jobs, one), Ok(1));
-    assert_eq!(
-        width(&jobs, 3 * one),
-        Ok(3.min(rayon::current_num_threads()))
-    );
-    assert_eq!(
-        width(&jobs, one - 1),
-        Err(ScheduleError::MemoryLimit {
-            needed: one,
-            limit: one - 1
-        })
-    );
-    let results = prove_many(&jobs, 2 * one).unwrap();
-    let verdicts: Vec<bool> = results.iter().map(Result::is_ok).collect();
-    assert_eq!(verdicts, [true, false, true, true]);
-    let proofs: Vec<_> = results
-        .into_iter()
-        .flatten()
-        .map(|proof| (fixture.inputs(), proof))
-        .collect();
-    assert_eq!(verify_many(fixture.key.verifying_key(), &proofs), Ok(()));
-    assert!(prove_many(&[], 0).unwrap().is_empty());
+    let bounds = [one, one + bytes_ahead(&fixture.key), 64 * one];
+    let plan = |bound| Plan::new(&fixture.key, count, bound).unwrap();
+    let mut plans: Vec<Plan> = bounds.into_iter().map(plan).collect();
+    // Whatever this machine would choose, each way is tried.
+    (plans[0].way.side_by_side, plans[0].way.ahead) = (1, false);
+    (plans[1].way.side_by_side, plans[1].way.ahead) = (1, true);
+    (plans[2].way.side_by_side, plans[2].way.ahead) = (3, false);
+    plans
+}
+
+#[test]
+fn many_proofs_are_handed_over_in_order() {
+    let fixture = fixture(CHAIN);
+    let error = Plan::new(&fixture.key, 2, bytes_per_proof(&fixture.key) - 1);
+    assert!(matches!(error, Err(ScheduleError::MemoryLimit { .. })));
+    for plan in plans(&fixture, 7) {
+        let stages = Mutex::new(Vec::new());
+        let on_stage = |index, stage| stages.lock().unwrap().push((index, stage));
+        let follow = Follow {
+            on_stage: Some(&on_stage),
+            cancel: None,
+        };
+        let mut proofs = Vec::new();
+        prove_many::<()>(
+            (&fixture.key, &fixture.r1cs),
+            &plan,
+            |_| Ok(fixture.assignment.clone()),
+            follow,
+            |index, proof| {
+                assert_eq!(index, proofs.len());
+                proofs.push((fixture.inputs().to_vec(), proof));
+                Ok(())
+            },
+        )
+        .unwrap();
+        assert_eq!(proofs.len(), 7);
+        assert_eq!(verify_many(fixture.key.verifying_key(), &proofs), Ok(()));
+        let stages = stages.into_inner().unwrap();
+        assert_eq!(stages.len(), 7 * 8);
+        for index in 0..7 {
+            let of_one = stages.iter().filter(|(of, _)| *of == index);
+            assert_eq!(of_one.last(), Some(&(index, Stage::SelfCheck)));
+        }
+    }
+}
+
+#[test]
+fn a_failure_stops_what_follows_and_keeps_what_came_before() {
+    let fixture = fixture(CHAIN);
+    for plan in plans(&fixture, 9) {
+        let begun = AtomicUsize::new(0);
+        let witness = |index| {
+            begun.fetch_add(1, Ordering::Relaxed);
+            let mut assignment = fixture.assignment.clone();
+            if index == 3 {
+                assignment[10] += Fr::from(1u64);
+            }
+            Ok(assignment)
+        };
+        let mut kept = Vec::new();
+        let result = prove_many::<()>(
+            (&fixture.key, &fixture.r1cs),
+            &plan,
+            witness,
+            Follow::default(),
+            |index, _| {
+                kept.push(index);
+                Ok(())
+            },
+        );
+        assert!(matches!(
+            result,
+            Err(ManyError::Prove {
+                index: 3,
+                source: ProveError::Unsatisfied { .. }
+            })
+        ));
+        assert_eq!(kept, [0, 1, 2]);
+        assert!(begun.into_inner() <= 8);
+    }
+}
+
+#[test]
+fn many_proofs_are_cancelled_within_a_stage() {
+    let fixture = fixture(Chain {
+        steps: 700,
+        ..CHAIN
+    });
+    for plan in plans(&fixture, 4) {
+        let cancel = AtomicBool::new(false);
+        let on_stage = |_, stage| {
+            if stage == Stage::BInG1 {
+                cancel.store(true, Ordering::Relaxed);
+            }
+        };
+        let follow = Follow {
+            on_stage: Some(&on_stage),
+            cancel: Some(&cancel),
+        };
+        let result = prove_many::<()>(
+            (&fixture.key, &fixture.r1cs),
+            &plan,
+            |_| Ok(fixture.assignment.clone()),
+            follow,
+            |_, _| panic!("no proof is finished"),
+        );
+        assert!(matches!(
+            result,
+            Err(ManyError::Prove {
+                source: ProveError::Cancelled { .. },
+                ..
+            })
+        ));
+    }
 }
