@@ -25,6 +25,7 @@ use ledger::shape::Shape;
 use ledger::words::{L1_SLOT_BYTES, PublicWords, TRANSFER_BYTES, WITHDRAWAL_BYTES};
 use prover::key::{AllowDevKeys, ProvingKey, VerifyingKey};
 use prover::prove::{Stage, Watch, prove_watched};
+use prover::schedule::bytes_for;
 use prover::setup::setup_insecure_dev;
 use rand::rngs::OsRng;
 use serde::Serialize;
@@ -42,11 +43,9 @@ const PROOFS: usize = 2;
 /// Bytes of a field element.
 const ELEMENT: u64 = 32;
 /// Bytes of a point in memory, in G1 and G2.
-const POINT: [u64; 2] = [72, 136];
-/// Bytes of a scalar as multiplications hold it, recoded.
-const TERM: u64 = 40;
-/// Bytes that a thread of the prover needs for buckets.
-const THREAD: u64 = 24 << 20;
+const POINT: [u64; 2] = [64, 128];
+/// Bytes of the tables of a setup, in G1 and G2.
+const TABLES: u64 = 60 << 20;
 
 /// Sizes of a circuit and of what is made for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,20 +220,17 @@ impl Sizes {
         first * POINT[0] + second * POINT[1] + 4 * (self.in_a + self.in_b)
     }
 
-    /// Peak of a setup: matrices, the key, six vectors over domain and variables, and the points of
-    /// one query before they are made affine.
+    /// Peak of a setup: matrices, the key, six vectors over domain and variables, and tables.
     fn setup_memory(&self) -> u64 {
         let vectors = 3 * self.variables.max(self.domain) + 3 * self.domain;
-        let projective = 96 * self.domain.max(self.variables);
-        self.matrices() + self.key_memory() + vectors * ELEMENT + projective
+        self.matrices() + self.key_memory() + vectors * ELEMENT + TABLES
     }
 
-    /// Peak of a proof: matrices, the key, the assignment, and what `prover::schedule` counts.
-    fn proving_memory(&self, threads: u64) -> u64 {
-        let transforms = 5 * self.domain * ELEMENT;
-        let multiplication = self.domain.max(self.variables) * (ELEMENT + 2 * TERM);
-        let proof = transforms.max(multiplication) + threads * THREAD;
-        self.matrices() + self.key_memory() + self.variables * ELEMENT + proof
+    /// Peak of a proof: matrices, the key, and what `prover::schedule` counts.
+    fn proving_memory(&self) -> u64 {
+        let count = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+        let proof = bytes_for(count(self.domain), count(self.variables));
+        self.matrices() + self.key_memory() + proof as u64
     }
 }
 
@@ -305,7 +301,7 @@ impl Calibration {
             proving_key_bytes: sizes.proving_key,
             verifying_key_bytes: sizes.verifying_key,
             setup_memory_bytes: sizes.setup_memory(),
-            proving_memory_bytes: sizes.proving_memory(rayon::current_num_threads() as u64),
+            proving_memory_bytes: sizes.proving_memory(),
             setup_seconds: rounded(scaled(self.setup, Sizes::setup_work)),
             load_seconds: rounded(scaled(self.load, |sizes| sizes.proving_key as f64)),
             prove_seconds: rounded(prove),

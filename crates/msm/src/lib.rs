@@ -23,6 +23,7 @@ mod ifma;
 mod packed;
 mod portable;
 mod recode;
+mod shares;
 
 pub use bases::{BadRecord, Bases, Records, Stop};
 pub use fixed::FixedBase;

@@ -68,23 +68,23 @@ pub enum ManyError<E> {
     Caller(E),
 }
 
-/// Estimate of the memory in bytes that a proof needs at its peak besides key and circuit: its
-/// assignment, and three vectors and two tables over the domain or one vector and its digits.
+/// Estimate of the memory in bytes that a proof needs at its peak besides key and circuit.
 pub fn bytes_per_proof(key: &ProvingKey) -> usize {
-    let domain = key.domain_size();
-    let transforms = 5 * domain * ELEMENT_BYTES;
-    let largest = domain.max(key.num_variables());
-    let sums = domain * ELEMENT_BYTES + largest.min(DIGITS_AT_ONCE) * DIGITS_BYTES + BUCKETS_BYTES;
-    assignment_bytes(key) + transforms.max(sums)
+    bytes_for(key.domain_size(), key.num_variables())
 }
 
-fn assignment_bytes(key: &ProvingKey) -> usize {
-    key.num_variables() * ELEMENT_BYTES
+/// [`bytes_per_proof`] from sizes alone: the assignment, and three vectors and two tables over the domain
+/// or one vector, its digits and buckets.
+pub fn bytes_for(domain: usize, variables: usize) -> usize {
+    let transforms = 5 * domain * ELEMENT_BYTES;
+    let largest = domain.max(variables);
+    let sums = domain * ELEMENT_BYTES + largest.min(DIGITS_AT_ONCE) * DIGITS_BYTES + BUCKETS_BYTES;
+    variables * ELEMENT_BYTES + transforms.max(sums)
 }
 
 /// Estimate of the memory in bytes of a proof that waits for its sums: assignment and two products.
 pub fn bytes_ahead(key: &ProvingKey) -> usize {
-    assignment_bytes(key) + 2 * key.domain_size() * ELEMENT_BYTES
+    (key.num_variables() + 2 * key.domain_size()) * ELEMENT_BYTES
 }
 
 /// One way to run proofs.

@@ -12,7 +12,8 @@
 //! 3. [`BATCH`] additions share an inversion. The points of the next batch are fetched meanwhile.
 //!
 //! Windows run in parallel and keep their buckets from part to part and block to block; what remains
-//! at the end is one weighted sum per window.
+//! at the end is one weighted sum per window. Windows that do not come out even for the threads are cut
+//! into shares of the parts, each with buckets of its own, so that no thread waits for a whole window.
 //!
 //! A batch that has two points with the same x (equal or opposite ones) is found by its product of
 //! differences being zero, and done again by the portable code, which can tell the cases apart; sums
@@ -33,6 +34,7 @@ use crate::Stop;
 use crate::packed::{Coordinate, pack_point, stride, unpack_point};
 use crate::portable::msm::{self, Adder, Point};
 use crate::recode::{Recoded, SCALAR_BITS, recode, window_width};
+use crate::shares::{Share, shares};
 
 /// Lines of a part: they fit the second-level cache, or nearly, next to the buckets of a window.
 const PART_LINES: usize = 1 << 15;
@@ -137,11 +139,13 @@ where
         return msm::msm::<P, S>(&points, stop, scalar);
     }
     let width = window_width(count, &scalar, WORK_PER_BUCKET);
-    let mut windows: Vec<Window<P>> = (0..SCALAR_BITS.div_ceil(width))
+    let shares = shares(SCALAR_BITS.div_ceil(width), rayon::current_num_threads());
+    let last = shares[shares.len() - 1].window;
+    let mut windows: Vec<(Share, Window<P>)> = shares
         .into_par_iter()
-        .map(|_| Window::new(width))
+        .with_max_len(1)
+        .map(|share| (share, Window::new(width)))
         .collect();
-    let last = windows.len() - 1;
     let blocks = lines.chunks(BLOCK * P::STRIDE);
     for (block, start) in blocks.zip((0..).step_by(BLOCK)) {
         let load = |(number, lines)| {
@@ -153,28 +157,29 @@ where
             .enumerate()
             .map(load)
             .collect();
-        let fill = |(number, window): (usize, &mut Window<P>)| {
-            for part in &parts {
+        let fill = |(share, window): &mut (Share, Window<P>)| {
+            for part in share.of(&parts) {
                 if !stop.is_wanted() {
-                    part.fill(window, number, number == last);
+                    part.fill(window, share.window, share.window == last);
                 }
             }
         };
-        windows
-            .par_iter_mut()
-            .enumerate()
-            .with_max_len(1)
-            .for_each(fill);
+        // In order, whole windows first, as threads come free.
+        windows.iter_mut().par_bridge().for_each(fill);
         if stop.is_wanted() {
             return Projective::zero();
         }
     }
-    let sums: Vec<Projective<P>> = windows
+    let sums: Vec<(usize, Projective<P>)> = windows
         .par_iter_mut()
         .with_max_len(1)
-        .map(|window| window.sum())
+        .map(|(share, window)| (share.window, window.sum()))
         .collect();
-    horner(&sums, width)
+    let mut by_window = vec![Projective::zero(); last + 1];
+    for (window, sum) in sums {
+        by_window[window] += sum;
+    }
+    horner(&by_window, width)
 }
 
 /// Work of summing up a bucket, in additions of a point.

@@ -22,11 +22,12 @@ use rayon::prelude::*;
 
 use super::lean::Lean;
 use crate::Stop;
+use crate::shares::shares;
 
 /// Bases per part: a part's working set stays within the second-level cache.
 const PART: usize = 1 << 14;
 /// Additions that share one inversion.
-const BATCH: usize = 512;
+const BATCH: usize = 1024;
 /// Scalars of at most so many bits do not count towards the window width; any width exceeds this.
 const SHORT_BITS: u32 = 4;
 /// Bits of a scalar, at most, once it is negated where that is shorter.
@@ -60,8 +61,7 @@ where
         })
 }
 
-/// One sum per window, lowest first; windows run in parallel, and so do halves of the parts where
-/// there are more threads than windows.
+/// One sum per window, lowest first.
 fn window_sums<P: SWCurveConfig<ScalarField = Fr, BaseField: Lean>>(
     bases: &[Point<P::BaseField>],
     parts: &[Part],
@@ -69,22 +69,20 @@ fn window_sums<P: SWCurveConfig<ScalarField = Fr, BaseField: Lean>>(
     windows: usize,
     stop: Stop<'_>,
 ) -> Vec<Projective<P>> {
-    let splits = rayon::current_num_threads()
-        .div_ceil(windows)
-        .min(parts.len())
-        .max(1);
-    let per_split = parts.len().div_ceil(splits).max(1);
-    (0..windows)
-        .into_par_iter()
-        .with_max_len(1)
-        .map(|window| {
-            parts
-                .par_chunks(per_split)
-                .with_max_len(1)
-                .map(|parts| window_sum(bases, parts, width, window, stop))
-                .reduce(Projective::zero, |a, b| a + b)
+    let shares = shares(windows, rayon::current_num_threads());
+    let sums: Vec<(usize, Projective<P>)> = shares
+        .into_iter()
+        .par_bridge()
+        .map(|share| {
+            let sum = window_sum(bases, share.of(parts), width, share.window, stop);
+            (share.window, sum)
         })
-        .collect()
+        .collect();
+    let mut by_window = vec![Projective::zero(); windows];
+    for (window, sum) in sums {
+        by_window[window] += sum;
+    }
+    by_window
 }
 
 /// The scalar of one base, after negation and recoding.
@@ -205,9 +203,9 @@ fn window_width(terms: usize) -> usize {
         .expect("the range is not empty")
 }
 
-fn window_sum<P: SWCurveConfig<ScalarField = Fr, BaseField: Lean>>(
+fn window_sum<'a, P: SWCurveConfig<ScalarField = Fr, BaseField: Lean>>(
     bases: &[Point<P::BaseField>],
-    parts: &[Part],
+    parts: impl Iterator<Item = &'a Part>,
     width: usize,
     window: usize,
     stop: Stop<'_>,

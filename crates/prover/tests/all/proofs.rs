@@ -184,7 +184,7 @@ fn stages_are_reported_and_a_cancelled_proof_stops() {
 fn plans(fixture: &Fixture, count: usize) -> Vec<Plan> {
     let one = bytes_per_proof(&fixture.key);
     let bounds = [one, one + bytes_ahead(&fixture.key), 64 * one];
-    let plan = |bound| Plan::new(&fixture.key, count, bound).unwrap();
+    let plan = |bound| Plan::new(&fixture.key, count, bound).expect("one proof fits the bound");
     let mut plans: Vec<Plan> = bounds.into_iter().map(plan).collect();
     // Whatever this machine would choose, each way is tried.
     (plans[0].way.side_by_side, plans[0].way.ahead) = (1, false);
@@ -223,8 +223,8 @@ fn many_proofs_are_handed_over_in_order() {
         let stages = stages.into_inner().unwrap();
         assert_eq!(stages.len(), 7 * 8);
         for index in 0..7 {
-            let of_one = stages.iter().filter(|(of, _)| *of == index);
-            assert_eq!(of_one.last(), Some(&(index, Stage::SelfCheck)));
+            let mut of_one = stages.iter().filter(|(of, _)| *of == index);
+            assert_eq!(of_one.next_back(), Some(&(index, Stage::SelfCheck)));
         }
     }
 }
