@@ -30,7 +30,7 @@ const DIGITS_AT_ONCE: usize = 1 << 20;
 /// Bytes of the buckets of all windows and of the space to fill them.
 const BUCKETS_BYTES: usize = 96 << 20;
 /// Share of a proof's work, witness and matrix products left out, that one thread does while the
-/// others wait. Measured, see `docs/decisions.md`.
+/// others wait. Assumed, as the two below; `quire bench schedule` measures what comes of it.
 const NARROW_PROOF: f64 = 0.04;
 /// Share of a proof's work that is making the witness and the matrix products.
 const BEFORE_SUMS: f64 = 0.06;

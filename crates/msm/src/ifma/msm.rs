@@ -83,13 +83,13 @@ macro_rules! curve {
 
             #[allow(unsafe_code, reason = "kernels are compiled for vectors")]
             fn add(space: &mut Space<'_>, jobs: &[[Job; 8]], before: &mut Self::Before) -> bool {
-                // SAFETY: `msm` and `Table::new` checked that the processor has the features.
+                // SAFETY: `msm` and `FixedBase::new` checked that the processor has the features.
                 unsafe { kernels::$module::add(space, jobs, before) }
             }
 
             #[allow(unsafe_code, reason = "kernels are compiled for vectors")]
             fn reduce(lines: &mut [Line]) {
-                // SAFETY: `Table::new` checked that the processor has the features.
+                // SAFETY: `FixedBase::new` checked that the processor has the features.
                 unsafe { kernels::$module::reduce_points(lines) }
             }
 
