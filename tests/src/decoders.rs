@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a check fails by panicking")]
 
 use std::fmt::Debug;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use batcher::SignedOperation;
@@ -422,15 +422,14 @@ pub fn exit_plan(data: &[u8]) -> bool {
 
 /// A history of transfers, plain or gzip.
 pub fn import_csv(data: &[u8]) -> bool {
-    let path = folder().join("fuzzed.csv");
-    std::fs::write(&path, data).unwrap();
     let read = |depth| {
         let options = ImportOptions {
             seed: b"fuzz",
             depth,
             operator: [7; 20],
+            limit: None,
         };
-        Import::read(&path, &options)
+        Import::parse(data, Path::new("fuzzed.csv"), &options)
     };
     let Ok(small) = read(2) else { return false };
     let summary = small.summary();

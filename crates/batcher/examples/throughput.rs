@@ -44,6 +44,7 @@ fn measure(folder: &Path) -> Result<(), Box<dyn Error>> {
         seed: b"throughput",
         depth: SHAPE.depth,
         operator: [1; 20],
+        limit: None,
     };
     let workload = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../benches/workloads/ethereum_transfers.csv.gz");

@@ -55,6 +55,9 @@ const AMOUNT_PER_FEE: u128 = 1000;
 /// Most bytes of text, unpacked, so that a small packed file does not fill the memory.
 const MOST_BYTES: u64 = 1 << 30;
 
+/// Most bytes of a line, for the same reason; a row of the table has less than 300.
+const MOST_LINE: usize = 1 << 16;
+
 /// Most rejected rows whose reason is kept; all are counted.
 const MOST_REASONS: usize = 1000;
 
@@ -73,6 +76,8 @@ pub struct ImportOptions<'a> {
     pub depth: u8,
     /// L1 address of the operator, which owns the fee account.
     pub operator: [u8; 20],
+    /// Most rows that are read; all if none.
+    pub limit: Option<u64>,
 }
 
 /// What a token is on L1.
@@ -247,29 +252,65 @@ impl fmt::Display for Token {
     }
 }
 
+/// Text whose lines have at most [`MOST_LINE`] bytes; longer ones are an error.
+struct ShortLines<R> {
+    text: R,
+    /// Bytes of the line that is being read.
+    length: usize,
+}
+
+impl<R: Read> Read for ShortLines<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.text.read(buffer)?;
+        for byte in &buffer[..count] {
+            self.length = match byte {
+                b'\n' => 0,
+                _ => self.length + 1,
+            };
+            if self.length > MOST_LINE {
+                let what = format!("a line has more than {MOST_LINE} bytes");
+                return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+            }
+        }
+        Ok(count)
+    }
+}
+
 impl Import {
-    /// Reads a file, gzip or plain: told apart by its first two bytes.
+    /// Reads a file as [`Self::parse`] does.
     ///
     /// # Errors
     /// [`ImportError`]. Rows that do not parse are no error: they are counted and listed.
     pub fn read(path: &Path, options: &ImportOptions<'_>) -> Result<Self, ImportError> {
-        let io_error = |source| ImportError::Io {
+        let file = File::open(path).map_err(|source| ImportError::Io {
             path: path.to_owned(),
             source,
-        };
-        let mut file = BufReader::new(File::open(path).map_err(io_error)?);
-        let packed = file.fill_buf().map_err(io_error)?.starts_with(&GZIP);
-        match packed {
-            true => Self::parse(MultiGzDecoder::new(file), path, options),
-            false => Self::parse(file, path, options),
-        }
+        })?;
+        Self::parse(file, path, options)
     }
 
-    /// Reads plain text; `path` is for messages.
+    /// Reads text, packed with gzip or plain: told apart by its first two bytes. `path` is for
+    /// messages.
     ///
     /// # Errors
     /// As [`Self::read`].
     pub fn parse(
+        bytes: impl Read,
+        path: &Path,
+        options: &ImportOptions<'_>,
+    ) -> Result<Self, ImportError> {
+        let io_error = |source| ImportError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let mut bytes = BufReader::new(bytes);
+        match bytes.fill_buf().map_err(io_error)?.starts_with(&GZIP) {
+            true => Self::parse_text(MultiGzDecoder::new(bytes), path, options),
+            false => Self::parse_text(bytes, path, options),
+        }
+    }
+
+    fn parse_text(
         text: impl Read,
         path: &Path,
         options: &ImportOptions<'_>,
@@ -277,7 +318,7 @@ impl Import {
         if options.depth == 0 || options.depth > ledger::shape::MAX_DEPTH {
             return Err(ImportError::Depth(options.depth));
         }
-        let mut limited = text.take(MOST_BYTES + 1);
+        let mut limited = ShortLines { text, length: 0 }.take(MOST_BYTES + 1);
         let mut import = Self::empty(options);
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
@@ -295,7 +336,10 @@ impl Import {
             let path = path.to_owned();
             return Err(ImportError::Header { path, found });
         }
-        while reader.read_byte_record(&mut record).map_err(csv_error)? {
+        let most = options.limit.unwrap_or(u64::MAX);
+        while import.summary.rows < most
+            && reader.read_byte_record(&mut record).map_err(csv_error)?
+        {
             import.row(&record);
         }
         drop(reader);

@@ -105,7 +105,7 @@ impl Demo {
 
     fn import(&mut self, args: &DemoArgs) -> Result<Node> {
         let transfers = named(TRANSFERS)?;
-        let rows = usize::from(args.batches) * usize::from(transfers.transfers);
+        let rows = u64::from(args.batches) * u64::from(transfers.transfers);
         self.heading(&format!(
             "Import {} transfers of Ethereum mainnet, from the first in block 46147 on",
             count(rows)

@@ -156,7 +156,7 @@ impl Drill {
                 args.shape
             ))
         );
-        let rows = Some(usize::from(args.transfers));
+        let rows = Some(u64::from(args.transfers));
         let history = History::read(&Source::Workload, rows, shapes, &random_salt())?;
         let mut draft = Draft::new(&self.settings, history.plan(random_salt())?)?;
         history.submit(&mut draft.node, |_| ())?;

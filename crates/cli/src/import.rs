@@ -1,12 +1,9 @@
 //! `quire import`: a history of transfers becomes a deployment with its operations waiting.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use batcher::import::{Import, ImportOptions, ImportSummary};
-use flate2::bufread::MultiGzDecoder;
 use l1::bytes::Bytes;
 use l1::genesis::{DEFAULT_FREEZE_AFTER, DEFAULT_TIMESTAMP_SLACK, Token};
 use ledger::shape::Shape;
@@ -28,8 +25,6 @@ use crate::ui::{count, seconds};
 pub const WORKLOAD: &[u8] = include_bytes!("../../../benches/workloads/ethereum_transfers.csv.gz");
 /// Operations that are handed to the batcher at a time, in one transaction.
 pub const SUBMIT_AT_ONCE: usize = 1024;
-/// Most bytes of a line; longer ones are an error.
-const MOST_TEXT: u64 = 1 << 30;
 
 /// What `import` prints.
 #[derive(Serialize)]
@@ -76,7 +71,7 @@ impl History {
     /// If the file is not a table of transfers.
     pub fn read(
         source: &Source,
-        limit: Option<usize>,
+        limit: Option<u64>,
         shapes: Vec<Shape>,
         seed: &[u8],
     ) -> Result<Self> {
@@ -85,18 +80,13 @@ impl History {
             seed,
             depth: shapes[0].depth,
             operator: operator.address.0,
+            limit,
         };
-        let import = match (source, limit) {
-            (Source::File(path), None) => Import::read(path, &options)?,
-            (Source::File(path), Some(limit)) => {
-                let file =
-                    File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-                Import::parse(head(file, path, limit)?.as_slice(), path, &options)?
-            }
-            (Source::Workload, limit) => {
+        let import = match source {
+            Source::File(path) => Import::read(path, &options)?,
+            Source::Workload => {
                 let path = Path::new("the workload that comes with the program");
-                let text = head(WORKLOAD, path, limit.unwrap_or(usize::MAX))?;
-                Import::parse(text.as_slice(), path, &options)?
+                Import::parse(WORKLOAD, path, &options)?
             }
         };
         Ok(Self {
@@ -162,32 +152,6 @@ impl History {
             on_progress(done);
         }
     }
-}
-
-/// The first line and `rows` more, unpacked if need be.
-fn head(bytes: impl Read, path: &Path, rows: usize) -> Result<Vec<u8>> {
-    let context = || {
-        format!(
-            "cannot read {}; check that the file exists and is whole",
-            path.display()
-        )
-    };
-    let mut packed = BufReader::new(bytes);
-    let is_packed = packed
-        .fill_buf()
-        .with_context(context)?
-        .starts_with(&[0x1f, 0x8b]);
-    let mut plain: Box<dyn BufRead> = match is_packed {
-        true => Box::new(BufReader::new(MultiGzDecoder::new(packed).take(MOST_TEXT))),
-        false => Box::new(packed.take(MOST_TEXT)),
-    };
-    let mut text = Vec::new();
-    for _ in 0..rows.saturating_add(1) {
-        if plain.read_until(b'\n', &mut text).with_context(context)? == 0 {
-            break;
-        }
-    }
-    Ok(text)
 }
 
 /// The seed in a file, zeros if none was named. It is never an argument: others see those.

@@ -16,6 +16,7 @@ const OPTIONS: ImportOptions<'_> = ImportOptions {
     seed: b"imports",
     depth: 12,
     operator: [1; 20],
+    limit: None,
 };
 
 const HEADER: &str = "block,tx_index,token,from,to,amount,gas_price,nonce";
@@ -295,6 +296,28 @@ fn bytes_that_are_no_text_are_one_bad_row() {
     text.extend(row("ETH", A, B, "5").bytes());
     let import = parse_with(text, &OPTIONS).unwrap();
     assert_eq!((import.summary().rows, import.summary().imported), (2, 1));
+}
+
+#[test]
+fn no_more_rows_are_read_than_asked_for() {
+    let lines = ["5", "x", "6"].map(|amount| row("ETH", A, B, amount));
+    let text = format!("{HEADER}\n{}\n", lines.join("\n"));
+    let rows = |limit| {
+        let options = ImportOptions { limit, ..OPTIONS };
+        parse_with(&text, &options).unwrap().summary().rows
+    };
+    assert_eq!([Some(0), Some(2), None].map(rows), [0, 2, 3]);
+}
+
+/// A small packed file does not fill the memory with a single line.
+#[test]
+fn an_endless_line_is_refused() {
+    let text = format!("{HEADER}\n{}", "7".repeat(1 << 17));
+    let error = parse_with(&text, &OPTIONS).err().unwrap();
+    assert!(
+        error.to_string().contains("more than 65536 bytes"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -85,6 +85,7 @@ fn the_whole_finalized_workload_is_restored_and_goes_on() {
         seed: b"restoring",
         depth: 12,
         operator: [1; 20],
+        limit: None,
     };
     let file = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../benches/workloads/ethereum_transfers.csv.gz");

@@ -18,7 +18,7 @@ pub struct ImportArgs {
     pub seed_file: Option<PathBuf>,
     /// Read only the first rows
     #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
+    pub limit: Option<u64>,
 }
 
 /// Arguments of `seal`.

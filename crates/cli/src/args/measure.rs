@@ -138,7 +138,7 @@ pub struct BenchIntakeArgs {
     pub shape: Vec<String>,
     /// Read only the first rows
     #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
+    pub limit: Option<u64>,
 }
 
 /// Arguments of `bench prove`.
