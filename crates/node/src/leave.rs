@@ -17,8 +17,9 @@ use thiserror::Error;
 
 /// Version of the file.
 pub const PLAN_VERSION: u32 = 1;
-/// Most bytes of a plan that are read.
-pub const MAX_PLAN_BYTES: usize = 1 << 20;
+/// Most bytes of a plan that are read: more than those of an account for which a queue of 2^16
+/// deposits waits, as anybody can pay in.
+pub const MAX_PLAN_BYTES: usize = 1 << 24;
 
 /// Why there is no plan.
 #[derive(Debug, Error)]
@@ -368,4 +369,32 @@ fn waiting(l1: &NativeL1, index: u32) -> Result<Vec<WaitingDeposit>, l1::StoreEr
         }
     }
     Ok(waiting)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    /// Whoever fills the queue with top-ups of somebody's account does not keep its owner in.
+    #[test]
+    fn a_plan_with_a_full_queue_can_be_read() {
+        let deposit = WaitingDeposit {
+            entry: u64::MAX,
+            payer: l1::bytes::Bytes([0xff; 20]),
+            amount: u128::MAX.to_string(),
+        };
+        let plan = ExitPlan {
+            version: PLAN_VERSION,
+            contract: deposit.payer,
+            batch: 1,
+            root: to_hex(&Fr::from(1u64)),
+            account: 7,
+            owner: deposit.payer,
+            token: 0,
+            leaf: None,
+            waiting: vec![deposit; 1 << 16],
+        };
+        assert_eq!(ExitPlan::from_json(&plan.to_json()).unwrap(), plan);
+    }
 }

@@ -182,9 +182,9 @@ fn bad_plans_are_refused() {
     );
     let message = quire.fails_with(3, &["exit", "execute", &plan_of(&quire, 2)]);
     assert!(message.contains("quire exit plan"), "{message}");
-    let large = quire.write("large.json", vec![b' '; (1 << 20) + 1]);
+    let large = quire.write("large.json", vec![b' '; (1 << 24) + 1]);
     let message = quire.fails_with(3, &["exit", "execute", &large]);
-    assert!(message.contains("1048577 bytes"), "{message}");
+    assert!(message.contains("16777217 bytes"), "{message}");
     quire.fails_with(4, &["exit", "execute", "/nonexistent/plan.json"]);
     // A plan for a root that is no longer the last.
     quire.json(&["exit", "plan", "3", "--out", &out]);
