@@ -300,6 +300,55 @@ fn a_reorganized_deposit_is_taken_back() {
     assert_clean(&rollup);
 }
 
+/// After a reorganization an index may be of another key. What the old key signed for later nonces
+/// is rejected and does not keep the new owner's operations out; the same key's operations stay.
+#[test]
+fn operations_of_a_key_that_lost_its_index_are_rejected() {
+    let keys = Keys::make().unwrap();
+    for (number, keeps) in [(GENESIS + 5, false), (GENESIS + 1, true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut rollup = create(folder.path(), &keys, 0).unwrap();
+        let funded = |number| deposit(number, 0, 900_000);
+        let index = rollup.l1.deposit(&funded(GENESIS + 1), START).unwrap();
+        seal_all(&mut rollup, START);
+        let submit = |rollup: &mut Rollup, number, nonce| {
+            let signed = sign(transfer(index, 4, 1_000, nonce, 0), number, rollup);
+            rollup.batcher.submit(signed.into(), START).unwrap()
+        };
+        let spent = submit(&mut rollup, GENESIS + 1, 0).unwrap();
+        seal_all(&mut rollup, START);
+        // Nonce 1 is missing, so this waits.
+        let waiting = submit(&mut rollup, GENESIS + 1, 2).unwrap();
+        rollup.l1.reorg(1).unwrap();
+        assert_eq!(rollup.l1.deposit(&funded(number), START).unwrap(), index);
+        rollup.follow(START).unwrap();
+        finish(&mut rollup, &keys, START, &mut rng()).unwrap();
+
+        let account = rollup.batcher.state().account(index).unwrap();
+        assert_eq!(account.key, key_of(number).public_key());
+        if keeps {
+            assert_eq!(verdict(&rollup, &waiting), Verdict::Pending);
+            assert!(matches!(
+                verdict(&rollup, &spent),
+                Verdict::Finalized { .. }
+            ));
+        } else {
+            for id in [&spent, &waiting] {
+                let Verdict::Rejected { reason } = verdict(&rollup, id) else {
+                    panic!("{:?}", verdict(&rollup, id));
+                };
+                assert!(reason.contains("signature of sender"), "{reason}");
+            }
+            for nonce in 0..3 {
+                let id = submit(&mut rollup, number, nonce).unwrap();
+                finish(&mut rollup, &keys, START, &mut rng()).unwrap();
+                assert!(matches!(verdict(&rollup, &id), Verdict::Finalized { .. }));
+            }
+        }
+        assert_clean(&rollup);
+    }
+}
+
 #[test]
 fn a_lost_database_is_restored_and_goes_on() {
     let folder = tempfile::tempdir().unwrap();

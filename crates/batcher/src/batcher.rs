@@ -972,8 +972,8 @@ impl Batcher {
         included: &[u64],
         dropped: Vec<(u64, Reject)>,
     ) -> Built {
-        let count = dropped.len();
         let mut outcomes = self.drop_operations(dropped);
+        let rejected = outcomes.len();
         let number = batch.number();
         for place in included {
             if let Some(entry) = self.pool.remove(*place) {
@@ -992,6 +992,9 @@ impl Batcher {
                 });
             }
         }
+        let strangers = self.drop_operations(self.strangers(&undo.accounts));
+        let rejected = rejected + strangers.len();
+        outcomes.extend(strangers);
         for (index, _) in &undo.accounts {
             if let Some(account) = self.state.account(*index) {
                 self.pool.advance(*index, account.nonce);
@@ -1019,8 +1022,20 @@ impl Batcher {
                 outcomes,
                 returned: None,
             },
-            dropped: count,
+            dropped: rejected,
         }
+    }
+
+    /// Operations that wait for accounts which the batch created, and which these accounts' keys did
+    /// not sign, with the reason. Only an account that was undone has operations before it is
+    /// created: L1 may have given its index to another key since.
+    fn strangers(&self, before: &[(u32, Option<Account>)]) -> Vec<(u64, Reject)> {
+        let created = before.iter().filter(|(_, account)| account.is_none());
+        let of_account = |(index, _): &(u32, Option<Account>)| {
+            let key = self.state.account(*index)?.key;
+            Some(self.pool.strangers(*index, &key, &self.settings.domain))
+        };
+        created.filter_map(of_account).flatten().collect()
     }
 
     fn commit(&mut self, group: &[SealWrites]) -> Result<(), StoreError> {

@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::account::Account;
+use ledger::babyjubjub::Point;
 use ledger::field::Fr;
 use ledger::operation::{Fields, NO_EXPIRY, Signable, Withdraw};
 use ledger::reject::Reject;
@@ -425,6 +426,21 @@ impl Mempool {
                 .collect::<Vec<_>>()
         };
         accounts.flat_map(orphan).collect()
+    }
+
+    /// Places of the sender's operations that its key did not sign, with the reason to drop them.
+    pub(crate) fn strangers(&self, index: u32, key: &Point, domain: &Fr) -> Vec<(u64, Reject)> {
+        let places: Vec<u64> = match self.accounts.get(&index) {
+            Some(nonces) => nonces.values().copied().collect(),
+            None => return Vec::new(),
+        };
+        // Why not the entry's own verification: it may be of the account's former key.
+        let refused = |place: &u64| {
+            let signed = self.entries[place].signed();
+            let reject = signed.verify(key, domain).err()?;
+            Some((*place, reject))
+        };
+        places.par_iter().filter_map(refused).collect()
     }
 
     /// The same operations, and others at places that are free, over another state. Those of
