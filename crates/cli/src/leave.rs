@@ -13,9 +13,9 @@ use serde::Serialize;
 
 use crate::args::{ExitExecuteArgs, ExitPlanArgs, ExitRequestArgs};
 use crate::deployment::{now, open_l1, token_name};
-use crate::exit::Fault;
+use crate::exit::{Fault, message};
 use crate::settings::{Settings, make_folder};
-use crate::ui::table;
+use crate::ui::{complain, table};
 use crate::wallet::Wallet;
 
 /// What an exit request prints.
@@ -243,45 +243,56 @@ fn read_plan(path: &Path) -> Result<ExitPlan> {
     ExitPlan::from_json(&bytes).with_context(context)
 }
 
-/// `quire exit execute`.
+/// `quire exit execute`. A plan that fails does not keep those after it from being executed.
 ///
 /// # Errors
-/// If L1 is not frozen, or a plan is not for its root. Plans before it are executed.
+/// If a plan cannot be read, L1 is not frozen, or a plan is not for its root; the others are
+/// executed and shown.
 pub fn execute(settings: &Settings, args: &ExitExecuteArgs) -> Result<()> {
-    let plans = args.plan.iter().map(|path| Ok((path, read_plan(path)?)));
-    let plans = plans.collect::<Result<Vec<_>>>()?;
     let l1 = open_l1(settings)?;
-    let (mut all, mut text) = (Vec::new(), String::new());
-    for (path, plan) in plans {
-        let left = plan
-            .execute(&l1, now()?)
-            .with_context(|| format!("cannot leave with {}", path.display()))?;
-        let token = token_name(&l1, plan.token);
-        let (account, owner) = (plan.account, plan.owner);
-        match &left.exited {
-            Some(amount) => text.push_str(&format!(
-                "account {account}: {amount} of {token} can be claimed by {owner}\n"
-            )),
-            None if l1.exited(account)? => {
-                text.push_str(&format!("account {account}: it has left before\n"));
-            }
-            None => text.push_str(&format!(
-                "account {account}: the plan has no leaf, since no batch executed its deposit\n"
-            )),
+    let (mut all, mut text, mut failed) = (Vec::new(), String::new(), Vec::new());
+    for path in &args.plan {
+        match execute_plan(&l1, path, &mut text) {
+            Ok(executed) => all.push(executed),
+            Err(error) => failed.push(error),
         }
-        for deposit in &left.cancelled {
-            text.push_str(&format!(
-                "account {account}: deposit {} of {} of {token} can be claimed by {}\n",
-                deposit.entry, deposit.amount, deposit.payer
-            ));
-        }
-        all.push(Executed {
-            plan: path.clone(),
-            account,
-            exited: left.exited,
-            cancelled: left.cancelled.iter().map(|deposit| deposit.entry).collect(),
-        });
     }
-    text.push_str("collect it with `quire claim --wallet W`");
-    settings.ui.result(&all, text)
+    if !all.is_empty() {
+        text.push_str("collect it with `quire claim --wallet W`");
+        settings.ui.result(&all, text)?;
+    }
+    let mut failed = failed.into_iter().rev();
+    let Some(last) = failed.next() else {
+        return Ok(());
+    };
+    failed.rev().for_each(|error| complain(&message(&error)));
+    Err(last)
+}
+
+/// Leaves with one plan and tells in `text` what it came to.
+fn execute_plan(l1: &NativeL1, path: &Path, text: &mut String) -> Result<Executed> {
+    let plan = read_plan(path)?;
+    let left = plan
+        .execute(l1, now()?)
+        .with_context(|| format!("cannot leave with {}", path.display()))?;
+    let token = token_name(l1, plan.token);
+    let (account, owner) = (plan.account, plan.owner);
+    let came_to = match &left.exited {
+        Some(amount) => format!("{amount} of {token} can be claimed by {owner}"),
+        None if l1.exited(account)? => "it has left before".to_owned(),
+        None => "the plan has no leaf, since no batch executed its deposit".to_owned(),
+    };
+    text.push_str(&format!("account {account}: {came_to}\n"));
+    for deposit in &left.cancelled {
+        text.push_str(&format!(
+            "account {account}: deposit {} of {} of {token} can be claimed by {}\n",
+            deposit.entry, deposit.amount, deposit.payer
+        ));
+    }
+    Ok(Executed {
+        plan: path.to_owned(),
+        account,
+        exited: left.exited,
+        cancelled: left.cancelled.iter().map(|deposit| deposit.entry).collect(),
+    })
 }

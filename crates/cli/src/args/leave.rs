@@ -40,7 +40,8 @@ JSON: a list of plan, account, owner, token, balance, nonce, waiting, batch, roo
     /// Leave with a plan, once L1 is frozen
     #[command(after_help = "\
 Anybody may execute a plan; the money goes to the owner, who claims it. What was done before is
-passed over.
+passed over. Of several plans, those that fail are told and the others are executed; the exit status
+is then that of the last one that failed.
 
 Examples:
   quire exit execute exit-7.json

@@ -151,9 +151,28 @@ fn an_owner_leaves_without_the_operator() {
         (&planned[0]["account"], &planned[0]["waiting"]),
         (&3.into(), &1.into())
     );
-    let left = quire.json(&["exit", "execute", &plan, &plan_of(&quire, 3)]);
+    // A plan that fails keeps nobody else in.
+    let bad = quire.write("bad.json", "not a plan");
+    let plans = [
+        "--json",
+        "exit",
+        "execute",
+        &plan,
+        &bad,
+        "none.json",
+        &plan_of(&quire, 3),
+    ];
+    let output = quire.command(&plans).output().unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    let left: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(left.as_array().unwrap().len(), 2);
     assert_eq!(left[0]["exited"], "2000000000000000000");
     assert_eq!(left[1]["cancelled"][0], 3);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("bad.json") && told.contains("none.json"),
+        "{told}"
+    );
     let again = quire.json(&["exit", "execute", &plan]);
     assert_eq!(again[0]["exited"], Value::Null);
     let alice = quire.json(&["claim", "--wallet", "alice"]);
