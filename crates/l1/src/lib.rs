@@ -18,6 +18,7 @@ pub mod bytes;
 mod checks;
 mod codec;
 pub mod error;
+pub mod evm;
 mod escrow;
 pub mod genesis;
 mod journal;

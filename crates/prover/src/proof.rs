@@ -239,7 +239,7 @@ pub(crate) fn decode_g2(what: &'static str, bytes: &[u8]) -> Result<G2Affine, De
 }
 
 /// Encodes a finite point.
-pub(crate) fn encode_g1(point: &G1Affine) -> [u8; 64] {
+pub fn encode_g1(point: &G1Affine) -> [u8; 64] {
     let mut bytes = [0; 64];
     bytes[..32].copy_from_slice(&to_word(point.x.into_bigint()));
     bytes[32..].copy_from_slice(&to_word(point.y.into_bigint()));
@@ -247,7 +247,7 @@ pub(crate) fn encode_g1(point: &G1Affine) -> [u8; 64] {
 }
 
 /// Encodes a finite point.
-pub(crate) fn encode_g2(point: &G2Affine) -> [u8; 128] {
+pub fn encode_g2(point: &G2Affine) -> [u8; 128] {
     let mut bytes = [0; 128];
     for (k, word) in [point.x.c1, point.x.c0, point.y.c1, point.y.c0]
         .into_iter()

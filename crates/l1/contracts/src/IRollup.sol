@@ -39,6 +39,8 @@ interface IRollup {
         uint40 freezeAfter;
         /// Levels of the account tree, 1 to 16.
         uint8 depth;
+        /// A deployed PathHasher: its code hash is checked.
+        address pathHasher;
     }
 
     /// @notice A shape that batches may have, with its verifying key.

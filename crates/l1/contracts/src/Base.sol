@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {IRollup} from "./IRollup.sol";
+
+/// @title What all parts share: constants of the deployment, state, the lock
+/// @dev Nothing in a deployment can be changed: no owner, no proxy, no other verifier. Invariant:
+/// for each token, escrow = balances + claimable + pending, below 2^128 (docs/protocol.md,
+/// section 6).
+abstract contract Base is IRollup {
+    /// Order of BN254's scalar field.
+    uint256 internal constant R = 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001;
+
+    uint8 internal constant CREATE = 1;
+    uint8 internal constant TOP_UP = 2;
+    uint8 internal constant FORCED_EXIT = 3;
+
+    /// Above the owner (160 bits) and the token (32 bits) of an account.
+    uint256 internal constant EXIT_PENDING = 1 << 192;
+    uint256 internal constant EXITED = 1 << 193;
+
+    struct Head {
+        uint40 nextBatch;
+        uint40 timestamp;
+        uint40 queueHead;
+        uint40 queueTail;
+        uint40 nextIndex;
+        uint40 pendingDeposits;
+        bool frozen;
+    }
+
+    struct Totals {
+        uint128 balances;
+        uint128 pending;
+        uint128 claimable;
+    }
+
+    struct ListedShape {
+        uint16 l1Ops;
+        uint16 transfers;
+        uint16 withdrawals;
+        uint8 feeSlots;
+        /// Its code is 0x00 and the prepared key; 0: no such shape.
+        address key;
+    }
+
+    address public immutable operator;
+    bytes32 public immutable salt;
+    uint128 public immutable l1Fee;
+    uint40 public immutable pendingCap;
+    uint40 public immutable timestampSlack;
+    uint40 public immutable freezeAfter;
+    uint8 public immutable depth;
+    uint256 public immutable domain;
+    address public immutable pathHasher;
+
+    bytes32 public root;
+    Head internal _head;
+    mapping(uint256 number => bytes32) internal _queue;
+    mapping(uint256 index => uint256) internal _accounts;
+    mapping(uint256 token => Totals) internal _totals;
+    mapping(address owner => mapping(uint256 token => uint256)) internal _claimable;
+    mapping(uint256 id => ListedShape) internal _shapes;
+    address[] internal _tokens;
+    mapping(address erc20 => uint32) public tokenId;
+    uint256 internal _feesCollected;
+    bool private transient _entered;
+
+    constructor(Config memory config) {
+        if (config.operator == address(0) || config.depth == 0 || config.depth > 16) revert BadConfig();
+        operator = config.operator;
+        salt = config.salt;
+        l1Fee = config.l1Fee;
+        pendingCap = config.pendingCap;
+        timestampSlack = config.timestampSlack;
+        freezeAfter = config.freezeAfter;
+        depth = config.depth;
+        pathHasher = config.pathHasher;
+        domain = uint256(keccak256(abi.encodePacked("quire/1", block.chainid, address(this), config.salt))) >> 6;
+    }
+
+    /// One lock over every call that pays, is paid or credits.
+    modifier locked() {
+        if (_entered) revert Reentered();
+        _entered = true;
+        _;
+        _entered = false;
+    }
+
+    function _notFrozen(Head memory head_) internal pure {
+        if (head_.frozen) revert IsFrozen();
+    }
+
+    function _isFrozen(Head memory head_) internal pure {
+        if (!head_.frozen) revert NotFrozen();
+    }
+
+    /// @return packed Owner, token and flags of an index, which is registered.
+    function _registered(uint256 index) internal view returns (uint256 packed) {
+        packed = _accounts[index];
+        if (packed == 0) revert Unregistered(uint32(index));
+    }
+
+    function _ownerOf(uint256 packed) internal pure returns (address) {
+        return address(uint160(packed));
+    }
+
+    function _tokenOf(uint256 packed) internal pure returns (uint32) {
+        return uint32(packed >> 160);
+    }
+
+    function _time() internal view returns (uint40) {
+        return uint40(block.timestamp);
+    }
+}
