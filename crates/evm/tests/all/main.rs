@@ -1,0 +1,4 @@
+//! The contracts' bytecode, run in process.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod life;
