@@ -317,8 +317,17 @@ impl World {
     /// # Panics
     /// If there is no shape or the constructor refuses.
     pub fn new(shapes: &[Shape], l1_fee: u128) -> Self {
-        let mut chain = Chain::new(CHAIN_ID, START);
         let depth = shapes.first().expect("at least one shape").depth;
+        Self::with(config(depth, l1_fee), shapes)
+    }
+
+    /// Deploys a rollup with this configuration and these shapes.
+    ///
+    /// # Panics
+    /// If the constructor refuses.
+    pub fn with(config: Config, shapes: &[Shape]) -> Self {
+        let mut chain = Chain::new(CHAIN_ID, START);
+        let depth = config.depth;
         for number in 0..=40 {
             chain.fund(&address(number), 1 << 100);
         }
@@ -326,7 +335,7 @@ impl World {
         let trapdoor = Trapdoor::new(1);
         let key = trapdoor.key([0; 32]);
         let shapes: Vec<(Shape, &VerifyingKey)> = shapes.iter().map(|shape| (*shape, &key)).collect();
-        let rollup = deploy(&mut chain, &OPERATOR, config(depth, l1_fee), &shapes);
+        let rollup = deploy(&mut chain, &OPERATOR, config, &shapes);
         Self {
             chain,
             rollup: rollup.expect("the constructor takes good keys and shapes"),

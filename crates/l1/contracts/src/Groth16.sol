@@ -104,7 +104,8 @@ library Groth16 {
             let pairs := add(k, KEY_BYTES)
             let pair := pairs
             good := 1
-            for { let j := 0 } lt(j, n) { j := add(j, 1) } {
+            // A precompile that fails keeps all the gas it was given: nothing is called after one.
+            for { let j := 0 } and(good, lt(j, n)) { j := add(j, 1) } {
                 mstore(add(t, 32), j)
                 let rho := and(keccak256(t, 64), 0xffffffffffffffffffffffffffffffff)
                 good := and(good, iszero(iszero(rho)))
@@ -114,11 +115,11 @@ library Groth16 {
                 good := and(good, iszero(iszero(or(mload(add(from, 192)), mload(add(from, 224))))))
                 mcopy(term, from, 64)
                 mstore(add(term, 64), rho)
-                good := and(good, staticcall(gas(), 7, term, 96, pair, 64))
+                if good { good := staticcall(gas(), 7, term, 96, pair, 64) }
                 mcopy(add(pair, 64), add(from, 64), 128)
                 mcopy(term, add(from, 192), 64)
-                good := and(good, staticcall(gas(), 7, term, 96, term, 64))
-                good := and(good, staticcall(gas(), 6, sum, 128, sum, 64))
+                if good { good := staticcall(gas(), 7, term, 96, term, 64) }
+                if good { good := staticcall(gas(), 6, sum, 128, sum, 64) }
                 mstore(s, add(mload(s), rho))
                 let offset := add(from, 256)
                 mstore(add(s, 32), addmod(mload(add(s, 32)), mulmod(rho, mload(offset), R), R))
@@ -127,28 +128,30 @@ library Groth16 {
                 from := add(from, 352)
                 pair := add(pair, 192)
             }
-            // (sum of rho)·(-alpha), beta
-            mcopy(term, k, 64)
-            mstore(add(term, 64), mload(s))
-            good := and(good, staticcall(gas(), 7, term, 96, pair, 64))
-            mcopy(add(pair, 64), add(k, 64), 128)
-            // sum of rho·C, -delta
-            mcopy(add(pair, 192), sum, 64)
-            mcopy(add(pair, 256), add(k, 320), 128)
-            // L, -gamma
-            mstore(sum, 0)
-            mstore(add(sum, 32), 0)
-            for { let i := 0 } lt(i, 4) { i := add(i, 1) } {
-                mcopy(term, add(k, add(448, mul(64, i))), 64)
-                mstore(add(term, 64), mload(add(s, mul(32, i))))
-                good := and(good, staticcall(gas(), 7, term, 96, term, 64))
-                good := and(good, staticcall(gas(), 6, sum, 128, sum, 64))
+            if good {
+                // (sum of rho)·(-alpha), beta
+                mcopy(term, k, 64)
+                mstore(add(term, 64), mload(s))
+                good := and(good, staticcall(gas(), 7, term, 96, pair, 64))
+                mcopy(add(pair, 64), add(k, 64), 128)
+                // sum of rho·C, -delta
+                mcopy(add(pair, 192), sum, 64)
+                mcopy(add(pair, 256), add(k, 320), 128)
+                // L, -gamma
+                mstore(sum, 0)
+                mstore(add(sum, 32), 0)
+                for { let i := 0 } lt(i, 4) { i := add(i, 1) } {
+                    mcopy(term, add(k, add(448, mul(64, i))), 64)
+                    mstore(add(term, 64), mload(add(s, mul(32, i))))
+                    good := and(good, staticcall(gas(), 7, term, 96, term, 64))
+                    good := and(good, staticcall(gas(), 6, sum, 128, sum, 64))
+                }
+                mcopy(add(pair, 384), sum, 64)
+                mcopy(add(pair, 448), add(k, 192), 128)
+                good := and(good, staticcall(gas(), 8, pairs, mul(192, add(n, 3)), 0, 32))
+                good := and(good, eq(returndatasize(), 32))
+                good := and(good, eq(mload(0), 1))
             }
-            mcopy(add(pair, 384), sum, 64)
-            mcopy(add(pair, 448), add(k, 192), 128)
-            good := and(good, staticcall(gas(), 8, pairs, mul(192, add(n, 3)), 0, 32))
-            good := and(good, eq(returndatasize(), 32))
-            good := and(good, eq(mload(0), 1))
         }
     }
 
