@@ -2,10 +2,10 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo drill test kills portable fuzz ci fmt clippy docs layering shapes bench clean-demo
+.PHONY: help demo drill test verdict kills portable fuzz ci fmt clippy docs layering shapes contracts contracts-check bench clean-demo
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
 
 demo: ## real mainnet transfers, batched, proven, checked and finalized
 	$(CARGO) run --release --locked --bin quire -- demo
@@ -15,6 +15,9 @@ drill: ## the operator is gone for good: everybody leaves, the escrow is zero
 
 test: ## every test, in release mode
 	$(CARGO) test --release --locked --workspace
+
+verdict: ## QUIRE_VERDICTS (10000) batches through the contract and the native L1
+	QUIRE_VERDICTS=$${QUIRE_VERDICTS:-10000} $(CARGO) test --release --locked -p evm --test all one_verdict -- --nocapture
 
 kills: ## SIGKILL under load, QUIRE_KILLS (1000) times
 	QUIRE_KILLS=$${QUIRE_KILLS:-1000} $(CARGO) test --release --locked -p tests --test survives_kills -- --nocapture
@@ -26,7 +29,7 @@ fuzz: ## every decoder, FUZZ_SECONDS (60) each, two at a time; needs g++
 	./tests/fuzz/run
 
 ci: export QUIRE_KILLS = 100
-ci: fmt clippy layering docs test portable drill fuzz ## what CI runs, with 100 kills instead of 25
+ci: fmt clippy layering docs contracts-check test portable drill fuzz ## what CI runs, with 100 kills instead of 25
 
 fmt: ## formatting
 	$(CARGO) fmt --all --check
@@ -42,6 +45,13 @@ layering: ## dependencies point one way: ledger <- circuits <- prover <- l1 / ba
 
 shapes: ## rewrite circuits/shapes.csv after a deliberate change of the circuit
 	UPDATE_SHAPES=1 $(CARGO) test --release --locked -p circuits --test shape_ledger
+
+contracts: ## generate and compile the contracts anew; needs Node
+	$(CARGO) run --release --locked -p evm --example contracts
+	cd crates/l1/contracts && npm ci --no-audit --no-fund --silent && node build.js
+
+contracts-check: ## fails if the committed bytecode is not what the sources compile to; needs Node
+	cd crates/l1/contracts && npm ci --no-audit --no-fund --silent && node build.js --check
 
 bench: ## criterion benchmarks
 	$(CARGO) bench --locked -p benches

@@ -17,6 +17,7 @@ mod deployment;
 mod drill;
 mod estimate;
 mod exit;
+mod gas;
 mod import;
 mod init;
 mod inspect;
@@ -37,6 +38,7 @@ mod stats;
 mod tx;
 mod ui;
 mod user;
+mod verifier;
 mod wallet;
 
 use std::ffi::OsString;
@@ -49,7 +51,7 @@ use tracing::level_filters::LevelFilter;
 
 use args::{
     AttackCommand, BatchCommand, BenchCommand, CircuitCommand, Cli, Command, ConfigCommand,
-    ExitCommand, KeysCommand, WalletCommand,
+    ExitCommand, KeysCommand, VerifierCommand, WalletCommand,
 };
 use settings::Settings;
 
@@ -146,6 +148,8 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Attack(AttackCommand::List) => attack::list(settings.ui),
         Command::Attack(AttackCommand::Run(args)) => attack::run(settings.ui, args),
         Command::Bench(command) => run_bench(settings, command),
+        Command::Gas => gas::run(settings.ui),
+        Command::Verifier(VerifierCommand::Solidity(args)) => verifier::run(settings, args),
         Command::Config(ConfigCommand::Show) => settings::run_show(settings),
         Command::Completions(args) => shell::run_completions(settings.ui, args),
         Command::Man(args) => shell::run_man(settings.ui, args),

@@ -13,7 +13,7 @@ use revm::database::{CacheDB, EmptyDB};
 use revm::handler::MainnetContext;
 use revm::primitives::hardfork::SpecId;
 use revm::primitives::{Address as RevmAddress, TxKind, U256};
-use revm::state::AccountInfo;
+use revm::state::{AccountInfo, Bytecode};
 use revm::{ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainnetEvm};
 use thiserror::Error;
 
@@ -117,7 +117,10 @@ impl Chain {
     /// Gives an address this much wei, without code and nonce.
     pub fn fund(&mut self, address: &Address, wei: u128) {
         let info = AccountInfo::from_balance(U256::from(wei));
-        self.evm.ctx.db_mut().insert_account_info(revm_address(address), info);
+        self.evm
+            .ctx
+            .db_mut()
+            .insert_account_info(revm_address(address), info);
     }
 
     /// Wei of an address.
@@ -131,7 +134,11 @@ impl Chain {
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn deploy(&mut self, from: &Address, code: Vec<u8>) -> Result<(Address, Receipt), CallError> {
+    pub fn deploy(
+        &mut self,
+        from: &Address,
+        code: Vec<u8>,
+    ) -> Result<(Address, Receipt), CallError> {
         self.deploy_with(from, 0, code)
     }
 
@@ -205,7 +212,9 @@ impl Chain {
         };
         let result = self.evm.transact_commit(tx);
         match result.map_err(|error| CallError::Invalid(error.to_string()))? {
-            ExecutionResult::Success { gas, logs, output, .. } => {
+            ExecutionResult::Success {
+                gas, logs, output, ..
+            } => {
                 let (output, created) = match output {
                     Output::Call(output) => (output, None),
                     Output::Create(output, address) => (output, address),
@@ -242,7 +251,9 @@ impl Chain {
             ..TxEnv::default()
         };
         let result = self.evm.transact(tx);
-        let result = result.map_err(|error| CallError::Invalid(error.to_string()))?.result;
+        let result = result
+            .map_err(|error| CallError::Invalid(error.to_string()))?
+            .result;
         match result {
             ExecutionResult::Success { output, .. } => Ok(output.into_data().to_vec()),
             ExecutionResult::Revert { gas, output, .. } => Err(CallError::Reverted {
@@ -254,6 +265,19 @@ impl Chain {
                 reason: format!("{reason:?}"),
             }),
         }
+    }
+
+    /// Makes an address run a contract's code as its own, as an EIP-7702 authorization does.
+    pub fn delegate(&mut self, address: &Address, to: &Address) {
+        let code = Bytecode::new_eip7702(revm_address(to));
+        let db = self.evm.ctx.db_mut();
+        let Ok(account) = db.load_account(revm_address(address));
+        let info = AccountInfo {
+            code_hash: code.hash_slow(),
+            code: Some(code),
+            ..account.info.clone()
+        };
+        db.insert_account_info(revm_address(address), info);
     }
 
     /// State and block as they are.

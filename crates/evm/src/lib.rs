@@ -14,3 +14,23 @@ pub mod chain;
 pub mod gas;
 pub mod rollup;
 pub mod sample;
+
+/// The generated Solidity sources, by their path under `crates/l1/contracts`. The sample verifier is
+/// for the tests; its key's secrets are known.
+///
+/// # Panics
+/// Never: the sample's name and key are good.
+pub fn generated() -> [(&'static str, String); 2] {
+    let sample = sample::Trapdoor::new(SAMPLE_VERIFIER_SEED).key([0; 32]);
+    let verifier = l1::evm::verifier::solidity(&sample, "SampleVerifier");
+    [
+        ("src/PathHasher.sol", l1::evm::path_hasher::solidity()),
+        (
+            "test/SampleVerifier.sol",
+            verifier.expect("the sample has three inputs"),
+        ),
+    ]
+}
+
+/// Seed of the secrets behind the sample verifier.
+pub const SAMPLE_VERIFIER_SEED: u64 = 42;

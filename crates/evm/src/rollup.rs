@@ -72,7 +72,10 @@ pub fn deploy(
     shapes: &[(Shape, &VerifyingKey)],
 ) -> Result<Rollup, CallError> {
     let (path_hasher, hasher) = chain.deploy(from, PATH_HASHER.bytecode())?;
-    let config = Config { path_hasher, ..config };
+    let config = Config {
+        path_hasher,
+        ..config
+    };
     let (address, receipt) = deploy_code(chain, from, &abi::constructor(&config, shapes))?;
     Ok(Rollup {
         address,
@@ -121,8 +124,19 @@ impl Rollup {
     /// # Errors
     /// [`CallError`].
     pub fn deposit(&self, chain: &mut Chain, deposit: &Deposit) -> Result<Receipt, CallError> {
-        let Deposit { caller, token, amount, key, q, fee } = deposit;
-        let wei = if *token == 0 { fee.saturating_add(*amount) } else { *fee };
+        let Deposit {
+            caller,
+            token,
+            amount,
+            key,
+            q,
+            fee,
+        } = deposit;
+        let wei = if *token == 0 {
+            fee.saturating_add(*amount)
+        } else {
+            *fee
+        };
         self.send(chain, caller, wei, abi::deposit(*token, *amount, key, q))
     }
 
@@ -138,7 +152,11 @@ impl Rollup {
         amount: u128,
         fee: u128,
     ) -> Result<Receipt, CallError> {
-        let wei = if token == 0 { fee.saturating_add(amount) } else { fee };
+        let wei = if token == 0 {
+            fee.saturating_add(amount)
+        } else {
+            fee
+        };
         self.send(chain, caller, wei, abi::top_up(index, amount))
     }
 
@@ -160,7 +178,12 @@ impl Rollup {
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn claim(&self, chain: &mut Chain, caller: &Address, token: u32) -> Result<Receipt, CallError> {
+    pub fn claim(
+        &self,
+        chain: &mut Chain,
+        caller: &Address,
+        token: u32,
+    ) -> Result<Receipt, CallError> {
         self.send(chain, caller, 0, abi::claim(token, caller))
     }
 
@@ -168,7 +191,12 @@ impl Rollup {
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn freeze(&self, chain: &mut Chain, caller: &Address, oldest: &Entry) -> Result<Receipt, CallError> {
+    pub fn freeze(
+        &self,
+        chain: &mut Chain,
+        caller: &Address,
+        oldest: &Entry,
+    ) -> Result<Receipt, CallError> {
         self.send(chain, caller, 0, abi::freeze(oldest))
     }
 
@@ -176,7 +204,12 @@ impl Rollup {
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn exit(&self, chain: &mut Chain, caller: &Address, exit: &Exit) -> Result<Receipt, CallError> {
+    pub fn exit(
+        &self,
+        chain: &mut Chain,
+        caller: &Address,
+        exit: &Exit,
+    ) -> Result<Receipt, CallError> {
         self.send(chain, caller, 0, abi::exit(exit))
     }
 
@@ -201,8 +234,15 @@ impl Rollup {
     pub fn state(&self, chain: &mut Chain) -> State {
         let [root] = self.words(chain, &call("root()", &[]));
         let head = self.words::<7>(chain, &call("head()", &[]));
-        let [next_batch, timestamp, queue_head, queue_tail, next_index, pending, frozen] =
-            head.map(|word| u64_of(&word));
+        let [
+            next_batch,
+            timestamp,
+            queue_head,
+            queue_tail,
+            next_index,
+            pending,
+            frozen,
+        ] = head.map(|word| u64_of(&word));
         State {
             root: from_be_bytes(&root).expect("the contract keeps roots below r"),
             next_batch,
@@ -234,7 +274,10 @@ impl Rollup {
     /// # Panics
     /// As [`Self::state`].
     pub fn claimable(&self, chain: &mut Chain, owner: &Address, token: u32) -> u128 {
-        let data = call("claimable(address,uint32)", &[abi::address(owner), uint(token.into())]);
+        let data = call(
+            "claimable(address,uint32)",
+            &[abi::address(owner), uint(token.into())],
+        );
         let [amount] = self.words(chain, &data);
         u128_of(&amount)
     }
@@ -285,7 +328,9 @@ impl Rollup {
 pub fn words<const N: usize>(output: &[u8]) -> [Word; N] {
     let (words, rest) = output.as_chunks::<32>();
     assert!(rest.is_empty(), "an answer is whole words");
-    words.try_into().expect("an answer has as many words as its interface says")
+    words
+        .try_into()
+        .expect("an answer has as many words as its interface says")
 }
 
 /// A word that has an integer below 2^64.

@@ -1,4 +1,4 @@
-//! `quire estimate`, `circuit` and `bench`.
+//! `quire estimate`, `circuit`, `bench` and `verifier`.
 
 use std::path::PathBuf;
 
@@ -320,4 +320,37 @@ pub struct AttackRunArgs {
     /// Only attacks on rules whose path contains this
     #[arg(long, value_name = "R")]
     pub rule: Option<String>,
+}
+
+/// `quire verifier …`
+#[derive(Debug, Subcommand)]
+pub enum VerifierCommand {
+    /// A Solidity contract that verifies proofs under a key
+    #[command(after_help = "\
+The contract is for proofs of any circuit over BN254; the rollup's contract keeps its keys itself.
+A degenerate key is refused (docs/soundness.md, section A).
+
+Examples:
+  quire verifier solidity quire-data/keys/t18.vk > T18Verifier.sol
+  quire verifier solidity vk.bin --arkworks --name MyVerifier --out MyVerifier.sol
+
+JSON: name, key, public_inputs, source")]
+    Solidity(SolidityArgs),
+}
+
+/// Arguments of `verifier solidity`.
+#[derive(Debug, Args)]
+pub struct SolidityArgs {
+    /// The verifying key
+    #[arg(value_name = "KEY")]
+    pub key: PathBuf,
+    /// The key is one of ark-groth16, as CanonicalSerialize writes it, compressed or not
+    #[arg(long)]
+    pub arkworks: bool,
+    /// Name of the contract
+    #[arg(long, default_value = "Verifier", value_name = "N")]
+    pub name: String,
+    /// Write it to a file, which must not exist [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }

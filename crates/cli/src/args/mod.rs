@@ -323,6 +323,21 @@ setup_seconds, load_seconds, prove_seconds, transfers_per_second")]
     /// Measure the figures of the README
     #[command(subcommand)]
     Bench(BenchCommand),
+    /// What each call of the contract costs on Ethereum, exactly
+    #[command(after_help = "\
+The contract's committed bytecode is deployed on Ethereum's own machine (revm, Osaka rules) in this
+process and called; gas is that of the receipts. Batches hold real signed transfers. Their proofs are
+made with the known secrets of a throw-away key: they cost what any proof costs.
+
+Examples:
+  quire gas
+  quire gas --json
+
+JSON: a list of case, gas, gas_per_transfer (null where there are no transfers)")]
+    Gas,
+    /// Contracts that verify proofs elsewhere
+    #[command(subcommand)]
+    Verifier(VerifierCommand),
     /// Settings and where they came from
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const CRATES: [&str; 7] = [
+const CRATES: [&str; 8] = [
     "crates/ledger",
     "crates/prover",
     "crates/l1",
+    "crates/evm",
     "crates/batcher",
     "crates/node",
     "circuits",

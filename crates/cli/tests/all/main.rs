@@ -6,6 +6,7 @@ mod attack;
 mod bad_input;
 mod batches;
 mod configuration;
+mod contracts;
 mod errors;
 mod fixture;
 mod help;

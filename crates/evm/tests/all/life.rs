@@ -30,15 +30,24 @@ fn a_payment_from_deposit_to_claim() {
     world.submit(&shape, batch);
     let state = world.rollup.state(&mut world.chain);
     assert_eq!(state.root, world.state.root());
-    assert_eq!((state.next_batch, state.queue_head, state.queue_tail), (2, 2, 2));
+    assert_eq!(
+        (state.next_batch, state.queue_head, state.queue_tail),
+        (2, 2, 2)
+    );
     let totals = world.rollup.totals(&mut world.chain, 0);
-    assert_eq!((totals.escrow, totals.claimable, totals.pending), (1_000_500, 1_000, 0));
+    assert_eq!(
+        (totals.escrow, totals.claimable, totals.pending),
+        (1_000_500, 1_000, 0)
+    );
     let before = world.chain.balance(&alice);
     world.rollup.claim(&mut world.chain, &alice, 0).unwrap();
     assert_eq!(world.chain.balance(&alice), before + 1_000);
     assert_eq!(world.rollup.totals(&mut world.chain, 0).escrow, 999_500);
     assert_eq!(world.rollup.operator_fees(&mut world.chain), 2 * FEE);
-    assert_eq!(world.chain.balance(&world.rollup.address), 999_500 + 2 * FEE);
+    assert_eq!(
+        world.chain.balance(&world.rollup.address),
+        999_500 + 2 * FEE
+    );
     assert!(world.rollup.claim(&mut world.chain, &alice, 0).is_err());
 }
 
@@ -62,7 +71,10 @@ fn several_batches_in_one_call() {
     assert_eq!((state.next_batch, state.queue_head), (5, 4));
     let alone = world.seal(&shape, 2, &[]);
     world.submit_all(&shape, &[alone]);
-    assert_eq!(world.rollup.state(&mut world.chain).root, world.state.root());
+    assert_eq!(
+        world.rollup.state(&mut world.chain).root,
+        world.state.root()
+    );
 }
 
 #[test]
@@ -77,9 +89,17 @@ fn everybody_leaves_after_a_freeze() {
     world.deposit(bob, 0, 77);
     let oldest = world.queue[2];
     world.chain.set_time(world.chain.time() + 7 * 86_400);
-    assert!(world.rollup.freeze(&mut world.chain, &alice, &oldest).is_err());
+    assert!(
+        world
+            .rollup
+            .freeze(&mut world.chain, &alice, &oldest)
+            .is_err()
+    );
     world.chain.set_time(world.chain.time() + 1);
-    world.rollup.freeze(&mut world.chain, &alice, &oldest).unwrap();
+    world
+        .rollup
+        .freeze(&mut world.chain, &alice, &oldest)
+        .unwrap();
     for index in [1, 2] {
         let exit = Exit {
             index,
@@ -89,14 +109,25 @@ fn everybody_leaves_after_a_freeze() {
         world.rollup.exit(&mut world.chain, &alice, &exit).unwrap();
         assert!(world.rollup.exit(&mut world.chain, &alice, &exit).is_err());
     }
-    world.rollup.cancel_deposit(&mut world.chain, &alice, 2, &oldest).unwrap();
-    assert!(world.rollup.cancel_deposit(&mut world.chain, &alice, 2, &oldest).is_err());
+    world
+        .rollup
+        .cancel_deposit(&mut world.chain, &alice, 2, &oldest)
+        .unwrap();
+    assert!(
+        world
+            .rollup
+            .cancel_deposit(&mut world.chain, &alice, 2, &oldest)
+            .is_err()
+    );
     assert_eq!(world.rollup.claimable(&mut world.chain, &alice, 0), 1_000);
     assert_eq!(world.rollup.claimable(&mut world.chain, &bob, 0), 577);
     world.rollup.claim(&mut world.chain, &alice, 0).unwrap();
     world.rollup.claim(&mut world.chain, &bob, 0).unwrap();
     assert_eq!(world.chain.balance(&world.rollup.address), 3 * FEE);
     let data = l1::evm::abi::collect_fees(&OPERATOR);
-    world.rollup.send(&mut world.chain, &OPERATOR, 0, data).unwrap();
+    world
+        .rollup
+        .send(&mut world.chain, &OPERATOR, 0, data)
+        .unwrap();
     assert_eq!(world.chain.balance(&world.rollup.address), 0);
 }

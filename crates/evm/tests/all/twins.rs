@@ -48,7 +48,14 @@ pub struct Wish {
 
 impl Wish {
     fn sign(&self, domain: &Fr) -> Operation {
-        let Self { from, to, token, amount, fee, nonce } = *self;
+        let Self {
+            from,
+            to,
+            token,
+            amount,
+            fee,
+            nonce,
+        } = *self;
         match to {
             Some(to) => transfer(domain, from, (from, to), (token, amount, fee), nonce),
             None => withdraw(domain, from, from, (token, amount, fee), nonce),
@@ -109,7 +116,9 @@ impl Twins {
         let mut native = NativeL1::create(&path, &genesis, AllowDevKeys::Yes).unwrap();
         let key = world.trapdoor.key([0; 32]);
         for id in [1, 2] {
-            native.register_key(OPERATOR, id, &key, sample::START).unwrap();
+            native
+                .register_key(OPERATOR, id, &key, sample::START)
+                .unwrap();
         }
         let erc20 = plain_token(&mut world);
         Self {
@@ -150,14 +159,27 @@ impl Twins {
         let (state, head) = (world.rollup.state(&mut world.chain), native.head().unwrap());
         assert_eq!(state.root, head.root);
         assert_eq!(
-            [state.next_batch, state.timestamp, state.queue_head, state.queue_tail],
-            [head.next_batch, head.timestamp, head.queue_head, head.queue_tail]
+            [
+                state.next_batch,
+                state.timestamp,
+                state.queue_head,
+                state.queue_tail
+            ],
+            [
+                head.next_batch,
+                head.timestamp,
+                head.queue_head,
+                head.queue_tail
+            ]
         );
         assert_eq!(
             (state.next_index, state.pending_deposits, state.frozen),
             (head.next_index, head.pending_deposits, head.frozen)
         );
-        assert_eq!(world.rollup.operator_fees(&mut world.chain), head.operator_fees);
+        assert_eq!(
+            world.rollup.operator_fees(&mut world.chain),
+            head.operator_fees
+        );
         let audited = native.audit().unwrap();
         let mut eth = head.operator_fees;
         for token in 0..TOKENS {
@@ -185,14 +207,26 @@ impl Twins {
         }
         for entry in native.queue(0, usize::MAX).unwrap() {
             let waits = entry.number >= head.queue_head && !native.cancelled(entry.number).unwrap();
-            let expected = if waits { Entry::from(&entry).hash() } else { Bytes([0; 32]) };
-            assert_eq!(world.rollup.queue_hash(&mut world.chain, entry.number), expected);
+            let expected = if waits {
+                Entry::from(&entry).hash()
+            } else {
+                Bytes([0; 32])
+            };
+            assert_eq!(
+                world.rollup.queue_hash(&mut world.chain, entry.number),
+                expected
+            );
         }
     }
 
     /// The queue as the native L1 has it; the model of the contract's.
     pub fn queue(&self) -> Vec<Entry> {
-        self.native.queue(0, usize::MAX).unwrap().iter().map(Entry::from).collect()
+        self.native
+            .queue(0, usize::MAX)
+            .unwrap()
+            .iter()
+            .map(Entry::from)
+            .collect()
     }
 
     fn note_queue(&mut self) {
@@ -210,9 +244,16 @@ impl Twins {
 
     pub fn top_up(&mut self, caller: Address, index: u32, amount: u128, fee: u128) -> bool {
         let now = self.now();
-        let token = self.world.rollup.account(&mut self.world.chain, index).token;
+        let token = self
+            .world
+            .rollup
+            .account(&mut self.world.chain, index)
+            .token;
         let place = (index, token);
-        let evm = self.world.rollup.top_up(&mut self.world.chain, &caller, place, amount, fee);
+        let evm = self
+            .world
+            .rollup
+            .top_up(&mut self.world.chain, &caller, place, amount, fee);
         let native = self.native.top_up(caller, index, amount, fee, now);
         let happened = self.agree(&format!("top up {index} by {amount}"), &evm, &native);
         self.note_queue();
@@ -221,7 +262,10 @@ impl Twins {
 
     pub fn request_exit(&mut self, caller: Address, index: u32, fee: u128) -> bool {
         let now = self.now();
-        let evm = self.world.rollup.request_exit(&mut self.world.chain, &caller, index, fee);
+        let evm = self
+            .world
+            .rollup
+            .request_exit(&mut self.world.chain, &caller, index, fee);
         let native = self.native.request_exit(caller, index, fee, now);
         let happened = self.agree(&format!("exit of {index}"), &evm, &native);
         self.note_queue();
@@ -230,7 +274,10 @@ impl Twins {
 
     pub fn claim(&mut self, caller: Address, token: u32) -> bool {
         let now = self.now();
-        let evm = self.world.rollup.claim(&mut self.world.chain, &caller, token);
+        let evm = self
+            .world
+            .rollup
+            .claim(&mut self.world.chain, &caller, token);
         let native = self.native.claim(caller, token, now);
         self.agree("claim", &evm, &native)
     }
@@ -238,7 +285,10 @@ impl Twins {
     pub fn collect_fees(&mut self, caller: Address) -> bool {
         let now = self.now();
         let data = abi::collect_fees(&caller);
-        let evm = self.world.rollup.send(&mut self.world.chain, &caller, 0, data);
+        let evm = self
+            .world
+            .rollup
+            .send(&mut self.world.chain, &caller, 0, data);
         let native = self.native.collect_fees(caller, now);
         self.agree("collect fees", &evm, &native)
     }
@@ -251,8 +301,16 @@ impl Twins {
             payer: caller,
             time: 0,
         };
-        let oldest = self.native.pending(1).unwrap().first().map_or(none, Entry::from);
-        let evm = self.world.rollup.freeze(&mut self.world.chain, &caller, &oldest);
+        let oldest = self
+            .native
+            .pending(1)
+            .unwrap()
+            .first()
+            .map_or(none, Entry::from);
+        let evm = self
+            .world
+            .rollup
+            .freeze(&mut self.world.chain, &caller, &oldest);
         let native = self.native.freeze(now);
         self.agree("freeze", &evm, &native)
     }
@@ -269,19 +327,29 @@ impl Twins {
         let now = self.now();
         let entry = self.native.queue(number, 1).unwrap();
         let none = Entry {
-            op: L1Op::TopUp { index: 1, token: 0, amount: 1 },
+            op: L1Op::TopUp {
+                index: 1,
+                token: 0,
+                amount: 1,
+            },
             payer: caller,
             time: now,
         };
         let entry = entry.first().map_or(none, Entry::from);
-        let evm = self.world.rollup.cancel_deposit(&mut self.world.chain, &caller, number, &entry);
+        let evm = self
+            .world
+            .rollup
+            .cancel_deposit(&mut self.world.chain, &caller, number, &entry);
         let native = self.native.cancel_deposit(number, now);
         self.agree(&format!("cancel {number}"), &evm, &native)
     }
 
     /// Sends calldata to the contract, and what the native L1 reads from its own to it.
     pub fn submit(&mut self, what: &str, caller: Address, evm: &[u8], native: &[u8]) -> bool {
-        let sent = self.world.rollup.send(&mut self.world.chain, &caller, 0, evm.to_vec());
+        let sent = self
+            .world
+            .rollup
+            .send(&mut self.world.chain, &caller, 0, evm.to_vec());
         let verdict = self.native_verdict(caller, native);
         if let Err(error @ (CallError::Halted { .. } | CallError::Invalid(_))) = &sent {
             panic!("{what}: {error}");
@@ -299,7 +367,10 @@ impl Twins {
         let head = self.native.head().unwrap();
         let sent = calldata::decode(data, shape_of, &self.native.domain(), &head.root);
         let sent = sent.map_err(|error| error.to_string())?;
-        let claimed: Vec<Entry> = sent.iter().flat_map(|batch| batch.entries.clone()).collect();
+        let claimed: Vec<Entry> = sent
+            .iter()
+            .flat_map(|batch| batch.entries.clone())
+            .collect();
         let queue = self.native.pending(claimed.len()).unwrap();
         if claimed != queue.iter().map(Entry::from).collect::<Vec<_>>() {
             return Err("not the queue's entries".to_owned());
@@ -317,13 +388,17 @@ impl Twins {
         let mut batches: Vec<TwinBatch> = Vec::new();
         let mut consumed = self.world.consumed;
         for more in 0..count {
-            let state = batches.last().map_or(&self.world.state, |batch| &batch.evm.state);
+            let state = batches
+                .last()
+                .map_or(&self.world.state, |batch| &batch.evm.state);
             let waiting = self.world.queue.len() - consumed;
             let entries = rng.gen_range(0..=waiting.min(2));
             let entries = &self.world.queue[consumed..consumed + entries];
             consumed += entries.len();
             let first = |token| {
-                let mut of_token = state.accounts().filter(|(_, account)| account.token == token);
+                let mut of_token = state
+                    .accounts()
+                    .filter(|(_, account)| account.token == token);
                 of_token.next().map(|(index, _)| (token, index))
             };
             let fee_accounts: BTreeMap<u32, u32> = (0..TOKENS).filter_map(first).collect();
@@ -337,7 +412,14 @@ impl Twins {
                 };
                 let operations: Vec<Operation> =
                     wishes.iter().map(|wish| wish.sign(&domain)).collect();
-                seal(state, &tiny(), context, entries, &operations, &self.world.trapdoor)
+                seal(
+                    state,
+                    &tiny(),
+                    context,
+                    entries,
+                    &operations,
+                    &self.world.trapdoor,
+                )
             };
             let twin = TwinBatch {
                 evm: make(self.world.domain()),
@@ -364,10 +446,14 @@ fn wishes(
     rng: &mut ChaCha20Rng,
 ) -> Vec<Wish> {
     let exiting = |index: u32| {
-        let exits = |entry: &Entry| matches!(entry.op, L1Op::ForcedExit { index: i, .. } if i == index);
+        let exits =
+            |entry: &Entry| matches!(entry.op, L1Op::ForcedExit { index: i, .. } if i == index);
         entries.iter().any(exits)
     };
-    let accounts: Vec<_> = state.accounts().filter(|(index, _)| !exiting(*index)).collect();
+    let accounts: Vec<_> = state
+        .accounts()
+        .filter(|(index, _)| !exiting(*index))
+        .collect();
     let mut nonces: BTreeMap<u32, u64> = BTreeMap::new();
     let mut wishes = Vec::new();
     let (transfers, withdrawals) = (rng.gen_range(0..=2), rng.gen_range(0..=2));
@@ -401,11 +487,21 @@ fn plain_token(world: &mut World) -> Address {
         name: "PlainToken",
         json: include_str!("../../../l1/contracts/artifacts/PlainToken.json"),
     };
-    let erc20 = world.chain.deploy(&OPERATOR, artifact.bytecode()).unwrap().0;
-    world.rollup.send(&mut world.chain, &OPERATOR, 0, abi::add_token(&erc20)).unwrap();
+    let erc20 = world
+        .chain
+        .deploy(&OPERATOR, artifact.bytecode())
+        .unwrap()
+        .0;
+    world
+        .rollup
+        .send(&mut world.chain, &OPERATOR, 0, abi::add_token(&erc20))
+        .unwrap();
     for actor in 1..=ACTORS {
         let who = address(actor);
-        let mint = call("mint(address,uint256)", &[abi::address(&who), uint(u128::MAX)]);
+        let mint = call(
+            "mint(address,uint256)",
+            &[abi::address(&who), uint(u128::MAX)],
+        );
         world.chain.call(&who, &erc20, 0, mint).unwrap();
         let approve = [abi::address(&world.rollup.address), [0xff; 32]];
         let approve = call("approve(address,uint256)", &approve);

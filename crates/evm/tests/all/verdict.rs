@@ -43,7 +43,11 @@ impl Side<'_> {
         let shapes = [tiny(), other()];
         let shape_of = |id| shapes.iter().find(|shape| shape.id == id);
         let Twins { world, native, .. } = self.twins;
-        let domain = if self.native { native.domain() } else { world.domain() };
+        let domain = if self.native {
+            native.domain()
+        } else {
+            world.domain()
+        };
         let Ok(batches) = calldata::decode(data, shape_of, &domain, &world.state.root()) else {
             return;
         };
@@ -67,7 +71,11 @@ fn count_at(block: &[u8], section: usize) -> usize {
 fn sections(block: &[u8]) -> [usize; 3] {
     let transfers = SLOTS + SLOT * count_at(block, 0);
     let withdrawals = transfers + 30 * count_at(block, 1);
-    [transfers, withdrawals, withdrawals + 22 * count_at(block, 2)]
+    [
+        transfers,
+        withdrawals,
+        withdrawals + 22 * count_at(block, 2),
+    ]
 }
 
 fn block_bytes(block: &[u8]) -> usize {
@@ -140,7 +148,11 @@ fn change(name: &str, data: &mut Vec<u8>, rng: &mut ChaCha20Rng, side: &Side<'_>
         }
         "any byte" => data[pick] ^= rng.gen_range(1..=255),
         "cut" => {
-            let rest = if rng.gen_bool(0.5) { pick } else { data.len() - rng.gen_range(1..40) };
+            let rest = if rng.gen_bool(0.5) {
+                pick
+            } else {
+                data.len() - rng.gen_range(1..40)
+            };
             data.truncate(rest);
         }
         "longer" => {
@@ -159,11 +171,19 @@ fn change(name: &str, data: &mut Vec<u8>, rng: &mut ChaCha20Rng, side: &Side<'_>
         }
         "coordinate + p" => {
             let coordinate = at + PROOF + 32 * rng.gen_range(0..8);
-            alias(&mut data[coordinate..coordinate + 32], P, rng.gen_range(1..5));
+            alias(
+                &mut data[coordinate..coordinate + 32],
+                P,
+                rng.gen_range(1..5),
+            );
         }
         "paid out" | "paid out, proven" if slots != 0 => {
             let paid = at + SLOTS + SLOT * rng.gen_range(0..slots) + 114;
-            let value = if rng.gen_bool(0.5) { rng.gen_range(0..3) } else { rng.r#gen::<u128>() };
+            let value = if rng.gen_bool(0.5) {
+                rng.gen_range(0..3)
+            } else {
+                rng.r#gen::<u128>()
+            };
             data[paid..paid + 16].copy_from_slice(&value.to_be_bytes());
             if name.ends_with("proven") {
                 side.prove_again(data);
@@ -171,14 +191,27 @@ fn change(name: &str, data: &mut Vec<u8>, rng: &mut ChaCha20Rng, side: &Side<'_>
         }
         "batch number, proven" => {
             let number = side.twins.world.next_batch;
-            let number = *[0, number - 1, number + 1, (1 << 40) - 1].choose(rng).unwrap();
+            let number = *[0, number - 1, number + 1, (1 << 40) - 1]
+                .choose(rng)
+                .unwrap();
             data[at + 2..at + 7].copy_from_slice(&number.to_be_bytes()[3..]);
             side.prove_again(data);
         }
         "timestamp, proven" => {
-            let (now, last) = (side.twins.now(), side.twins.native.head().unwrap().timestamp);
+            let (now, last) = (
+                side.twins.now(),
+                side.twins.native.head().unwrap().timestamp,
+            );
             let slack = 86_400;
-            let times = [now + 1, now - slack, now - slack - 1, last, last.max(1) - 1, 0, (1 << 40) - 1];
+            let times = [
+                now + 1,
+                now - slack,
+                now - slack - 1,
+                last,
+                last.max(1) - 1,
+                0,
+                (1 << 40) - 1,
+            ];
             let time = times.choose(rng).unwrap();
             data[at + 7..at + 12].copy_from_slice(&time.to_be_bytes()[3..]);
             side.prove_again(data);
@@ -186,11 +219,18 @@ fn change(name: &str, data: &mut Vec<u8>, rng: &mut ChaCha20Rng, side: &Side<'_>
         "a count" => {
             let count = at + COUNTS + 2 * rng.gen_range(0..3) + 1;
             let up = rng.gen_bool(0.5);
-            data[count] = if up { data[count].wrapping_add(1) } else { data[count].wrapping_sub(1) };
+            data[count] = if up {
+                data[count].wrapping_add(1)
+            } else {
+                data[count].wrapping_sub(1)
+            };
         }
         "a zero word carried" => {
-            let (place, bytes, section) =
-                if rng.gen_bool(0.5) { (withdrawals, 30, 1) } else { (end, 22, 2) };
+            let (place, bytes, section) = if rng.gen_bool(0.5) {
+                (withdrawals, 30, 1)
+            } else {
+                (end, 22, 2)
+            };
             data.splice(place..place, vec![0; bytes]);
             data[at + COUNTS + 2 * section + 1] += 1;
         }
@@ -222,7 +262,11 @@ fn change(name: &str, data: &mut Vec<u8>, rng: &mut ChaCha20Rng, side: &Side<'_>
         }
         "number of batches or call" => {
             if single || rng.gen_bool(0.3) {
-                let other = if single { calldata::SUBMIT_BATCHES } else { calldata::SUBMIT_BATCH };
+                let other = if single {
+                    calldata::SUBMIT_BATCHES
+                } else {
+                    calldata::SUBMIT_BATCH
+                };
                 data[..4].copy_from_slice(&l1::evm::abi::selector(other));
             } else {
                 data[5] = rng.gen_range(0..5);
@@ -248,8 +292,10 @@ fn encode(batches: &[TwinBatch], native: bool, alone: bool) -> Vec<u8> {
         let (submission, entries) = &parts[0];
         return encode_batch(submission, &tiny(), entries).unwrap();
     }
-    let parts: Vec<(&Submission, &[_])> =
-        parts.iter().map(|(submission, entries)| (submission, entries.as_slice())).collect();
+    let parts: Vec<(&Submission, &[_])> = parts
+        .iter()
+        .map(|(submission, entries)| (submission, entries.as_slice()))
+        .collect();
     encode_batches(&parts, &tiny()).unwrap()
 }
 
@@ -272,13 +318,23 @@ fn attempt(
     let alone = name == "honest, alone" || rng.gen_bool(0.6);
     let count = if alone { 1 } else { rng.gen_range(1..=3) };
     let batches = twins.seal(rng, count);
-    let (mut evm, mut native) = (encode(&batches, false, alone), encode(&batches, true, alone));
+    let (mut evm, mut native) = (
+        encode(&batches, false, alone),
+        encode(&batches, true, alone),
+    );
     let seed: [u8; 32] = rng.r#gen();
     for (data, is_native) in [(&mut evm, false), (&mut native, true)] {
-        let side = Side { twins, native: is_native };
+        let side = Side {
+            twins,
+            native: is_native,
+        };
         change(name, data, &mut ChaCha20Rng::from_seed(seed), &side);
     }
-    let caller = if name == "not the operator" { address(1) } else { OPERATOR };
+    let caller = if name == "not the operator" {
+        address(1)
+    } else {
+        OPERATOR
+    };
     match (name, &last) {
         ("replayed", Some((of_evm, of_native))) => {
             (evm, native) = (of_evm.clone(), of_native.clone());
@@ -321,7 +377,11 @@ fn other_call(twins: &mut Twins, rng: &mut ChaCha20Rng) {
         }
         2 => twins.top_up(caller, index, amount, fee),
         3 => {
-            let owner = twins.native.registered(index).unwrap().map_or(caller, |r| r.owner);
+            let owner = twins
+                .native
+                .registered(index)
+                .unwrap()
+                .map_or(caller, |r| r.owner);
             let caller = if rng.gen_bool(0.8) { owner } else { caller };
             twins.request_exit(caller, index, fee)
         }
@@ -349,7 +409,11 @@ fn bad_key(deposit: &mut Deposit, rng: &mut ChaCha20Rng) {
 fn leave(twins: &mut Twins, rng: &mut ChaCha20Rng) {
     let waits = twins.native.pending(1).unwrap().is_empty();
     if waits {
-        let owner = twins.native.registered(1).unwrap().map_or(address(1), |r| r.owner);
+        let owner = twins
+            .native
+            .registered(1)
+            .unwrap()
+            .map_or(address(1), |r| r.owner);
         if !twins.request_exit(owner, 1, FEE) {
             let next = u32::try_from(twins.native.head().unwrap().next_index).unwrap();
             twins.deposit(&sample::deposit(owner, next, 0, 5, FEE));
@@ -362,11 +426,20 @@ fn leave(twins: &mut Twins, rng: &mut ChaCha20Rng) {
     let [evm, native] = [false, true].map(|native| encode(&batches, native, true));
     assert!(!twins.submit("frozen", OPERATOR, &evm, &native));
     for _ in 0..3 {
-        let indices: Vec<u32> = twins.world.state.accounts().map(|(index, _)| index).collect();
+        let indices: Vec<u32> = twins
+            .world
+            .state
+            .accounts()
+            .map(|(index, _)| index)
+            .collect();
         for index in indices {
             let account = *twins.world.state.account(index).unwrap();
             let siblings = twins.world.state.prove(index).unwrap().siblings;
-            let mut exit = Exit { index, account, siblings };
+            let mut exit = Exit {
+                index,
+                account,
+                siblings,
+            };
             match rng.gen_range(0..8) {
                 0 => exit.account.balance += 1,
                 1 => exit.account.nonce += 1,
@@ -407,7 +480,10 @@ fn one_verdict() {
             for _ in 0..rng.gen_range(0..3) {
                 other_call(&mut twins, &mut rng);
             }
-            twins.world.chain.set_time(twins.now() + rng.gen_range(0..5_000));
+            twins
+                .world
+                .chain
+                .set_time(twins.now() + rng.gen_range(0..5_000));
             attempt(&mut twins, &mut rng, &mut last, &mut tally);
         }
         twins.compare();
@@ -422,7 +498,12 @@ fn one_verdict() {
     assert!(4 * accepted > refused && refused > accepted);
     assert_eq!(tally["honest"].refused + tally["honest, alone"].refused, 0);
     assert_eq!(tally["negated proof"].refused, 0);
-    for name in ["c + k·r", "not the operator", "other deployment", "batch number, proven"] {
+    for name in [
+        "c + k·r",
+        "not the operator",
+        "other deployment",
+        "batch number, proven",
+    ] {
         assert!(tally[name].accepted <= tally[name].refused, "{name}");
     }
     assert_eq!(to_be_bytes(&Fr::from(1u64))[31], 1);

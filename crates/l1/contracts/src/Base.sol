@@ -55,12 +55,14 @@ abstract contract Base is IRollup {
     address public immutable pathHasher;
 
     bytes32 public root;
-    Head internal _head;
+    /// `Head`, packed: the first field lowest, 40 bits each.
+    uint256 private _packedHead;
     mapping(uint256 number => bytes32) internal _queue;
     mapping(uint256 index => uint256) internal _accounts;
     mapping(uint256 token => Totals) internal _totals;
     mapping(address owner => mapping(uint256 token => uint256)) internal _claimable;
-    mapping(uint256 id => ListedShape) internal _shapes;
+    /// `ListedShape`, packed: sizes above the key's address.
+    mapping(uint256 id => uint256) private _packedShapes;
     address[] internal _tokens;
     mapping(address erc20 => uint32) public tokenId;
     uint256 internal _feesCollected;
@@ -85,6 +87,38 @@ abstract contract Base is IRollup {
         _entered = true;
         _;
         _entered = false;
+    }
+
+    function _loadHead() internal view returns (Head memory h) {
+        uint256 packed = _packedHead;
+        h.nextBatch = uint40(packed);
+        h.timestamp = uint40(packed >> 40);
+        h.queueHead = uint40(packed >> 80);
+        h.queueTail = uint40(packed >> 120);
+        h.nextIndex = uint40(packed >> 160);
+        h.pendingDeposits = uint40(packed >> 200);
+        h.frozen = packed >> 240 != 0;
+    }
+
+    function _storeHead(Head memory h) internal {
+        uint256 packed = uint256(h.nextBatch) | (uint256(h.timestamp) << 40) | (uint256(h.queueHead) << 80);
+        packed |= (uint256(h.queueTail) << 120) | (uint256(h.nextIndex) << 160);
+        packed |= (uint256(h.pendingDeposits) << 200) | (uint256(h.frozen ? 1 : 0) << 240);
+        _packedHead = packed;
+    }
+
+    function _loadShape(uint16 id) internal view returns (ListedShape memory s) {
+        uint256 packed = _packedShapes[id];
+        s.key = address(uint160(packed));
+        s.l1Ops = uint16(packed >> 160);
+        s.transfers = uint16(packed >> 176);
+        s.withdrawals = uint16(packed >> 192);
+        s.feeSlots = uint8(packed >> 208);
+    }
+
+    function _storeShape(uint16 id, ListedShape memory s) internal {
+        uint256 packed = uint256(uint160(s.key)) | (uint256(s.l1Ops) << 160) | (uint256(s.transfers) << 176);
+        _packedShapes[id] = packed | (uint256(s.withdrawals) << 192) | (uint256(s.feeSlots) << 208);
     }
 
     function _notFrozen(Head memory head_) internal pure {

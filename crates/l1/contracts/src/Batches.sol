@@ -85,10 +85,10 @@ abstract contract Batches is Queue {
     function _begin(uint16 shape_) private view returns (Work memory work) {
         if (msg.sender != operator) revert NotOperator();
         if (msg.sender != tx.origin || msg.sender.code.length != 0) revert NotPlainAccount();
-        work.head = _head;
+        work.head = _loadHead();
         _notFrozen(work.head);
         work.shape = shape_;
-        work.sizes = _shapes[shape_];
+        work.sizes = _loadShape(shape_);
         if (work.sizes.key == address(0)) revert UnknownShape(shape_);
         work.root = uint256(root);
         uint256 bytes_ = 32 * (1 + _wordCount(work.sizes));
@@ -102,7 +102,7 @@ abstract contract Batches is Queue {
 
     function _end(Work memory work) private {
         root = bytes32(work.root);
-        _head = work.head;
+        _storeHead(work.head);
     }
 
     /// @notice Checks everything about the batch at `offset` but its proof, executes it, and returns

@@ -46,7 +46,7 @@ abstract contract Escrow is Base {
 
     /// @notice Every entry paid `l1Fee`: what of it was not collected.
     function operatorFees() public view returns (uint256) {
-        return uint256(_head.queueTail) * l1Fee - _feesCollected;
+        return uint256(_loadHead().queueTail) * l1Fee - _feesCollected;
     }
 
     /// @notice Takes the fee and `amount` of a token from the caller and adds what arrived to the
@@ -61,9 +61,10 @@ abstract contract Escrow is Base {
             received = amount == 0 ? 0 : _takeToken(token, amount);
         }
         Totals storage totals_ = _totals[token];
-        uint256 escrow = uint256(totals_.balances) + totals_.pending + totals_.claimable;
-        if (escrow + received > type(uint128).max) revert EscrowFull(token);
-        totals_.pending += received;
+        (uint128 balances, uint128 pending) = (totals_.balances, totals_.pending);
+        uint256 escrow = uint256(balances) + pending + totals_.claimable + received;
+        if (escrow > type(uint128).max) revert EscrowFull(token);
+        (totals_.balances, totals_.pending) = (balances, pending + received);
     }
 
     /// @notice The caller sends exactly this much ETH.

@@ -214,7 +214,7 @@ interface IRollup {
             bool frozen
         );
     /// @notice Escrow of a token is the sum of the three.
-    function totals(uint32 token) external view returns (uint128 balances, uint128 claimable, uint128 pending);
+    function totals(uint32 token) external view returns (uint128 balances, uint128 claims, uint128 pending);
     /// @notice What an owner may claim of a token.
     function claimable(address owner, uint32 token) external view returns (uint256);
     /// @notice Registration of an index; owner 0 if there is none.

@@ -11,14 +11,15 @@ import {IRollup} from "./IRollup.sol";
 abstract contract Leaving is Batches {
     /// @inheritdoc IRollup
     function freeze(Entry calldata oldest) external locked {
-        Head memory h = _head;
+        Head memory h = _loadHead();
         _notFrozen(h);
         if (h.queueHead == h.queueTail) revert QueueEmpty();
         if (_queue[h.queueHead] != _hash(oldest)) revert NotTheQueueEntry(h.queueHead);
         // Sound because: the hash holds the time of a block that is not after this one.
         uint256 waited = block.timestamp - oldest.time;
         if (waited <= freezeAfter) revert NotOverdue(waited);
-        _head.frozen = true;
+        h.frozen = true;
+        _storeHead(h);
         emit Frozen(root, h.queueHead);
     }
 
@@ -28,7 +29,7 @@ abstract contract Leaving is Batches {
         locked
         returns (uint128 amount)
     {
-        _isFrozen(_head);
+        _isFrozen(_loadHead());
         // Sound because: registered indices are below 4^depth, so their 2·depth bits are the path.
         uint256 packed = _registered(index);
         if (packed & EXITED != 0) revert AlreadyExited(index);
@@ -50,13 +51,14 @@ abstract contract Leaving is Batches {
 
     /// @inheritdoc IRollup
     function cancelDeposit(uint40 number, Entry calldata entry) external locked returns (uint128 amount) {
-        Head memory h = _head;
+        Head memory h = _loadHead();
         _isFrozen(h);
         // A consumed or cancelled entry has no hash.
         if (_queue[number] != _hash(entry)) revert NotWaiting(number);
         if (entry.kind == FORCED_EXIT) revert NothingToCancel(number);
         _queue[number] = 0;
-        _head.pendingDeposits = h.pendingDeposits - 1;
+        h.pendingDeposits--;
+        _storeHead(h);
         amount = entry.amount;
         emit DepositCancelled(number, amount);
         // What waited joins the balances for this call, so that one function credits.

@@ -2,4 +2,4 @@
 pragma solidity 0.8.37;
 
 // keccak256 of the code of PathHasher, written by build.js.
-bytes32 constant PATH_HASHER_CODE_HASH = 0xb28240758dbc59332bffd55abfc49cd6df45b54377a940aaeebeb73ab5eb1870;
+bytes32 constant PATH_HASHER_CODE_HASH = 0x025accd5672859e5eeb76c3dffe9c874799b8a41dc9d538a9f39883daf7d1c79;

@@ -17,7 +17,7 @@ abstract contract Queue is Escrow {
         locked
         returns (uint32 index)
     {
-        Head memory h = _head;
+        Head memory h = _loadHead();
         _notFrozen(h);
         if (!BabyJubjub.keyIsGood(ax, ay, qx, qy)) revert BadKey();
         if (h.nextIndex >= 1 << (2 * depth)) revert TreeFull();
@@ -30,7 +30,7 @@ abstract contract Queue is Escrow {
 
     /// @inheritdoc IRollup
     function topUp(uint32 index, uint128 amount) external payable locked returns (uint40 number) {
-        Head memory h = _head;
+        Head memory h = _loadHead();
         _notFrozen(h);
         uint32 token = _tokenOf(_registered(index));
         _countPending(h);
@@ -41,7 +41,7 @@ abstract contract Queue is Escrow {
 
     /// @inheritdoc IRollup
     function requestExit(uint32 index) external payable locked returns (uint40 number) {
-        Head memory h = _head;
+        Head memory h = _loadHead();
         _notFrozen(h);
         _pay(l1Fee);
         uint256 packed = _registered(index);
@@ -60,7 +60,7 @@ abstract contract Queue is Escrow {
     function _append(Head memory h, Entry memory entry) private returns (uint40 number) {
         number = h.queueTail++;
         _queue[number] = _hash(entry);
-        _head = h;
+        _storeHead(h);
         emit Queued(
             number,
             entry.index,

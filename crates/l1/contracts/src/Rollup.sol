@@ -15,17 +15,18 @@ contract Rollup is Leaving {
     constructor(Config memory config, Shape[] memory shapes) Base(config) {
         if (config.pathHasher.codehash != PATH_HASHER_CODE_HASH) revert BadConfig();
         root = bytes32(IPathHasher(config.pathHasher).emptyRoot(config.depth));
-        _head.nextBatch = 1;
-        _head.nextIndex = 1;
+        Head memory h;
+        (h.nextBatch, h.nextIndex) = (1, 1);
+        _storeHead(h);
         _tokens.push(address(0));
         bool consumesQueue = false;
         for (uint256 i = 0; i < shapes.length; i++) {
             Shape memory s = shapes[i];
-            if (_shapes[s.id].key != address(0)) revert BadShape(s.id);
+            if (_loadShape(s.id).key != address(0)) revert BadShape(s.id);
             if (s.transfers % 2 != 0 || s.withdrawals % 2 != 0 || s.feeSlots == 0) revert BadShape(s.id);
             address key = Groth16.store(s.key);
             if (key == address(0)) revert BadVerifyingKey(s.id);
-            _shapes[s.id] = ListedShape(s.l1Ops, s.transfers, s.withdrawals, s.feeSlots, key);
+            _storeShape(s.id, ListedShape(s.l1Ops, s.transfers, s.withdrawals, s.feeSlots, key));
             consumesQueue = consumesQueue || s.l1Ops != 0;
         }
         if (!consumesQueue) revert BadConfig();
@@ -46,12 +47,12 @@ contract Rollup is Leaving {
             bool frozen
         )
     {
-        Head memory h = _head;
+        Head memory h = _loadHead();
         return (h.nextBatch, h.timestamp, h.queueHead, h.queueTail, h.nextIndex, h.pendingDeposits, h.frozen);
     }
 
     /// @inheritdoc IRollup
-    function totals(uint32 token) external view returns (uint128 balances, uint128 claimable_, uint128 pending) {
+    function totals(uint32 token) external view returns (uint128 balances, uint128 claims, uint128 pending) {
         Totals memory t = _totals[token];
         return (t.balances, t.claimable, t.pending);
     }
@@ -93,7 +94,7 @@ contract Rollup is Leaving {
         view
         returns (uint16 l1Ops, uint16 transfers, uint16 withdrawals, uint8 feeSlots, address key)
     {
-        ListedShape memory s = _shapes[id];
+        ListedShape memory s = _loadShape(id);
         return (s.l1Ops, s.transfers, s.withdrawals, s.feeSlots, s.key);
     }
 }

@@ -39,11 +39,12 @@ contract HostileToken {
     Mode public mode;
     address public target;
     bytes public payload;
+    /// Since the last `set`.
     uint256 public moves;
     mapping(address => uint256) internal _balances;
 
     function set(Mode mode_, address target_, bytes calldata payload_) external {
-        (mode, target, payload) = (mode_, target_, payload_);
+        (mode, target, payload, moves) = (mode_, target_, payload_, 0);
     }
 
     function mint(address to, uint256 value) external {
@@ -52,7 +53,7 @@ contract HostileToken {
 
     function balanceOf(address of_) external view returns (uint256) {
         if (mode == Mode.Inflate) return _balances[of_] + (moves << 200);
-        if (mode == Mode.Shrink && moves % 2 == 1) return 0;
+        if (mode == Mode.Shrink && moves != 0) return 0;
         return _balances[of_];
     }
 
@@ -77,8 +78,8 @@ contract HostileToken {
         _balances[from] -= m == Mode.Overdraw ? 2 * value : value;
         _balances[to] += m == Mode.Fee ? value - value / 10 : value;
         if (m == Mode.Hooks) {
-            if (from.code.length != 0) IHooks(from).tokensMoved();
-            if (to.code.length != 0 && to != msg.sender) IHooks(to).tokensMoved();
+            (bool good,) = from.call(abi.encodeCall(IHooks.tokensMoved, ()));
+            (good,) = to.call(abi.encodeCall(IHooks.tokensMoved, ()));
         }
         if (m == Mode.Silent) return;
         if (m == Mode.Bomb) {

@@ -101,7 +101,10 @@ pub fn add_token(erc20: &Address) -> Vec<u8> {
 pub fn deposit(token: u32, amount: u128, key: &Point, q: &Point) -> Vec<u8> {
     let [[ax, ay], [qx, qy]] = [point(key), point(q)];
     let words = [uint(token.into()), uint(amount), ax, ay, qx, qy];
-    call("deposit(uint32,uint128,uint256,uint256,uint256,uint256)", &words)
+    call(
+        "deposit(uint32,uint128,uint256,uint256,uint256,uint256)",
+        &words,
+    )
 }
 
 /// `topUp`.
@@ -138,7 +141,11 @@ pub fn cancel_deposit(number: u64, entry: &Entry) -> Vec<u8> {
 
 /// `exit`.
 pub fn exit(exit: &Exit) -> Vec<u8> {
-    let Exit { index, account, siblings } = exit;
+    let Exit {
+        index,
+        account,
+        siblings,
+    } = exit;
     let [ax, ay] = point(&account.key);
     let nodes: Vec<Word> = siblings.iter().flatten().map(to_be_bytes).collect();
     let mut words = vec![

@@ -117,7 +117,9 @@ pub enum EncodeError {
     #[error(transparent)]
     Words(#[from] WordsError),
     /// The queue entries are not those that the batch consumes.
-    #[error("the batch consumes {expected} queue entries, got {got} or others; read the queue again")]
+    #[error(
+        "the batch consumes {expected} queue entries, got {got} or others; read the queue again"
+    )]
     Entries {
         /// Entries of the batch.
         expected: usize,
@@ -153,8 +155,17 @@ impl Entry {
         time[3..].copy_from_slice(&reader.take::<5>()?);
         let key: Point = reader.point("key")?;
         let op = match kind {
-            L1Op::CREATE => L1Op::Create { index, token, amount, key },
-            L1Op::TOP_UP => L1Op::TopUp { index, token, amount },
+            L1Op::CREATE => L1Op::Create {
+                index,
+                token,
+                amount,
+                key,
+            },
+            L1Op::TOP_UP => L1Op::TopUp {
+                index,
+                token,
+                amount,
+            },
             L1Op::FORCED_EXIT => L1Op::ForcedExit { index, token },
             _ => return Err(reader.value("kind", kind)),
         };
@@ -168,7 +179,13 @@ impl Entry {
 
 impl From<&QueueEntry> for Entry {
     fn from(entry: &QueueEntry) -> Self {
-        let QueueEntry { number: _, op, payer, height: _, time } = *entry;
+        let QueueEntry {
+            number: _,
+            op,
+            payer,
+            height: _,
+            time,
+        } = *entry;
         Self { op, payer, time }
     }
 }
@@ -196,7 +213,9 @@ pub fn encode_batches(
     batches: &[(&Submission, &[Entry])],
     shape: &Shape,
 ) -> Result<Vec<u8>, EncodeError> {
-    let count = u16::try_from(batches.len()).ok().filter(|count| *count != 0);
+    let count = u16::try_from(batches.len())
+        .ok()
+        .filter(|count| *count != 0);
     let count = count.ok_or(EncodeError::Count(batches.len()))?;
     let mut out = selector(SUBMIT_BATCHES).to_vec();
     out.extend(count.to_be_bytes());
@@ -207,8 +226,17 @@ pub fn encode_batches(
 }
 
 /// One batch.
-fn block(submission: &Submission, shape: &Shape, entries: &[Entry]) -> Result<Vec<u8>, EncodeError> {
-    let Submission { shape_id, data, c, proof } = submission;
+fn block(
+    submission: &Submission,
+    shape: &Shape,
+    entries: &[Entry],
+) -> Result<Vec<u8>, EncodeError> {
+    let Submission {
+        shape_id,
+        data,
+        c,
+        proof,
+    } = submission;
     let (expected, got) = (shape.id, *shape_id);
     if expected != got {
         return Err(WordsError::ShapeId { expected, got }.into());
@@ -262,9 +290,15 @@ pub fn decode<'s>(
     let mut root = to_be_bytes(old_root);
     for position in 0..count {
         let shape_id = reader.u16()?;
-        let expected = batches.first().map_or(shape_id, |first| first.submission.shape_id);
+        let expected = batches
+            .first()
+            .map_or(shape_id, |first| first.submission.shape_id);
         if shape_id != expected {
-            return Err(CalldataError::MixedShapes { position, expected, got: shape_id });
+            return Err(CalldataError::MixedShapes {
+                position,
+                expected,
+                got: shape_id,
+            });
         }
         let shape = shape_of(shape_id);
         let shape = shape.ok_or(CalldataError::UnknownShape { position, shape_id })?;
@@ -294,7 +328,12 @@ fn read_batch(
         ("withdrawals", shape.withdrawal_words(), withdrawals),
     ] {
         if got > capacity {
-            return Err(CalldataError::Capacity { position, section, capacity, got });
+            return Err(CalldataError::Capacity {
+                position,
+                section,
+                capacity,
+                got,
+            });
         }
     }
     let new_root: [u8; 32] = reader.take()?;
@@ -312,7 +351,17 @@ fn read_batch(
     }
     let carried = 2 * TRANSFER_BYTES * transfers + 2 * WITHDRAWAL_BYTES * withdrawals;
     let data = data.put(reader.slice(carried)?).finish();
-    let submission = Submission { shape_id: shape.id, data, c, proof };
-    Ok((SentBatch { submission, entries }, new_root))
+    let submission = Submission {
+        shape_id: shape.id,
+        data,
+        c,
+        proof,
+    };
+    Ok((
+        SentBatch {
+            submission,
+            entries,
+        },
+        new_root,
+    ))
 }
-

@@ -5,14 +5,16 @@
 //!
 //! Sums are reduced late: a product modulo `r` is below `r`, and five times `r` is below 2^256, so
 //! four products and a constant may be added before the next multiplication reduces them. Lanes 1
-//! to 3 of the partial rounds grow by less than `r` a round and are reduced every fourth.
+//! to 3 enter the partial rounds below `4r` and grow by less than `r` a round; the first round and
+//! every fourth after it reduce them, so that they stay below `4r`, and `5r` with the constant that
+//! follows the last.
 
 use std::fmt::Write;
 
 use ledger::field::{Fr, to_hex};
 use ledger::poseidon::{Params, params};
 
-/// Partial rounds after which the lanes that only grow are reduced.
+/// The lanes that only grow are reduced in every such partial round, the first included.
 const REDUCE_EVERY: usize = 4;
 
 /// The source of the contract.
@@ -168,7 +170,7 @@ fn partial_round(out: &mut String, params: &Params, round: usize) {
         product("s3", &sparse.row[3]),
     );
     line(out, &sum);
-    let reduced = round % REDUCE_EVERY == REDUCE_EVERY - 1;
+    let reduced = round.is_multiple_of(REDUCE_EVERY);
     for lane in 1..4 {
         let grown = product("x", &sparse.col[lane - 1]);
         let text = if reduced {
