@@ -17,6 +17,7 @@ mod deployment;
 mod drill;
 mod estimate;
 mod exit;
+#[cfg(feature = "evm")]
 mod gas;
 mod import;
 mod init;
@@ -148,6 +149,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Attack(AttackCommand::List) => attack::list(settings.ui),
         Command::Attack(AttackCommand::Run(args)) => attack::run(settings.ui, args),
         Command::Bench(command) => run_bench(settings, command),
+        #[cfg(feature = "evm")]
         Command::Gas => gas::run(settings.ui),
         Command::Verifier(VerifierCommand::Solidity(args)) => verifier::run(settings, args),
         Command::Config(ConfigCommand::Show) => settings::run_show(settings),

@@ -31,15 +31,7 @@ fn a_verifier_is_written_for_a_key_and_never_over_a_file() {
     let key = key.to_str().unwrap();
     let out = quire.path("Tiny.sol");
     let out = out.to_str().unwrap();
-    let args = [
-        "verifier",
-        "solidity",
-        key,
-        "--name",
-        "Tiny",
-        "--out",
-        out,
-    ];
+    let args = ["verifier", "solidity", key, "--name", "Tiny", "--out", out];
     let facts = quire.json(&args);
     assert_eq!(facts["public_inputs"], 3);
     let source = std::fs::read_to_string(out).unwrap();

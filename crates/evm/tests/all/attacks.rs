@@ -17,8 +17,10 @@ use evm::sample::{
 use l1::bytes::Bytes;
 use l1::evm::abi::{self, call, selector, uint};
 use l1::evm::artifacts::PATH_HASHER;
-use l1::evm::calldata::{Entry, SUBMIT_BATCH, decode, encode_batch, encode_batches};
-use l1::{Address, Exit, Submission};
+use l1::evm::calldata::{
+    Entry, SUBMIT_BATCH, SUBMIT_BATCHES, decode, encode_batch, encode_batches,
+};
+use l1::{Exit, Submission};
 use ledger::field::{Fr, from_be_bytes, to_be_bytes};
 use ledger::poseidon::compress4;
 use ledger::shape::Shape;
@@ -37,6 +39,9 @@ const PROOF: usize = 4 + 90;
 fn tiny() -> Shape {
     by_name("tiny").unwrap()
 }
+
+/// A change of published data, and the error that meets it.
+type Change<'a> = (&'a dyn Fn(&mut Vec<u8>), &'a str);
 
 /// The contract refused with this error.
 pub fn refused<T: std::fmt::Debug>(result: Result<T, CallError>, error: &str) {
@@ -613,7 +618,7 @@ fn what_only_l1_knows_is_refused_even_with_a_proof() {
     let timestamp = |time: u64| {
         move |data: &mut Vec<u8>| data[103..108].copy_from_slice(&time.to_be_bytes()[3..])
     };
-    let cases: [(&dyn Fn(&mut Vec<u8>), &str); 7] = [
+    let cases: [Change<'_>; 7] = [
         (
             &timestamp(START + 1),
             "BadTimestamp(uint256,uint256,uint256)",
@@ -881,15 +886,53 @@ fn e_the_path_hasher_agrees_with_the_ledger() {
 }
 
 #[test]
-fn submit_batch_has_the_selector_of_the_abi() {
+fn calls_have_the_selectors_of_the_abi() {
     let json: serde_json::Value = serde_json::from_str(l1::evm::artifacts::ROLLUP.json).unwrap();
-    let names: Vec<&str> = json["abi"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(|item| item["name"].as_str())
+    fn kind(input: &serde_json::Value) -> String {
+        let name = input["type"].as_str().unwrap();
+        let Some(rest) = name.strip_prefix("tuple") else {
+            return name.to_owned();
+        };
+        let parts = input["components"].as_array().unwrap();
+        let parts: Vec<String> = parts.iter().map(kind).collect();
+        format!("({}){rest}", parts.join(","))
+    }
+    let functions = json["abi"].as_array().unwrap().iter();
+    let functions = functions.filter(|item| item["type"] == "function");
+    let known: std::collections::BTreeSet<[u8; 4]> = functions
+        .map(|item| {
+            let inputs: Vec<String> = item["inputs"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(kind)
+                .collect();
+            selector(&format!(
+                "{}({})",
+                item["name"].as_str().unwrap(),
+                inputs.join(",")
+            ))
+        })
         .collect();
-    assert!(names.contains(&"submitBatch") && names.contains(&"submitBatches"));
-    assert_eq!(SUBMIT_BATCH, "submitBatch()");
-    let _: Address = OPERATOR;
+    let (world, _, entry) = frozen();
+    let point = entry.op.key_words().map(|_| Fr::from(1u64));
+    let point = ledger::babyjubjub::Point {
+        x: point[0],
+        y: point[1],
+    };
+    for data in [
+        abi::add_token(&OPERATOR),
+        abi::deposit(0, 0, &point, &point),
+        abi::top_up(1, 1),
+        abi::request_exit(1),
+        abi::claim(0, &OPERATOR),
+        abi::collect_fees(&OPERATOR),
+        abi::freeze(&entry),
+        abi::cancel_deposit(0, &entry),
+        abi::exit(&exit_of(&world, 1)),
+        selector(SUBMIT_BATCH).to_vec(),
+        selector(SUBMIT_BATCHES).to_vec(),
+    ] {
+        assert!(known.contains(&data[..4]), "{}", hex::encode(&data[..4]));
+    }
 }

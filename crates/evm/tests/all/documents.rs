@@ -158,7 +158,14 @@ fn calldata_decode_to_what_was_encoded() {
     let shape = by_name("tiny").unwrap();
     let words = PublicWords::from_bytes(&submission.data, &shape).unwrap();
     let header = &words.header;
-    let read = |bytes: &[u8]| decode(bytes, |id| (id == 1).then_some(&shape), &header.domain, &header.old_root);
+    let read = |bytes: &[u8]| {
+        decode(
+            bytes,
+            |id| (id == 1).then_some(&shape),
+            &header.domain,
+            &header.old_root,
+        )
+    };
     let sent = read(&calldata).unwrap();
     assert_eq!(sent.len(), 1);
     assert_eq!(

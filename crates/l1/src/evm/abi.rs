@@ -1,7 +1,7 @@
 //! The contract's other calls and its constructor, encoded, and words that come back.
 //!
-//! Only what this contract needs of Ethereum's ABI: static words, one dynamic list a call. Every
-//! encoder here has one test that compares it with the committed ABI's signature.
+//! Only what this contract needs of Ethereum's ABI: static words, one dynamic list a call. Invariant:
+//! every selector is one of the committed ABI's.
 
 use ledger::babyjubjub::Point;
 use ledger::field::to_be_bytes;
