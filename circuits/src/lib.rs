@@ -15,6 +15,7 @@ pub mod num;
 pub mod operation;
 pub mod poseidon;
 pub mod r1cs;
+pub mod samples;
 pub mod shapes;
 pub mod testkit;
 pub mod transition;

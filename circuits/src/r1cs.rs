@@ -50,6 +50,16 @@ pub enum R1csError {
         /// Number of its constraints.
         count: usize,
     },
+    /// A row names a variable that the system does not have.
+    #[error("row {row} names variable {column} of {variables}")]
+    NoSuchVariable {
+        /// The row.
+        row: usize,
+        /// The variable.
+        column: u32,
+        /// Number of variables.
+        variables: usize,
+    },
     /// A count does not fit the 32-bit indices of the compact form.
     #[error("{what}: {count} exceeds the supported {limit}")]
     TooLarge {
@@ -402,15 +412,7 @@ impl<'a> Builder<'a> {
                 .ok_or(R1csError::NotFinalised { row })?;
             self.row.push((to_u32("columns", column)?, value));
         }
-        self.row.sort_by_key(|&(column, _)| column);
-        self.row.dedup_by(|next, kept| {
-            let same = next.0 == kept.0;
-            if same {
-                kept.1 += next.1;
-            }
-            same
-        });
-        self.row.retain(|(_, value)| !value.is_zero());
+        tidy(&mut self.row);
         Ok(())
     }
 
@@ -423,6 +425,127 @@ impl<'a> Builder<'a> {
         self.ids.insert(value, id);
         Ok(id)
     }
+}
+
+/// Gathers a constraint system row by row, for systems that come from elsewhere.
+///
+/// The result is canonical whatever the order of terms: it has the fingerprint of the same system
+/// built by arkworks.
+pub struct Rows {
+    num_instance: usize,
+    num_witness: usize,
+    matrices: [Matrix; 3],
+    /// Lookups only; numbering follows first use, never the map's order.
+    ids: HashMap<Fr, u32>,
+    values: Vec<Fr>,
+    row: Vec<(u32, Fr)>,
+}
+
+impl Rows {
+    /// A system without rows. `num_instance` counts the constant 1.
+    ///
+    /// # Errors
+    /// [`R1csError::TooLarge`] for 2^32 variables or more.
+    pub fn new(num_instance: usize, num_witness: usize) -> Result<Self, R1csError> {
+        to_u32("variables", num_instance.saturating_add(num_witness))?;
+        Ok(Self {
+            num_instance,
+            num_witness,
+            matrices: [(); 3].map(|()| Matrix::with_rows(0)),
+            ids: HashMap::new(),
+            values: Vec::new(),
+            row: Vec::new(),
+        })
+    }
+
+    /// Appends a row from the terms of A, B and C. Terms of one variable are added up.
+    ///
+    /// # Errors
+    /// [`R1csError::NoSuchVariable`], or [`R1csError::TooLarge`] beyond 32-bit indices.
+    pub fn push(&mut self, terms: [&[(u32, Fr)]; 3]) -> Result<(), R1csError> {
+        let variables = self.num_instance + self.num_witness;
+        for (matrix, terms) in self.matrices.iter_mut().zip(terms) {
+            let beyond = terms
+                .iter()
+                .find(|(column, _)| *column as usize >= variables);
+            if let Some(&(column, _)) = beyond {
+                let row = matrix.rows();
+                return Err(R1csError::NoSuchVariable {
+                    row,
+                    column,
+                    variables,
+                });
+            }
+            self.row.clear();
+            self.row.extend_from_slice(terms);
+            tidy(&mut self.row);
+            for &(column, value) in &self.row {
+                let next = to_u32("coefficients", self.values.len())?;
+                let coefficient = *self.ids.entry(value).or_insert(next);
+                if coefficient == next {
+                    self.values.push(value);
+                }
+                matrix.entries.push(Entry {
+                    column,
+                    coefficient,
+                });
+            }
+            matrix.close_row()?;
+        }
+        Ok(())
+    }
+
+    /// The system.
+    ///
+    /// # Errors
+    /// [`R1csError::TooLarge`] beyond 32-bit indices.
+    pub fn finish(self) -> Result<R1cs, R1csError> {
+        // Renumbered in the canonical order: all of A, then B, then C.
+        let mut coefficients = vec![Fr::ONE, -Fr::ONE];
+        let mut canonical: Vec<Option<u32>> = (self.values.iter())
+            .map(|value| {
+                [0, 1]
+                    .into_iter()
+                    .find(|&id| coefficients[id as usize] == *value)
+            })
+            .collect();
+        let mut matrices = self.matrices;
+        for entry in matrices.iter_mut().flat_map(|matrix| &mut matrix.entries) {
+            let id = entry.coefficient as usize;
+            entry.coefficient = match canonical[id] {
+                Some(known) => known,
+                None => {
+                    let next = to_u32("coefficients", coefficients.len())?;
+                    coefficients.push(self.values[id]);
+                    canonical[id] = Some(next);
+                    next
+                }
+            };
+        }
+        let [a, b, c] = matrices;
+        Ok(R1cs {
+            num_instance: self.num_instance,
+            num_witness: self.num_witness,
+            a,
+            b,
+            c,
+            coefficients,
+            fingerprint: OnceLock::new(),
+        })
+    }
+}
+
+/// Sorts and merges the terms of a row; zeros go.
+fn tidy(row: &mut Vec<(u32, Fr)>) {
+    row.sort_by_key(|&(column, _)| column);
+    row.dedup_by(|next, kept| {
+        let same = next.0 == kept.0;
+        if same {
+            kept.1 += next.1;
+        }
+        same
+    });
+    row.retain(|(_, value)| !value.is_zero());
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use crate::{
     eddsa::SignatureValues,
     num::{Cs, Deviation},
     operation::{DebitValues, L1Values, TransferValues},
+    r1cs::R1cs,
     shapes::{Compiled, padding},
     transition::{BatchCircuit, BatchValues},
 };
@@ -91,6 +92,43 @@ impl Compiled {
             .map(|matrix| r1cs.evaluate_row(matrix.row(row), assignment));
         a * b == c
     }
+}
+
+/// Rank of the constraints' derivative by the witness at `assignment`.
+///
+/// Rows are reduced by their newest variable: nearly every row brings one of its own.
+pub fn rank(r1cs: &R1cs, w: &[Fr]) -> usize {
+    let mut pivots: BTreeMap<u32, BTreeMap<u32, Fr>> = BTreeMap::new();
+    for row in 0..r1cs.num_constraints() {
+        let [a, b, c] = [r1cs.a(), r1cs.b(), r1cs.c()].map(|matrix| matrix.row(row));
+        let (a_value, b_value) = (r1cs.evaluate_row(a, w), r1cs.evaluate_row(b, w));
+        let mut derivative: BTreeMap<u32, Fr> = BTreeMap::new();
+        for (entries, factor) in [(a, b_value), (b, a_value), (c, -Fr::ONE)] {
+            for entry in entries {
+                if entry.column as usize >= r1cs.num_instance() {
+                    let term = r1cs.coefficients()[entry.coefficient as usize] * factor;
+                    *derivative.entry(entry.column).or_insert(Fr::ZERO) += term;
+                }
+            }
+        }
+        derivative.retain(|_, value| *value != Fr::ZERO);
+        while let Some((&column, &value)) = derivative.last_key_value() {
+            let Some(pivot) = pivots.get(&column) else {
+                let inverse = value.inverse().expect("zeros are not kept");
+                derivative.values_mut().for_each(|x| *x *= inverse);
+                pivots.insert(column, derivative);
+                break;
+            };
+            for (column, x) in pivot {
+                let entry = derivative.entry(*column).or_insert(Fr::ZERO);
+                *entry -= value * x;
+                if *entry == Fr::ZERO {
+                    derivative.remove(column);
+                }
+            }
+        }
+    }
+    pivots.len()
 }
 
 /// The full assignment for `values`, slot after slot, with public inputs recomputed from the words

@@ -10,18 +10,17 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ark_ff::{AdditiveGroup, BigInteger256, Field, PrimeField, UniformRand};
+use ark_ff::{BigInteger256, Field, PrimeField, UniformRand};
 use circuits::{
-    account::{Fields, leaves, power_of_two},
+    account::{Fields, leaves},
     babyjubjub::{ScalarDigits, mul_base8, mul_by_challenge},
     eddsa::{self, SignatureValues},
     float::{FLOAT16_MANTISSA, FLOAT40_MANTISSA, decode},
     num::{Change, Cs, Deviation},
-    operation::L1Values,
     poseidon,
-    r1cs::R1cs,
-    shapes::{Compiled, by_name, compile},
-    testkit::{Forged, Forger, Start, forged_assignment},
+    samples::{full, half, open_dimensions},
+    shapes::{Compiled, compile},
+    testkit::{forged_assignment, rank},
     transition::{BatchCircuit, BatchValues},
     tree::{Written, update},
 };
@@ -30,109 +29,10 @@ use ledger::{
     babyjubjub::{Point, Scalar},
     eddsa::PrivateKey,
     field::Fr,
-    float::{Float16, Float40},
-    operation::NO_EXPIRY,
-    shape::Shape,
     tree::Tree,
 };
 use rand::Rng;
 use rayon::prelude::*;
-
-fn tiny() -> Shape {
-    by_name("tiny").unwrap()
-}
-
-fn pay(from: u32, to: u32, amount: u128, fee: u128, slot: usize) -> Forged {
-    Forged {
-        from,
-        to,
-        amount: Float40::exact(amount).unwrap(),
-        fee: Float16::exact(fee).unwrap(),
-        valid_until: NO_EXPIRY,
-        fee_slot: (fee > 0).then_some(slot),
-        ..Forged::default()
-    }
-}
-
-fn world(fees: &[u32]) -> Forger {
-    let start = |index, token, balance| Start {
-        index,
-        token,
-        nonce: 5,
-        balance,
-    };
-    let accounts = [
-        start(1, 0, 10),
-        start(2, 0, 1_000),
-        start(3, 0, 500),
-        start(4, 7, 1_000),
-        start(5, 7, 500),
-    ];
-    Forger::new(&tiny(), &accounts, fees)
-}
-
-fn l1(batch: &mut Forger, index: u32, kind: usize, amount: u64) {
-    let leaf = *batch.leaf(index);
-    let slot = L1Values {
-        kind: [0, 1, 2].map(|i| i == kind),
-        index: Fr::from(index),
-        token: leaf.token,
-        amount: Fr::from(amount),
-        published_key: (Fr::ZERO, Fr::ZERO),
-        key: (leaf.ax, leaf.ay),
-        lane: leaf.token * power_of_two(40) + leaf.nonce,
-        balance: leaf.balance,
-        path: Vec::new(),
-    };
-    let balance = if kind == 2 {
-        Fr::ZERO
-    } else {
-        leaf.balance + Fr::from(amount)
-    };
-    batch.leaf(index).balance = balance;
-    let written = ledger::poseidon::compress4(&[leaf.ax, leaf.ay, slot.lane, balance]);
-    batch.l1(index, slot, written);
-}
-
-fn create(batch: &mut Forger, index: u32) {
-    let point = PrivateKey::derive("deviations", &[]).public_key();
-    let lane = Fr::from(7u64) * power_of_two(40);
-    let slot = L1Values {
-        kind: [true, false, false],
-        index: Fr::from(index),
-        token: Fr::from(7u64),
-        amount: Fr::from(250u64),
-        published_key: (point.x, point.y),
-        key: (point.x, point.y),
-        lane,
-        balance: Fr::ZERO,
-        path: Vec::new(),
-    };
-    let written = ledger::poseidon::compress4(&[point.x, point.y, lane, slot.amount]);
-    batch.l1(index, slot, written);
-}
-
-/// Every slot used: Create and TopUp, two transfers (one to the sender itself), two withdrawals,
-/// two fee accounts.
-fn full() -> BatchValues {
-    let mut batch = world(&[1, 4]);
-    create(&mut batch, 9);
-    l1(&mut batch, 2, 1, 50);
-    batch.transfer(&pay(2, 3, 100, 3, 0));
-    batch.transfer(&pay(5, 5, 100, 2, 1));
-    batch.withdraw(&pay(3, 0, 599, 1, 0));
-    batch.withdraw(&pay(4, 0, 17, 1, 1));
-    batch.finish()
-}
-
-/// Half used: a ForcedExit, one transfer without a fee, one withdrawal, no fee account.
-fn half() -> BatchValues {
-    let mut batch = world(&[0, 0]);
-    l1(&mut batch, 4, 2, 0);
-    batch.transfer(&pay(2, 3, 100, 0, 0));
-    batch.withdraw(&pay(3, 0, 599, 0, 0));
-    batch.finish()
-}
 
 /// What becomes of a deviation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -281,43 +181,6 @@ fn b1_deviations_of_a_half_empty_batch_move_no_money() {
     assert!(!rules(&counts, Verdict::SameWords).is_empty(), "{counts:?}");
 }
 
-/// Rank of the constraints' derivative by the witness at `assignment`.
-///
-/// Rows are reduced by their newest variable: nearly every row brings one of its own.
-fn rank(r1cs: &R1cs, w: &[Fr]) -> usize {
-    let mut pivots: BTreeMap<u32, BTreeMap<u32, Fr>> = BTreeMap::new();
-    for row in 0..r1cs.num_constraints() {
-        let [a, b, c] = [r1cs.a(), r1cs.b(), r1cs.c()].map(|matrix| matrix.row(row));
-        let (a_value, b_value) = (r1cs.evaluate_row(a, w), r1cs.evaluate_row(b, w));
-        let mut derivative: BTreeMap<u32, Fr> = BTreeMap::new();
-        for (entries, factor) in [(a, b_value), (b, a_value), (c, -Fr::ONE)] {
-            for entry in entries {
-                if entry.column as usize >= r1cs.num_instance() {
-                    let term = r1cs.coefficients()[entry.coefficient as usize] * factor;
-                    *derivative.entry(entry.column).or_insert(Fr::ZERO) += term;
-                }
-            }
-        }
-        derivative.retain(|_, value| *value != Fr::ZERO);
-        while let Some((&column, &value)) = derivative.last_key_value() {
-            let Some(pivot) = pivots.get(&column) else {
-                let inverse = value.inverse().unwrap();
-                derivative.values_mut().for_each(|x| *x *= inverse);
-                pivots.insert(column, derivative);
-                break;
-            };
-            for (column, x) in pivot {
-                let entry = derivative.entry(*column).or_insert(Fr::ZERO);
-                *entry -= value * x;
-                if *entry == Fr::ZERO {
-                    derivative.remove(column);
-                }
-            }
-        }
-    }
-    pivots.len()
-}
-
 /// Witness variables minus rank: the dimensions in which the witness can move while the gadget's
 /// inputs stay.
 fn freedom(gadget: impl FnOnce(&Cs)) -> usize {
@@ -431,24 +294,6 @@ fn b2_a_batch_leaves_only_the_provers_own_numbers_open() {
     let values = full();
     let compiled = compile(&values.shape).unwrap();
     let assignment = forged_assignment(&values, &[]);
-    let updates = 2 + 2 * 2 + 2 + 2;
-    let given = [
-        1 + 4,           // domain, cached roots
-        updates * 3 * 4, // children
-        2 * 6,           // L1 slots: two keys, lane, balance
-        2 * (5 + 3),     // transfers: R8, key, balance; the receiver's key and balance
-        2 * 5,           // withdrawals: R8, key, balance
-        2 * 3,           // fee accounts: key, balance
-    ];
-    let tied = [
-        updates * (3 + 1), // the old node among its siblings, the cached root
-        4 * (2 + 1 + 1),   // R8; the challenge and what is left of the balance are made of bits
-        4 + 2,             // Create: key, lane, balance; TopUp: no key
-        2,                 // c and y
-    ];
     let open = compiled.r1cs.num_witness() - rank(&compiled.r1cs, &assignment);
-    assert_eq!(
-        open,
-        given.iter().sum::<usize>() - tied.iter().sum::<usize>()
-    );
+    assert_eq!(open, open_dimensions());
 }

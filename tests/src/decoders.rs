@@ -7,11 +7,16 @@
 #![allow(clippy::unwrap_used, reason = "a check fails by panicking")]
 
 use std::fmt::Debug;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use batcher::SignedOperation;
 use batcher::import::{Import, ImportOptions};
+use interop::ceremony::contribute;
+use interop::json;
+use interop::ptau::Ptau;
+use interop::zkey::Zkey;
 use l1::bytes::Bytes;
 use l1::genesis::{ACCOUNTS_FILE, Deployment, GENESIS_FILE, GenesisError};
 use l1::submission::{BatchFolder, DATA_FILE, FolderError, PROOF_FILE, SUMMARY_FILE};
@@ -26,6 +31,8 @@ use ledger::words::PublicWords;
 use node::ExitPlan;
 use prover::key::{AllowDevKeys, ProvingKey, VerifyingKey};
 use prover::proof::{Proof, decode_public_input, encode_public_input};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -47,12 +54,17 @@ impl Debug for Decoder {
 }
 
 /// All decoders.
-pub const DECODERS: [Decoder; 18] = [
+pub const DECODERS: [Decoder; 23] = [
     decoder("batch_folder", batch_folder),
     decoder("batcher_records", batcher_records),
     decoder("config", cli::decoders::config),
     decoder("exit_plan", exit_plan),
     decoder("genesis", genesis),
+    decoder("iden3_json", iden3_json),
+    decoder("iden3_ptau", iden3_ptau),
+    decoder("iden3_r1cs", iden3_r1cs),
+    decoder("iden3_wtns", iden3_wtns),
+    decoder("iden3_zkey", iden3_zkey),
     decoder("import_csv", import_csv),
     decoder("l1_records", l1_records),
     decoder("merkle_proof", merkle_proof),
@@ -287,6 +299,95 @@ pub fn proving_key(data: &[u8]) -> bool {
     let again = folder().join("again.pk");
     key.save(&again).unwrap();
     assert_eq!(std::fs::read(&again).unwrap(), bytes);
+    true
+}
+
+/// A constraint system of iden3; terms may stand in another order, labels may be others.
+pub fn iden3_r1cs(data: &[u8]) -> bool {
+    let Ok((r1cs, counts)) = interop::r1cs::read(Cursor::new(data)) else {
+        return false;
+    };
+    let mut bytes = Vec::new();
+    interop::r1cs::write(&mut bytes, &r1cs).unwrap();
+    let (back, again) = interop::r1cs::read(Cursor::new(&bytes)).unwrap();
+    assert_eq!(back.fingerprint(), r1cs.fingerprint());
+    assert_eq!(
+        (again.wires, again.constraints),
+        (counts.wires, counts.constraints)
+    );
+    true
+}
+
+/// A witness of iden3. Sections may stand in either order.
+pub fn iden3_wtns(data: &[u8]) -> bool {
+    let Ok(values) = interop::wtns::read(Cursor::new(data)) else {
+        return false;
+    };
+    let mut bytes = Vec::new();
+    interop::wtns::write(&mut bytes, &values).unwrap();
+    assert_eq!(bytes.len(), data.len());
+    assert_eq!(interop::wtns::read(Cursor::new(&bytes)).unwrap(), values);
+    true
+}
+
+/// A key of iden3 with its transcript; a contribution to it can be read again.
+pub fn iden3_zkey(data: &[u8]) -> bool {
+    let Ok(mut zkey) = Zkey::open(Cursor::new(data)) else {
+        return false;
+    };
+    if zkey.coefficients(|_| Ok(())).is_err() {
+        return false;
+    }
+    let Ok(key) = zkey.proving_key() else {
+        return false;
+    };
+    assert_eq!(
+        key.a_query.len().to_string(),
+        zkey.header().wires.to_string()
+    );
+    let (mut next, mut rng) = (Vec::new(), ChaCha8Rng::seed_from_u64(1));
+    let made = contribute(&mut zkey, &mut next, Some("fuzz"), &mut rng).unwrap();
+    let after = Zkey::open(Cursor::new(&next)).unwrap();
+    let transcript = after.transcript();
+    assert_eq!(transcript.contributions.last(), Some(&made));
+    let before = transcript.contributions.len() - 1;
+    assert_eq!(
+        zkey.transcript().contributions,
+        transcript.contributions[..before]
+    );
+    true
+}
+
+/// Powers of tau of iden3, as far as a key would be made from them.
+pub fn iden3_ptau(data: &[u8]) -> bool {
+    let Ok(mut ptau) = Ptau::open(Cursor::new(data)) else {
+        return false;
+    };
+    let power = ptau.power().min(3);
+    let Ok(bases) = ptau.bases(power) else {
+        return false;
+    };
+    assert_eq!(bases.tau_g1.len(), 1 << power);
+    ptau.fixed().is_ok() && ptau.check(power, &bases).is_ok()
+}
+
+/// A verifying key, a proof or public inputs in snarkjs' JSON.
+pub fn iden3_json(data: &[u8]) -> bool {
+    if let Ok(inputs) = json::read_public(data) {
+        let text = json::public(&inputs);
+        assert_eq!(json::read_public(text.as_bytes()).unwrap(), inputs);
+        return true;
+    }
+    if let Ok(proof) = json::read_proof(data) {
+        let text = json::proof(&proof);
+        assert_eq!(json::read_proof(text.as_bytes()).unwrap(), proof);
+        return true;
+    }
+    let Ok(key) = json::read_verifying_key(data) else {
+        return false;
+    };
+    let text = json::verifying_key(&key);
+    assert_eq!(json::read_verifying_key(text.as_bytes()).unwrap(), key);
     true
 }
 

@@ -8,7 +8,7 @@
 )]
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Cursor, Write};
 use std::path::Path;
 
 use ark_relations::gr1cs::{ConstraintSystem, LinearCombination, Variable};
@@ -17,6 +17,10 @@ use batcher::{Batcher, Limits, SignedOperation};
 use circuits::r1cs::R1cs;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use interop::ceremony::{beacon, contribute, new_key};
+use interop::json;
+use interop::ptau::{Ptau, write_trial};
+use interop::zkey::Zkey;
 use l1::bytes::Bytes;
 use l1::genesis::{ACCOUNTS_FILE, GENESIS_FILE, ListedShape, Operator, Token};
 use l1::submission::{BatchFolder, DATA_FILE, PROOF_FILE, SUMMARY_FILE};
@@ -56,6 +60,11 @@ pub fn all() -> BTreeMap<&'static str, Seeds> {
         ("config", config()),
         ("exit_plan", exit_plan()),
         ("genesis", genesis(folder.path())),
+        ("iden3_json", iden3_json(&key, &proof)),
+        ("iden3_ptau", Seeds::from([("power_2", powers(2))])),
+        ("iden3_r1cs", Seeds::from([("small", constraints())])),
+        ("iden3_wtns", Seeds::from([("small", witness())])),
+        ("iden3_zkey", iden3_zkey()),
         ("import_csv", import_csv()),
         ("l1_records", l1_records(&submission)),
         ("merkle_proof", merkle_proof()),
@@ -181,8 +190,13 @@ fn published_words() -> Seeds {
     seeds
 }
 
-/// A circuit of three rows with the three public inputs of a batch, its key and a proof.
-fn key_and_proof() -> (ProvingKey, Proof) {
+/// An assignment of [`small`].
+fn assignment() -> [Fr; 5] {
+    [1u64, 9, 27, 81, 3].map(Fr::from)
+}
+
+/// A circuit of three rows with the three public inputs of a batch.
+fn small() -> R1cs {
     let cs = ConstraintSystem::<Fr>::new_ref();
     let values = [9u64, 27, 81].map(Fr::from);
     let inputs = values.map(|value| cs.new_input_variable(|| Ok(value)).unwrap());
@@ -197,12 +211,60 @@ fn key_and_proof() -> (ProvingKey, Proof) {
         cs.enforce_r1cs_constraint(|| linear(a), || linear(b), || linear(c))
             .unwrap();
     }
-    let r1cs = R1cs::from_constraint_system(&cs).unwrap();
+    R1cs::from_constraint_system(&cs).unwrap()
+}
+
+/// Its key and a proof.
+fn key_and_proof() -> (ProvingKey, Proof) {
+    let r1cs = small();
     let key = setup_insecure_dev(&r1cs, "small", &[1, 2, 3], 1).unwrap();
-    let assignment = [1u64, 9, 27, 81, 3].map(Fr::from);
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let proof = prove(&key, &r1cs, &assignment, &mut rng).unwrap();
+    let proof = prove(&key, &r1cs, &assignment(), &mut rng).unwrap();
     (key, proof)
+}
+
+fn constraints() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    interop::r1cs::write(&mut bytes, &small()).unwrap();
+    bytes
+}
+
+fn witness() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    interop::wtns::write(&mut bytes, &assignment()).unwrap();
+    bytes
+}
+
+fn powers(power: u32) -> Vec<u8> {
+    let (mut bytes, mut rng) = (Vec::new(), ChaCha8Rng::seed_from_u64(2));
+    write_trial(&mut bytes, power, &mut rng).unwrap();
+    bytes
+}
+
+/// A key that nobody and one that a person and a beacon contributed to.
+fn iden3_zkey() -> Seeds {
+    let powers = powers(3);
+    let mut ptau = Ptau::open(Cursor::new(&powers)).unwrap();
+    let [mut begun, mut first, mut last] = [(); 3].map(|()| Vec::new());
+    new_key(&small(), &mut ptau, &mut begun).unwrap();
+    let mut from = Zkey::open(Cursor::new(&begun)).unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    contribute(&mut from, &mut first, Some("first"), &mut rng).unwrap();
+    let mut from = Zkey::open(Cursor::new(&first)).unwrap();
+    beacon(&mut from, &mut last, None, &[1, 2, 3], 10).unwrap();
+    Seeds::from([("begun", begun), ("finished", last)])
+}
+
+fn iden3_json(key: &ProvingKey, proof: &Proof) -> Seeds {
+    let inputs = &assignment()[1..4];
+    Seeds::from([
+        ("proof", json::proof(proof).into_bytes()),
+        ("public", json::public(inputs).into_bytes()),
+        (
+            "verifying_key",
+            json::verifying_key(key.verifying_key().ark()).into_bytes(),
+        ),
+    ])
 }
 
 fn proofs(proof: &Proof) -> Seeds {

@@ -9,6 +9,8 @@ use std::fmt;
 use std::io;
 
 use batcher::batcher::{SealError, StageError};
+use interop::FormatError;
+use interop::ceremony::CeremonyError;
 use l1::L1Error;
 use node::{FollowError, LeaveError, NodeError, PlanError, RestoreError};
 use prover::key::KeyError;
@@ -131,7 +133,16 @@ fn class_of_cause(cause: &(dyn Error + 'static)) -> Option<Class> {
             _ => Class::Environment,
         });
     }
-    if cause.is::<LeaveError>() || cause.is::<batcher::import::ImportError>() {
+    if let Some(error) = cause.downcast_ref() {
+        return Some(match error {
+            CeremonyError::Parameter { .. } => Class::Usage,
+            _ => Class::Input,
+        });
+    }
+    if cause.is::<FormatError>()
+        || cause.is::<LeaveError>()
+        || cause.is::<batcher::import::ImportError>()
+    {
         return Some(Class::Input);
     }
     let damaged = cause.is::<batcher::AuditError>()

@@ -134,17 +134,25 @@ pub fn make(
         Some(seed) => setup_insecure_dev(r1cs, name, &description, seed),
     };
     let key = made.with_context(|| format!("the setup of shape {name} failed"))?;
+    put(settings, name, &key)?;
     let path = key_path(&settings.keys_dir, name, "pk");
-    {
-        let _shield = shield();
-        key.save(&path)?;
-        let verifying = key_path(&settings.keys_dir, name, "vk");
-        key.verifying_key().save(&verifying)?;
-    }
     let mut facts = facts(&path, key.verifying_key())?;
     facts.constraints = Some(r1cs.num_constraints());
     facts.seconds = Some(seconds(started.elapsed()));
     Ok((key, facts))
+}
+
+/// Writes both files of a key.
+///
+/// # Errors
+/// If files cannot be written.
+pub fn put(settings: &Settings, name: &str, key: &ProvingKey) -> Result<()> {
+    make_folder(&settings.keys_dir)?;
+    let _shield = shield();
+    key.save(&key_path(&settings.keys_dir, name, "pk"))?;
+    key.verifying_key()
+        .save(&key_path(&settings.keys_dir, name, "vk"))?;
+    Ok(())
 }
 
 /// Fails early rather than after a long setup.
@@ -282,7 +290,7 @@ fn describe(all: &[KeyFacts]) -> String {
             if key.insecure_dev {
                 "INSECURE DEV"
             } else {
-                "one party"
+                "setup or ceremony"
             }
             .to_owned(),
             key.id.chars().take(16).collect(),

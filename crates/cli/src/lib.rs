@@ -9,6 +9,7 @@ mod attack;
 mod batches;
 mod bench;
 mod bench_setup;
+mod ceremony;
 mod chain;
 mod config;
 pub mod decoders;
@@ -16,6 +17,7 @@ mod demo;
 mod deployment;
 mod drill;
 mod estimate;
+mod exchange;
 mod exit;
 #[cfg(feature = "evm")]
 mod gas;
@@ -51,8 +53,8 @@ use clap::Parser;
 use tracing::level_filters::LevelFilter;
 
 use args::{
-    AttackCommand, BatchCommand, BenchCommand, CircuitCommand, Cli, Command, ConfigCommand,
-    ExitCommand, KeysCommand, VerifierCommand, WalletCommand,
+    AttackCommand, BatchCommand, BenchCommand, CeremonyCommand, CircuitCommand, Cli, Command,
+    ConfigCommand, ExitCommand, ExportCommand, KeysCommand, VerifierCommand, WalletCommand,
 };
 use settings::Settings;
 
@@ -141,6 +143,9 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Run(args) => pipeline::run_all(settings, args),
         Command::Batch(command) => run_batch(settings, command),
         Command::Verify(args) => inspect::verify(settings, args),
+        Command::Ceremony(command) => run_ceremony(settings, command),
+        Command::Export(command) => run_export(settings, command),
+        Command::VerifyProof(args) => exchange::run_verify_proof(settings, args),
         Command::Status => inspect::status(settings),
         Command::Audit(args) => inspect::audit(settings, args),
         Command::Demo(args) => demo::run(settings, args),
@@ -163,6 +168,28 @@ fn run_keys(settings: &Settings, command: &KeysCommand) -> Result<()> {
         KeysCommand::Setup(args) => keys::run_setup(settings, args),
         KeysCommand::Info(args) => keys::run_info(settings, args),
         KeysCommand::Verify(args) => key_check::run(settings, args),
+        KeysCommand::Import(args) => exchange::run_import(settings, args),
+    }
+}
+
+fn run_export(settings: &Settings, command: &ExportCommand) -> Result<()> {
+    match command {
+        ExportCommand::R1cs(args) => exchange::run_r1cs(settings, args),
+        ExportCommand::Wtns(args) => exchange::run_wtns(settings, args),
+        ExportCommand::Zkey(args) => exchange::run_zkey(settings, args),
+        ExportCommand::Vkey(args) => exchange::run_vkey(settings, args),
+        ExportCommand::Proof(args) => exchange::run_batch(settings, args, false),
+        ExportCommand::Public(args) => exchange::run_batch(settings, args, true),
+    }
+}
+
+fn run_ceremony(settings: &Settings, command: &CeremonyCommand) -> Result<()> {
+    match command {
+        CeremonyCommand::New(args) => ceremony::run_new(settings, args),
+        CeremonyCommand::Contribute(args) => ceremony::run_contribute(settings, args),
+        CeremonyCommand::Beacon(args) => ceremony::run_beacon(settings, args),
+        CeremonyCommand::Verify(args) => ceremony::run_verify(settings, args),
+        CeremonyCommand::Powers(args) => ceremony::run_powers(settings, args),
     }
 }
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::KeyImportArgs;
+
 /// `quire keys …`
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
@@ -39,6 +41,18 @@ Examples:
 
 JSON: shape, proving_key, verifying_key, id, fingerprint, insecure_dev, points, checks, seconds")]
     Verify(KeyVerifyArgs),
+    /// Make key files of a ceremony's .zkey, after checking it
+    #[command(after_help = "\
+Checked: every point; coefficients, wires and domain against the circuit, compiled afresh; no known
+degeneracy (an unfinished ceremony has γ = δ); the contributions among themselves; a trial proof. With
+--ptau the whole ceremony, as `quire ceremony verify` does. A key without contributions is taken as a
+development key only, with --allow-dev-keys.
+
+Examples:
+  quire keys import t18.zkey --shape t18 --ptau pot19.ptau
+
+JSON: shape, proving_key, verifying_key, id, contributions, ceremony_verified, insecure_dev, seconds")]
+    Import(KeyImportArgs),
 }
 
 /// Arguments of `keys setup`.

@@ -4,6 +4,7 @@
 //! `docs/cli.md` to this tree.
 
 mod batches;
+mod exchange;
 mod keys;
 mod leave;
 mod measure;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use batches::*;
+pub use exchange::*;
 pub use keys::*;
 pub use leave::*;
 pub use measure::*;
@@ -123,6 +125,21 @@ l1_fee, state_root")]
     /// Make and inspect proving keys
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Make keys with many parties, none of whom need be trusted by all
+    #[command(subcommand)]
+    Ceremony(CeremonyCommand),
+    /// Write circuits, witnesses, keys and proofs as files of snarkjs
+    #[command(subcommand)]
+    Export(ExportCommand),
+    /// Verify a Groth16 proof of any circuit, in the JSON of snarkjs
+    #[command(after_help = "\
+The key is refused if it permits forgeries, whoever made it.
+
+Examples:
+  quire verify-proof --vkey verification_key.json --public public.json --proof proof.json
+
+JSON: verifying_key, public_inputs")]
+    VerifyProof(VerifyProofArgs),
     /// Make, show, list and import wallets
     #[command(subcommand)]
     Wallet(WalletCommand),

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const CRATES: [&str; 8] = [
+const CRATES: [&str; 9] = [
     "crates/ledger",
     "crates/prover",
+    "crates/interop",
     "crates/l1",
     "crates/evm",
     "crates/batcher",

@@ -57,7 +57,8 @@ pub fn program() -> Command {
 fn check_fields(args: &[&str], printed: &Value) {
     static HELP: Mutex<BTreeMap<Vec<String>, String>> = Mutex::new(BTreeMap::new());
     let groups = [
-        "keys", "wallet", "batch", "circuit", "bench", "config", "exit", "l1", "attack", "verifier",
+        "keys", "ceremony", "export", "wallet", "batch", "circuit", "bench", "config", "exit",
+        "l1", "attack", "verifier",
     ];
     let words = 1 + usize::from(groups.contains(&args[0]));
     let command: Vec<String> = args[..words]

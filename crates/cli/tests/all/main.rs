@@ -8,6 +8,7 @@ mod batches;
 mod configuration;
 mod contracts;
 mod errors;
+mod exchange;
 mod fixture;
 mod help;
 mod interruption;

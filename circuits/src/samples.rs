@@ -1,0 +1,142 @@
+//! Batches of shape `tiny` for searches over every variable: one that uses every slot, one that uses
+//! half of them.
+
+use ark_ff::AdditiveGroup;
+use ledger::{
+    eddsa::PrivateKey,
+    field::Fr,
+    float::{Float16, Float40},
+    operation::NO_EXPIRY,
+    shape::Shape,
+};
+
+use crate::{
+    account::power_of_two,
+    operation::L1Values,
+    shapes::by_name,
+    testkit::{Forged, Forger, Start},
+    transition::BatchValues,
+};
+
+/// The shape of the samples.
+pub fn tiny() -> Shape {
+    by_name("tiny").expect("a sample's numbers are in range")
+}
+
+/// A transfer or withdrawal that does not expire.
+pub fn pay(from: u32, to: u32, amount: u128, fee: u128, slot: usize) -> Forged {
+    Forged {
+        from,
+        to,
+        amount: Float40::exact(amount).expect("a sample's numbers are in range"),
+        fee: Float16::exact(fee).expect("a sample's numbers are in range"),
+        valid_until: NO_EXPIRY,
+        fee_slot: (fee > 0).then_some(slot),
+        ..Forged::default()
+    }
+}
+
+/// Five accounts of two tokens, and the accounts that collect fees.
+pub fn world(fees: &[u32]) -> Forger {
+    let start = |index, token, balance| Start {
+        index,
+        token,
+        nonce: 5,
+        balance,
+    };
+    let accounts = [
+        start(1, 0, 10),
+        start(2, 0, 1_000),
+        start(3, 0, 500),
+        start(4, 7, 1_000),
+        start(5, 7, 500),
+    ];
+    Forger::new(&tiny(), &accounts, fees)
+}
+
+/// A TopUp (kind 1) or ForcedExit (kind 2) of an account, executed.
+pub fn l1(batch: &mut Forger, index: u32, kind: usize, amount: u64) {
+    let leaf = *batch.leaf(index);
+    let slot = L1Values {
+        kind: [0, 1, 2].map(|i| i == kind),
+        index: Fr::from(index),
+        token: leaf.token,
+        amount: Fr::from(amount),
+        published_key: (Fr::ZERO, Fr::ZERO),
+        key: (leaf.ax, leaf.ay),
+        lane: leaf.token * power_of_two(40) + leaf.nonce,
+        balance: leaf.balance,
+        path: Vec::new(),
+    };
+    let balance = if kind == 2 {
+        Fr::ZERO
+    } else {
+        leaf.balance + Fr::from(amount)
+    };
+    batch.leaf(index).balance = balance;
+    let written = ledger::poseidon::compress4(&[leaf.ax, leaf.ay, slot.lane, balance]);
+    batch.l1(index, slot, written);
+}
+
+/// A Create at an empty index, executed.
+pub fn create(batch: &mut Forger, index: u32) {
+    let point = PrivateKey::derive("deviations", &[]).public_key();
+    let lane = Fr::from(7u64) * power_of_two(40);
+    let slot = L1Values {
+        kind: [true, false, false],
+        index: Fr::from(index),
+        token: Fr::from(7u64),
+        amount: Fr::from(250u64),
+        published_key: (point.x, point.y),
+        key: (point.x, point.y),
+        lane,
+        balance: Fr::ZERO,
+        path: Vec::new(),
+    };
+    let written = ledger::poseidon::compress4(&[point.x, point.y, lane, slot.amount]);
+    batch.l1(index, slot, written);
+}
+
+/// Every slot used: Create and TopUp, two transfers (one to the sender itself), two withdrawals,
+/// two fee accounts.
+pub fn full() -> BatchValues {
+    let mut batch = world(&[1, 4]);
+    create(&mut batch, 9);
+    l1(&mut batch, 2, 1, 50);
+    batch.transfer(&pay(2, 3, 100, 3, 0));
+    batch.transfer(&pay(5, 5, 100, 2, 1));
+    batch.withdraw(&pay(3, 0, 599, 1, 0));
+    batch.withdraw(&pay(4, 0, 17, 1, 1));
+    batch.finish()
+}
+
+/// Half used: a ForcedExit, one transfer without a fee, one withdrawal, no fee account.
+pub fn half() -> BatchValues {
+    let mut batch = world(&[0, 0]);
+    l1(&mut batch, 4, 2, 0);
+    batch.transfer(&pay(2, 3, 100, 0, 0));
+    batch.withdraw(&pay(3, 0, 599, 0, 0));
+    batch.finish()
+}
+
+/// Dimensions in which the witness of [`full`] can move, to first order, while the public inputs stay:
+/// the field elements that are the prover's own, less one for each equation that ties them together.
+/// No other variable moves.
+pub fn open_dimensions() -> usize {
+    let updates = 2 + 2 * 2 + 2 + 2;
+    let given = [
+        1 + 4,           // domain, cached roots
+        updates * 3 * 4, // children
+        2 * 6,           // L1 slots: two keys, lane, balance
+        2 * (5 + 3),     // transfers: R8, key, balance; the receiver's key and balance
+        2 * 5,           // withdrawals: R8, key, balance
+        2 * 3,           // fee accounts: key, balance
+    ];
+    let tied = [
+        updates * (3 + 1), // the old node among its siblings, the cached root
+        4 * (2 + 1 + 1),   // R8; the challenge and what is left of the balance are made of bits
+        4 + 2,             // Create: key, lane, balance; TopUp: no key
+        2,                 // c and y
+    ];
+    given.iter().sum::<usize>() - tied.iter().sum::<usize>()
+}

@@ -1,0 +1,196 @@
+//! Why a file is not what it should be.
+
+use std::io;
+
+use circuits::r1cs::R1csError;
+
+/// Why a file could not be read or written. Every message says which part of which kind of file.
+#[derive(Debug, thiserror::Error)]
+pub enum FormatError {
+    /// Reading or writing failed.
+    #[error("the {kind} file cannot be {action}: {source}; check the disk and the path")]
+    Io {
+        /// Kind of file.
+        kind: &'static str,
+        /// What was attempted, as a participle.
+        action: &'static str,
+        /// The reason given.
+        source: io::Error,
+    },
+    /// Another kind of file.
+    #[error("this is no {kind} file: it starts with {got:?}; hand in a {kind} file")]
+    Magic {
+        /// Kind of file that was expected.
+        kind: &'static str,
+        /// What the file starts with.
+        got: String,
+    },
+    /// Another version of the format.
+    #[error("the {kind} file has version {got}, this program reads {expected}; export it again")]
+    Version {
+        /// Kind of file.
+        kind: &'static str,
+        /// Version read by this program.
+        expected: u32,
+        /// Version found.
+        got: u32,
+    },
+    /// A section that this kind of file does not have, or that this program does not understand.
+    #[error(
+        "the {kind} file has a section {section} that is not understood (custom gates are not); export it without"
+    )]
+    UnknownSection {
+        /// Kind of file.
+        kind: &'static str,
+        /// The section's number.
+        section: u32,
+    },
+    /// A section occurs twice.
+    #[error("the {kind} file has section {section} twice; export it again")]
+    DuplicateSection {
+        /// Kind of file.
+        kind: &'static str,
+        /// The section's number.
+        section: u32,
+    },
+    /// A section is missing.
+    #[error("the {kind} file has no section {section} ({name}); export it again")]
+    MissingSection {
+        /// Kind of file.
+        kind: &'static str,
+        /// The section's number.
+        section: u32,
+        /// What the section holds.
+        name: &'static str,
+    },
+    /// A length does not fit what it describes.
+    #[error(
+        "{name} of the {kind} file has {got} bytes where {expected} are announced or needed: it is cut off or damaged; copy it again"
+    )]
+    Size {
+        /// Kind of file.
+        kind: &'static str,
+        /// Part of the file.
+        name: &'static str,
+        /// Bytes announced or needed.
+        expected: u64,
+        /// Bytes found.
+        got: u64,
+    },
+    /// Another field or curve.
+    #[error("the {kind} file is not for BN254 (bn128): its {what} is another; make it for bn128")]
+    Field {
+        /// Kind of file.
+        kind: &'static str,
+        /// What differs.
+        what: &'static str,
+    },
+    /// Another proof system.
+    #[error("the zkey file is for proof system {got}, not for Groth16 (1); make it for groth16")]
+    Protocol {
+        /// Number found.
+        got: u32,
+    },
+    /// A number is outside its range.
+    #[error("{what} of the {kind} file is {got}; allowed is {allowed}")]
+    OutOfRange {
+        /// Kind of file.
+        kind: &'static str,
+        /// What was counted.
+        what: &'static str,
+        /// The value found.
+        got: u64,
+        /// The allowed range, in words.
+        allowed: String,
+    },
+    /// A field element is not below the field's modulus.
+    #[error("{name} of the {kind} file: element {index} is not below the modulus; export it again")]
+    NotCanonical {
+        /// Kind of file.
+        kind: &'static str,
+        /// Part of the file.
+        name: &'static str,
+        /// Position in that part.
+        index: u64,
+    },
+    /// A point cannot be used.
+    #[error("{name} of the {kind} file: point {index} {fault}; do not use the file")]
+    Point {
+        /// Kind of file.
+        kind: &'static str,
+        /// Part of the file.
+        name: &'static str,
+        /// Position in that part.
+        index: u64,
+        /// What is wrong with it.
+        fault: PointFault,
+    },
+    /// A linear combination names a wire twice, with a zero, or one that does not exist.
+    #[error("constraint {row} of the r1cs file: wire {wire} {fault}; export it again")]
+    Row {
+        /// The constraint.
+        row: u64,
+        /// The wire.
+        wire: u32,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
+    /// A contribution's record is malformed.
+    #[error("contribution {index} of the zkey file {fault}; do not use the file")]
+    Contribution {
+        /// Number of the contribution, from 1.
+        index: usize,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
+    /// The constraint system is too large.
+    #[error(transparent)]
+    R1cs(#[from] R1csError),
+    /// The text is not JSON of the expected form.
+    #[error("this is no {kind}: {source}; export it again")]
+    Json {
+        /// Kind of text.
+        kind: &'static str,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+    /// A number in JSON is not a decimal below the modulus.
+    #[error(
+        "{what} in the {kind} is not a decimal number below the modulus, in its shortest spelling"
+    )]
+    Decimal {
+        /// Kind of text.
+        kind: &'static str,
+        /// Name of the number.
+        what: &'static str,
+    },
+    /// A value in JSON contradicts another one.
+    #[error("{what} in the {kind} is {got:?}, expected {expected:?}")]
+    Disagree {
+        /// Kind of text.
+        kind: &'static str,
+        /// Name of the value.
+        what: &'static str,
+        /// What it should be.
+        expected: String,
+        /// What it is.
+        got: String,
+    },
+}
+
+/// What is wrong with a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PointFault {
+    /// A coordinate is not below the base modulus.
+    #[error("has a coordinate that is not below the base modulus")]
+    Coordinate,
+    /// The coordinates satisfy no curve equation.
+    #[error("is not on the curve")]
+    NotOnCurve,
+    /// The point is outside the subgroup of order r.
+    #[error("is not in the subgroup of order r")]
+    NotInSubgroup,
+    /// The point is at infinity where it must not be.
+    #[error("is at infinity")]
+    Infinity,
+}

@@ -1,0 +1,22 @@
+//! iden3's file formats for Groth16 over BN254, and the second phase of a setup by many parties.
+//!
+//! `.r1cs`, `.wtns`, `.zkey`, `.ptau` and the JSON of snarkjs are read and written here, so that
+//! circuits, keys and proofs can be checked by programs that share no code with this one.
+//!
+//! Invariant: a reader takes any bytes. It allocates no more than the file is long, refuses what it
+//! does not understand with a reason, and returns only canonical field elements and points that are
+//! on their curve and in their subgroup. What a key proves, and whether a ceremony's participants
+//! forgot their secrets, is left to others.
+
+pub mod ceremony;
+mod container;
+pub mod error;
+pub mod json;
+pub mod points;
+pub mod ptau;
+pub mod r1cs;
+pub mod transcript;
+pub mod wtns;
+pub mod zkey;
+
+pub use error::FormatError;

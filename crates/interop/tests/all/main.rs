@@ -1,0 +1,8 @@
+//! Formats and ceremonies on small circuits, and the exported tiny circuit.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod ceremony;
+mod formats;
+mod mutations;
+mod sample;
+mod under_constraint;

@@ -1,0 +1,214 @@
+// Lets snarkjs judge our files, and us judge its files, on the circuit of shape `tiny`.
+//
+//   node tests/interop/judge.mjs TARGET/release/quire      (`make judges` builds and runs it)
+//
+// Every step prints what was judged; the first that fails ends the run with status 1. All files lie in
+// a temporary folder that is removed at the end.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const quireProgram = resolve(process.argv[2] ?? join(here, "../../target/release/quire"));
+const snarkjsProgram = join(here, "node_modules/snarkjs/build/cli.cjs");
+const folder = mkdtempSync(join(tmpdir(), "quire-judge-"));
+const at = (name) => join(folder, name);
+const started = Date.now();
+
+function spawn(program, args) {
+  const environment = Object.entries(process.env).filter(([name]) => !name.startsWith("QUIRE_"));
+  const result = spawnSync(program, args, {
+    cwd: folder,
+    env: Object.fromEntries(environment),
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+  });
+  if (result.error) throw result.error;
+  // snarkjs colours its levels.
+  const text = (result.stdout + result.stderr).replace(/\u001b\[[0-9;]*m/g, "");
+  return { status: result.status, text, stdout: result.stdout };
+}
+
+const quire = (...args) => {
+  const result = spawn(quireProgram, ["--data-dir", at("data"), ...args, "--json"]);
+  if (result.status !== 0) fail(`quire ${args.join(" ")}`, result.text);
+  return JSON.parse(result.stdout);
+};
+const quireRefuses = (...args) => {
+  const result = spawn(quireProgram, ["--data-dir", at("data"), ...args]);
+  if (result.status === 0) fail(`quire ${args.join(" ")} should have been refused`, result.text);
+  return result.text;
+};
+const snarkjs = (...args) => spawn(process.execPath, [snarkjsProgram, ...args]);
+
+function fail(what, details) {
+  console.error(`FAILED: ${what}\n${details ?? ""}`);
+  rmSync(folder, { recursive: true, force: true });
+  process.exit(1);
+}
+
+function judged(what, holds, details) {
+  if (!holds) fail(what, details);
+  const seconds = ((Date.now() - started) / 1000).toFixed(0).padStart(4);
+  console.log(`${seconds} s  ${what}`);
+}
+
+const accepts = (result, phrase) => result.status === 0 && result.text.includes(phrase);
+const refuses = (result, phrase) => !result.text.includes(phrase);
+
+// snarkjs prints hashes as lines of four words.
+const words = (text) => text.replace(/[^0-9a-f]/g, "");
+function hashAfter(text, title) {
+  const lines = text.slice(text.indexOf(title)).split("\n").slice(1, 5);
+  return lines.map((line) => words(line.replace(/^\[.*?\]/, ""))).join("");
+}
+
+// --- constraints -------------------------------------------------------------------------------
+const exported = quire("export", "r1cs", "--shape", "tiny", "--out", at("tiny.r1cs"));
+const info = snarkjs("r1cs", "info", at("tiny.r1cs"));
+const number = (title) => Number(info.text.match(new RegExp(`# of ${title}: (\\d+)`))?.[1]);
+judged(
+  `r1cs info agrees: ${exported.constraints} constraints, ${exported.wires} wires`,
+  number("Constraints") === exported.constraints &&
+    number("Wires") === exported.wires &&
+    number("Public Inputs") === exported.public_inputs &&
+    number("Outputs") === 0 &&
+    info.text.includes("bn-128"),
+  info.text,
+);
+
+// --- the ceremony, both programs taking turns --------------------------------------------------
+quire("ceremony", "powers", "--power", "17", "--trial", "--out", at("pot.ptau"));
+const begun = quire("ceremony", "new", "--shape", "tiny", "--ptau", at("pot.ptau"), "--out", at("0.zkey"));
+judged("ceremony new made a key", begun.circuit_hash.length === 128);
+judged(
+  "an unfinished key is refused",
+  /γ|gamma/.test(quireRefuses("keys", "import", at("0.zkey"), "--shape", "tiny", "--allow-dev-keys")) &&
+    /contribut/.test(
+      quireRefuses("ceremony", "verify", at("0.zkey"), "--shape", "tiny", "--ptau", at("pot.ptau")),
+    ),
+);
+const first = quire("ceremony", "contribute", at("0.zkey"), "--name", "ours", "--out", at("1.zkey"));
+const theirs = snarkjs("zkey", "contribute", at("1.zkey"), at("2.zkey"), "--name=theirs", "-e=any text");
+judged("snarkjs contributed to our key", theirs.status === 0, theirs.text);
+const third = quire("ceremony", "contribute", at("2.zkey"), "--out", at("3.zkey"));
+const beacon = "0102030405060708090a0b0c0d0e0f";
+const fourth = snarkjs("zkey", "beacon", at("3.zkey"), at("4.zkey"), beacon, "10", "-n=their beacon");
+judged("snarkjs added a beacon to our key", fourth.status === 0, fourth.text);
+const fifth = quire(
+  ...["ceremony", "beacon", at("4.zkey"), "--value", beacon, "--name", "our beacon"],
+  ...["--out", at("tiny.zkey")],
+);
+const ceremony = quire("ceremony", "verify", at("tiny.zkey"), "--r1cs", at("tiny.r1cs"), "--ptau", at("pot.ptau"));
+judged(
+  "we verify the ceremony with snarkjs' contributions",
+  ceremony.contributions.length === 5 && ceremony.circuit_hash === begun.circuit_hash,
+  JSON.stringify(ceremony),
+);
+judged(
+  "contribution hashes are those that snarkjs computes",
+  ceremony.contributions[1].hash === hashAfter(theirs.text, "Contribution Hash") &&
+    ceremony.contributions[0].hash === first.hash &&
+    ceremony.contributions[2].hash === third.hash &&
+    ceremony.contributions[4].hash === fifth.hash,
+  theirs.text,
+);
+const verified = snarkjs("zkey", "verify", at("tiny.r1cs"), at("pot.ptau"), at("tiny.zkey"));
+judged("zkey verify accepts our ceremony", accepts(verified, "ZKey Ok!"), verified.text);
+judged(
+  "and sees our circuit hash and contributions",
+  hashAfter(verified.text, "Circuit Hash") === ceremony.circuit_hash &&
+    ceremony.contributions.every((one) => words(verified.text).includes(one.hash)),
+  verified.text,
+);
+
+// --- keys --------------------------------------------------------------------------------------
+const imported = quire("keys", "import", at("tiny.zkey"), "--shape", "tiny", "--ptau", at("pot.ptau"));
+judged(
+  "keys import takes the finished key",
+  imported.contributions === 5 && imported.ceremony_verified && !imported.insecure_dev,
+);
+const checked = quire("keys", "verify", "--shape", "tiny");
+judged("keys verify accepts it", checked.id === imported.id);
+const vk = at("data/keys/tiny.vk");
+quire("export", "vkey", vk, "--out", at("vkey.json"));
+const theirKey = snarkjs("zkey", "export", "verificationkey", at("tiny.zkey"), at("their-vkey.json"));
+const keyOf = (name) => {
+  const { vk_alphabeta_12, ...rest } = JSON.parse(readFileSync(at(name), "utf8"));
+  return JSON.stringify(Object.entries(rest).sort());
+};
+judged(
+  "verification_key.json is the one that snarkjs exports",
+  theirKey.status === 0 && keyOf("vkey.json") === keyOf("their-vkey.json"),
+  theirKey.text,
+);
+
+// --- a batch of a deployment -------------------------------------------------------------------
+quire("wallet", "new", "alice", "--no-passphrase");
+quire("deposit", "--wallet", "alice", "--amount", "1eth", "--shape", "tiny");
+quire("seal", "--all");
+const exportedWitness = quire("export", "wtns", "--batch", "1", "--out", at("batch.wtns"));
+const check = (name) => snarkjs("wtns", "check", at("tiny.r1cs"), at(name));
+const good = check("batch.wtns");
+judged("wtns check accepts our witness", accepts(good, "WITNESS IS CORRECT"), good.text);
+const witness = readFileSync(at("batch.wtns"));
+const values = witness.length - 32 * exportedWitness.wires;
+for (const wire of [1, 4, 5, exportedWitness.wires >> 1, exportedWitness.wires - 1]) {
+  const mutated = Buffer.from(witness);
+  mutated[values + 32 * wire] ^= 1;
+  writeFileSync(at("mutated.wtns"), mutated);
+  const result = check("mutated.wtns");
+  judged(
+    `wtns check refuses it with wire ${wire} changed`,
+    refuses(result, "WITNESS IS CORRECT") && result.text.includes("WITNESS IS NOT CORRECT"),
+    result.text,
+  );
+}
+
+// --- proofs ------------------------------------------------------------------------------------
+const proved = snarkjs("groth16", "prove", at("tiny.zkey"), at("batch.wtns"), at("their-proof.json"), at("their-public.json"));
+judged("groth16 prove takes our key and witness", proved.status === 0, proved.text);
+quire(
+  ...["verify-proof", "--vkey", at("vkey.json"), "--public", at("their-public.json")],
+  ...["--proof", at("their-proof.json")],
+);
+judged("our verifier accepts its proof", true);
+quire("run");
+const batch = at("data/batches/1");
+quire("export", "proof", batch, "--vk", vk, "--out", at("proof.json"));
+quire("export", "public", batch, "--vk", vk, "--out", at("public.json"));
+const ours = snarkjs("groth16", "verify", at("vkey.json"), at("public.json"), at("proof.json"));
+judged("groth16 verify accepts our proof", accepts(ours, "OK!"), ours.text);
+const inputs = (name) => JSON.stringify(JSON.parse(readFileSync(at(name), "utf8")));
+judged("both have the same public inputs", inputs("public.json") === inputs("their-public.json"));
+const other = JSON.parse(readFileSync(at("public.json"), "utf8"));
+other[2] = String(BigInt(other[2]) + 1n);
+writeFileSync(at("other.json"), JSON.stringify(other));
+const wrong = snarkjs("groth16", "verify", at("vkey.json"), at("other.json"), at("proof.json"));
+judged("and refuses it for other inputs", refuses(wrong, "OK!"), wrong.text);
+quireRefuses(
+  ...["verify-proof", "--vkey", at("vkey.json"), "--public", at("other.json")],
+  ...["--proof", at("their-proof.json")],
+);
+judged("as we refuse its proof for other inputs", true);
+
+// --- our own setup's key, which comes from no ceremony ------------------------------------------
+quire("keys", "setup", "--shape", "tiny", "--force");
+quire("export", "zkey", "--shape", "tiny", "--out", at("setup.zkey"));
+quire("export", "vkey", vk, "--out", at("setup-vkey.json"));
+const fromSetup = snarkjs("groth16", "prove", at("setup.zkey"), at("batch.wtns"), at("setup-proof.json"), at("setup-public.json"));
+judged("groth16 prove takes the key of our own setup", fromSetup.status === 0, fromSetup.text);
+quire(
+  ...["verify-proof", "--vkey", at("setup-vkey.json"), "--public", at("setup-public.json")],
+  ...["--proof", at("setup-proof.json")],
+);
+judged("and our verifier accepts that proof", true);
+judged(
+  "a key without contributions is imported as a development key alone",
+  quireRefuses("keys", "import", at("setup.zkey"), "--shape", "tiny", "--force").includes("development"),
+);
+
+rmSync(folder, { recursive: true, force: true });
+console.log("every judge agrees");
