@@ -2,7 +2,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo drill test verdict kills portable judges compare-snarkjs fuzz ci fmt clippy docs layering shapes contracts contracts-check bench clean-demo
+.PHONY: help demo demo-evm evm interop drill test verdict kills portable judges compare-snarkjs fuzz ci fmt clippy docs layering shapes contracts contracts-check bench clean-demo
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -12,6 +12,18 @@ demo: ## real mainnet transfers, batched, proven, checked and finalized
 
 drill: ## the operator is gone for good: everybody leaves, the escrow is zero
 	$(CARGO) run --release --locked --bin quire -- drill
+
+demo-evm: ## the whole life on a real chain (anvil): deployed, used, the operator killed, everybody leaves; needs Node
+	$(CARGO) build --release --locked --bin quire
+	./tests/interop/install && node tests/interop/demo.mjs
+
+interop: ## a wallet that is not ours: zk-kit and viem sign, the rollup proves and settles; needs Node
+	$(CARGO) build --release --locked --bin quire
+	./tests/interop/install && node tests/interop/interop.mjs
+
+evm: ## settlement on a real chain: reorganizations, cut wires, nodes that lie; needs Node
+	QUIRE_ANVIL="$$(./tests/interop/install)" \
+	  $(CARGO) test --release --locked --workspace --features tests/anvil --test on_a_chain
 
 test: ## every test, in release mode
 	$(CARGO) test --release --locked --workspace
@@ -25,19 +37,19 @@ kills: ## SIGKILL under load, QUIRE_KILLS (1000) times
 portable: ## the prover's tests without vector instructions
 	QUIRE_SIMD=portable $(CARGO) test --release --locked -p msm -p prover
 
-judges: ## snarkjs judges our files, and we its; needs node and npm
-	$(CARGO) build --release --locked -p cli
-	./tests/interop/run judge.mjs ../../target/release/quire
+judges: ## snarkjs judges our files, and we its; needs Node
+	$(CARGO) build --release --locked --bin quire
+	./tests/interop/install && node tests/interop/judge.mjs
 
-compare-snarkjs: ## proving times beside snarkjs; SHAPE (tiny), PAIRS (3), THREADS (2)
-	$(CARGO) build --release --locked -p cli
-	./tests/interop/run compare.mjs ../../target/release/quire $${SHAPE:-tiny} $${PAIRS:-3} $${THREADS:-2}
+compare-snarkjs: ## proving times beside snarkjs; SHAPE (tiny), PAIRS (3), THREADS (2); needs Node
+	$(CARGO) build --release --locked --bin quire
+	./tests/interop/install && node tests/interop/compare.mjs target/release/quire $${SHAPE:-tiny} $${PAIRS:-3} $${THREADS:-2}
 
 fuzz: ## every decoder, FUZZ_SECONDS (60) each, two at a time; needs g++
 	./tests/fuzz/run
 
 ci: export QUIRE_KILLS = 100
-ci: fmt clippy layering docs contracts-check test portable drill judges fuzz ## what CI runs, with 100 kills instead of 25
+ci: fmt clippy layering docs contracts-check test portable drill judges evm interop demo-evm fuzz ## what CI runs, with 100 kills instead of 25
 
 fmt: ## formatting
 	$(CARGO) fmt --all --check
@@ -48,7 +60,7 @@ clippy: ## lints, warnings denied
 docs: ## API documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --workspace --no-deps
 
-layering: ## dependencies point one way: ledger <- circuits <- prover <- interop / l1 / batcher <- node <- cli
+layering: ## dependencies point one way: ledger <- circuits <- prover <- interop / l1 / batcher <- node <- chain <- cli
 	./.ci/layering
 
 shapes: ## rewrite circuits/shapes.csv after a deliberate change of the circuit

@@ -313,6 +313,7 @@ pub(crate) fn small_genesis() -> Genesis {
     };
     let parameters = Parameters {
         chain_id: 0,
+        contract: None,
         salt: Bytes([7; 32]),
         operator: Operator {
             name: "operator".to_owned(),

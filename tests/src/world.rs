@@ -121,6 +121,7 @@ pub fn genesis(fingerprint: [u8; 32]) -> Result<Genesis> {
     };
     let parameters = Parameters {
         chain_id: 0,
+        contract: None,
         salt: Bytes([7; 32]),
         operator: Operator {
             name: "operator".to_owned(),

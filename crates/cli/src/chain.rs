@@ -1,15 +1,21 @@
 //! `quire l1`: where the native L1 stands, and the controls that trials need.
 
-use anyhow::Result;
+use anyhow::{Result, bail, ensure};
 use l1::{Head, NativeL1};
 use ledger::field::to_hex;
 use serde::Serialize;
 
+use node::{Call, Outcome};
+
+use crate::amount::{ETH, show};
 use crate::args::{AdvanceArgs, BlocksArgs, ChainCommand};
-use crate::deployment::{now, open_l1, token_name};
+use crate::deployment::{L1, now, open_l1, operator_file, rollup_dir, token_name};
+use crate::exit::Fault;
+use crate::keystore::Locked;
 use crate::leave::freeze_from;
 use crate::settings::Settings;
 use crate::ui::{count, table};
+use crate::wallet::unlock;
 
 /// What `l1 status` prints.
 #[derive(Serialize)]
@@ -35,6 +41,13 @@ struct HeadFacts {
     root: String,
 }
 
+/// What `l1 collect` prints.
+#[derive(Serialize)]
+struct Collected {
+    amount: String,
+    to: String,
+}
+
 /// What L1 holds of a token.
 #[derive(Serialize)]
 struct Totals {
@@ -50,9 +63,20 @@ struct Totals {
 /// # Errors
 /// If L1 cannot be opened or refuses.
 pub fn run(settings: &Settings, command: &ChainCommand) -> Result<()> {
-    let mut l1 = open_l1(settings)?;
     match command {
+        ChainCommand::Deploy(args) => return crate::contract::deploy(settings, args),
+        ChainCommand::Connect(args) => return crate::contract::connect(settings, args),
+        _ => {}
+    }
+    let mut l1 = open_l1(settings)?;
+    ensure!(
+        matches!(command, ChainCommand::Status | ChainCommand::Collect) || !l1.link.is_remote(),
+        Fault::usage("this control is of a native L1; a chain has its own")
+    );
+    match command {
+        ChainCommand::Deploy(_) | ChainCommand::Connect(_) => {}
         ChainCommand::Status => return status(settings, &l1),
+        ChainCommand::Collect => return collect(settings, l1),
         ChainCommand::Mine(BlocksArgs { blocks, .. }) => {
             l1.mine(*blocks, now()?)?;
         }
@@ -61,11 +85,34 @@ pub fn run(settings: &Settings, command: &ChainCommand) -> Result<()> {
             l1.mine(1, now()?)?;
         }
         ChainCommand::Reorg(BlocksArgs { blocks, .. }) => {
-            l1.reorg(*blocks)?;
+            l1.native.reorg(*blocks)?;
         }
     }
     let facts = facts_of(&l1.head()?);
     let text = format!("L1 is at block {}, time {}", facts.height, facts.time);
+    settings.ui.result(&facts, text)
+}
+
+/// `quire l1 collect`.
+fn collect(settings: &Settings, mut l1: L1) -> Result<()> {
+    let caller = match l1.link.is_remote() {
+        true => l1.caller(settings, None)?,
+        false => {
+            unlock(
+                settings,
+                &Locked::read(&operator_file(&rollup_dir(settings)))?,
+            )?
+            .address
+        }
+    };
+    let Outcome::Amount(amount) = l1.call(Call::CollectFees { caller })? else {
+        bail!("the chain told no amount; look at `quire l1 status`");
+    };
+    let facts = Collected {
+        amount: amount.to_string(),
+        to: caller.to_string(),
+    };
+    let text = format!("{} of fees paid to {caller}", show(ETH, "ETH", amount));
     settings.ui.result(&facts, text)
 }
 

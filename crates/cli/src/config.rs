@@ -26,7 +26,7 @@ pub struct Partial {
     pub data_dir: Option<PathBuf>,
     /// Where keys are.
     pub keys_dir: Option<PathBuf>,
-    /// The native L1's file.
+    /// The native L1's file, or the address of a node.
     pub l1: Option<PathBuf>,
     /// Blocks that must lie on an L1 block before it counts.
     pub confirmations: Option<u64>,
@@ -38,6 +38,8 @@ pub struct Partial {
     pub threads: Option<u16>,
     /// Memory for proofs side by side.
     pub memory: Option<String>,
+    /// File of the Ethereum key.
+    pub eth_key_file: Option<PathBuf>,
 }
 
 /// A file that was read.
@@ -50,7 +52,7 @@ pub struct ConfigFile {
 }
 
 /// The variables of [`Partial`]'s fields, in order.
-pub const VARIABLES: [&str; 8] = [
+pub const VARIABLES: [&str; 9] = [
     "QUIRE_DATA_DIR",
     "QUIRE_KEYS_DIR",
     "QUIRE_L1",
@@ -59,6 +61,7 @@ pub const VARIABLES: [&str; 8] = [
     "QUIRE_ALLOW_DEV_KEYS",
     "QUIRE_THREADS",
     "QUIRE_MEMORY",
+    "QUIRE_ETH_KEY_FILE",
 ];
 
 /// The text of a variable; none if it is unset or empty.
@@ -106,6 +109,7 @@ impl Partial {
             dev_keys,
             threads,
             memory,
+            eth_key_file,
         ] = VARIABLES;
         Ok(Self {
             data_dir: path_variable(data_dir),
@@ -116,6 +120,7 @@ impl Partial {
             allow_dev_keys: parsed(dev_keys, "true or false")?,
             threads: threads_in_range(parsed(threads, "1 to 1024")?, threads)?,
             memory: variable(memory)?,
+            eth_key_file: path_variable(eth_key_file),
         })
     }
 
@@ -126,12 +131,24 @@ impl Partial {
             &mut self.keys_dir,
             &mut self.l1,
             &mut self.passphrase_file,
+            &mut self.eth_key_file,
         ];
-        for path in paths.into_iter().flatten() {
+        let paths = paths.into_iter().flatten();
+        for path in paths.filter(|path| node_address(path).is_none()) {
             *path = folder.join(&*path);
         }
         self
     }
+}
+
+/// The address of a node, if that is what was given as the place of L1.
+pub fn node_address(l1: &Path) -> Option<&str> {
+    let text = l1.to_str()?;
+    let schemes = ["http://", "https://", "ws://", "wss://"];
+    schemes
+        .iter()
+        .any(|scheme| text.starts_with(scheme))
+        .then_some(text)
 }
 
 /// Bounds a number of threads.

@@ -18,7 +18,7 @@ use ledger::babyjubjub::Point;
 use ledger::eddsa::PrivateKey;
 use ledger::shape::Shape;
 use node::restore::genesis_accounts;
-use node::{Followed, Reopening, Rollup};
+use node::{Call, Followed, Link, Outcome, Reopening, Rollup, SettleError};
 use prover::key::AllowDevKeys;
 use rand::RngCore;
 use rand::rngs::OsRng;
@@ -49,9 +49,71 @@ const COMPANION: &str = "m16";
 /// The embedded L1 and the batcher of a data directory, and the operator's wallet.
 pub struct Node {
     rollup: Rollup,
-    /// Who may submit batches, locked until [`Node::unlock_operator`].
-    operator: Locked,
+    /// The operator's wallet, locked until [`Node::unlock_operator`]. On a contract it is that of the
+    /// fee accounts, and only who made the deployment has it.
+    operator: Option<Locked>,
     unlocked: Option<Wallet>,
+}
+
+/// L1 by itself, to be read as a native L1.
+pub struct L1 {
+    /// The native L1, or the mirror of a contract.
+    pub native: NativeL1,
+    /// Where calls go.
+    pub link: Link,
+}
+
+impl Deref for L1 {
+    type Target = NativeL1;
+
+    fn deref(&self) -> &NativeL1 {
+        &self.native
+    }
+}
+
+impl L1 {
+    /// Makes a call.
+    ///
+    /// # Errors
+    /// If L1 refuses, or a contract's chain cannot be reached.
+    pub fn call(&mut self, call: Call<'_>) -> Result<Outcome> {
+        Ok(self.link.call(&mut self.native, call, now()?)?)
+    }
+
+    /// As [`Self::call`], for calls that queue an entry, whose number is returned.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub fn queue_entry(&mut self, call: Call<'_>) -> Result<l1::QueueEntry> {
+        let dropped = || SettleError::Dropped { what: "the entry" };
+        let Outcome::Entry(number) = self.call(call)? else {
+            bail!(dropped());
+        };
+        let entry = self.native.queue(number, 1)?.pop();
+        Ok(entry.ok_or_else(dropped)?)
+    }
+
+    /// L1's time.
+    ///
+    /// # Errors
+    /// If L1 cannot be read.
+    pub fn time_now(&self) -> Result<u64> {
+        Ok(self.link.time(&self.native, now()?)?)
+    }
+
+    /// Who calls: the wallet's address on a native L1, the Ethereum key's on a contract.
+    ///
+    /// # Errors
+    /// If neither is named.
+    pub fn caller(&self, settings: &Settings, wallet: Option<&str>) -> Result<Address> {
+        if self.link.is_remote() {
+            return Ok(self.link.caller(Bytes([0; 20]))?);
+        }
+        let name = wallet.with_context(|| {
+            Fault::usage("name the wallet of the account's owner with --wallet")
+        })?;
+        Ok(Wallet::load(settings, name)?.address)
+    }
 }
 
 /// L1 and batcher are reached through their rollup.
@@ -236,6 +298,7 @@ impl Plan {
         }
         let parameters = Parameters {
             chain_id: 0,
+            contract: None,
             salt: Bytes(self.salt),
             operator: Operator {
                 name: "operator".to_owned(),
@@ -266,6 +329,12 @@ impl Draft {
     /// If there is a deployment, or files cannot be made.
     pub fn new(settings: &Settings, plan: Plan) -> Result<Self> {
         check_absent(settings)?;
+        ensure!(
+            settings.l1_url.is_none(),
+            Fault::usage(
+                "--l1 names a node, and this makes a native L1: leave it out, or use `quire l1 deploy`"
+            )
+        );
         let (expected, got) = (l1_file(&rollup_dir(settings)), &settings.l1_file);
         ensure!(
             *got == expected,
@@ -292,7 +361,7 @@ impl Draft {
         let batcher = Batcher::create(folder.path(), batcher_settings(&l1)?, accounts)?;
         let node = Node {
             rollup: Rollup::new(l1, batcher, settings.confirmations),
-            operator: Locked::read(&operator_file(folder.path()))?,
+            operator: Some(Locked::read(&operator_file(folder.path()))?),
             unlocked: None,
         };
         Ok(Self { node, folder })
@@ -337,14 +406,41 @@ pub fn batcher_settings(l1: &NativeL1) -> Result<batcher::Settings> {
 ///
 /// # Errors
 /// If there is none, another process has it open, or it is damaged.
-pub fn open_l1(settings: &Settings) -> Result<NativeL1> {
+pub fn open_l1(settings: &Settings) -> Result<L1> {
     tracing::debug!(l1 = %settings.l1_file.display(), "opening L1");
-    NativeL1::open(&settings.l1_file, AllowDevKeys::Yes).context("cannot open the L1")
+    if settings.l1_url.is_some() && !settings.l1_file.exists() {
+        bail!(Fault::environment(format!(
+            "there is no mirror of a contract in {}; make it with `quire l1 connect CONTRACT`, or deploy one with `quire l1 deploy`",
+            settings.data_dir.display()
+        )));
+    }
+    let native = NativeL1::open(&settings.l1_file, AllowDevKeys::Yes);
+    let mut native = native.context("cannot open the L1")?;
+    let mut link = link(settings, &native)?;
+    link.sync(&mut native)?;
+    Ok(L1 { native, link })
+}
+
+/// Where calls go: what L1's file says and what `--l1` says have to go together.
+fn link(settings: &Settings, native: &NativeL1) -> Result<Link> {
+    let parameters = native.deployment().parameters();
+    match (&settings.l1_url, parameters.contract) {
+        (None, None) => Ok(Link::default()),
+        (Some(_), Some(_)) => crate::contract::link(settings, native),
+        (None, Some(contract)) => bail!(Fault::usage(format!(
+            "this deployment is the contract {contract} on chain {}: name a node of the chain with --l1 http://HOST",
+            parameters.chain_id
+        ))),
+        (Some(_), None) => bail!(Fault::usage(format!(
+            "the deployment in {} has a native L1, and --l1 names a node: leave it out, or choose another --data-dir",
+            settings.data_dir.display()
+        ))),
+    }
 }
 
 /// Name of a token.
 pub fn token_name(l1: &NativeL1, token: u32) -> String {
-    let tokens = &l1.deployment().parameters().tokens;
+    let tokens = l1.tokens().unwrap_or_default();
     let listed = usize::try_from(token)
         .ok()
         .and_then(|place| tokens.get(place));
@@ -356,7 +452,7 @@ pub fn token_name(l1: &NativeL1, token: u32) -> String {
 /// # Errors
 /// If there is no such token.
 pub fn token_id(l1: &NativeL1, text: &str) -> Result<u32> {
-    let tokens = &l1.deployment().parameters().tokens;
+    let tokens = l1.tokens()?;
     let known = |token: &Token| {
         token.name.eq_ignore_ascii_case(text)
             || token.address.to_string().eq_ignore_ascii_case(text)
@@ -384,25 +480,14 @@ impl Node {
                 settings.data_dir.display()
             )));
         }
-        let l1 = open_l1(settings)?;
+        let L1 { native: l1, link } = open_l1(settings)?;
         // Why: what was registered is checked against what is accepted now, with a better message.
         check_registered_keys(&l1, settings)?;
         let configured = batcher_settings(&l1)?;
         let batcher = Batcher::open(&folder, configured).context("cannot open the batcher")?;
-        let operator = Locked::read(&operator_file(&folder)).with_context(|| {
-            Fault::damaged("the operator's wallet, without which nothing can be submitted")
-        })?;
-        let named = l1.deployment().parameters().operator.address;
-        ensure!(
-            operator.address == named,
-            Fault::damaged(format!(
-                "{} is the wallet of {}, the operator of this deployment is {named}; restore it from a backup",
-                operator.path.display(),
-                operator.address
-            ))
-        );
+        let operator = operator_wallet(&folder, &l1, &link)?;
         let mut node = Self {
-            rollup: Rollup::new(l1, batcher, settings.confirmations),
+            rollup: Rollup::new(l1, batcher, settings.confirmations).with_link(link),
             operator,
             unlocked: None,
         };
@@ -454,15 +539,31 @@ impl Node {
     /// # Errors
     /// If the passphrase is missing or wrong.
     pub fn unlock_operator(&mut self, settings: &Settings) -> Result<()> {
-        self.unlocked = Some(unlock(settings, &self.operator)?);
-        Ok(())
+        match &self.operator {
+            Some(locked) if !self.link.is_remote() => {
+                self.unlocked = Some(unlock(settings, locked)?);
+                Ok(())
+            }
+            _ => self.operator().map(drop),
+        }
     }
 
-    /// The operator's address, once its wallet is unlocked.
+    /// The operator's address, once its wallet is unlocked; on a contract the Ethereum key's.
     ///
     /// # Errors
-    /// If it is locked.
+    /// If it is locked, or the Ethereum key is not the operator's.
     pub fn operator(&self) -> Result<Address> {
+        if self.link.is_remote() {
+            let (caller, named) = (
+                self.link.caller(Bytes([0; 20]))?,
+                self.l1.deployment().parameters().operator.address,
+            );
+            ensure!(
+                caller == named,
+                "the Ethereum key is that of {caller}, the operator of this deployment is {named}: name the operator's with --eth-key-file"
+            );
+            return Ok(caller);
+        }
         let wallet = self.unlocked.as_ref();
         let wallet = wallet.context("the operator's wallet is locked")?;
         Ok(wallet.address)
@@ -470,7 +571,9 @@ impl Node {
 
     /// How the operator's wallet is kept.
     pub fn operator_protection(&self) -> Protection {
-        self.operator.protection()
+        self.operator
+            .as_ref()
+            .map_or(Protection::None, Locked::protection)
     }
 
     /// Name of a token.
@@ -494,6 +597,31 @@ impl Node {
             false => bail!("there is no account {index}"),
         }
     }
+}
+
+/// The operator's wallet. On a native L1 it is who may submit; on a contract that is the Ethereum key, and
+/// the wallet may be elsewhere.
+fn operator_wallet(folder: &Path, l1: &NativeL1, link: &Link) -> Result<Option<Locked>> {
+    let file = operator_file(folder);
+    if link.is_remote() {
+        return match file.exists() {
+            true => Ok(Some(Locked::read(&file)?)),
+            false => Ok(None),
+        };
+    }
+    let operator = Locked::read(&file).with_context(|| {
+        Fault::damaged("the operator's wallet, without which nothing can be submitted")
+    })?;
+    let named = l1.deployment().parameters().operator.address;
+    ensure!(
+        operator.address == named,
+        Fault::damaged(format!(
+            "{} is the wallet of {}, the operator of this deployment is {named}; restore it from a backup",
+            operator.path.display(),
+            operator.address
+        ))
+    );
+    Ok(Some(operator))
 }
 
 /// Removes the export of a batch that was reopened: another one gets its number.

@@ -21,7 +21,7 @@ use serde::Serialize;
 use crate::amount::ETH;
 use crate::args::DrillArgs;
 use crate::deployment::{
-    Draft, check_absent, now, open_l1, operator_file, random_salt, rollup_dir, shapes_by_name,
+    Draft, L1, check_absent, now, open_l1, operator_file, random_salt, rollup_dir, shapes_by_name,
 };
 use crate::exit::Fault;
 use crate::import::{History, Source};
@@ -227,7 +227,7 @@ impl Drill {
     }
 
     /// A newcomer deposits and an owner asks to leave; nobody executes it.
-    fn users_act(&mut self) -> Result<NativeL1> {
+    fn users_act(&mut self) -> Result<L1> {
         self.heading("A newcomer deposits, an owner asks to leave; nobody answers")?;
         let l1 = open_l1(&self.settings)?;
         let newcomer = Wallet::random();

@@ -12,7 +12,7 @@ use batcher::batcher::{SealError, StageError};
 use interop::FormatError;
 use interop::ceremony::CeremonyError;
 use l1::L1Error;
-use node::{FollowError, LeaveError, NodeError, PlanError, RestoreError};
+use node::{FollowError, LeaveError, NodeError, PlanError, RestoreError, SettleError};
 use prover::key::KeyError;
 
 /// Exit status after a fault of this program, `EX_SOFTWARE` of `sysexits.h`.
@@ -112,6 +112,10 @@ fn class_of_cause(cause: &(dyn Error + 'static)) -> Option<Class> {
     if let Some(error) = cause.downcast_ref() {
         return Some(of_l1_open(error));
     }
+    #[cfg(feature = "chain")]
+    if let Some(error) = cause.downcast_ref() {
+        return Some(of_chain(error));
+    }
     if let Some(error) = cause.downcast_ref() {
         return Some(of_batcher_open(error));
     }
@@ -169,6 +173,7 @@ fn wrapped<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'sta
             NodeError::Stage(inner) => inner,
             NodeError::Restore(inner) => inner,
             NodeError::Follow(inner) => inner,
+            NodeError::Settle(inner) => inner,
             NodeError::Unconfirmed { .. }
             | NodeError::Witness { .. }
             | NodeError::Proof { .. }
@@ -176,6 +181,14 @@ fn wrapped<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'sta
         }
     } else if let Some(FollowError::L1(inner)) = cause.downcast_ref() {
         inner
+    } else if let Some(FollowError::Settle(inner)) = cause.downcast_ref() {
+        inner
+    } else if let Some(LeaveError::Settle(inner)) = cause.downcast_ref() {
+        inner
+    } else if let Some(SettleError::L1(inner)) = cause.downcast_ref() {
+        inner
+    } else if let Some(SettleError::Chain(inner)) = cause.downcast_ref() {
+        inner.as_ref()
     } else if let Some(FollowError::Stage(inner)) = cause.downcast_ref() {
         inner
     } else if let Some(FollowError::Reopen(inner)) = cause.downcast_ref() {
@@ -223,6 +236,34 @@ fn of_l1_open(error: &l1::OpenError) -> Class {
             _ => Class::Damaged,
         },
         _ => Class::Environment,
+    }
+}
+
+#[cfg(feature = "chain")]
+fn of_chain(error: &chain::ChainError) -> Class {
+    use chain::ChainError as E;
+    match error {
+        E::Url { .. } | E::NoKey => Class::Usage,
+        E::Key { .. } => Class::Input,
+        E::Io { .. }
+        | E::Unreachable { .. }
+        | E::Answer { .. }
+        | E::OtherChain { .. }
+        | E::NotTheContract { .. }
+        | E::DeploymentGone { .. }
+        | E::Unsteady { .. }
+        | E::NotMined { .. }
+        | E::Earlier { .. } => Class::Environment,
+        E::File { .. } | E::Disagree { .. } => Class::Damaged,
+        E::Open(error) => of_l1_open(error),
+        E::VerifyingKey(_)
+        | E::Node { .. }
+        | E::Refused { .. }
+        | E::Failed { .. }
+        | E::TooDear { .. }
+        | E::Replaced { .. }
+        | E::Encode(_)
+        | E::Mirror(_) => Class::Refused,
     }
 }
 

@@ -62,7 +62,7 @@ struct FeeAccount {
 pub fn run(settings: &Settings, args: &InitArgs) -> Result<()> {
     check_absent(settings)?;
     let shapes = shapes_by_name(&args.shape, DEFAULT_SHAPE)?;
-    let mut plan = Plan::empty(shapes, operator(settings, args)?);
+    let mut plan = Plan::empty(shapes, operator(settings, args.operator.as_deref())?);
     for text in &args.token {
         plan.tokens.push(token(text)?);
     }
@@ -88,8 +88,11 @@ pub fn run(settings: &Settings, args: &InitArgs) -> Result<()> {
 }
 
 /// The named wallet as its file is, or a new one.
-fn operator(settings: &Settings, args: &InitArgs) -> Result<OperatorKey> {
-    if let Some(name) = &args.operator {
+///
+/// # Errors
+/// If it cannot be read or made.
+pub fn operator(settings: &Settings, named: Option<&str>) -> Result<OperatorKey> {
+    if let Some(name) = named {
         let locked = find(settings, name)?;
         return Ok(OperatorKey {
             public: locked.public,

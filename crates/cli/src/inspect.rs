@@ -74,7 +74,7 @@ pub fn status(settings: &Settings) -> Result<()> {
             })
             .collect(),
         accounts: node.batcher.state().accounts().count(),
-        tokens: parameters.tokens.len(),
+        tokens: node.l1.token_count()?,
         waiting: status.waiting,
         queue_head: head.queue_head,
         queue_sealed: status.queue,

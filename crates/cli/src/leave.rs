@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use l1::NativeL1;
 use ledger::state::State;
-use node::{ExitPlan, final_state};
+use node::{Call, ExitPlan, final_state};
 use serde::Serialize;
 
 use crate::args::{ExitExecuteArgs, ExitPlanArgs, ExitRequestArgs};
-use crate::deployment::{now, open_l1, token_name};
+use crate::deployment::{L1, now, open_l1, token_name};
 use crate::exit::{Fault, message};
 use crate::settings::{Settings, make_folder};
 use crate::ui::{complain, table};
@@ -88,18 +88,21 @@ pub fn rebuild(settings: &Settings, l1: &NativeL1) -> Result<State> {
 /// # Errors
 /// If L1 refuses.
 pub fn request(settings: &Settings, args: &ExitRequestArgs) -> Result<()> {
-    let wallet = Wallet::load(settings, &args.wallet)?;
-    request_exit(settings, &wallet, args.account)
+    request_exit(settings, args.wallet.as_deref(), args.account)
 }
 
 /// Asks for the whole balance of an account.
 ///
 /// # Errors
 /// If L1 refuses.
-pub fn request_exit(settings: &Settings, wallet: &Wallet, account: u32) -> Result<()> {
-    let l1 = open_l1(settings)?;
-    let fee = l1.deployment().parameters().l1_fee;
-    let queue_entry = l1.request_exit(wallet.address, account, fee, now()?)?;
+pub fn request_exit(settings: &Settings, wallet: Option<&str>, account: u32) -> Result<()> {
+    let mut l1 = open_l1(settings)?;
+    let caller = l1.caller(settings, wallet)?;
+    let call = Call::RequestExit {
+        caller,
+        index: account,
+    };
+    let queue_entry = l1.queue_entry(call)?.number;
     let facts = Requested {
         account,
         queue_entry,
@@ -117,8 +120,8 @@ pub fn request_exit(settings: &Settings, wallet: &Wallet, account: u32) -> Resul
 /// # Errors
 /// If L1 refuses: nothing waits, or not long enough.
 pub fn freeze(settings: &Settings) -> Result<()> {
-    let l1 = open_l1(settings)?;
-    l1.freeze(now()?)?;
+    let mut l1 = open_l1(settings)?;
+    l1.call(Call::Freeze)?;
     let head = l1.head()?;
     let facts = Frozen {
         height: head.height,
@@ -141,8 +144,11 @@ pub fn freeze(settings: &Settings) -> Result<()> {
 pub fn plan(settings: &Settings, args: &ExitPlanArgs) -> Result<()> {
     let l1 = open_l1(settings)?;
     let mut indices = args.account.clone();
-    if let Some(name) = &args.wallet {
-        let owner = Wallet::load(settings, name)?.address;
+    let wallet = match &args.wallet {
+        Some(name) => Some(Wallet::load(settings, name)?.address),
+        None => None,
+    };
+    for owner in args.owner.into_iter().chain(wallet) {
         let next = u32::try_from(l1.head()?.next_index).context("indices have 32 bits")?;
         for index in 1..next {
             let registered = l1.registered(index)?;
@@ -180,7 +186,7 @@ pub fn plan(settings: &Settings, args: &ExitPlanArgs) -> Result<()> {
     let frozen = l1.head()?.frozen;
     text.push_str(&match (frozen, freeze_from(&l1)?) {
         (true, _) => "L1 is frozen: leave with `quire exit execute PLAN`".to_owned(),
-        (false, Some(time)) if l1.time(now()?)? >= time => {
+        (false, Some(time)) if l1.time_now()? >= time => {
             "the queue has waited too long: `quire freeze`, then `quire exit execute PLAN`".to_owned()
         }
         (false, Some(time)) => format!(
@@ -249,10 +255,10 @@ fn read_plan(path: &Path) -> Result<ExitPlan> {
 /// If a plan cannot be read, L1 is not frozen, or a plan is not for its root; the others are
 /// executed and shown.
 pub fn execute(settings: &Settings, args: &ExitExecuteArgs) -> Result<()> {
-    let l1 = open_l1(settings)?;
+    let mut l1 = open_l1(settings)?;
     let (mut all, mut text, mut failed) = (Vec::new(), String::new(), Vec::new());
     for path in &args.plan {
-        match execute_plan(&l1, path, &mut text) {
+        match execute_plan(&mut l1, path, &mut text) {
             Ok(executed) => all.push(executed),
             Err(error) => failed.push(error),
         }
@@ -270,10 +276,10 @@ pub fn execute(settings: &Settings, args: &ExitExecuteArgs) -> Result<()> {
 }
 
 /// Leaves with one plan and tells in `text` what it came to.
-fn execute_plan(l1: &NativeL1, path: &Path, text: &mut String) -> Result<Executed> {
+fn execute_plan(l1: &mut L1, path: &Path, text: &mut String) -> Result<Executed> {
     let plan = read_plan(path)?;
     let left = plan
-        .execute(l1, now()?)
+        .execute_over(&mut l1.native, &mut l1.link, now()?)
         .with_context(|| format!("cannot leave with {}", path.display()))?;
     let token = token_name(l1, plan.token);
     let (account, owner) = (plan.account, plan.owner);

@@ -12,6 +12,7 @@ mod bench_setup;
 mod ceremony;
 mod chain;
 mod config;
+mod contract;
 pub mod decoders;
 mod demo;
 mod deployment;
@@ -51,6 +52,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
 
 use args::{
     AttackCommand, BatchCommand, BenchCommand, CeremonyCommand, CircuitCommand, Cli, Command,
@@ -98,12 +101,18 @@ fn trace(verbose: u8) {
         2 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
+    // Why only these: libraries trace whole addresses of nodes, which may hold passwords.
+    let own = [
+        "quire", "cli", "chain", "node", "batcher", "l1", "evm", "prover", "circuits", "ledger",
+        "msm",
+    ];
+    let targets = Targets::new().with_targets(own.map(|name| (name, level)));
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(false)
-        .with_target(verbose > 1)
-        .init();
+        .with_target(verbose > 1);
+    let subscriber = tracing_subscriber::registry().with(lines.with_filter(targets));
+    subscriber.init();
 }
 
 /// The argument `--memory` of the commands that have it.
@@ -125,6 +134,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Wallet(command) => run_wallet(settings, command),
         Command::Deposit(args) => user::deposit(settings, args),
         Command::Transfer(args) => user::transfer(settings, args),
+        Command::Accept(args) => user::accept(settings, args),
         Command::Withdraw(args) => user::withdraw(settings, args),
         Command::Claim(args) => user::claim(settings, args),
         Command::Account(args) => inspect::account(settings, args),

@@ -138,6 +138,8 @@ fn operator(
         }
         Some(name) => (find(settings, name)?, true),
         None if kept.exists() => (Locked::read(&kept)?, false),
+        // Why: a contract's operator is an Ethereum key, which is named when it is needed.
+        None if l1.deployment().is_on_chain() => return Ok(None),
         None => {
             return Err(Fault::usage(
                 "the operator's wallet is not on L1; name a copy of it with --operator (to leave without the operator, use `quire exit plan`)",
@@ -147,7 +149,7 @@ fn operator(
     };
     let named = l1.deployment().parameters().operator.address;
     ensure!(
-        wallet.address == named,
+        l1.deployment().is_on_chain() || wallet.address == named,
         Fault::input(format!(
             "{} is the wallet of {}, the operator of this deployment is {named}",
             wallet.path.display(),

@@ -10,11 +10,13 @@ use prover::key::AllowDevKeys;
 use serde::Serialize;
 
 use crate::args::GlobalArgs;
-use crate::config::{ConfigFile, Partial, VARIABLES, variable};
+use crate::config::{ConfigFile, Partial, VARIABLES, node_address, variable};
 use crate::ui::{Format, Style, Ui, paint, table};
 
 /// Name of the data directory if none is given.
 const DEFAULT_DATA_DIR: &str = "./quire-data";
+/// Blocks that must lie on a block of a real chain before it counts, if no number is given.
+const CHAIN_CONFIRMATIONS: u64 = 12;
 /// Memory for proofs side by side if none is given.
 const DEFAULT_MEMORY: &str = "2GiB";
 
@@ -31,8 +33,16 @@ pub struct Settings {
     pub keys_dir: PathBuf,
     /// The keys directory as chosen, if it was.
     chosen_keys_dir: Option<PathBuf>,
-    /// The native L1's file.
+    /// The native L1's file, or that of a contract's mirror.
     pub l1_file: PathBuf,
+    /// Address of a node of the contract's chain. It may hold a password: never shown whole.
+    pub l1_url: Option<String>,
+    /// File of the Ethereum key.
+    #[cfg_attr(
+        not(feature = "chain"),
+        expect(dead_code, reason = "only the chain signs with it")
+    )]
+    pub eth_key_file: Option<PathBuf>,
     /// Blocks that must lie on an L1 block before it counts.
     pub confirmations: u64,
     /// File with the passphrase of wallets.
@@ -128,11 +138,23 @@ fn flags(args: &GlobalArgs, memory: Option<&str>) -> Partial {
         allow_dev_keys: args.allow_dev_keys.then_some(true),
         threads: args.threads,
         memory: memory.map(str::to_owned),
+        eth_key_file: args.eth_key_file.clone(),
     }
 }
 
 fn shown_path(path: &Path) -> String {
     path.display().to_string()
+}
+
+/// A place of L1; of a node's address only scheme and host, since the rest may be a password.
+fn shown_l1(l1: &Path) -> String {
+    let Some(url) = node_address(l1) else {
+        return shown_path(l1);
+    };
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = host.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}")
 }
 
 impl Settings {
@@ -193,12 +215,16 @@ impl Settings {
             keys,
         );
         let l1 = shown_path(&l1_in(&base));
-        let l1_file = layers.pick("l1", |from| &from.l1, |path| shown_path(path), l1);
+        let l1_file = layers.pick("l1", |from| &from.l1, |path| shown_l1(path), l1);
+        let on_chain = l1_file
+            .as_deref()
+            .is_some_and(|l1| node_address(l1).is_some());
+        let usual = if on_chain { CHAIN_CONFIRMATIONS } else { 0 };
         let confirmations = layers.pick(
             "confirmations",
             |from| &from.confirmations,
             u64::to_string,
-            "0".to_owned(),
+            usual.to_string(),
         );
         let passphrase_file = layers.pick(
             "passphrase_file",
@@ -225,6 +251,12 @@ impl Settings {
             String::clone,
             DEFAULT_MEMORY.to_owned(),
         );
+        let eth_key_file = layers.pick(
+            "eth_key_file",
+            |from| &from.eth_key_file,
+            |path| shown_path(path),
+            "none".to_owned(),
+        );
         let mut settings = Self {
             ui,
             data_dir: PathBuf::new(),
@@ -232,7 +264,9 @@ impl Settings {
             keys_dir: PathBuf::new(),
             chosen_keys_dir: keys_dir,
             l1_file: PathBuf::new(),
-            confirmations: confirmations.unwrap_or(0),
+            l1_url: None,
+            eth_key_file,
+            confirmations: confirmations.unwrap_or(usual),
             passphrase_file,
             memory: memory.unwrap_or_else(|| DEFAULT_MEMORY.to_owned()),
             dev_keys: match dev_keys {
@@ -244,7 +278,10 @@ impl Settings {
         };
         settings.use_data_dir(&base);
         if let Some(chosen) = l1_file {
-            settings.l1_file = chosen;
+            match node_address(&chosen) {
+                Some(url) => settings.l1_url = Some(url.to_owned()),
+                None => settings.l1_file = chosen,
+            }
         }
         (settings, threads)
     }

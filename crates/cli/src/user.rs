@@ -1,18 +1,22 @@
 //! `quire deposit`, `transfer`, `withdraw` and `claim`: what the owner of a wallet does.
 
+use std::io::Read;
+use std::path::Path;
+
 use anyhow::{Context, Result, bail, ensure};
 use batcher::SignedOperation;
-use l1::{Deposit, NativeL1};
+use l1::{Address, Deposit};
 use ledger::account::Account;
 use ledger::babyjubjub::cofactor_inverse_point;
 use ledger::float::{Float16, Float40};
-use ledger::operation::{Fields, NO_EXPIRY, Signable, Transfer, Withdraw};
+use ledger::operation::{Fields, NO_EXPIRY, Signable, Signed, Transfer, Withdraw};
+use node::{Call, Outcome};
 use serde::Serialize;
 
 use crate::amount::{float16, float40, forty_bits, parse, show};
-use crate::args::{ClaimArgs, DepositArgs, SigningArgs, TransferArgs, WithdrawArgs};
+use crate::args::{AcceptArgs, ClaimArgs, DepositArgs, SigningArgs, TransferArgs, WithdrawArgs};
 use crate::deployment::{
-    Draft, Node, OperatorKey, Plan, exists, now, open_l1, shapes_by_name, token_id, token_name,
+    Draft, L1, Node, OperatorKey, Plan, exists, now, open_l1, shapes_by_name, token_id, token_name,
 };
 use crate::exit::Fault;
 use crate::init::DEFAULT_SHAPE;
@@ -59,7 +63,7 @@ struct Claimed {
 pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
     let wallet = Wallet::load(settings, &args.wallet)?;
     let amount = parse(&args.amount)?;
-    let l1 = match exists(settings) {
+    let mut l1 = match exists(settings) || settings.l1_url.is_some() {
         true => {
             ensure!(
                 args.shape.is_empty(),
@@ -76,7 +80,8 @@ pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
     };
     let fee = l1.deployment().parameters().l1_fee;
     let token = token_id(&l1, &args.token)?;
-    let (account, queue_entry) = match args.account {
+    let caller = l1.link.caller(wallet.address)?;
+    let entry = match args.account {
         Some(index) => {
             let registered = l1.registered(index)?;
             let held = registered
@@ -87,31 +92,27 @@ pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
                 "account {index} holds {}; name it with --token",
                 token_name(&l1, held)
             );
-            (
+            l1.queue_entry(Call::TopUp {
+                caller,
                 index,
-                l1.top_up(wallet.address, index, amount, fee, now()?)?,
-            )
+                amount,
+            })?
         }
-        None => {
-            let index = l1.deposit(
-                &Deposit {
-                    caller: wallet.address,
-                    token,
-                    amount,
-                    key: wallet.public,
-                    q: cofactor_inverse_point(&wallet.public),
-                    fee,
-                },
-                now()?,
-            )?;
-            (index, l1.head()?.queue_tail - 1)
-        }
+        None => l1.queue_entry(Call::Deposit(&Deposit {
+            caller,
+            token,
+            amount,
+            key: wallet.public,
+            q: cofactor_inverse_point(&wallet.public),
+            fee,
+        }))?,
     };
+    let (account, queue_entry, amount) = (entry.op.index(), entry.number, entry.op.amount());
     let facts = Deposited {
         account,
         token,
         amount: amount.to_string(),
-        owner: wallet.address.to_string(),
+        owner: caller.to_string(),
         queue_entry,
     };
     let text = format!(
@@ -193,19 +194,102 @@ pub fn transfer(settings: &Settings, args: &TransferArgs) -> Result<()> {
     hand_in(settings, &mut node, signed.into(), Some(args.to))
 }
 
+/// Most bytes of a file of signed operations.
+const MAX_OPERATIONS_BYTES: u64 = 1 << 26;
+
+/// The verdict over a signed operation that was handed in.
+#[derive(Serialize)]
+struct HandedIn {
+    id: Option<String>,
+    refused: Option<String>,
+}
+
+/// `quire accept`.
+///
+/// # Errors
+/// If the file holds no operations, or one of them is refused; the others stay accepted.
+pub fn accept(settings: &Settings, args: &AcceptArgs) -> Result<()> {
+    let operations = read_operations(&args.file)?;
+    let mut node = Node::open(settings)?;
+    node.check_not_frozen()?;
+    let verdicts = node.batcher.submit_many(&operations, now()?)?;
+    let handed_in = verdicts.into_iter().map(|verdict| match verdict {
+        Ok(id) => HandedIn {
+            id: Some(id.to_string()),
+            refused: None,
+        },
+        Err(refusal) => HandedIn {
+            id: None,
+            refused: Some(refusal.to_string()),
+        },
+    });
+    let handed_in: Vec<HandedIn> = handed_in.collect();
+    let refused = handed_in.iter().filter(|verdict| verdict.refused.is_some());
+    let first = refused
+        .clone()
+        .next()
+        .and_then(|verdict| verdict.refused.clone());
+    let (all, refused) = (handed_in.len(), refused.count());
+    let text = format!(
+        "{} operations wait for a batch, {refused} were refused",
+        all - refused
+    );
+    settings.ui.result(&handed_in, text)?;
+    match first {
+        None => Ok(()),
+        Some(reason) => {
+            bail!("{refused} of {all} operations were refused, the first because {reason}")
+        }
+    }
+}
+
+/// Reads a JSON list of signed operations.
+fn read_operations(path: &Path) -> Result<Vec<SignedOperation>> {
+    let context = || {
+        Fault::input(format!(
+            "{} holds no list of signed operations",
+            path.display()
+        ))
+    };
+    let mut text = Vec::new();
+    let file = std::fs::File::open(path);
+    let file = file.with_context(|| format!("cannot read {}", path.display()))?;
+    file.take(MAX_OPERATIONS_BYTES + 1)
+        .read_to_end(&mut text)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    ensure!(text.len() as u64 <= MAX_OPERATIONS_BYTES, context());
+    let values: Vec<serde_json::Value> = serde_json::from_slice(&text).with_context(context)?;
+    let operation = |value: serde_json::Value| -> Result<SignedOperation> {
+        let is_withdrawal = value.get("kind").and_then(serde_json::Value::as_u64) == Some(2);
+        Ok(match is_withdrawal {
+            true => serde_json::from_value::<Signed<Withdraw>>(value)?.into(),
+            false => serde_json::from_value::<Signed<Transfer>>(value)?.into(),
+        })
+    };
+    let numbered = values.into_iter().map(operation).enumerate();
+    numbered
+        .map(|(place, read)| {
+            read.with_context(|| format!("operation {place}"))
+                .with_context(context)
+        })
+        .collect()
+}
+
 /// `quire withdraw`.
 ///
 /// # Errors
 /// If the batcher or L1 refuses.
 pub fn withdraw(settings: &Settings, args: &WithdrawArgs) -> Result<()> {
-    let wallet = Wallet::load(settings, &args.wallet)?;
     if args.claim {
-        return collect(settings, &open_l1(settings)?, &wallet, None);
+        let l1 = open_l1(settings)?;
+        let caller = l1.caller(settings, Some(&args.wallet))?;
+        return collect(settings, l1, caller, None);
     }
     let index = args.from.context("--from is missing")?;
     if args.force {
-        return request_exit(settings, &wallet, index);
+        return request_exit(settings, Some(&args.wallet), index);
     }
+    let wallet = Wallet::load(settings, &args.wallet)?;
     let mut node = Node::open(settings)?;
     let account = own_account(&node, &wallet, index)?;
     let amount = args.amount.as_deref().context("--amount is missing")?;
@@ -287,24 +371,25 @@ fn warn_if_short(settings: &Settings, node: &Node, fields: &Fields) -> Result<()
 /// # Errors
 /// If there is nothing to claim or L1 refuses.
 pub fn claim(settings: &Settings, args: &ClaimArgs) -> Result<()> {
-    let wallet = Wallet::load(settings, &args.wallet)?;
     let l1 = open_l1(settings)?;
+    let caller = l1.caller(settings, args.wallet.as_deref())?;
     let token = args.token.as_deref().map(|text| token_id(&l1, text));
-    collect(settings, &l1, &wallet, token.transpose()?)
+    collect(settings, l1, caller, token.transpose()?)
 }
 
-/// Collects what the wallet's address may claim, of one token or of all.
-fn collect(settings: &Settings, l1: &NativeL1, wallet: &Wallet, only: Option<u32>) -> Result<()> {
-    let tokens = l1.deployment().parameters().tokens.len();
-    let tokens = u32::try_from(tokens).context("token ids have 32 bits")?;
+/// Collects what an address may claim, of one token or of all.
+fn collect(settings: &Settings, mut l1: L1, caller: Address, only: Option<u32>) -> Result<()> {
+    let tokens = u32::try_from(l1.token_count()?).context("token ids have 32 bits")?;
     let mut claimed = Vec::new();
     let mut text = String::new();
     for token in (0..tokens).filter(|token| only.is_none_or(|only| only == *token)) {
-        if l1.claimable(wallet.address, token)? == 0 {
+        if l1.claimable(caller, token)? == 0 {
             continue;
         }
-        let amount = l1.claim(wallet.address, token, now()?)?;
-        let shown = show(token, &token_name(l1, token), amount);
+        let Outcome::Amount(amount) = l1.call(Call::Claim { caller, token })? else {
+            bail!("the chain told no amount of the claim; look at `quire l1 status`");
+        };
+        let shown = show(token, &token_name(&l1, token), amount);
         text.push_str(&format!("claimed {shown}\n"));
         claimed.push(Claimed {
             token,
@@ -314,7 +399,7 @@ fn collect(settings: &Settings, l1: &NativeL1, wallet: &Wallet, only: Option<u32
     if claimed.is_empty() {
         bail!(
             "{} has nothing to claim; a withdrawal is claimable once its batch is final",
-            wallet.address
+            caller
         );
     }
     settings.ui.result(&claimed, text)

@@ -47,6 +47,22 @@ pub enum Refusal {
         /// Number of tokens.
         tokens: usize,
     },
+    /// The tokens of a native L1 are those of its genesis.
+    #[error(
+        "the tokens of a native L1 are those of its genesis: make a deployment that lists {token}"
+    )]
+    TokensFixed {
+        /// Address of the token.
+        token: Address,
+    },
+    /// The token has an id.
+    #[error("{address} is token {token} already")]
+    TokenKnown {
+        /// Its id.
+        token: usize,
+        /// Its address.
+        address: Address,
+    },
     /// The account key of a deposit fails a check.
     #[error("the account key is refused: {0}")]
     BadKey(#[from] PointFault),

@@ -11,6 +11,10 @@
 //! 168 bytes each, in index order: `owner 20 ‖ token 4 ‖ Ax ‖ Ay ‖ Qx ‖ Qy ‖ balance 16`,
 //! big-endian. The canonical genesis is the JSON without white space, fields in this order.
 //!
+//! A deployment on an EVM has the same parameters with the chain's id and the contract's address, which
+//! then is the address of the deployment. It starts empty: no accounts, and tokens get their ids from
+//! the contract. A [`crate::NativeL1`] made from it is a mirror of the contract.
+//!
 //! Verifying keys are not part of genesis: a deployment can be imported and batches sealed before a
 //! key exists. The fingerprint of each circuit is, and the operator registers one key a shape that
 //! must match it. (The contract's constructor takes the keys themselves.)
@@ -81,8 +85,11 @@ pub struct Token {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Parameters {
-    /// 0 for a native L1.
+    /// 0 for a native L1, else the id of the chain that the contract is on (EIP-155).
     pub chain_id: u64,
+    /// Address of the contract; none for a native L1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<Address>,
     /// Tells deployments apart that agree in all else.
     pub salt: Bytes<32>,
     /// Who may submit batches.
@@ -151,9 +158,27 @@ pub enum GenesisError {
         /// Version found.
         got: u32,
     },
-    /// A native L1 has chain id 0.
-    #[error("a native L1 has chain_id 0, got {0}")]
-    ChainId(u64),
+    /// A native L1 has chain id 0 and no contract, a deployment on an EVM has both.
+    #[error(
+        "a native L1 has chain_id 0 and no contract, a deployment on an EVM has both; got chain_id {chain_id}, contract {}",
+        contract.map_or_else(|| "none".to_owned(), |contract| contract.to_string())
+    )]
+    ChainId {
+        /// The chain id.
+        chain_id: u64,
+        /// The contract.
+        contract: Option<Address>,
+    },
+    /// A contract starts without accounts and with ETH alone.
+    #[error(
+        "a deployment on an EVM starts empty; got {accounts} accounts and {tokens} tokens besides ETH: deposit and add tokens on the contract"
+    )]
+    NotEmpty {
+        /// Accounts.
+        accounts: u32,
+        /// Tokens besides ETH.
+        tokens: usize,
+    },
     /// A name is empty, too long, or not printable.
     #[error("{of}: a name has 1 to {MAX_NAME_BYTES} bytes and no control characters, got {got:?}")]
     Name {
@@ -281,6 +306,11 @@ struct AnyVersion {
 impl Deployment {
     fn new(parameters: Parameters, accounts: AccountsDigest) -> Result<Self, GenesisError> {
         parameters.check()?;
+        let (accounts_listed, tokens) = (accounts.count, parameters.tokens.len() - 1);
+        if parameters.contract.is_some() && (accounts_listed != 0 || tokens != 0) {
+            let accounts = accounts_listed;
+            return Err(GenesisError::NotEmpty { accounts, tokens });
+        }
         Ok(Self {
             version: GENESIS_VERSION,
             parameters,
@@ -309,8 +339,12 @@ impl Deployment {
         serde_json::to_vec(self).expect("text keys and numbers are JSON")
     }
 
-    /// The deployment's address: the first 20 bytes of BLAKE3 of the canonical bytes.
+    /// The deployment's address: the contract's, or for a native L1 the first 20 bytes of BLAKE3 of
+    /// the canonical bytes.
     pub fn contract(&self) -> Address {
+        if let Some(contract) = self.parameters.contract {
+            return contract;
+        }
         let digest = blake3::hash(&self.canonical_bytes());
         let (head, _) = digest
             .as_bytes()
@@ -335,6 +369,11 @@ impl Deployment {
         self.accounts
     }
 
+    /// True if this is a contract on an EVM, so that a native L1 made from it is its mirror.
+    pub fn is_on_chain(&self) -> bool {
+        self.parameters.contract.is_some()
+    }
+
     /// Depth of the account tree.
     pub fn depth(&self) -> u8 {
         self.parameters.shapes[0].shape.depth
@@ -353,8 +392,9 @@ impl Parameters {
     /// # Errors
     /// The first [`GenesisError`] that applies.
     pub fn check(&self) -> Result<(), GenesisError> {
-        if self.chain_id != 0 {
-            return Err(GenesisError::ChainId(self.chain_id));
+        let (chain_id, contract) = (self.chain_id, self.contract);
+        if (chain_id == 0) != contract.is_none() {
+            return Err(GenesisError::ChainId { chain_id, contract });
         }
         check_name("operator", &self.operator.name)?;
         self.check_shapes()?;

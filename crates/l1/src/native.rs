@@ -30,7 +30,7 @@ use crate::codec::{Reader, Writer};
 use crate::error::{BatchError, BatchFault, L1Error, OpenError, Refusal, StoreError};
 use crate::escrow::{self, TokenTotals};
 use crate::genesis::{
-    Deployment, Genesis, GenesisAccount, ListedShape, accounts_from_bytes, accounts_to_bytes,
+    Deployment, Genesis, GenesisAccount, ListedShape, Token, accounts_from_bytes, accounts_to_bytes,
 };
 use crate::queue::{self, Deposit, QueueEntry, check_deposit};
 use crate::registry::{self, Registration};
@@ -194,7 +194,7 @@ impl NativeL1 {
     /// [`Refusal`]: wrong fee, unknown token, bad key, full tree, too many pending, full escrow.
     pub fn deposit(&self, deposit: &Deposit, now: u64) -> Result<u32, L1Error> {
         self.not_frozen()?;
-        check_deposit(self.deployment.parameters(), deposit)?;
+        check_deposit(self.deployment.parameters(), self.token_count()?, deposit)?;
         transact(&self.db, now, |tx| tx.deposit(&self.deployment, deposit))
     }
 
@@ -204,13 +204,35 @@ impl NativeL1 {
     /// As [`Self::deposit`], for the first that is refused.
     pub fn deposit_all(&self, deposits: &[Deposit], now: u64) -> Result<Vec<u32>, L1Error> {
         self.not_frozen()?;
+        let tokens = self.token_count()?;
         for deposit in deposits {
-            check_deposit(self.deployment.parameters(), deposit)?;
+            check_deposit(self.deployment.parameters(), tokens, deposit)?;
         }
         transact(&self.db, now, |tx| {
             let each = deposits.iter();
             each.map(|deposit| tx.deposit(&self.deployment, deposit))
                 .collect()
+        })
+    }
+
+    /// Gives an ERC-20 the next token id, which is returned. A contract's tokens only: those of a
+    /// native L1 are fixed by its genesis.
+    ///
+    /// # Errors
+    /// [`Refusal::TokensFixed`], [`Refusal::TokenKnown`].
+    pub fn add_token(&self, token: Address, now: u64) -> Result<u32, L1Error> {
+        if !self.deployment.is_on_chain() {
+            return Err(Refusal::TokensFixed { token }.into());
+        }
+        let tokens = self.tokens()?;
+        if let Some(known) = tokens.iter().position(|known| known.address == token) {
+            let (token, address) = (known, token);
+            return Err(Refusal::TokenKnown { token, address }.into());
+        }
+        let id = u32::try_from(tokens.len()).expect("a contract has less than 2^32 tokens");
+        transact(&self.db, now, |tx| {
+            tx.tokens.insert(id, token.0.as_slice())?;
+            Ok(id)
         })
     }
 
@@ -660,6 +682,37 @@ impl NativeL1 {
         let got = Bytes(*blake3::hash(&accounts_to_bytes(&accounts)).as_bytes());
         checks::agree("the digest of the genesis accounts", &expected, &got)?;
         Ok(accounts)
+    }
+
+    /// All tokens by id: those of the genesis, then those that were added.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn tokens(&self) -> Result<Vec<Token>, StoreError> {
+        let mut tokens = self.deployment.parameters().tokens.clone();
+        let Some(table) = Snapshot::begin(&self.db)?.tokens()? else {
+            return Ok(tokens);
+        };
+        for record in table.range::<u32>(..)? {
+            let (id, address) = record?;
+            let mut reader = Reader::new("a token", address.value());
+            let (name, address) = (format!("token {}", id.value()), reader.bytes()?);
+            reader.end()?;
+            tokens.push(Token { name, address });
+        }
+        Ok(tokens)
+    }
+
+    /// Number of tokens.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn token_count(&self) -> Result<usize, StoreError> {
+        let listed = self.deployment.parameters().tokens.len();
+        match self.deployment.is_on_chain() {
+            true => Ok(self.tokens()?.len()),
+            false => Ok(listed),
+        }
     }
 
     /// What operations of this deployment are signed for.

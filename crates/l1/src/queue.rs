@@ -124,10 +124,14 @@ pub(crate) fn is_funded(op: &L1Op) -> bool {
     }
 }
 
-/// Checks of a deposit that need no state.
-pub(crate) fn check_deposit(parameters: &Parameters, deposit: &Deposit) -> Result<(), Refusal> {
+/// Checks of a deposit that need no state but the number of tokens, which never falls.
+pub(crate) fn check_deposit(
+    parameters: &Parameters,
+    tokens: usize,
+    deposit: &Deposit,
+) -> Result<(), Refusal> {
     check_fee(parameters, deposit.fee)?;
-    let (token, tokens) = (deposit.token, parameters.tokens.len());
+    let token = deposit.token;
     if usize::try_from(token).map_or(true, |token| token >= tokens) {
         return Err(Refusal::UnknownToken { token, tokens });
     }

@@ -19,12 +19,13 @@
 //! | `keys` | shape id | verifying key |
 //! | `exited` | index | amount paid out |
 //! | `cancelled` | number of the queue entry | amount paid back |
+//! | `tokens` | id | address of a token that was added to a contract |
 //! | `journal` | height | what the block changed |
 
 use ledger::field::Fr;
 use redb::{
     Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
-    ReadableTableMetadata, Table, TableDefinition, WriteTransaction,
+    ReadableTableMetadata, Table, TableDefinition, TableError, WriteTransaction,
 };
 
 use crate::codec::{CodecError, Reader, Writer};
@@ -53,6 +54,7 @@ const BATCHES: Records<u64> = TableDefinition::new("batches");
 const KEYS: Records<u16> = TableDefinition::new("keys");
 const EXITED: TableDefinition<u32, u128> = TableDefinition::new("exited");
 const CANCELLED: TableDefinition<u64, u128> = TableDefinition::new("cancelled");
+const TOKENS: Records<u32> = TableDefinition::new("tokens");
 const JOURNAL: Records<u64> = TableDefinition::new("journal");
 
 /// Names of the records in the table `meta`.
@@ -180,6 +182,7 @@ pub(crate) struct Tx<'t> {
     pub(crate) keys: Logged<'t, u16, &'static [u8]>,
     pub(crate) exited: Logged<'t, u32, u128>,
     pub(crate) cancelled: Logged<'t, u64, u128>,
+    pub(crate) tokens: Logged<'t, u32, &'static [u8]>,
     journal: Table<'t, u64, &'static [u8]>,
 }
 
@@ -200,6 +203,7 @@ impl<'t> Tx<'t> {
             keys: Logged::new(txn.open_table(KEYS)?, logs),
             exited: Logged::new(txn.open_table(EXITED)?, logs),
             cancelled: Logged::new(txn.open_table(CANCELLED)?, logs),
+            tokens: Logged::new(txn.open_table(TOKENS)?, logs),
             journal: txn.open_table(JOURNAL)?,
         })
     }
@@ -226,7 +230,7 @@ impl<'t> Tx<'t> {
     }
 
     /// All logged tables. Their order is part of the format.
-    fn logged(&mut self) -> [&mut dyn Undo; 9] {
+    fn logged(&mut self) -> [&mut dyn Undo; 10] {
         [
             &mut self.registry,
             &mut self.queue,
@@ -237,6 +241,7 @@ impl<'t> Tx<'t> {
             &mut self.keys,
             &mut self.exited,
             &mut self.cancelled,
+            &mut self.tokens,
         ]
     }
 
@@ -478,6 +483,15 @@ impl Snapshot {
 
     pub(crate) fn cancelled(&self) -> Result<ReadOnlyTable<u64, u128>, StoreError> {
         Ok(self.0.open_table(CANCELLED)?)
+    }
+
+    /// None in a file that was made before tokens could be added and not written since.
+    pub(crate) fn tokens(&self) -> Result<Option<RecordTable<u32>>, StoreError> {
+        match self.0.open_table(TOKENS) {
+            Ok(table) => Ok(Some(table)),
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     pub(crate) fn journal(&self) -> Result<RecordTable<u64>, StoreError> {

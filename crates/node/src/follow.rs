@@ -13,6 +13,7 @@ use l1::FinalizedBatch;
 use thiserror::Error;
 
 use crate::rollup::Rollup;
+use crate::settlement::SettleError;
 
 /// Why L1 and batcher do not go together.
 #[derive(Debug, Error)]
@@ -26,6 +27,9 @@ pub enum FollowError {
     /// A batch cannot be reopened.
     #[error(transparent)]
     Reopen(#[from] ReopenError),
+    /// A contract's chain cannot be followed.
+    #[error(transparent)]
+    Settle(#[from] SettleError),
     /// L1 has batches that the batcher never sealed.
     #[error(
         "L1 has finalized {on_l1} batches, the batcher has sealed {sealed}: its database is older than L1; keep it, move it away and make another with `quire restore`: what only it knew (operations that were accepted and are not final) has to be sent again"
@@ -77,12 +81,13 @@ pub struct Followed {
 }
 
 impl Rollup {
-    /// Brings the batcher in line with L1. To be called after opening and whenever L1 may have
+    /// Brings the batcher in line with L1, and before that a mirror with its contract. To be called after opening and whenever L1 may have
     /// moved: before sealing and before submitting.
     ///
     /// # Errors
     /// [`FollowError`], which says what to do.
     pub fn follow(&mut self, now: u64) -> Result<Followed, FollowError> {
+        self.link.sync(&mut self.l1)?;
         let mut followed = Followed {
             lost: self.roll_back()?,
             ..Followed::default()
@@ -187,7 +192,7 @@ impl Rollup {
         let batch = status.finalized + 1;
         let timestamp = self.batcher.batch(batch)?.batch().words().header.timestamp;
         let slack = self.l1.deployment().parameters().timestamp_slack;
-        let earliest = self.l1.time(now)?.saturating_sub(slack);
+        let earliest = self.l1_time(now)?.saturating_sub(slack);
         Ok((timestamp < earliest).then_some(Reopening::Outlived {
             batch,
             timestamp,

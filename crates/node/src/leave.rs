@@ -15,6 +15,8 @@ use ledger::state::State;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::settlement::{Call, Link, Outcome, SettleError, native_call};
+
 /// Version of the file.
 pub const PLAN_VERSION: u32 = 1;
 /// Most bytes of a plan that are read: more than those of an account for which a queue of 2^16
@@ -52,6 +54,9 @@ pub enum LeaveError {
     /// L1 refuses, or its file cannot be read or written.
     #[error(transparent)]
     L1(#[from] L1Error),
+    /// A contract refuses, or its chain cannot be reached.
+    #[error(transparent)]
+    Settle(SettleError),
     /// The text is not a plan.
     #[error("this is not an exit plan: {0}: make it again with `quire exit plan`")]
     Json(#[from] serde_json::Error),
@@ -111,6 +116,15 @@ pub enum LeaveError {
         /// The plan's batch.
         batch: u64,
     },
+}
+
+impl From<SettleError> for LeaveError {
+    fn from(error: SettleError) -> Self {
+        match error {
+            SettleError::L1(error) => Self::L1(error),
+            other => Self::Settle(other),
+        }
+    }
 }
 
 /// Everything that it takes to leave with one account.
@@ -243,13 +257,13 @@ impl ExitPlan {
         }))
     }
 
-    /// Leaves: the leaf is paid out and the account's waiting deposits are given back, those paid
-    /// in since the plan was made included, each to be claimed. What was done before, by this plan
-    /// or another call, is passed over.
+    /// The calls that leave, after checking that the plan is for this L1 and its root: the leaf if it was
+    /// not paid out before, and the account's deposits that wait, those paid in since the plan was made
+    /// included.
     ///
     /// # Errors
-    /// [`LeaveError`]: L1 is not frozen, or the plan is not for its root.
-    pub fn execute(&self, l1: &NativeL1, now: u64) -> Result<Left, LeaveError> {
+    /// [`LeaveError`]: the plan is not for this L1 or its root.
+    pub fn steps(&self, l1: &NativeL1) -> Result<(Option<Exit>, Vec<WaitingDeposit>), LeaveError> {
         let expected = l1.deployment().contract();
         if self.contract != expected {
             let got = self.contract;
@@ -265,19 +279,36 @@ impl ExitPlan {
             });
         }
         self.check_registered(l1)?;
-        let mut left = Left::default();
-        if let Some(exit) = self.exit()?
-            && !l1.exited(self.account).map_err(L1Error::from)?
-        {
-            left.exited = Some(l1.exit(&exit, now)?.to_string());
-        }
+        let exited = l1.exited(self.account).map_err(L1Error::from)?;
+        let exit = self.exit()?.filter(|_| !exited);
         // Why not those of the plan: more may have been paid in since it was made, and the root
         // does not tell.
-        for deposit in waiting(l1, self.account).map_err(L1Error::from)? {
-            l1.cancel_deposit(deposit.entry, now)?;
-            left.cancelled.push(deposit);
-        }
-        Ok(left)
+        Ok((exit, waiting(l1, self.account).map_err(L1Error::from)?))
+    }
+
+    /// Leaves: the leaf is paid out and the account's waiting deposits are given back, those paid
+    /// in since the plan was made included, each to be claimed. What was done before, by this plan
+    /// or another call, is passed over.
+    ///
+    /// # Errors
+    /// [`LeaveError`]: L1 is not frozen, or the plan is not for its root.
+    pub fn execute(&self, l1: &NativeL1, now: u64) -> Result<Left, LeaveError> {
+        let steps = self.steps(l1)?;
+        leave(steps, |call| Ok(native_call(l1, call, now)?))
+    }
+
+    /// As [`Self::execute`], on the L1 that the link leads to.
+    ///
+    /// # Errors
+    /// As [`Self::execute`], and if a contract's chain cannot be reached.
+    pub fn execute_over(
+        &self,
+        l1: &mut NativeL1,
+        link: &mut Link,
+        now: u64,
+    ) -> Result<Left, LeaveError> {
+        let steps = self.steps(l1)?;
+        leave(steps, |call| link.call(l1, call, now))
     }
 
     /// Who is told to be paid is who is paid.
@@ -299,6 +330,24 @@ impl ExitPlan {
             got,
         })
     }
+}
+
+/// Makes the calls of [`ExitPlan::steps`].
+fn leave(
+    (exit, waiting): (Option<Exit>, Vec<WaitingDeposit>),
+    mut call: impl FnMut(Call<'_>) -> Result<Outcome, SettleError>,
+) -> Result<Left, LeaveError> {
+    let mut left = Left::default();
+    if let Some(exit) = exit
+        && let Outcome::Amount(amount) = call(Call::Exit(&exit))?
+    {
+        left.exited = Some(amount.to_string());
+    }
+    for deposit in waiting {
+        call(Call::CancelDeposit(deposit.entry))?;
+        left.cancelled.push(deposit);
+    }
+    Ok(left)
 }
 
 impl PlannedLeaf {

@@ -9,6 +9,7 @@
 //! - [`rollup`]: sealing, proving and submitting on both.
 //! - [`follow`]: what the batcher does when L1 moved without it: finality, reorganizations, Δ.
 //! - [`mod@restore`]: the batcher's database and the state from L1's data alone.
+//! - [`settlement`]: where calls of L1 go: to the native L1, or to a contract that it mirrors.
 //! - [`leave`]: what an owner needs to leave a frozen rollup, from L1's data alone.
 //!
 //! Rules are left to `ledger` and `l1`, order of operations to `batcher`, files and wallets to the
@@ -19,9 +20,11 @@ pub mod follow;
 pub mod leave;
 pub mod restore;
 pub mod rollup;
+pub mod settlement;
 
 pub use audit::{Audit, Depth};
 pub use follow::{FollowError, Followed, Reopening};
 pub use leave::{ExitPlan, LeaveError, Left, PlanError};
 pub use restore::{RestoreError, final_state, genesis_accounts, restore};
 pub use rollup::{NodeError, Rollup, SealLimit, settings};
+pub use settlement::{Call, Link, Outcome, SettleError, Settlement};

@@ -20,6 +20,7 @@ use prover::proof::{DecodeError, Proof};
 use thiserror::Error;
 
 use crate::follow::FollowError;
+use crate::settlement::{Link, SettleError};
 
 /// Batches that are submitted in one call at most, their proofs checked together.
 pub const SUBMIT_AT_ONCE: usize = 32;
@@ -33,6 +34,9 @@ pub enum NodeError {
     /// L1's file cannot be read.
     #[error(transparent)]
     L1Store(#[from] l1::StoreError),
+    /// A contract refuses, or its chain cannot be reached.
+    #[error(transparent)]
+    Settle(SettleError),
     /// The batcher's database cannot be opened.
     #[error(transparent)]
     Open(#[from] batcher::OpenError),
@@ -90,6 +94,15 @@ pub enum NodeError {
     },
 }
 
+impl From<SettleError> for NodeError {
+    fn from(error: SettleError) -> Self {
+        match error {
+            SettleError::L1(error) => Self::L1(error),
+            other => Self::Settle(other),
+        }
+    }
+}
+
 /// How many batches are sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SealLimit {
@@ -103,8 +116,10 @@ pub enum SealLimit {
 
 /// L1 and batcher of one deployment.
 pub struct Rollup {
-    /// The L1.
+    /// The L1, or the mirror of a contract.
     pub l1: NativeL1,
+    /// Where calls of L1 go.
+    pub link: Link,
     /// The batcher.
     pub batcher: Batcher,
     /// Blocks on top of a queue entry before it is executed.
@@ -163,10 +178,17 @@ pub fn settings(
     })
 }
 
+/// Deposits of a contract among which the operator's fee accounts are.
+const FEE_ACCOUNTS_WITHIN: u64 = 256;
+
 /// Token → account that takes its fees: the operator's accounts at the start of the genesis, the
-/// first of each token. Fees in other tokens are not taken.
+/// first of each token; on a contract, the first of each token that the operator deposited into
+/// early. Fees in other tokens are not taken.
 fn fee_accounts(l1: &NativeL1) -> Result<BTreeMap<u32, u32>, l1::StoreError> {
     let deployment = l1.deployment();
+    if deployment.is_on_chain() {
+        return deposited_fee_accounts(l1);
+    }
     let operator = deployment.parameters().operator.address;
     let mut accounts = BTreeMap::new();
     for index in 1..=deployment.accounts().count {
@@ -175,6 +197,19 @@ fn fee_accounts(l1: &NativeL1) -> Result<BTreeMap<u32, u32>, l1::StoreError> {
             break;
         };
         accounts.entry(account.token).or_insert(index);
+    }
+    Ok(accounts)
+}
+
+fn deposited_fee_accounts(l1: &NativeL1) -> Result<BTreeMap<u32, u32>, l1::StoreError> {
+    let operator = l1.deployment().parameters().operator.address;
+    let end = l1.head()?.next_index.min(FEE_ACCOUNTS_WITHIN + 1);
+    let mut accounts = BTreeMap::new();
+    for index in (1..end).filter_map(|index| u32::try_from(index).ok()) {
+        let registered = l1.registered(index)?;
+        if let Some(account) = registered.filter(|account| account.owner == operator) {
+            accounts.entry(account.token).or_insert(index);
+        }
     }
     Ok(accounts)
 }
@@ -199,9 +234,31 @@ impl Rollup {
     pub fn new(l1: NativeL1, batcher: Batcher, confirmations: u64) -> Self {
         Self {
             l1,
+            link: Link::default(),
             batcher,
             confirmations,
         }
+    }
+
+    /// Sends calls of L1 elsewhere: `l1` is the mirror of a contract.
+    pub fn with_link(self, link: Link) -> Self {
+        Self { link, ..self }
+    }
+
+    /// L1's time when the system's clock says `now`.
+    ///
+    /// # Errors
+    /// If L1 cannot be read.
+    pub fn l1_time(&self, now: u64) -> Result<u64, l1::StoreError> {
+        self.link.time(&self.l1, now)
+    }
+
+    /// The first queue entry that does not have enough confirmations.
+    fn confirmed_tail(&self) -> Result<u64, l1::StoreError> {
+        Ok(self
+            .link
+            .confirmed(&self.l1, self.confirmations)?
+            .queue_tail)
     }
 
     /// Confirmed entries of the L1 queue that no sealed batch has consumed.
@@ -210,7 +267,7 @@ impl Rollup {
     /// If L1 cannot be read.
     pub fn waiting_queue(&self) -> Result<Vec<QueueEntry>, l1::StoreError> {
         let from = self.batcher.status().queue;
-        let confirmed = self.l1.confirmed(self.confirmations)?.queue_tail;
+        let confirmed = self.confirmed_tail()?;
         let count = usize::try_from(confirmed.saturating_sub(from)).unwrap_or(usize::MAX);
         let entries = self.l1.queue(from, count)?;
         let entry = |entry: l1::QueueEntry| QueueEntry {
@@ -228,7 +285,7 @@ impl Rollup {
     pub fn queue_to_seal(&self) -> Result<Vec<QueueEntry>, NodeError> {
         if let Some(end) = self.batcher.reopened_queue_end() {
             let confirmations = self.confirmations;
-            let confirmed = self.l1.confirmed(confirmations)?.queue_tail;
+            let confirmed = self.confirmed_tail()?;
             let needed = end.min(self.l1.head()?.queue_tail);
             if confirmed < needed {
                 return Err(NodeError::Unconfirmed {
@@ -264,7 +321,7 @@ impl Rollup {
         mut on_batch: impl FnMut(&SealedBatch),
     ) -> Result<SealSummary, NodeError> {
         self.check_not_frozen()?;
-        let (queue, time) = (self.queue_to_seal()?, self.l1.time(now)?);
+        let (queue, time) = (self.queue_to_seal()?, self.l1_time(now)?);
         let most = match limit {
             SealLimit::All => {
                 let fill = Fill::UntilNextDoesNotFit;
@@ -319,7 +376,7 @@ impl Rollup {
         if commitment_of(&batch)? != of.c {
             return Err(StageError::OtherBatch { number }.into());
         }
-        let (bytes, time) = (proof.to_bytes().to_vec(), self.l1.time(now)?);
+        let (bytes, time) = (proof.to_bytes().to_vec(), self.l1_time(now)?);
         self.batcher.record_proof(batch, bytes, time)?;
         Ok(())
     }
@@ -328,14 +385,14 @@ impl Rollup {
     /// call, and notes their finality. Returns them; none if the next batch has no proof.
     ///
     /// # Errors
-    /// [`NodeError::L1`] if L1 refuses; then none of them is final.
+    /// [`NodeError::Settle`] if L1 refuses; then none of them is final.
     pub fn submit(
         &mut self,
         operator: Address,
         limit: usize,
         now: u64,
     ) -> Result<Vec<ProvedBatch>, NodeError> {
-        let group = self.next_proved(limit.min(SUBMIT_AT_ONCE))?;
+        let mut group = self.next_proved(limit.min(SUBMIT_AT_ONCE))?;
         if group.is_empty() {
             return Ok(group);
         }
@@ -343,7 +400,10 @@ impl Rollup {
         let submissions = each
             .map(|proved| submission(proved.batch(), proved.proof()))
             .collect::<Result<Vec<_>, _>>()?;
-        let finalized = self.l1.submit_batches(operator, &submissions, now)?;
+        let at_once = self.link.at_once(&submissions);
+        group.truncate(at_once);
+        let submissions = &submissions[..group.len()];
+        let finalized = self.link.submit(&mut self.l1, operator, submissions, now)?;
         for (proved, on_l1) in group.iter().zip(finalized) {
             self.batcher.record_finalized(proved.clone(), on_l1.time)?;
         }

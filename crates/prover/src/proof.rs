@@ -213,8 +213,15 @@ pub(crate) fn check_g2(what: &'static str, point: &G2Affine) -> Result<(), Decod
     Ok(())
 }
 
-/// Decodes 64 bytes; zeros are reported as infinity.
-pub(crate) fn decode_g1(what: &'static str, bytes: &[u8]) -> Result<G1Affine, DecodeError> {
+/// Decodes 64 bytes, checked to be a point of the group; zeros are reported as infinity. `what` names the
+/// point in messages.
+///
+/// # Errors
+/// [`DecodeError`].
+///
+/// # Panics
+/// If there are fewer bytes.
+pub fn decode_g1(what: &'static str, bytes: &[u8]) -> Result<G1Affine, DecodeError> {
     if bytes.iter().all(|&byte| byte == 0) {
         return Err(DecodeError::Infinity { what });
     }
@@ -226,8 +233,15 @@ pub(crate) fn decode_g1(what: &'static str, bytes: &[u8]) -> Result<G1Affine, De
     Ok(point)
 }
 
-/// Decodes 128 bytes; zeros are reported as infinity.
-pub(crate) fn decode_g2(what: &'static str, bytes: &[u8]) -> Result<G2Affine, DecodeError> {
+/// Decodes 128 bytes, checked to be a point of the group; zeros are reported as infinity. `what` names the
+/// point in messages.
+///
+/// # Errors
+/// [`DecodeError`].
+///
+/// # Panics
+/// If there are fewer bytes.
+pub fn decode_g2(what: &'static str, bytes: &[u8]) -> Result<G2Affine, DecodeError> {
     if bytes.iter().all(|&byte| byte == 0) {
         return Err(DecodeError::Infinity { what });
     }

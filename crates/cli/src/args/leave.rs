@@ -54,9 +54,9 @@ JSON: a list of plan, account, exited, cancelled")]
 /// Arguments of `exit request`.
 #[derive(Debug, Args)]
 pub struct ExitRequestArgs {
-    /// Name of the wallet, or a path
+    /// Name of the wallet, or a path; on a contract the Ethereum key asks
     #[arg(long, value_name = "W")]
-    pub wallet: String,
+    pub wallet: Option<String>,
     /// Index of the account
     #[arg(long, value_name = "INDEX")]
     pub account: u32,
@@ -66,11 +66,14 @@ pub struct ExitRequestArgs {
 #[derive(Debug, Args)]
 pub struct ExitPlanArgs {
     /// Indices
-    #[arg(required_unless_present = "wallet", value_name = "INDEX")]
+    #[arg(required_unless_present_any = ["wallet", "owner"], value_name = "INDEX")]
     pub account: Vec<u32>,
-    /// All accounts that this wallet owns on L1
+    /// All accounts that this wallet owns on a native L1
     #[arg(long, value_name = "W")]
     pub wallet: Option<String>,
+    /// All accounts that this L1 address owns
+    #[arg(long, value_name = "ADDRESS")]
+    pub owner: Option<l1::Address>,
     /// Folder for the plans, exit-INDEX.json each
     #[arg(long, default_value = ".", value_name = "FOLDER")]
     pub out: PathBuf,
@@ -94,6 +97,29 @@ pub struct TxArgs {
 /// `quire l1 …`
 #[derive(Debug, Subcommand)]
 pub enum ChainCommand {
+    /// Deploy the rollup's contract on an EVM, with the verifying keys of its shapes
+    #[command(after_help = "\
+The Ethereum key is the operator's. The deployment's folder D/rollup gets a mirror of the contract, the
+batcher and the wallet of the operator's fee accounts, into which its first deposits go.
+
+Examples:
+  quire keys setup --shape t20 && quire l1 deploy --shape t20 --l1 http://localhost:8545 --eth-key-file op.key
+  quire l1 deploy --l1 https://node.example/key --eth-key-file op.key --token 0x00000000000000000000000000000000000000aa
+
+JSON: data_dir, chain_id, contract, block, domain, operator, shapes, tokens, fee_accounts, l1_fee,
+state_root")]
+    Deploy(DeployArgs),
+    /// Make the mirror of a contract that somebody else deployed, from the chain alone
+    #[command(after_help = "\
+Then deposit, claim, exit and freeze, or `quire restore` to have a batcher as well. The contract's code is
+compared with this program's, and its verifying keys are read from the chain.
+
+Examples:
+  quire l1 connect 0x5fbdb2315678afecb367f032d93f642f64180aa3 --l1 http://localhost:8545
+
+JSON: data_dir, chain_id, contract, block, domain, operator, shapes, tokens, fee_accounts, l1_fee,
+state_root")]
+    Connect(ConnectArgs),
     /// Where L1 stands: blocks, time, queue, money
     #[command(after_help = "\
 Examples:
@@ -103,6 +129,14 @@ Examples:
 JSON: contract, height, time, frozen, freeze_from, root, next_batch, queue_head, queue_tail,
 next_index, operator_fees, totals (token, escrow, balances, claimable, pending)")]
     Status,
+    /// Pay the operator the fees that L1 kept for deposits and requests
+    #[command(after_help = "\
+Examples:
+  quire l1 collect
+  quire l1 collect --l1 http://localhost:8545 --eth-key-file op.key
+
+JSON: amount, to")]
+    Collect,
     /// Make empty blocks, for trials
     #[command(after_help = "\
 Examples:
@@ -125,6 +159,42 @@ Examples:
 
 JSON: height, time, frozen, root")]
     Reorg(BlocksArgs),
+}
+
+/// Arguments of `l1 deploy`.
+#[derive(Debug, Args)]
+pub struct DeployArgs {
+    /// Shapes of the deployment; one with L1 slots is added if there is none [default: t18]
+    #[arg(long, value_name = "S")]
+    pub shape: Vec<String>,
+    /// Address of a token besides ETH; ids are given in this order from 1
+    #[arg(long, value_name = "ADDRESS")]
+    pub token: Vec<l1::Address>,
+    /// What L1 takes for a deposit, top-up or exit request, in ETH
+    #[arg(long, default_value = "0", value_name = "F")]
+    pub l1_fee: String,
+    /// Deposits that may wait for a batch at once
+    #[arg(long, default_value_t = 1 << 16, value_name = "N", value_parser = clap::value_parser!(u64).range(1..1 << 40))]
+    pub pending_cap: u64,
+    /// Seconds by which a batch's timestamp may lie before L1's time
+    #[arg(long, default_value_t = l1::genesis::DEFAULT_TIMESTAMP_SLACK, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..1 << 40))]
+    pub timestamp_slack: u64,
+    /// Seconds that the oldest entry of the L1 queue may wait before anybody may freeze L1
+    #[arg(long, default_value_t = l1::genesis::DEFAULT_FREEZE_AFTER, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..1 << 40))]
+    pub freeze_after: u64,
+    /// Wallet of the operator's fee accounts, which is copied into the deployment [default: a new one]
+    #[arg(long, value_name = "W")]
+    pub operator: Option<String>,
+}
+
+/// Arguments of `l1 connect`.
+#[derive(Debug, Args)]
+pub struct ConnectArgs {
+    /// Address of the contract
+    pub contract: l1::Address,
+    /// A block before the deployment, for nodes that do not search all blocks at once
+    #[arg(long, default_value_t = 0, value_name = "BLOCK")]
+    pub from_block: u64,
 }
 
 /// A number of blocks.

@@ -70,10 +70,10 @@ pub struct GlobalArgs {
     /// Where keys are [default: D/keys]
     #[arg(long, global = true, value_name = "K")]
     pub keys_dir: Option<PathBuf>,
-    /// The native L1's file [default: D/rollup/l1.redb]
-    #[arg(long, global = true, value_name = "FILE")]
+    /// The native L1's file, or http://HOST of a node of the contract's chain [default: D/rollup/l1.redb]
+    #[arg(long, global = true, value_name = "FILE|URL")]
     pub l1: Option<PathBuf>,
-    /// L1 blocks that must lie on a block before it counts [default: 0]
+    /// L1 blocks that must lie on a block before it counts [default: 0, of a chain 12]
     #[arg(long, global = true, value_name = "N")]
     pub confirmations: Option<u64>,
     /// Configuration file [default: D/quire.toml, or the user's, see `quire config`]
@@ -82,6 +82,9 @@ pub struct GlobalArgs {
     /// File whose first line is the passphrase of the wallet [default: asked on the terminal]
     #[arg(long, global = true, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
+    /// File of the Ethereum key that signs transactions: 64 hexadecimal digits, mode 0600
+    #[arg(long, global = true, value_name = "FILE")]
+    pub eth_key_file: Option<PathBuf>,
     /// Accept keys of a seeded setup, for which anybody can forge proofs: trials only
     #[arg(long, global = true)]
     pub allow_dev_keys: bool,
@@ -151,6 +154,7 @@ Examples:
   quire deposit --wallet alice --amount 1.5eth
   quire deposit --wallet alice --amount 1000000 --token 3
   quire deposit --wallet alice --amount 20gwei --account 7      add to account 7
+  quire deposit --wallet alice --amount 1eth --l1 http://localhost:8545 --eth-key-file alice.key
 
 JSON: account, token, amount, owner, queue_entry")]
     Deposit(DepositArgs),
@@ -162,6 +166,16 @@ Examples:
 
 JSON: id, from, to, token, amount, fee, nonce, valid_until")]
     Transfer(TransferArgs),
+    /// Hand in transfers and withdrawals that another program signed
+    #[command(after_help = "\
+The file is a JSON list of operations as docs/protocol.md, section 3, spells them. Each is checked and
+acknowledged, or refused, for itself.
+
+Examples:
+  quire accept signed.json
+
+JSON: a list of id, refused")]
+    Accept(AcceptArgs),
     /// Withdraw to L1: sign it, or force it through the L1 queue
     #[command(after_help = "\
 Examples:
@@ -177,6 +191,7 @@ freeze_from; with --claim: a list of token, amount")]
 Examples:
   quire claim --wallet alice
   quire claim --wallet alice --token ETH --json
+  quire claim --l1 http://localhost:8545 --eth-key-file alice.key
 
 JSON: a list of token, amount")]
     Claim(ClaimArgs),
@@ -215,7 +230,7 @@ Examples:
 JSON: batches, transfers, withdrawals, l1_ops, accounts, pending_queue, state_root, seconds,
 transfers_per_second")]
     Restore(RestoreArgs),
-    /// Where the native L1 stands, and controls for trials
+    /// Where L1 stands, contracts on an EVM, and controls for trials
     #[command(subcommand)]
     L1(ChainCommand),
     /// Rehearse the day the operator is gone: everybody leaves, the escrow is zero

@@ -1,5 +1,7 @@
 //! `quire init`, `deposit`, `transfer`, `withdraw`, `claim` and `account`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 /// Arguments of `deposit`.
@@ -40,6 +42,13 @@ pub struct TransferArgs {
     /// How it is signed
     #[command(flatten)]
     pub signing: SigningArgs,
+}
+
+/// Arguments of `accept`.
+#[derive(Debug, Args)]
+pub struct AcceptArgs {
+    /// File with a list of signed operations
+    pub file: PathBuf,
 }
 
 /// What transfers and withdrawals have in common.
@@ -101,9 +110,9 @@ pub struct AccountArgs {
 /// Arguments of `claim`.
 #[derive(Debug, Args)]
 pub struct ClaimArgs {
-    /// Name of the wallet, or a path
+    /// Name of the wallet, or a path; on a contract the Ethereum key is paid
     #[arg(long, value_name = "W")]
-    pub wallet: String,
+    pub wallet: Option<String>,
     /// Only this token: its name, id or address [default: all]
     #[arg(long, value_name = "T")]
     pub token: Option<String>,

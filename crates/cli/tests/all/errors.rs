@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const CRATES: [&str; 9] = [
+const CRATES: [&str; 10] = [
     "crates/ledger",
     "crates/prover",
     "crates/interop",
@@ -11,6 +11,7 @@ const CRATES: [&str; 9] = [
     "crates/evm",
     "crates/batcher",
     "crates/node",
+    "crates/chain",
     "circuits",
     "crates/cli",
 ];

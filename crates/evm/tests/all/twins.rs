@@ -89,6 +89,7 @@ fn parameters() -> Parameters {
     let config = sample::config(4, FEE);
     Parameters {
         chain_id: 0,
+        contract: None,
         salt: Bytes([5; 32]),
         operator: Operator {
             name: "operator".to_owned(),

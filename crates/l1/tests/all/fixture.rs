@@ -100,6 +100,7 @@ pub fn accounts() -> Vec<GenesisAccount> {
 pub fn parameters() -> Parameters {
     Parameters {
         chain_id: 0,
+        contract: None,
         salt: Bytes([5; 32]),
         operator: Operator {
             name: "operator".to_owned(),

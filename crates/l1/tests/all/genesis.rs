@@ -24,7 +24,23 @@ fn refused_accounts(change: impl FnOnce(&mut Vec<GenesisAccount>)) -> GenesisErr
 fn parameters_are_checked() {
     assert!(matches!(
         refused_parameters(|p| p.chain_id = 1),
-        GenesisError::ChainId(1)
+        GenesisError::ChainId {
+            chain_id: 1,
+            contract: None
+        }
+    ));
+    let contract = Some(l1::bytes::Bytes([7; 20]));
+    assert!(matches!(
+        refused_parameters(|p| p.contract = contract),
+        GenesisError::ChainId { chain_id: 0, .. }
+    ));
+    let on_chain = |p: &mut Parameters| (p.chain_id, p.contract) = (31337, contract);
+    assert!(matches!(
+        refused_parameters(on_chain),
+        GenesisError::NotEmpty {
+            accounts: 3..,
+            tokens: 1..
+        }
     ));
     for name in ["", "a\nb", &"x".repeat(65)] {
         let error = refused_parameters(|p| p.operator.name = name.to_owned());

@@ -1,0 +1,236 @@
+//! Why a contract's chain could not be read, or a transaction not be sent.
+//!
+//! What the contract refuses ([`ChainError::Refused`]), what the network does
+//! ([`ChainError::Unreachable`], [`ChainError::Node`]) and what must never be
+//! ([`ChainError::Disagree`]) are kept apart. No message repeats a key, or an address of a node beyond
+//! its host: it may hold a password.
+
+use std::path::PathBuf;
+
+use l1::Address;
+use thiserror::Error;
+
+/// Why something about the chain failed.
+#[derive(Debug, Error)]
+pub enum ChainError {
+    /// The text is no address of a node.
+    #[error(
+        "the address of the node is not valid: {reason}; write http://HOST:PORT or https://HOST/PATH"
+    )]
+    Url {
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file cannot be read or written.
+    #[error("{}: cannot {action}: {source}; check that the path exists and is accessible", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was attempted.
+        action: &'static str,
+        /// The reason given.
+        source: std::io::Error,
+    },
+    /// A file beside the mirror is not what this program wrote.
+    #[error("{}: {reason}; move it away: what it tells is found again on the chain", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The key file holds no key.
+    #[error("{}: {reason}; an Ethereum key file holds 64 hexadecimal digits and only its owner may read it (chmod 600)", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong; nothing of the content.
+        reason: String,
+    },
+    /// No key was named.
+    #[error(
+        "a transaction has to be signed: name the file of the Ethereum key with --eth-key-file or QUIRE_ETH_KEY_FILE"
+    )]
+    NoKey,
+    /// The node does not answer.
+    #[error(
+        "the node {node} does not answer {method} after {attempts} attempts: {reason}; check that it runs, then repeat the command: a transaction that was sent already is not sent twice"
+    )]
+    Unreachable {
+        /// Host of the node.
+        node: String,
+        /// What was asked.
+        method: &'static str,
+        /// How often.
+        attempts: u32,
+        /// The last reason.
+        reason: String,
+    },
+    /// The node answers with an error.
+    #[error("the node {node} refuses {method}: {message}")]
+    Node {
+        /// Host of the node.
+        node: String,
+        /// What was asked.
+        method: &'static str,
+        /// What it says.
+        message: String,
+    },
+    /// The node's answer is not one.
+    #[error(
+        "the node {node} answers {method} with {reason}; it is faulty or no Ethereum node: use another"
+    )]
+    Answer {
+        /// Host of the node.
+        node: String,
+        /// What was asked.
+        method: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The node is on another chain.
+    #[error(
+        "the node is on chain {got}, the deployment on chain {expected}: name a node of chain {expected} with --l1"
+    )]
+    OtherChain {
+        /// The deployment's chain.
+        expected: u64,
+        /// The node's.
+        got: u64,
+    },
+    /// There is no rollup at the address.
+    #[error(
+        "there is no rollup at {contract} on chain {chain_id}: {reason}; check the address, the node and that it is synchronised"
+    )]
+    NotTheContract {
+        /// The address.
+        contract: Address,
+        /// The chain.
+        chain_id: u64,
+        /// What differs.
+        reason: String,
+    },
+    /// The deployment is no longer on the chain.
+    #[error(
+        "the chain of this node does not have the block before the deployment of {contract} (block {number}): the node was reset, is not synchronised, or the deployment was reorganized away; wait, or make another deployment"
+    )]
+    DeploymentGone {
+        /// The contract.
+        contract: Address,
+        /// The block before its deployment.
+        number: u64,
+    },
+    /// Blocks changed while they were read, again and again.
+    #[error(
+        "the chain changed {attempts} times while it was read; wait a little and repeat the command"
+    )]
+    Unsteady {
+        /// How often.
+        attempts: u32,
+    },
+    /// The contract refuses a call. Nothing was sent.
+    #[error("the contract refuses {what}: {reason}")]
+    Refused {
+        /// The call.
+        what: &'static str,
+        /// The contract's error, decoded, and what to do.
+        reason: String,
+    },
+    /// A transaction came into a block and failed there, after a simulation that did not.
+    #[error(
+        "{what} failed in block {block}, transaction {hash}: the chain moved between simulation and execution, and only gas was paid; repeat the command"
+    )]
+    Failed {
+        /// The call.
+        what: &'static str,
+        /// Number of the block.
+        block: u64,
+        /// Hash of the transaction.
+        hash: String,
+    },
+    /// A transaction did not come into a block in time.
+    #[error(
+        "{what} waits in the network, transaction {hash}, offering {fee} wei a unit of gas: repeat the command later, it waits for the same transaction and sends no second one"
+    )]
+    NotMined {
+        /// The call.
+        what: &'static str,
+        /// Hash of the last transaction.
+        hash: String,
+        /// Its greatest fee.
+        fee: u128,
+    },
+    /// Gas is dearer than this program pays.
+    #[error(
+        "a unit of gas costs {fee} wei, this program pays at most {limit}: wait for a cheaper hour"
+    )]
+    TooDear {
+        /// The fee that would be needed.
+        fee: u128,
+        /// The limit.
+        limit: u128,
+    },
+    /// Another transaction of the same key took the nonce.
+    #[error(
+        "another transaction of {from} has nonce {nonce}, and nothing of {what} happened: use a key that no other program sends with, then repeat the command"
+    )]
+    Replaced {
+        /// The call.
+        what: &'static str,
+        /// Who sends.
+        from: Address,
+        /// The nonce.
+        nonce: u64,
+    },
+    /// An earlier transaction has to be settled before another is sent.
+    #[error(
+        "an earlier transaction of {from}, {what}, waits in the network as {hash}; wait until it is in a block, then repeat the command"
+    )]
+    Earlier {
+        /// Who sends.
+        from: Address,
+        /// What it was.
+        what: String,
+        /// Hash of the transaction.
+        hash: String,
+    },
+    /// Contract and mirror do not agree. One of the two is wrong, or the node is.
+    #[error(
+        "the contract and this program do not agree in block {block}, {what}: {reason}; nothing is sent: ask another node with --l1, and report this if it says the same"
+    )]
+    Disagree {
+        /// Number of the block.
+        block: u64,
+        /// What was compared or applied.
+        what: String,
+        /// How they differ.
+        reason: String,
+    },
+    /// A batch cannot be encoded for the contract.
+    #[error(transparent)]
+    Encode(#[from] l1::evm::calldata::EncodeError),
+    /// The mirror's file.
+    #[error(transparent)]
+    Mirror(#[from] l1::L1Error),
+    /// The mirror cannot be made.
+    #[error(transparent)]
+    Open(#[from] l1::OpenError),
+    /// A verifying key of the contract is not one.
+    #[error(transparent)]
+    VerifyingKey(#[from] prover::key::KeyError),
+}
+
+impl From<l1::StoreError> for ChainError {
+    fn from(error: l1::StoreError) -> Self {
+        Self::Mirror(error.into())
+    }
+}
+
+impl From<ChainError> for node::SettleError {
+    fn from(error: ChainError) -> Self {
+        match error {
+            ChainError::Mirror(error) => Self::L1(error),
+            other => Self::Chain(Box::new(other)),
+        }
+    }
+}

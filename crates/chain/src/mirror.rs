@@ -1,0 +1,669 @@
+//! The mirror: a native L1 to which everything that the contract did is applied, in the chain's order.
+//!
+//! Beside the mirror's file lies another with checkpoints: blocks of the chain and the mirror's height
+//! after each. It never says more than the mirror has: after a crash the mirror goes back to the last
+//! checkpoint. When the chain's blocks no longer are those of the checkpoints, the mirror goes back to the
+//! last that still is, and forward again; further back than it can, it is made anew, being only a copy.
+//!
+//! Invariant: after [`Mirror::sync`] the mirror has executed, under its own rules and with every proof
+//! verified, exactly the contract's transactions up to the chain's last block, and head, fees and money
+//! are those that the contract tells at that block.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use alloy::primitives::B256;
+use alloy::rpc::types::Log;
+use l1::evm::calldata;
+use l1::{Address, Deposit, Exit, Genesis, L1Error, NativeL1, REORG_WINDOW, Refusal};
+use ledger::babyjubjub::cofactor_inverse_point;
+use ledger::operation::L1Op;
+use ledger::state::State;
+use node::final_state;
+use prover::key::{AllowDevKeys, VerifyingKey};
+use serde::{Deserialize, Serialize};
+
+use crate::contract::{Contract, Event, Standing};
+use crate::error::ChainError;
+use crate::rpc::{BlockId, Rpc};
+use crate::sender::{io, write_whole};
+
+/// Version of the checkpoints' file.
+const VERSION: u32 = 1;
+/// Checkpoints that are kept besides the first.
+const KEPT: usize = 1024;
+/// Blocks that are asked for at once, at first; fewer if the node refuses.
+const RANGE: u64 = 2_000;
+/// How often reading is begun again when the chain moves meanwhile.
+const ATTEMPTS: u32 = 8;
+/// Pause before that.
+const PAUSE: Duration = Duration::from_millis(300);
+/// How often a node whose last block is older than one seen before is asked again.
+const BEHIND: u32 = 4;
+
+/// A block of the chain, and where the mirror stood after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Checkpoint {
+    number: u64,
+    hash: B256,
+    /// Height of the mirror.
+    height: u64,
+}
+
+/// The file with the checkpoints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Checkpoints {
+    version: u32,
+    chain_id: u64,
+    contract: Address,
+    /// The block before the deployment, then blocks with transactions of the contract, then the last
+    /// block that was seen.
+    blocks: Vec<Checkpoint>,
+    /// Number of the last block at which the contract's views said the same.
+    verified: u64,
+}
+
+/// The bookkeeping of a mirror.
+pub(crate) struct Mirror {
+    contract: Address,
+    /// The mirror's own file.
+    file: PathBuf,
+    checkpoints: Checkpoints,
+    /// Timestamp of the last block.
+    time: u64,
+    /// Number of the last block.
+    head: u64,
+    /// The state under the last root, once somebody leaves.
+    state: Option<State>,
+}
+
+/// Reading did not come to an end.
+enum Stop {
+    /// The chain moved: begin again.
+    Moved,
+    Failed(ChainError),
+}
+
+impl<E: Into<ChainError>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// The file with the checkpoints of a mirror.
+fn checkpoints_file(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".chain.json");
+    PathBuf::from(name)
+}
+
+/// Makes a mirror in a new file, before the first transaction: its keys and nothing else.
+///
+/// # Errors
+/// [`ChainError`], also if there is a file already.
+pub fn create_mirror(
+    file: &Path,
+    genesis: &Genesis,
+    keys: &BTreeMap<u16, VerifyingKey>,
+    before: BlockId,
+) -> Result<NativeL1, ChainError> {
+    let mut mirror = NativeL1::create(file, genesis, AllowDevKeys::Yes)?;
+    let parameters = genesis.deployment().parameters();
+    for (shape_id, key) in keys {
+        mirror.register_key(parameters.operator.address, *shape_id, key, 0)?;
+    }
+    let checkpoints = Checkpoints {
+        version: VERSION,
+        chain_id: parameters.chain_id,
+        contract: genesis.deployment().contract(),
+        blocks: vec![Checkpoint {
+            number: before.number,
+            hash: before.hash,
+            height: mirror.head()?.height,
+        }],
+        verified: before.number,
+    };
+    checkpoints.save(file)?;
+    Ok(mirror)
+}
+
+impl Checkpoints {
+    fn load(file: &Path) -> Result<Self, ChainError> {
+        let path = checkpoints_file(file);
+        let bytes = std::fs::read(&path).map_err(io(&path, "read it"))?;
+        let bad = |reason: String| ChainError::File {
+            path: path.clone(),
+            reason,
+        };
+        let read: Self = serde_json::from_slice(&bytes)
+            .map_err(|error| bad(format!("no checkpoints: {error}")))?;
+        let ascend = read
+            .blocks
+            .is_sorted_by(|a, b| a.number < b.number && a.height <= b.height);
+        if read.version != VERSION || read.blocks.is_empty() || !ascend {
+            return Err(bad(
+                "checkpoints of another version, or out of order".to_owned()
+            ));
+        }
+        Ok(read)
+    }
+
+    fn save(&self, file: &Path) -> Result<(), ChainError> {
+        let json = serde_json::to_vec(self).expect("numbers and hashes are JSON");
+        write_whole(&checkpoints_file(file), &json)
+    }
+
+    fn last(&self) -> Checkpoint {
+        *self
+            .blocks
+            .last()
+            .expect("the first checkpoint is never dropped")
+    }
+
+    /// Adds a checkpoint. One without transactions replaces the one before, if that has none either.
+    fn push(&mut self, block: BlockId, height: u64) {
+        let quiet = |later: &Checkpoint, earlier: &Checkpoint| later.height == earlier.height;
+        if let [.., earlier, last] = self.blocks.as_slice()
+            && quiet(last, earlier)
+            && last.height == height
+        {
+            self.blocks.pop();
+        }
+        if self.last().number < block.number {
+            let (number, hash) = (block.number, block.hash);
+            self.blocks.push(Checkpoint {
+                number,
+                hash,
+                height,
+            });
+        }
+        if self.blocks.len() > KEPT + 1 {
+            self.blocks.remove(1);
+        }
+    }
+}
+
+impl Mirror {
+    /// Takes up the bookkeeping of a mirror that [`create_mirror`] made.
+    pub(crate) fn open(file: &Path, mirror: &NativeL1) -> Result<Self, ChainError> {
+        let contract = mirror.deployment().contract();
+        let chain_id = mirror.deployment().parameters().chain_id;
+        let checkpoints = Checkpoints::load(file)?;
+        if (checkpoints.chain_id, checkpoints.contract) != (chain_id, contract) {
+            return Err(ChainError::File {
+                path: checkpoints_file(file),
+                reason: "the checkpoints of another deployment".to_owned(),
+            });
+        }
+        Ok(Self {
+            contract,
+            file: file.to_owned(),
+            head: checkpoints.last().number,
+            checkpoints,
+            time: 0,
+            state: None,
+        })
+    }
+
+    /// Timestamp of the chain's last block.
+    pub(crate) fn time(&self) -> u64 {
+        self.time
+    }
+
+    /// Number of the chain's last block.
+    pub(crate) fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// The mirror's height after the last block that has so many on top.
+    pub(crate) fn confirmed_height(&self, confirmations: u64) -> Option<u64> {
+        let last = self.head.checked_sub(confirmations)?;
+        let blocks = self.checkpoints.blocks.iter().rev();
+        let mut confirmed = blocks.skip_while(|block| block.number > last);
+        confirmed.next().map(|block| block.height)
+    }
+
+    /// Brings the mirror in line with the chain.
+    pub(crate) fn sync(&mut self, rpc: &Rpc, mirror: &mut NativeL1) -> Result<(), ChainError> {
+        for attempt in 0..ATTEMPTS {
+            match self.sync_once(rpc, mirror) {
+                Ok(()) => return Ok(()),
+                Err(Stop::Failed(error @ ChainError::Disagree { .. })) => {
+                    self.forget(mirror)?;
+                    return Err(error);
+                }
+                Err(Stop::Failed(error)) => return Err(error),
+                Err(Stop::Moved) => rpc.pause(PAUSE * (attempt + 1)),
+            }
+        }
+        Err(ChainError::Unsteady { attempts: ATTEMPTS })
+    }
+
+    fn sync_once(&mut self, rpc: &Rpc, mirror: &mut NativeL1) -> Result<(), Stop> {
+        let head = self.latest(rpc)?;
+        self.roll_back(rpc, mirror, head.number)?;
+        let mut touched = BTreeSet::from([0]);
+        let (mut from, mut range) = (self.checkpoints.last().number + 1, RANGE);
+        while from <= head.number {
+            let to = head.number.min(from.saturating_add(range - 1));
+            let logs = match rpc.logs(self.contract, from, to, None) {
+                // Why: nodes bound what they answer at once.
+                Err(ChainError::Node { .. }) if range > 1 => {
+                    range = (range / 4).max(1);
+                    continue;
+                }
+                logs => logs?,
+            };
+            for (number, logs) in by_block(logs, from, to).ok_or(Stop::Moved)? {
+                let block = rpc.block(number)?.ok_or(Stop::Moved)?;
+                if logs.iter().any(|log| log.block_hash != Some(block.hash)) {
+                    return Err(Stop::Moved);
+                }
+                self.apply(rpc, mirror, block, &logs, &mut touched)?;
+                self.checkpoints.push(block, mirror.head()?.height);
+                self.checkpoints.save(&self.file)?;
+            }
+            from = to + 1;
+        }
+        if rpc.block(head.number)? != Some(head) {
+            return Err(Stop::Moved);
+        }
+        match self.compare(rpc, mirror, head, &touched) {
+            // Why: nodes forget the state after older blocks, and after those that were dropped.
+            Err(ChainError::Node { .. }) if rpc.latest()? != head => return Err(Stop::Moved),
+            compared => compared?,
+        }
+        let before = self.checkpoints.clone();
+        self.checkpoints.push(head, mirror.head()?.height);
+        self.checkpoints.verified = head.number;
+        if self.checkpoints != before {
+            self.checkpoints.save(&self.file)?;
+        }
+        (self.head, self.time) = (head.number, head.time);
+        Ok(())
+    }
+
+    /// Goes back to the last block at which the contract's views said the same: what was read since may
+    /// be lies, though the blocks exist.
+    fn forget(&mut self, mirror: &mut NativeL1) -> Result<(), ChainError> {
+        let verified = self.checkpoints.verified;
+        self.checkpoints
+            .blocks
+            .retain(|block| block.number <= verified);
+        self.checkpoints.save(&self.file)?;
+        self.state = None;
+        self.align(mirror)
+    }
+
+    /// The last block. Nodes behind one address may be of different ages: an older one is asked again.
+    fn latest(&self, rpc: &Rpc) -> Result<BlockId, ChainError> {
+        let mut head = rpc.latest()?;
+        for attempt in 0..BEHIND {
+            if head.number >= self.checkpoints.last().number {
+                break;
+            }
+            rpc.pause(PAUSE * (attempt + 1));
+            head = rpc.latest()?;
+        }
+        Ok(head)
+    }
+
+    /// Goes back to the last checkpoint that the chain still has.
+    fn roll_back(&mut self, rpc: &Rpc, mirror: &mut NativeL1, head: u64) -> Result<(), ChainError> {
+        let mut blocks = self.checkpoints.blocks.clone();
+        while let Some(last) = blocks.last() {
+            let there = match last.number <= head {
+                true => rpc.block(last.number)?,
+                false => None,
+            };
+            if there.is_some_and(|block| block.hash == last.hash) {
+                break;
+            }
+            blocks.pop();
+        }
+        let Some(last) = blocks.last().copied() else {
+            return Err(ChainError::DeploymentGone {
+                contract: self.contract,
+                number: self.checkpoints.blocks[0].number,
+            });
+        };
+        if blocks != self.checkpoints.blocks {
+            tracing::info!(block = last.number, "the chain was reorganized");
+            self.checkpoints.verified = self.checkpoints.verified.min(last.number);
+            self.checkpoints.blocks = blocks;
+            self.checkpoints.save(&self.file)?;
+            self.state = None;
+        }
+        self.align(mirror)
+    }
+
+    /// Takes the mirror back to the last checkpoint.
+    fn align(&mut self, mirror: &mut NativeL1) -> Result<(), ChainError> {
+        let height = mirror.head()?.height;
+        match height.checked_sub(self.checkpoints.last().height) {
+            Some(0) => Ok(()),
+            Some(blocks) => match mirror.reorg(blocks) {
+                Ok(_) => Ok(()),
+                Err(L1Error::Refused(Refusal::ReorgTooDeep { .. })) => self.rebuild(mirror),
+                Err(error) => Err(error.into()),
+            },
+            // Why: a mirror's file that is older than its checkpoints, a copy from a backup.
+            None => self.rebuild(mirror),
+        }
+    }
+
+    /// Begins again from the deployment: the mirror is only a copy.
+    fn rebuild(&mut self, mirror: &mut NativeL1) -> Result<(), ChainError> {
+        tracing::info!(window = REORG_WINDOW, "making the mirror anew");
+        let first = self.checkpoints.blocks[0];
+        let deployment = mirror.deployment().clone();
+        let keys = deployment.parameters().shapes.iter().filter_map(|listed| {
+            let id = listed.shape.id;
+            Some((id, mirror.key(id)?.clone()))
+        });
+        let keys: BTreeMap<u16, VerifyingKey> = keys.collect();
+        let genesis = Genesis::new(deployment.parameters().clone(), Vec::new());
+        let genesis = genesis.map_err(l1::OpenError::from)?;
+        let draft = self.file.with_extension("again");
+        for left in [draft.clone(), checkpoints_file(&draft)] {
+            match std::fs::remove_file(&left) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(io(&left, "remove it")(error));
+                }
+                _ => {}
+            }
+        }
+        let before = BlockId {
+            number: first.number,
+            hash: first.hash,
+            time: 0,
+        };
+        drop(create_mirror(&draft, &genesis, &keys, before)?);
+        // Why in this order: checkpoints must never say more than the mirror has.
+        let fresh = Checkpoints::load(&draft)?;
+        fresh.save(&self.file)?;
+        std::fs::rename(&draft, &self.file).map_err(io(&self.file, "replace it"))?;
+        let left = checkpoints_file(&draft);
+        std::fs::remove_file(&left).map_err(io(&left, "remove it"))?;
+        *mirror = NativeL1::open(&self.file, AllowDevKeys::Yes)?;
+        self.checkpoints = fresh;
+        self.state = None;
+        Ok(())
+    }
+
+    /// Applies what the contract did in a block.
+    fn apply(
+        &mut self,
+        rpc: &Rpc,
+        mirror: &NativeL1,
+        block: BlockId,
+        logs: &[Log],
+        touched: &mut BTreeSet<u32>,
+    ) -> Result<(), Stop> {
+        let mut position = 0;
+        while let Some(log) = logs.get(position) {
+            let event = Event::decode(log)
+                .ok_or_else(|| disagree(block, "an event", "it is none that the contract has"))?;
+            position += 1;
+            if let Event::BatchFinalized { number, .. } = event {
+                let hash = log.transaction_hash.ok_or(Stop::Moved)?;
+                let same = |log: &&Log| log.transaction_hash == Some(hash);
+                let of_transaction = logs[position..].iter().take_while(same);
+                let more = of_transaction
+                    .filter(|log| matches!(Event::decode(log), Some(Event::BatchFinalized { .. })));
+                let count = 1 + more.count();
+                self.apply_batches(rpc, mirror, block, hash, (number, count), touched)?;
+                position = skip_batches(logs, position, hash);
+                continue;
+            }
+            self.apply_event(mirror, block, event, touched)?;
+        }
+        Ok(())
+    }
+
+    /// Applies an event that is not of batches.
+    fn apply_event(
+        &mut self,
+        mirror: &NativeL1,
+        block: BlockId,
+        event: Event,
+        touched: &mut BTreeSet<u32>,
+    ) -> Result<(), ChainError> {
+        let now = block.time;
+        let refused = |what: String| {
+            move |error: L1Error| match error {
+                L1Error::Refused(refusal) => disagree(block, what, refusal),
+                other => other.into(),
+            }
+        };
+        let same = |what: &str, expected: u128, got: u128| match expected == got {
+            true => Ok(()),
+            false => Err(disagree(
+                block,
+                what,
+                format!("computed {expected}, the contract says {got}"),
+            )),
+        };
+        match event {
+            // The constructor's own; ETH is listed from the start.
+            Event::TokenAdded { token: 0, .. } | Event::Credited => {}
+            Event::BatchFinalized { .. } => {}
+            Event::TokenAdded { token, erc20 } => {
+                let id = mirror.add_token(erc20, now);
+                let id = id.map_err(refused(format!("token {token}")))?;
+                same("the id of a token", id.into(), token.into())?;
+            }
+            Event::Queued {
+                number,
+                op,
+                payer,
+                time,
+            } => {
+                touched.insert(op.token());
+                let what = format!("entry {number} of the queue");
+                let applied = apply_entry(mirror, op, payer, now).map_err(refused(what))?;
+                let applied_op = mirror.queue(applied, 1)?.first().map(|entry| entry.op);
+                if (applied, applied_op, now) != (number, Some(op), time) {
+                    return Err(disagree(
+                        block,
+                        format!("entry {number} of the queue"),
+                        "it is another",
+                    ));
+                }
+            }
+            Event::Claimed {
+                owner,
+                token,
+                amount,
+            } => {
+                touched.insert(token);
+                let paid = mirror.claim(owner, token, now);
+                let paid = paid.map_err(refused(format!("a claim of {owner}")))?;
+                same("a claim", paid, amount)?;
+            }
+            Event::Frozen => mirror
+                .freeze(now)
+                .map_err(refused("the freeze".to_owned()))?,
+            Event::Exited { index, amount } => {
+                let exit = self.exit_of(mirror, block, index)?;
+                touched.insert(exit.account.token);
+                let paid = mirror.exit(&exit, now);
+                let paid = paid.map_err(refused(format!("the exit of account {index}")))?;
+                same("an exit", paid, amount)?;
+            }
+            Event::DepositCancelled { number, amount } => {
+                let cancelled = mirror.cancel_deposit(number, now);
+                let cancelled = cancelled.map_err(refused(format!("cancelled entry {number}")))?;
+                touched.insert(cancelled.token);
+                same("a cancelled deposit", cancelled.amount, amount)?;
+            }
+            Event::FeesCollected { amount } => {
+                let operator = mirror.deployment().parameters().operator.address;
+                let fees = mirror.collect_fees(operator, now);
+                let fees = fees.map_err(refused("the operator's fees".to_owned()))?;
+                same("the operator's fees", fees, amount)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The path of an account that left, from the mirror's own data: whoever called may have done so
+    /// through another contract, where its arguments are not seen.
+    fn exit_of(
+        &mut self,
+        mirror: &NativeL1,
+        block: BlockId,
+        index: u32,
+    ) -> Result<Exit, ChainError> {
+        let what = || format!("the exit of account {index}");
+        let root = mirror.head()?.root;
+        let state = match self.state.take() {
+            Some(state) if state.root() == root => state,
+            _ => final_state(mirror, |_| ()).map_err(|error| disagree(block, what(), error))?,
+        };
+        let proof = state
+            .prove(index)
+            .map_err(|error| disagree(block, what(), error))?;
+        let account = state.account(index).copied();
+        self.state = Some(state);
+        let account = account.ok_or_else(|| disagree(block, what(), "it has no leaf"))?;
+        Ok(Exit {
+            index,
+            account,
+            siblings: proof.siblings,
+        })
+    }
+
+    /// Applies the batches of a transaction, from its call data.
+    fn apply_batches(
+        &self,
+        rpc: &Rpc,
+        mirror: &NativeL1,
+        block: BlockId,
+        hash: B256,
+        (number, count): (u64, usize),
+        touched: &mut BTreeSet<u32>,
+    ) -> Result<(), Stop> {
+        use alloy::consensus::Transaction as _;
+        let what = || format!("batch {number} in transaction {hash}");
+        let transaction = rpc.transaction(hash)?.ok_or(Stop::Moved)?;
+        if transaction.block_hash != Some(block.hash) {
+            return Err(Stop::Moved);
+        }
+        let from = l1::bytes::Bytes(transaction.inner.signer().into_array());
+        let deployment = mirror.deployment();
+        let shape_of = |id| deployment.shape(id).map(|listed| &listed.shape);
+        let (domain, root) = (mirror.domain(), mirror.head()?.root);
+        let batches = calldata::decode(transaction.input(), shape_of, &domain, &root)
+            .map_err(|error| disagree(block, what(), error))?;
+        if batches.len() != count || mirror.head()?.next_batch != number {
+            let reason = format!("{count} batches from {number} on are announced");
+            return Err(disagree(block, what(), reason).into());
+        }
+        let submissions: Vec<_> = batches.into_iter().map(|batch| batch.submission).collect();
+        let finalized = match mirror.submit_batches(from, &submissions, block.time) {
+            Err(L1Error::Refused(refusal)) => {
+                return Err(disagree(block, what(), refusal).into());
+            }
+            finalized => finalized?,
+        };
+        for batch in finalized {
+            touched.extend(batch.words.l1_ops.iter().map(|entry| entry.op.token()));
+            for withdrawal in &batch.words.withdrawals {
+                if let Some(registered) = mirror.registered(withdrawal.index)? {
+                    touched.insert(registered.token);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Contract and mirror say the same after a block.
+    fn compare(
+        &self,
+        rpc: &Rpc,
+        mirror: &NativeL1,
+        block: BlockId,
+        tokens: &BTreeSet<u32>,
+    ) -> Result<(), ChainError> {
+        let contract = Contract {
+            rpc,
+            address: self.contract,
+            at: Some(block.hash),
+        };
+        let ours = Standing::of(mirror)?;
+        if let Some(difference) = ours.difference(&contract.standing()?) {
+            return Err(disagree(block, "where it stands", difference));
+        }
+        for token in tokens {
+            let (ours, theirs) = (mirror.totals(*token)?, contract.totals(*token)?);
+            if ours != theirs {
+                let reason = format!("computed {ours:?}, the contract has {theirs:?}");
+                return Err(disagree(
+                    block,
+                    format!("the money of token {token}"),
+                    reason,
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Events of each block in order; none if they are not of these blocks, or were removed.
+fn by_block(logs: Vec<Log>, from: u64, to: u64) -> Option<BTreeMap<u64, Vec<Log>>> {
+    let mut blocks: BTreeMap<u64, Vec<Log>> = BTreeMap::new();
+    for log in logs {
+        let number = log.block_number?;
+        if log.removed || !(from..=to).contains(&number) {
+            return None;
+        }
+        blocks.entry(number).or_default().push(log);
+    }
+    for logs in blocks.values_mut() {
+        logs.sort_by_key(|log| log.log_index);
+    }
+    Some(blocks)
+}
+
+/// Where the events after a transaction's batches begin.
+fn skip_batches(logs: &[Log], from: usize, transaction: B256) -> usize {
+    let rest = logs[from..].iter();
+    from + rest
+        .take_while(|log| log.transaction_hash == Some(transaction))
+        .count()
+}
+
+/// Queues what the contract queued, and returns the number of the entry.
+fn apply_entry(mirror: &NativeL1, op: L1Op, payer: Address, now: u64) -> Result<u64, L1Error> {
+    let fee = mirror.deployment().parameters().l1_fee;
+    match op {
+        L1Op::Create {
+            token, amount, key, ..
+        } => {
+            let deposit = Deposit {
+                caller: payer,
+                token,
+                amount,
+                key,
+                q: cofactor_inverse_point(&key),
+                fee,
+            };
+            mirror.deposit(&deposit, now)?;
+            Ok(mirror.head()?.queue_tail - 1)
+        }
+        L1Op::TopUp { index, amount, .. } => mirror.top_up(payer, index, amount, fee, now),
+        L1Op::ForcedExit { index, .. } => mirror.request_exit(payer, index, fee, now),
+    }
+}
+
+fn disagree(block: BlockId, what: impl Into<String>, reason: impl ToString) -> ChainError {
+    ChainError::Disagree {
+        block: block.number,
+        what: what.into(),
+        reason: reason.to_string(),
+    }
+}

@@ -1,0 +1,329 @@
+//! `quire l1 deploy` and `quire l1 connect`: the rollup's contract on a real chain.
+//!
+//! Both make `D/rollup` with a mirror of the contract; every other command then works as on a native L1
+//! and sends its calls through the node that `--l1` names. Invariant: the Ethereum key comes from a file
+//! and is shown nowhere; of a node's address only the host is.
+
+use anyhow::Result;
+#[cfg(not(feature = "chain"))]
+use anyhow::bail;
+use l1::NativeL1;
+use node::Link;
+
+use crate::args::{ConnectArgs, DeployArgs};
+use crate::exit::Fault;
+use crate::settings::Settings;
+
+/// Where calls of a mirror go.
+///
+/// # Errors
+/// If the node does not answer, is on another chain, or does not have the contract.
+#[cfg(not(feature = "chain"))]
+pub fn link(_: &Settings, _: &NativeL1) -> Result<Link> {
+    bail!(without())
+}
+
+/// `quire l1 deploy`.
+///
+/// # Errors
+/// If a key is missing, or the chain refuses.
+#[cfg(not(feature = "chain"))]
+pub fn deploy(_: &Settings, _: &DeployArgs) -> Result<()> {
+    bail!(without())
+}
+
+/// `quire l1 connect`.
+///
+/// # Errors
+/// If there is no rollup at the address.
+#[cfg(not(feature = "chain"))]
+pub fn connect(_: &Settings, _: &ConnectArgs) -> Result<()> {
+    bail!(without())
+}
+
+#[cfg(not(feature = "chain"))]
+fn without() -> Fault {
+    Fault::usage(
+        "this program was built without the feature chain and speaks to no chain; build it with default features",
+    )
+}
+
+#[cfg(feature = "chain")]
+pub use with_chain::{connect, deploy, link};
+
+#[cfg(feature = "chain")]
+mod with_chain {
+    use std::collections::BTreeMap;
+    use std::path::{Path, PathBuf};
+
+    use anyhow::{Context, ensure};
+    use batcher::Batcher;
+    use chain::{Access, Chain, EthKey, Found, create_mirror, genesis_of};
+    use circuits::shapes::{SHAPES, compile};
+    use l1::bytes::Bytes;
+    use l1::genesis::{ListedShape, Operator};
+    use l1::{Deposit, Parameters};
+    use ledger::babyjubjub::cofactor_inverse_point;
+    use ledger::field::to_hex;
+    use ledger::shape::Shape;
+    use node::Call;
+    use prover::key::{KeyInfo, Origin, VerifyingKey};
+    use serde::Serialize;
+
+    use super::*;
+    use crate::amount::parse;
+    use crate::config::FILE_NAME;
+    use crate::deployment::{
+        L1, batcher_settings, check_absent, eth, open_l1, operator_file, random_salt, rollup_dir,
+        shapes_by_name,
+    };
+    use crate::init::{DEFAULT_SHAPE, operator};
+    use crate::interrupt::{remove_on_interrupt, shield};
+    use crate::keys::{check_exists, key_path, shape_bytes, shape_name};
+    use crate::settings::make_folder;
+    use crate::wallet::write_secret;
+
+    /// What `l1 deploy` and `l1 connect` print.
+    #[derive(Serialize)]
+    struct Facts {
+        data_dir: String,
+        chain_id: u64,
+        contract: String,
+        block: u64,
+        domain: String,
+        operator: String,
+        shapes: Vec<String>,
+        tokens: Vec<String>,
+        fee_accounts: Vec<FeeAccount>,
+        l1_fee: String,
+        state_root: String,
+    }
+
+    /// An account that takes fees.
+    #[derive(Serialize)]
+    struct FeeAccount {
+        token: u32,
+        account: u32,
+    }
+
+    /// Where calls of a mirror go.
+    ///
+    /// # Errors
+    /// If the node does not answer, is on another chain, or does not have the contract.
+    pub fn link(settings: &Settings, native: &NativeL1) -> Result<Link> {
+        let key = match &settings.eth_key_file {
+            Some(path) => Some(EthKey::load(path)?),
+            None => None,
+        };
+        let chain_id = native.deployment().parameters().chain_id;
+        let access = access(settings, Some(chain_id), key)?;
+        let chain = Chain::open(access, &settings.l1_file, native)?;
+        Ok(Link::to(Box::new(chain)))
+    }
+
+    /// Connects to the node that `--l1` names.
+    fn access(settings: &Settings, expected: Option<u64>, key: Option<EthKey>) -> Result<Access> {
+        let url = settings
+            .l1_url
+            .as_deref()
+            .with_context(|| Fault::usage("name a node of the chain with --l1 http://HOST"))?;
+        let outbox = settings.data_dir.join("ethereum");
+        Ok(Access::new(url, expected, key, &outbox)?)
+    }
+
+    /// `quire l1 deploy`.
+    ///
+    /// # Errors
+    /// If a key is missing, or the chain refuses.
+    pub fn deploy(settings: &Settings, args: &DeployArgs) -> Result<()> {
+        check_absent(settings)?;
+        let path = settings.eth_key_file.as_deref();
+        let path = path.with_context(|| {
+            Fault::usage("name the operator's Ethereum key with --eth-key-file")
+        })?;
+        let access = access(settings, None, Some(EthKey::load(path)?))?;
+        let shapes = shapes_by_name(&args.shape, DEFAULT_SHAPE)?;
+        let (mut listed, mut keys) = (Vec::new(), BTreeMap::new());
+        for shape in &shapes {
+            let key = verifying_key(settings, shape)?;
+            let fingerprint = Bytes(key.info().fingerprint);
+            listed.push(ListedShape {
+                shape: *shape,
+                fingerprint,
+            });
+            keys.insert(shape.id, key);
+        }
+        let fees = operator(settings, args.operator.as_deref())?;
+        let parameters = Parameters {
+            chain_id: 0,
+            contract: None,
+            salt: Bytes(random_salt()),
+            operator: Operator {
+                name: "operator".to_owned(),
+                address: access.caller()?,
+            },
+            shapes: listed,
+            l1_fee: parse(&args.l1_fee)?,
+            pending_cap: args.pending_cap,
+            timestamp_slack: args.timestamp_slack,
+            freeze_after: args.freeze_after,
+            tokens: vec![eth()],
+        };
+        parameters.check()?;
+        let task = settings.ui.task("deploying the contract", None);
+        let found = access.deploy(parameters, keys)?;
+        task.done();
+        let contract = genesis_of(&found)?.deployment().contract();
+        settings.ui.note(format!("the contract is {contract}"));
+        drop(access);
+        put_in_place(settings, &found, |folder, l1| {
+            write_secret(&operator_file(folder), &fees.file)?;
+            drop(Batcher::create(folder, batcher_settings(l1)?, Vec::new())?);
+            Ok(())
+        })?;
+        let mut l1 = open_l1(settings)?;
+        for token in &args.token {
+            l1.call(Call::AddToken(*token))?;
+        }
+        let caller = found.parameters.operator.address;
+        for token in 0..u32::try_from(l1.token_count()?).context("token ids have 32 bits")? {
+            l1.queue_entry(Call::Deposit(&Deposit {
+                caller,
+                token,
+                amount: 0,
+                key: fees.public,
+                q: cofactor_inverse_point(&fees.public),
+                fee: found.parameters.l1_fee,
+            }))?;
+        }
+        tell(settings, &l1, &found)
+    }
+
+    /// The verifying key of a shape, checked to be for its circuit.
+    fn verifying_key(settings: &Settings, shape: &Shape) -> Result<VerifyingKey> {
+        let name = shape_name(shape);
+        let path = key_path(&settings.keys_dir, &name, "vk");
+        check_exists(&path, &name)?;
+        let key = VerifyingKey::load(&path, settings.dev_keys)
+            .with_context(|| format!("the key {} cannot be used", path.display()))?;
+        key.check_origin(settings.dev_keys)?;
+        let compiled = compile(shape).with_context(|| format!("shape {name}"))?;
+        key.check_circuit(&compiled.r1cs.fingerprint())?;
+        Ok(key)
+    }
+
+    /// `quire l1 connect`.
+    ///
+    /// # Errors
+    /// If there is no rollup at the address.
+    pub fn connect(settings: &Settings, args: &ConnectArgs) -> Result<()> {
+        check_absent(settings)?;
+        let access = access(settings, None, None)?;
+        let known = SHAPES.map(|(_, shape)| shape);
+        let mut listed = Vec::new();
+        for shape in access.listed(args.contract, &known)? {
+            let name = shape_name(&shape);
+            let task = settings
+                .ui
+                .task(format!("compiling the circuit of shape {name}"), None);
+            let compiled = compile(&shape).with_context(|| format!("shape {name}"))?;
+            task.done();
+            let info = KeyInfo {
+                name,
+                shape: shape_bytes(&shape)?,
+                fingerprint: compiled.r1cs.fingerprint(),
+                origin: Origin::Production,
+            };
+            listed.push((shape, info));
+        }
+        let found = access.find(args.contract, &listed, args.from_block)?;
+        drop(access);
+        put_in_place(settings, &found, |_, _| Ok(()))?;
+        settings.ui.note(
+            "how the contract's keys were made cannot be seen on the chain: you trust who made them",
+        );
+        let l1 = open_l1(settings)?;
+        tell(settings, &l1, &found)
+    }
+
+    /// Makes the mirror, and what `more` adds, in a draft folder and puts it in place whole.
+    fn put_in_place(
+        settings: &Settings,
+        found: &Found,
+        more: impl FnOnce(&Path, &NativeL1) -> Result<()>,
+    ) -> Result<()> {
+        make_folder(&settings.data_dir)?;
+        let folder = tempfile::Builder::new()
+            .prefix(".rollup-draft-")
+            .tempdir_in(&settings.data_dir)
+            .with_context(|| format!("cannot write to {}", settings.data_dir.display()))?;
+        remove_on_interrupt(folder.path());
+        let genesis = genesis_of(found)?;
+        genesis.save(folder.path())?;
+        let file = folder.path().join("l1.redb");
+        let mirror = create_mirror(&file, &genesis, &found.keys, found.before)?;
+        more(folder.path(), &mirror)?;
+        drop(mirror);
+        let target = rollup_dir(settings);
+        let _shield = shield();
+        std::fs::rename(folder.keep(), &target)
+            .with_context(|| format!("cannot put {} in place", target.display()))?;
+        name_node(settings)
+    }
+
+    /// Makes the data directory remember its node, unless it has a configuration already.
+    fn name_node(settings: &Settings) -> Result<()> {
+        let file: PathBuf = settings.data_dir.join(FILE_NAME);
+        let Some(url) = settings.l1_url.as_ref().filter(|_| !file.exists()) else {
+            return Ok(());
+        };
+        let url = serde_json::to_string(url).context("cannot write the node's address")?;
+        // Why not readable by others: the address may hold a password.
+        write_secret(&file, format!("l1 = {url}\n").as_bytes())
+    }
+
+    fn tell(settings: &Settings, l1: &L1, found: &Found) -> Result<()> {
+        let deployment = l1.deployment();
+        let parameters = deployment.parameters();
+        let tokens = l1.tokens()?;
+        let fee_accounts = batcher_settings(l1)?.fee_accounts;
+        let facts = Facts {
+            data_dir: settings.data_dir.display().to_string(),
+            chain_id: parameters.chain_id,
+            contract: deployment.contract().to_string(),
+            block: found.before.number + 1,
+            domain: to_hex(&l1.domain()),
+            operator: parameters.operator.address.to_string(),
+            shapes: (parameters.shapes.iter())
+                .map(|listed| shape_name(&listed.shape))
+                .collect(),
+            tokens: tokens
+                .iter()
+                .map(|token| token.address.to_string())
+                .collect(),
+            fee_accounts: (fee_accounts.into_iter())
+                .map(|(token, account)| FeeAccount { token, account })
+                .collect(),
+            l1_fee: parameters.l1_fee.to_string(),
+            state_root: to_hex(&l1.head()?.root),
+        };
+        ensure!(
+            facts.chain_id == found.parameters.chain_id,
+            Fault::damaged("the mirror is of another chain")
+        );
+        let text = format!(
+            "contract     {} on chain {}, block {}\ndirectory    {}\noperator     {}\nshapes       {}\n\
+             tokens       {}\nstate root   {}\n\
+             go on with `quire wallet new NAME` and `quire deposit --wallet NAME --amount A --eth-key-file F`",
+            facts.contract,
+            facts.chain_id,
+            facts.block,
+            facts.data_dir,
+            facts.operator,
+            facts.shapes.join(", "),
+            facts.tokens.len(),
+            facts.state_root,
+        );
+        settings.ui.result(&facts, text)
+    }
+}

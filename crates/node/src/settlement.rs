@@ -1,0 +1,280 @@
+//! Where calls of L1 go: to the native L1, or to a contract of which the native L1 is the mirror.
+//!
+//! A contract's mirror is a native L1 made from the contract's deployment, to which every transaction of
+//! the contract is applied in the order of the chain. Everything is read from it, so every command and
+//! every check is the same for both. Invariant: the native L1 of a contract changes only by what its
+//! [`Settlement`] found on the chain; what a caller wants is sent to the chain and comes back from there.
+
+use std::error::Error;
+
+use l1::{
+    Address, Confirmed, Deposit, Exit, FinalizedBatch, L1Error, NativeL1, StoreError, Submission,
+};
+use thiserror::Error;
+
+/// A call that changes L1.
+#[derive(Clone, Copy, Debug)]
+pub enum Call<'a> {
+    /// A deposit into a new account.
+    Deposit(&'a Deposit),
+    /// An addition to an account.
+    TopUp {
+        /// Who calls and pays.
+        caller: Address,
+        /// The account.
+        index: u32,
+        /// How much, in the token's smallest unit.
+        amount: u128,
+    },
+    /// A request for the whole balance of an account.
+    RequestExit {
+        /// Who calls: the account's owner.
+        caller: Address,
+        /// The account.
+        index: u32,
+    },
+    /// The next batches, of one shape.
+    Submit {
+        /// Who calls: the operator.
+        caller: Address,
+        /// The batches.
+        batches: &'a [Submission],
+    },
+    /// Payment of everything that the caller may claim of a token.
+    Claim {
+        /// Who calls and is paid.
+        caller: Address,
+        /// The token.
+        token: u32,
+    },
+    /// The end, for good.
+    Freeze,
+    /// An account under the last root of a frozen L1 is paid out.
+    Exit(&'a Exit),
+    /// A waiting deposit of a frozen L1 is given back; the number of its queue entry.
+    CancelDeposit(u64),
+    /// An ERC-20 gets the next token id.
+    AddToken(Address),
+    /// The operator is paid the fees kept so far.
+    CollectFees {
+        /// Who calls: the operator.
+        caller: Address,
+    },
+}
+
+/// What a call came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// An entry of the queue, by its number.
+    Entry(u64),
+    /// An amount that was paid or credited.
+    Amount(u128),
+    /// Nothing to tell.
+    Done,
+}
+
+/// Why a call did not happen, or nobody knows whether it did.
+#[derive(Debug, Error)]
+pub enum SettleError {
+    /// L1 refuses, or its file cannot be read or written.
+    #[error(transparent)]
+    L1(#[from] L1Error),
+    /// The chain, or what lies between it and this program.
+    #[error(transparent)]
+    Chain(Box<dyn Error + Send + Sync>),
+    /// The call was in a block that the chain has dropped again.
+    #[error(
+        "the chain has dropped the block with {what} again: run the command once more, which finds out where it stands"
+    )]
+    Dropped {
+        /// What was called.
+        what: &'static str,
+    },
+}
+
+impl From<StoreError> for SettleError {
+    fn from(error: StoreError) -> Self {
+        Self::L1(error.into())
+    }
+}
+
+/// A contract on a chain, seen through one of the chain's nodes.
+pub trait Settlement: Send {
+    /// Brings the mirror in line with the chain.
+    ///
+    /// # Errors
+    /// [`SettleError`]; what was applied before stays, and is what the chain had.
+    fn sync(&mut self, mirror: &mut NativeL1) -> Result<(), SettleError>;
+
+    /// Sends a call, waits until a block has it, and brings the mirror in line.
+    ///
+    /// # Errors
+    /// [`SettleError`]. After one of the network the call may still come into a block: the same call
+    /// once more finds it and is not sent twice.
+    fn call(&mut self, mirror: &mut NativeL1, call: Call<'_>) -> Result<Outcome, SettleError>;
+
+    /// Who calls: the address of the key that signs transactions.
+    ///
+    /// # Errors
+    /// If there is no key.
+    fn caller(&self) -> Result<Address, SettleError>;
+
+    /// Timestamp of the chain's last block at the last [`Self::sync`], seconds since 1970.
+    fn time(&self) -> u64;
+
+    /// The mirror's height at the last block of the chain that has at least so many on top; none if the
+    /// chain is shorter.
+    fn confirmed_height(&self, confirmations: u64) -> Option<u64>;
+
+    /// How many of the batches, from the first on, one transaction can carry; at least 1.
+    fn at_once(&self, batches: &[Submission]) -> usize;
+}
+
+/// Where calls go.
+#[derive(Default)]
+pub struct Link(Option<Box<dyn Settlement>>);
+
+impl Link {
+    /// To a contract.
+    pub fn to(chain: Box<dyn Settlement>) -> Self {
+        Self(Some(chain))
+    }
+
+    /// True if calls go to a contract.
+    pub fn is_remote(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Brings a mirror in line with its chain. A native L1 is its own truth.
+    ///
+    /// # Errors
+    /// [`SettleError`].
+    pub fn sync(&mut self, l1: &mut NativeL1) -> Result<(), SettleError> {
+        match &mut self.0 {
+            Some(chain) => chain.sync(l1),
+            None => Ok(()),
+        }
+    }
+
+    /// Who calls: `own` on a native L1, else the address of the key that signs transactions.
+    ///
+    /// # Errors
+    /// If there is no such key.
+    pub fn caller(&self, own: Address) -> Result<Address, SettleError> {
+        match &self.0 {
+            Some(chain) => chain.caller(),
+            None => Ok(own),
+        }
+    }
+
+    /// L1's time when the system's clock says `now`: on a chain that of its last block.
+    ///
+    /// # Errors
+    /// If L1 cannot be read.
+    pub fn time(&self, l1: &NativeL1, now: u64) -> Result<u64, StoreError> {
+        match &self.0 {
+            Some(chain) => l1.time(chain.time()),
+            None => l1.time(now),
+        }
+    }
+
+    /// Queue entries and batches that have at least so many blocks on top of theirs: blocks of the chain,
+    /// where there is one.
+    ///
+    /// # Errors
+    /// If L1 cannot be read.
+    pub fn confirmed(&self, l1: &NativeL1, confirmations: u64) -> Result<Confirmed, StoreError> {
+        let Some(chain) = &self.0 else {
+            return l1.confirmed(confirmations);
+        };
+        match chain.confirmed_height(confirmations) {
+            Some(height) => l1.confirmed(l1.head()?.height.saturating_sub(height)),
+            None => Ok(Confirmed {
+                queue_tail: 0,
+                batches: 0,
+            }),
+        }
+    }
+
+    /// How many of the batches can be submitted in one call.
+    pub fn at_once(&self, batches: &[Submission]) -> usize {
+        match &self.0 {
+            Some(chain) => chain.at_once(batches).max(1),
+            None => batches.len(),
+        }
+    }
+
+    /// Makes a call.
+    ///
+    /// # Errors
+    /// [`SettleError`].
+    pub fn call(
+        &mut self,
+        l1: &mut NativeL1,
+        call: Call<'_>,
+        now: u64,
+    ) -> Result<Outcome, SettleError> {
+        match &mut self.0 {
+            Some(chain) => chain.call(l1, call),
+            None => Ok(native_call(l1, call, now)?),
+        }
+    }
+
+    /// Submits batches and returns them as L1 has them.
+    ///
+    /// # Errors
+    /// [`SettleError`]; none of them is final if L1 refuses.
+    pub fn submit(
+        &mut self,
+        l1: &mut NativeL1,
+        caller: Address,
+        batches: &[Submission],
+        now: u64,
+    ) -> Result<Vec<FinalizedBatch>, SettleError> {
+        let first = l1.head()?.next_batch;
+        self.call(l1, Call::Submit { caller, batches }, now)?;
+        let finalized = l1.batches(first, batches.len())?;
+        let same = |(on_l1, sent): (&FinalizedBatch, &Submission)| on_l1.submission == *sent;
+        if finalized.len() == batches.len() && finalized.iter().zip(batches).all(same) {
+            return Ok(finalized);
+        }
+        Err(SettleError::Dropped {
+            what: "the batches",
+        })
+    }
+}
+
+/// Makes a call of a native L1.
+pub(crate) fn native_call(l1: &NativeL1, call: Call<'_>, now: u64) -> Result<Outcome, L1Error> {
+    let fee = l1.deployment().parameters().l1_fee;
+    Ok(match call {
+        Call::Deposit(deposit) => {
+            l1.deposit(deposit, now)?;
+            Outcome::Entry(l1.head()?.queue_tail - 1)
+        }
+        Call::TopUp {
+            caller,
+            index,
+            amount,
+        } => Outcome::Entry(l1.top_up(caller, index, amount, fee, now)?),
+        Call::RequestExit { caller, index } => {
+            Outcome::Entry(l1.request_exit(caller, index, fee, now)?)
+        }
+        Call::Submit { caller, batches } => {
+            l1.submit_batches(caller, batches, now)?;
+            Outcome::Done
+        }
+        Call::Claim { caller, token } => Outcome::Amount(l1.claim(caller, token, now)?),
+        Call::Freeze => {
+            l1.freeze(now)?;
+            Outcome::Done
+        }
+        Call::Exit(exit) => Outcome::Amount(l1.exit(exit, now)?),
+        Call::CancelDeposit(number) => Outcome::Amount(l1.cancel_deposit(number, now)?.amount),
+        Call::AddToken(token) => {
+            l1.add_token(token, now)?;
+            Outcome::Done
+        }
+        Call::CollectFees { caller } => Outcome::Amount(l1.collect_fees(caller, now)?),
+    })
+}
