@@ -29,7 +29,7 @@ pub const SHAPES: [(&str, Shape); 9] = [
     ("t20", shape(20, 12, 3, [0, 70, 0], 2)),
     ("m20", shape(21, 12, 3, [100, 24, 8], 2)),
     ("t22", shape(22, 12, 3, [0, 284, 0], 4)),
-    ("m22", shape(23, 12, 3, [212, 160, 60], 4)),
+    ("m22", shape(24, 12, 3, [162, 188, 48], 4)),
 ];
 
 /// `slots`: L1 operations, transfers, withdrawals.

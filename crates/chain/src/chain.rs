@@ -13,7 +13,7 @@ use alloy::rpc::types::TransactionReceipt;
 use l1::bytes::Bytes;
 use l1::evm::abi;
 use l1::evm::artifacts::{PATH_HASHER, ROLLUP};
-use l1::evm::calldata::{Entry, encode_batch, encode_batches};
+use l1::evm::calldata::{ENTRY_BYTES, Entry, carried, encode_batch, encode_batches};
 use l1::genesis::{ListedShape, Parameters};
 use l1::{Address, Genesis, NativeL1, Refusal, StoreError, Submission};
 use ledger::shape::Shape;
@@ -28,8 +28,6 @@ use crate::mirror::Mirror;
 use crate::rpc::{BlockId, Rpc};
 use crate::sender::{Intent, Sender};
 
-/// Most bytes of batches in one transaction: nodes pass on transactions of up to 128 KiB.
-const MAX_BATCH_BYTES: usize = 110_000;
 /// Bytes of a batch besides its published data, at most.
 const BATCH_OVERHEAD: usize = 512;
 /// Questions until a node that had a transaction's receipt has its block.
@@ -523,12 +521,14 @@ impl Settlement for Chain {
         self.mirror.confirmed_height(confirmations)
     }
 
-    fn at_once(&self, batches: &[Submission]) -> usize {
-        let mut bytes = 0;
-        let fits = |batch: &&Submission| {
-            bytes += batch.data.len() + 3 * batch.data.len() / 8 + BATCH_OVERHEAD;
-            bytes <= MAX_BATCH_BYTES
-        };
-        batches.iter().take_while(fits).count()
+    fn at_once(&self, mirror: &NativeL1, batches: &[Submission]) -> usize {
+        let sizes = batches.iter().map_while(|batch| {
+            let shape = &mirror.deployment().shape(batch.shape_id)?.shape;
+            let words = PublicWords::from_bytes(&batch.data, shape).ok()?;
+            let entries = words.l1_ops.len();
+            let bytes = batch.data.len() + entries * ENTRY_BYTES + BATCH_OVERHEAD;
+            Some((entries + words.withdrawals.len(), bytes))
+        });
+        carried(sizes)
     }
 }

@@ -16,6 +16,7 @@ use alloy::rpc::types::TransactionReceipt;
 use l1::Address;
 use l1::bytes::Bytes;
 use l1::evm::abi::keccak;
+use l1::evm::calldata::MAX_GAS;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::reason;
@@ -25,8 +26,6 @@ use crate::rpc::{Message, Rpc, Simulated};
 
 /// Most that is paid for a unit of gas, in wei: 2,000 gwei.
 pub const MAX_FEE: u128 = 2_000_000_000_000;
-/// Greatest gas limit of a transaction (EIP-7825).
-const MAX_GAS: u64 = 1 << 24;
 /// Pause between questions for a receipt, at first and at most.
 const POLL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
 /// Questions for a receipt before the fee is raised: about a minute.

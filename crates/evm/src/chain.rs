@@ -6,6 +6,7 @@
 
 use l1::Address;
 use l1::bytes::Bytes;
+use l1::evm::calldata::MAX_GAS;
 use revm::context::{BlockEnv, CfgEnv, Context, TxEnv};
 use revm::context_interface::ContextTr;
 use revm::context_interface::result::{ExecutionResult, Output};
@@ -17,8 +18,6 @@ use revm::state::{AccountInfo, Bytecode};
 use revm::{ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainnetEvm};
 use thiserror::Error;
 
-/// Greatest gas limit of a transaction (EIP-7825).
-pub const MAX_GAS: u64 = 1 << 24;
 /// Greatest length of a contract's code (EIP-170).
 pub const MAX_CODE_BYTES: usize = 24_576;
 
@@ -52,6 +51,8 @@ pub struct Log {
 pub struct Receipt {
     /// Gas of the receipt.
     pub gas: u64,
+    /// Gas before refunds: what the limit of the transaction must cover.
+    pub limit: u64,
     /// What was returned.
     pub output: Vec<u8>,
     /// Events.
@@ -221,6 +222,7 @@ impl Chain {
                 };
                 let receipt = Receipt {
                     gas: gas.tx_gas_used(),
+                    limit: gas.total_gas_spent().max(gas.floor_gas()),
                     output: output.to_vec(),
                     logs: logs.iter().map(log).collect(),
                 };

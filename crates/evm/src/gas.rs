@@ -14,13 +14,13 @@ use l1::Exit;
 use l1::bytes::Bytes;
 use l1::evm::abi::{add_token, address as address_word, call, uint};
 use l1::evm::artifacts::{Artifact, PATH_HASHER, ROLLUP};
-use l1::evm::calldata::encode_batch;
+use l1::evm::calldata::{MAX_GAS, encode_batch};
 use ledger::field::{Fr, to_be_bytes};
 use ledger::shape::Shape;
 use ledger::transition::Operation;
 use serde::Serialize;
 
-use crate::chain::{MAX_CODE_BYTES, MAX_GAS};
+use crate::chain::MAX_CODE_BYTES;
 use crate::sample::{OPERATOR, Sealed, World, address, prove_again, transfer};
 
 /// A plain ERC-20, for comparison.

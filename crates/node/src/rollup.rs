@@ -400,7 +400,7 @@ impl Rollup {
         let submissions = each
             .map(|proved| submission(proved.batch(), proved.proof()))
             .collect::<Result<Vec<_>, _>>()?;
-        let at_once = self.link.at_once(&submissions);
+        let at_once = self.link.at_once(&self.l1, &submissions);
         group.truncate(at_once);
         let submissions = &submissions[..group.len()];
         let finalized = self.link.submit(&mut self.l1, operator, submissions, now)?;

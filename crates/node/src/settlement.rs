@@ -126,8 +126,8 @@ pub trait Settlement: Send {
     /// chain is shorter.
     fn confirmed_height(&self, confirmations: u64) -> Option<u64>;
 
-    /// How many of the batches, from the first on, one transaction can carry; at least 1.
-    fn at_once(&self, batches: &[Submission]) -> usize;
+    /// How many of the batches, from the first on, one transaction can carry.
+    fn at_once(&self, mirror: &NativeL1, batches: &[Submission]) -> usize;
 }
 
 /// Where calls go.
@@ -197,9 +197,9 @@ impl Link {
     }
 
     /// How many of the batches can be submitted in one call.
-    pub fn at_once(&self, batches: &[Submission]) -> usize {
+    pub fn at_once(&self, l1: &NativeL1, batches: &[Submission]) -> usize {
         match &self.0 {
-            Some(chain) => chain.at_once(batches).max(1),
+            Some(chain) => chain.at_once(l1, batches).max(1),
             None => batches.len(),
         }
     }

@@ -38,6 +38,17 @@ pub const SUBMIT_BATCH: &str = "submitBatch()";
 pub const SUBMIT_BATCHES: &str = "submitBatches()";
 /// Bytes of a packed queue entry.
 pub const ENTRY_BYTES: usize = 114;
+/// Most gas that a transaction may ask for (EIP-7825).
+pub const MAX_GAS: u64 = 1 << 24;
+/// Most gas of a batch besides its bytes and what it credits, before refunds.
+const GAS_OF_BATCH: u64 = 270_000;
+/// Most gas of a queue entry or withdrawal, before refunds: new slots for its owner, changed ones for
+/// its token and entry.
+const GAS_OF_CREDIT: u64 = 72_000;
+/// Most gas of a byte of call data (EIP-7623).
+const GAS_OF_BYTE: u64 = 40;
+/// Most bytes of call data: nodes pass on transactions of up to 128 KiB, signature and all.
+const MAX_BYTES: usize = 127 << 10;
 /// Bytes of the header of published data before the fee indices.
 const DATA_HEADER_BYTES: usize = 108;
 /// Bytes of an entry that are published: kind, index, token, amount.
@@ -188,6 +199,26 @@ impl From<&QueueEntry> for Entry {
         } = *entry;
         Self { op, payer, time }
     }
+}
+
+/// Most gas that a batch takes before refunds, whoever is paid: with the worst owners and tokens. Every
+/// named shape stays below [`MAX_GAS`], so no deposits and withdrawals make a batch that cannot be sent.
+///
+/// `credits` are its queue entries and withdrawals, `bytes` those of its call data.
+pub fn gas_bound(credits: usize, bytes: usize) -> u64 {
+    GAS_OF_BATCH + credits as u64 * GAS_OF_CREDIT + bytes as u64 * GAS_OF_BYTE
+}
+
+/// How many batches, from the first on, one transaction can carry: below [`MAX_GAS`] and the 128 KiB
+/// that nodes pass on. For each its queue entries and withdrawals, and the bytes of its call data.
+pub fn carried(batches: impl IntoIterator<Item = (usize, usize)>) -> usize {
+    let (mut gas, mut total) = (0, 0);
+    let fits = |&(credits, bytes): &(usize, usize)| {
+        gas += gas_bound(credits, bytes);
+        total += bytes;
+        gas <= MAX_GAS && total <= MAX_BYTES
+    };
+    batches.into_iter().take_while(fits).count()
 }
 
 /// Calldata of `submitBatch`. `entries` are the queue entries that the batch consumes.

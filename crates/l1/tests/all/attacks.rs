@@ -4,6 +4,7 @@ use ark_bn254::{Fq, Fr as Scalar, G1Affine};
 use ark_ec::{AffineRepr, CurveGroup};
 use ark_ff::PrimeField;
 use l1::bytes::Bytes;
+use l1::evm::calldata::carried;
 use l1::{Address, BatchFault, NativeL1, Refusal, Submission, verify_batch};
 use ledger::field::to_be_bytes;
 use ledger::operation::L1Op;
@@ -531,4 +532,19 @@ fn d12_a_claim_is_paid_once_across_batches_and_restarts() {
         .unwrap();
     assert_eq!(chain.claim(BOB, 0, T0).unwrap(), 499_390);
     assert!(nothing(refused(&chain, |l1| l1.claim(BOB, 0, T0))));
+}
+
+#[test]
+fn g8_what_one_transaction_carries_stays_below_its_limits() {
+    let full = |name| {
+        let shape = circuits::shapes::by_name(name).unwrap();
+        let credits = usize::from(shape.l1_ops + shape.withdrawals);
+        let bytes = 400 + 13 * usize::from(shape.transfers) + 131 * credits;
+        (credits, bytes)
+    };
+    for (name, at_once) in [("t20", 32), ("t22", 31), ("m18", 8), ("m20", 1), ("m22", 1)] {
+        assert_eq!(carried([full(name); 32]), at_once, "{name}");
+    }
+    // Nodes refuse transactions of more than 128 KiB.
+    assert_eq!(carried([(0, 60_000); 3]), 2);
 }
