@@ -2,7 +2,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-evm evm interop drill test verdict kills portable judges compare-snarkjs fuzz ci fmt clippy docs layering shapes contracts contracts-check bench clean-demo
+.PHONY: help demo demo-evm evm interop drill test verdict kills portable judges compare-snarkjs fuzz ci fmt clippy docs layering shapes contracts contracts-check slither bench clean-demo
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -72,6 +72,11 @@ contracts: ## generate and compile the contracts anew; needs Node
 
 contracts-check: ## fails if the committed bytecode is not what the sources compile to; needs Node
 	cd crates/l1/contracts && npm ci --no-audit --no-fund --silent && node build.js --check
+
+slither: ## slither on the contracts, against what docs/soundness.md answers; needs Node and Python
+	cd crates/l1/contracts && npm ci --no-audit --no-fund --silent
+	[ -x target/slither/bin/slither ] || { python3 -m venv target/slither && target/slither/bin/pip install --quiet slither-analyzer==0.11.6; }
+	node crates/l1/contracts/slither.js target/slither/bin/slither
 
 bench: ## criterion benchmarks
 	$(CARGO) bench --locked -p benches
