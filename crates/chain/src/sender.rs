@@ -85,6 +85,13 @@ pub(crate) struct Sender {
     file: PathBuf,
 }
 
+/// Whether a node may have a transaction.
+#[derive(Clone, Copy, Debug)]
+enum Sent {
+    NotYet,
+    Perhaps,
+}
+
 /// Fees that are offered, in wei a unit of gas.
 #[derive(Clone, Copy, Debug)]
 struct Offer {
@@ -116,7 +123,7 @@ impl Sender {
         if let Some(earlier) = self.load()? {
             let same = earlier.is(&intent);
             tracing::info!(what = earlier.what, same, "found in the outbox");
-            match self.settle(rpc, earlier, intent.what) {
+            match self.settle(rpc, earlier, intent.what, Sent::Perhaps) {
                 Ok(receipt) if same => return succeeded(intent.what, receipt),
                 Ok(_) => {}
                 // Why: the nonce went to another program, so nothing of it happened.
@@ -131,7 +138,7 @@ impl Sender {
         }
         self.simulate(rpc, &intent)?;
         let pending = self.prepare(rpc, &intent)?;
-        let receipt = self.settle(rpc, pending, intent.what)?;
+        let receipt = self.settle(rpc, pending, intent.what, Sent::NotYet)?;
         succeeded(intent.what, receipt)
     }
 
@@ -208,6 +215,7 @@ impl Sender {
         rpc: &Rpc,
         mut pending: Pending,
         what: &'static str,
+        mut sent: Sent,
     ) -> Result<TransactionReceipt, ChainError> {
         let value = pending.value.parse().unwrap_or(0);
         for raise in 0..=RAISES {
@@ -216,13 +224,17 @@ impl Sender {
                 self.clear()?;
                 return Ok(receipt);
             }
-            if let Some(message) = refused.filter(|message| !concerns_fee(message)) {
-                self.clear()?;
-                return Err(ChainError::Refused {
-                    what,
-                    reason: message,
+            if let Some(reason) = refused.filter(|message| !concerns_fee(message)) {
+                return Err(match sent {
+                    Sent::NotYet => {
+                        self.clear()?;
+                        ChainError::Refused { what, reason }
+                    }
+                    // Why kept: another node may have it, or an earlier spelling of it.
+                    Sent::Perhaps => waits(&pending, what),
                 });
             }
+            sent = Sent::Perhaps;
             if raise < RAISES {
                 let last = pending.attempts.last().map(|attempt| Offer {
                     max_fee: attempt.max_fee,
@@ -231,12 +243,7 @@ impl Sender {
                 self.attempt(&mut pending, offer(rpc, last)?, value)?;
             }
         }
-        let last = pending.attempts.last();
-        Err(ChainError::NotMined {
-            what,
-            hash: last.map_or_else(String::new, |attempt| attempt.hash.to_string()),
-            fee: last.map_or(0, |attempt| attempt.max_fee),
-        })
+        Err(waits(&pending, what))
     }
 
     /// Sends the last spelling; `Some` with the node's words if it is refused.
@@ -323,6 +330,15 @@ impl Pending {
         self.to == intent.to
             && self.value == intent.value.to_string()
             && self.data_hash == Bytes(keccak(intent.data))
+    }
+}
+
+fn waits(pending: &Pending, what: &'static str) -> ChainError {
+    let last = pending.attempts.last();
+    ChainError::NotMined {
+        what,
+        hash: last.map_or_else(String::new, |attempt| attempt.hash.to_string()),
+        fee: last.map_or(0, |attempt| attempt.max_fee),
     }
 }
 

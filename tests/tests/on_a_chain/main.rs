@@ -492,6 +492,37 @@ fn a_transaction_that_never_arrived_is_sent_by_the_next_command() {
 }
 
 #[test]
+fn a_transaction_that_a_node_may_have_is_not_forgotten_when_another_refuses_it() {
+    let mut life = Life::with_accounts();
+    let wire = Wire::to(&life.node, faithful);
+    life.reopen_over(&wire.url).unwrap();
+    life.control("evm_setAutomine", json!([false]));
+    let mut sent = false;
+    wire.set(move |method, _, _| {
+        sent |= method == "eth_sendRawTransaction";
+        match sent {
+            true => Fate::Lost,
+            false => Fate::Arrives,
+        }
+    });
+    life.deposit(4, 7).unwrap_err();
+    wire.set(|method, _, answer| {
+        if method == "eth_sendRawTransaction" {
+            *answer = json!({ "jsonrpc": "2.0", "id": answer["id"], "error": error("insufficient funds for gas * price + value") });
+        }
+        Fate::Arrives
+    });
+    let refused = life.deposit(4, 7).unwrap_err();
+    assert!(matches!(chain_error(&refused), ChainError::NotMined { .. }));
+    wire.set(faithful);
+    life.control("evm_setAutomine", json!([true]));
+    life.control("evm_mine", json!([]));
+    let before = life.standing().1;
+    assert_eq!(life.deposit(4, 7).unwrap().number, before);
+    assert_eq!(life.standing().1, before + 1, "it happened once");
+}
+
+#[test]
 fn an_underpriced_transaction_is_offered_more() {
     let mut life = Life::with_accounts();
     let wire = Wire::to(&life.node, faithful);
