@@ -484,7 +484,38 @@ impl<F: Lean> Adder<F> {
         infinities
     }
 
+    /// [`Adder::add_with`], compiled for multiplications that leave the flags alone where the processor
+    /// has them.
     fn add(
+        &mut self,
+        jobs: &[Job],
+        left: &[Point<F>],
+        right: &[Point<F>],
+        out: &mut [Point<F>],
+    ) -> Infinities {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("bmi2") && is_x86_feature_detected!("adx") {
+            #[allow(unsafe_code, reason = "calls code compiled for what was found")]
+            // SAFETY: the processor has the instructions.
+            return unsafe { self.add_with_bmi2(jobs, left, right, out) };
+        }
+        self.add_with(jobs, left, right, out)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "bmi2,adx")]
+    fn add_with_bmi2(
+        &mut self,
+        jobs: &[Job],
+        left: &[Point<F>],
+        right: &[Point<F>],
+        out: &mut [Point<F>],
+    ) -> Infinities {
+        self.add_with(jobs, left, right, out)
+    }
+
+    #[inline(always)]
+    fn add_with(
         &mut self,
         jobs: &[Job],
         left: &[Point<F>],
@@ -498,7 +529,7 @@ impl<F: Lean> Adder<F> {
                 .x
                 .minus(&left[job.left as usize].x);
             self.factors.push((denominator, product));
-            product *= denominator;
+            product = product.times(&denominator);
         }
         // Only points with equal x make it zero, so that nothing needs a check before.
         let Some(mut inverse) = product.inverse() else {
@@ -506,14 +537,14 @@ impl<F: Lean> Adder<F> {
         };
         for (job, (denominator, before)) in jobs.iter().zip(&self.factors).rev() {
             let (p, q) = (&left[job.left as usize], &right[job.right as usize]);
-            let slope = q.y.minus(&p.y) * (inverse * before);
-            inverse *= denominator;
+            let slope = q.y.minus(&p.y).times(&inverse.times(before));
+            inverse = inverse.times(denominator);
             out[job.target as usize] = p.third_point(q, slope);
         }
         Infinities::None
     }
 
-    /// [`Adder::add`] where some points are equal or opposite.
+    /// [`Adder::add_with`] where some points are equal or opposite.
     ///
     /// Sound because a point with `y = 0` would have order 2, and both groups have odd order.
     fn add_special(
@@ -560,11 +591,12 @@ impl<F: Lean> Adder<F> {
 
 impl<F: Lean> Point<F> {
     /// The sum of `self` and `other`, given the slope of the line through them.
+    #[inline(always)]
     fn third_point(&self, other: &Self, slope: F) -> Self {
-        let x = slope.square().minus(&self.x).minus(&other.x);
+        let x = slope.squared().minus(&self.x).minus(&other.x);
         Self {
             x,
-            y: (slope * self.x.minus(&x)).minus(&self.y),
+            y: slope.times(&self.x.minus(&x)).minus(&self.y),
         }
     }
 }
