@@ -214,11 +214,7 @@ impl Access {
             }
         }
         let latest = self.rpc.latest()?.number;
-        let logs = self
-            .rpc
-            .logs(contract, from, latest, Some(topic(TOKEN_ADDED)))?;
-        let first = logs.first().and_then(|log| log.block_number);
-        let first = first.ok_or_else(|| {
+        let first = self.first_token(contract, from, latest)?.ok_or_else(|| {
             let reason = format!("its deployment is not in blocks {from} to {latest}");
             self.not_the_contract(contract, &reason)
         })?;
@@ -227,6 +223,32 @@ impl Access {
             keys,
             before: self.block_before(contract, first)?,
         })
+    }
+
+    /// Block of the contract's first token, which its constructor adds.
+    fn first_token(
+        &self,
+        contract: Address,
+        mut from: u64,
+        latest: u64,
+    ) -> Result<Option<u64>, ChainError> {
+        let mut range = latest.saturating_sub(from) + 1;
+        while from <= latest {
+            let to = latest.min(from + (range - 1));
+            let logs = match self.rpc.logs(contract, from, to, Some(topic(TOKEN_ADDED))) {
+                // Why: nodes bound how many blocks they search at once.
+                Err(ChainError::Node { .. }) if range > 1 => {
+                    range = (range / 4).max(1);
+                    continue;
+                }
+                logs => logs?,
+            };
+            if let Some(log) = logs.first() {
+                return Ok(log.block_number);
+            }
+            from = to + 1;
+        }
+        Ok(None)
     }
 
     fn not_the_contract(&self, contract: Address, reason: &str) -> ChainError {
@@ -358,9 +380,16 @@ impl Chain {
         if allowed >= amount {
             return Ok(());
         }
-        let arguments = [abi::address(&self.contract), abi::uint(amount)];
-        let data = abi::call("approve(address,uint256)", &arguments);
-        self.access.send("the approval", Some(erc20), 0, &data)?;
+        let approve = |amount: u128| {
+            let arguments = [abi::address(&self.contract), abi::uint(amount)];
+            let data = abi::call("approve(address,uint256)", &arguments);
+            self.access.send("the approval", Some(erc20), 0, &data)
+        };
+        // Why: some tokens refuse to change an allowance that is not 0.
+        if allowed > 0 {
+            approve(0)?;
+        }
+        approve(amount)?;
         Ok(())
     }
 

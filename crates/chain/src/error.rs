@@ -172,7 +172,7 @@ pub enum ChainError {
     },
     /// Another transaction of the same key took the nonce.
     #[error(
-        "another transaction of {from} has nonce {nonce}, and nothing of {what} happened: use a key that no other program sends with, then repeat the command"
+        "another transaction of {from} has nonce {nonce}, and the node knows no receipt of {what}: look whether it happened, use a key that no other program sends with, then repeat the command"
     )]
     Replaced {
         /// The call.

@@ -26,6 +26,9 @@ use crate::rpc::{Message, Rpc, Simulated};
 
 /// Most that is paid for a unit of gas, in wei: 2,000 gwei.
 pub const MAX_FEE: u128 = 2_000_000_000_000;
+/// Most that is offered to the block's builder for a unit of gas at first, in wei, whatever the node
+/// suggests: 50 gwei.
+const MAX_TIP: u128 = 50_000_000_000;
 /// Pause between questions for a receipt, at first and at most.
 const POLL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
 /// Questions for a receipt before the fee is raised: about a minute.
@@ -126,8 +129,8 @@ impl Sender {
             match self.settle(rpc, earlier, intent.what, Sent::Perhaps) {
                 Ok(receipt) if same => return succeeded(intent.what, receipt),
                 Ok(_) => {}
-                // Why: the nonce went to another program, so nothing of it happened.
-                Err(ChainError::Replaced { .. }) => {}
+                // Why not the same call: its caller decides, who knows what else sends with the key.
+                Err(ChainError::Replaced { .. }) if !same => {}
                 Err(ChainError::NotMined { hash, .. }) if !same => {
                     let from = self.address();
                     let what = "of another command".to_owned();
@@ -349,7 +352,7 @@ fn offer(rpc: &Rpc, last: Option<Offer>) -> Result<Offer, ChainError> {
     let raised = |fee: u128| fee.saturating_add(fee / 4).saturating_add(1);
     let (least_max, least_tip) =
         last.map_or((0, 0), |last| (raised(last.max_fee), raised(last.tip)));
-    let tip = tip.max(least_tip);
+    let tip = tip.min(MAX_TIP).max(least_tip);
     let max_fee = base.saturating_mul(2).saturating_add(tip).max(least_max);
     if max_fee > MAX_FEE {
         return Err(ChainError::TooDear {
