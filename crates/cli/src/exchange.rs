@@ -4,7 +4,7 @@
 //! by its owner alone; nothing secret is printed.
 
 use std::fs::{File, Permissions};
-use std::io::BufWriter;
+use std::io::{BufWriter, Cursor};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -350,6 +350,9 @@ struct Imported {
 
 /// `quire keys import`.
 ///
+/// The file is read once, so what is verified is what is kept. Without the powers it is not known
+/// which circuit the key is for, since a `.zkey` does not hold matrix C: a development key.
+///
 /// # Errors
 /// If the key is another circuit's, unfinished, inconsistent, or does not prove; or files exist or
 /// cannot be written.
@@ -362,6 +365,16 @@ pub fn run_import(settings: &Settings, args: &KeyImportArgs) -> Result<()> {
         let path = proving_path.display();
         bail!("{path} exists: keys are not replaced unless told with --force");
     }
+    let origin = match args.ptau {
+        Some(_) => Origin::Production,
+        None => Origin::Dev,
+    };
+    if origin == Origin::Dev && settings.dev_keys == AllowDevKeys::No {
+        bail!(Fault::new(
+            Class::Refused,
+            "without --ptau nothing says that the key follows from this circuit, nor that its secrets are unknown: hand in the ceremony's powers, or take it as a development key with --allow-dev-keys"
+        ));
+    }
     let task = settings.ui.task(
         format!("compiling the circuit of shape {}", args.shape),
         None,
@@ -369,13 +382,11 @@ pub fn run_import(settings: &Settings, args: &KeyImportArgs) -> Result<()> {
     let compiled = shapes::compile(&shape)?;
     let refused = || Fault::input(format!("{} is refused", args.zkey.display()));
     task.doing("reading the key");
-    let mut zkey = Zkey::open(open(&args.zkey)?).with_context(refused)?;
+    let file = std::fs::read(&args.zkey)
+        .with_context(|| format!("cannot read {}", args.zkey.display()))?;
+    let mut zkey = Zkey::open(Cursor::new(file)).with_context(refused)?;
     zkey.check_circuit(&compiled.r1cs).with_context(refused)?;
     let contributions = zkey.transcript().contributions.len();
-    let origin = match contributions {
-        0 => Origin::Dev,
-        _ => Origin::Production,
-    };
     let info = KeyInfo {
         name: args.shape.clone(),
         shape: shape_bytes(&shape)?,
@@ -384,16 +395,6 @@ pub fn run_import(settings: &Settings, args: &KeyImportArgs) -> Result<()> {
     };
     let key = ProvingKey::from_ark(zkey.proving_key().with_context(refused)?, info)
         .with_context(refused)?;
-    if origin == Origin::Dev && settings.dev_keys == AllowDevKeys::No {
-        bail!(Fault::new(
-            Class::Refused,
-            "nobody contributed to this key in a ceremony, so nothing says that its secrets are unknown: it can be a development key only, with --allow-dev-keys"
-        ));
-    }
-    if origin == Origin::Production {
-        task.doing("checking the contributions");
-        ceremony::check_contributions(&zkey).with_context(refused)?;
-    }
     if let Some(ptau) = &args.ptau {
         task.doing("verifying the ceremony");
         let mut ptau = interop::ptau::Ptau::open(open(ptau)?)
@@ -401,6 +402,7 @@ pub fn run_import(settings: &Settings, args: &KeyImportArgs) -> Result<()> {
         ceremony::verify(&compiled.r1cs, &mut ptau, &mut zkey).with_context(refused)?;
     }
     task.doing("a trial proof");
+    drop(zkey);
     let witness = assignment(&shapes::padding(&shape));
     prove(&key, &compiled.r1cs, &witness, &mut OsRng).with_context(refused)?;
     put(settings, &args.shape, &key)?;
@@ -420,11 +422,9 @@ pub fn run_import(settings: &Settings, args: &KeyImportArgs) -> Result<()> {
         facts.proving_key.display(),
         facts.id,
         facts.contributions,
-        match (facts.insecure_dev, facts.ceremony_verified) {
-            (true, _) => ": a development key, anybody may be able to forge proofs",
-            (false, true) => ", the ceremony verified in full",
-            (false, false) =>
-                "; that the key follows from public powers was not checked: add --ptau",
+        match facts.insecure_dev {
+            true => ", not verified: a development key, anybody may be able to forge proofs",
+            false => ", the ceremony verified in full",
         }
     );
     settings.ui.result(&facts, text)

@@ -8,8 +8,8 @@
 //!
 //! Invariant: [`verify`] accepts a key only if it follows from the circuit, the powers and the
 //! contributions of its transcript. H is compared in all of its `n` dimensions (in a random
-//! combination), not only in the `n - 1` that quotients have. Secrets live in memory that is wiped, and nowhere else; copies that the curve library
-//! leaves on the stack while multiplying are beyond its reach.
+//! combination), not only in the `n - 1` that quotients have. Secrets live in memory that is
+//! wiped; copies that field and curve arithmetic leaves on the stack are beyond its reach.
 
 use std::io::{Read, Seek, Write};
 
@@ -66,8 +66,10 @@ pub enum CeremonyError {
         /// What does not hold.
         fault: &'static str,
     },
-    /// Nobody contributed: everybody knows `δ`.
-    #[error("nobody has contributed to the zkey, so anybody can forge proofs: contribute first")]
+    /// Only public values went into `δ`: everybody knows it.
+    #[error(
+        "no person has contributed to the zkey (what a beacon adds is public), so anybody can forge proofs: contribute first"
+    )]
     Unfinished,
     /// The key's points permit forgeries.
     #[error("the key must not be used: {0}")]
@@ -366,7 +368,8 @@ pub fn contribute<R: Read + Seek>(
 /// could know when the contribution before it was made. Takes `2^iterations_exp` hashes.
 ///
 /// # Errors
-/// [`CeremonyError::Parameter`], and [`CeremonyError::Format`].
+/// [`CeremonyError::Parameter`], [`CeremonyError::Unfinished`] before any person contributed, and
+/// [`CeremonyError::Format`].
 pub fn beacon<R: Read + Seek>(
     from: &mut Zkey<R>,
     out: impl Write,
@@ -382,6 +385,7 @@ pub fn beacon<R: Read + Seek>(
         usize::from(most),
     )?;
     in_range("the beacon's length", value.len(), 1, MAX_PARAMETER_BYTES)?;
+    check_finished(from.transcript())?;
     let mut stream = Stream::of_beacon(value, iterations_exp);
     let secret = stream.scalar();
     let inverse = secret.inverse().unwrap_or_default();
@@ -485,16 +489,17 @@ pub fn verify<R: Read + Seek, S: Read + Seek>(
     expect_scaled(zkey, H, &initial.h, "the H query")
 }
 
-/// Checks the contributions of a key among themselves, up to its `δ`: cheap, and no more than a part
-/// of [`verify`].
-///
-/// # Errors
-/// [`CeremonyError`] with the first thing that does not hold.
-pub fn check_contributions<R: Read + Seek>(zkey: &Zkey<R>) -> Result<()> {
-    check_transcript(zkey.header(), zkey.transcript())
+/// Some secret is in `δ`.
+fn check_finished(transcript: &Transcript) -> Result<()> {
+    let mut all = transcript.contributions.iter();
+    match all.any(|contribution| contribution.source == Source::Person) {
+        true => Ok(()),
+        false => Err(CeremonyError::Unfinished),
+    }
 }
 
 fn check_transcript(header: &Header, transcript: &Transcript) -> Result<()> {
+    check_finished(transcript)?;
     let (g1, g2) = (G1Affine::generator(), G2Affine::generator());
     let mut delta = g1;
     for (number, contribution) in transcript.contributions.iter().enumerate() {
@@ -515,9 +520,6 @@ fn check_transcript(header: &Header, transcript: &Transcript) -> Result<()> {
         }
         check_beacon(contribution).map_err(refused)?;
         delta = contribution.delta_after;
-    }
-    if transcript.contributions.is_empty() {
-        return Err(CeremonyError::Unfinished);
     }
     if header.delta_g1 != delta || !same(g1, header.delta_g2, delta, g2) {
         return Err(CeremonyError::Differs { part: "delta" });

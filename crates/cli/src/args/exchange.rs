@@ -266,7 +266,7 @@ pub struct KeyImportArgs {
     /// The shape
     #[arg(long, value_name = "S")]
     pub shape: String,
-    /// Powers of tau of the ceremony, to verify it in full
+    /// Powers of tau of the ceremony, which is verified in full; without, a development key only
     #[arg(long, value_name = "FILE")]
     pub ptau: Option<PathBuf>,
     /// Replace keys that exist: batches proven with them can then no longer be verified

@@ -43,13 +43,14 @@ JSON: shape, proving_key, verifying_key, id, fingerprint, insecure_dev, points, 
     Verify(KeyVerifyArgs),
     /// Make key files of a ceremony's .zkey, after checking it
     #[command(after_help = "\
-Checked: every point; coefficients, wires and domain against the circuit, compiled afresh; no known
-degeneracy (an unfinished ceremony has γ = δ); the contributions among themselves; a trial proof. With
---ptau the whole ceremony, as `quire ceremony verify` does. A key without contributions is taken as a
-development key only, with --allow-dev-keys.
+Checked: every point; wires, domain and the coefficients of A and B against the circuit, compiled
+afresh; no known degeneracy (an unfinished ceremony has γ = δ); a trial proof; and with --ptau the whole
+ceremony, as `quire ceremony verify` does. A .zkey does not hold matrix C, so without --ptau it may be
+another, weaker circuit's: it is taken as a development key only, with --allow-dev-keys.
 
 Examples:
   quire keys import t18.zkey --shape t18 --ptau pot19.ptau
+  quire keys import trial.zkey --shape tiny --allow-dev-keys
 
 JSON: shape, proving_key, verifying_key, id, contributions, ceremony_verified, insecure_dev, seconds")]
     Import(KeyImportArgs),

@@ -108,6 +108,29 @@ fn a_key_without_contributions_stays_a_development_key() {
     let facts: serde_json::Value = serde_json::from_slice(&imported.stdout).unwrap();
     assert_eq!(facts["insecure_dev"], true);
     assert_eq!(facts["id"], exported["verifying_key"]);
+    // Nor does a contribution make it one for production, unless the ceremony is verified.
+    let more = quire.path("more.zkey").to_str().unwrap().to_owned();
+    quire.json(&["ceremony", "contribute", &zkey, "--out", &more]);
+    let import_more = |more_args: &[&str]| {
+        let mut command = crate::fixture::program();
+        command.args(["keys", "import", &more, "--shape", "tiny", "--force"]);
+        command.args(["--keys-dir", &keys]).args(more_args);
+        command.output().unwrap()
+    };
+    let refused = import_more(&[]);
+    assert_eq!(refused.status.code(), Some(1));
+    let message = crate::fixture::text(&refused.stderr);
+    assert!(message.contains("without --ptau"), "{message}");
+    let imported = import_more(&["--allow-dev-keys", "--json"]);
+    let facts: serde_json::Value = serde_json::from_slice(&imported.stdout).unwrap();
+    assert_eq!(facts["insecure_dev"], true);
+    assert_eq!(facts["ceremony_verified"], false);
+    let powers = quire.path("p.ptau").to_str().unwrap().to_owned();
+    quire.json(&[
+        "ceremony", "powers", "--power", "2", "--trial", "--out", &powers,
+    ]);
+    let refused = import_more(&["--allow-dev-keys", "--ptau", &powers]);
+    assert_eq!(refused.status.code(), Some(3));
     let message = quire.fails_with(3, &["keys", "import", &zkey, "--shape", "t16"]);
     assert!(message.contains("as the circuit has it"), "{message}");
     let cut = std::fs::read(&zkey).unwrap();
@@ -142,6 +165,9 @@ fn a_ceremony_from_beginning_to_end() {
     let verify = ["--r1cs", &r1cs, "--ptau", &ptau];
     let message = quire.fails_with(3, &[&["ceremony", "verify", &start][..], &verify].concat());
     assert!(message.contains("contribute first"), "{message}");
+    let alone = ["ceremony", "beacon", &start, "--value", "0a0b", "--out"];
+    let message = quire.fails_with(3, &[&alone[..], &[&last]].concat());
+    assert!(message.contains("no person"), "{message}");
     let made = quire.json(&[
         "ceremony",
         "contribute",

@@ -2,6 +2,7 @@
 
 use ark_bn254::{Fr, G1Affine};
 use ark_ec::{AffineRepr, CurveGroup};
+use circuits::r1cs::{Matrix, Rows};
 use interop::ceremony::{CeremonyError, beacon, contribute, new_key, verify};
 use interop::ptau::Ptau;
 use interop::transcript::{Source, Stream, challenge_point};
@@ -9,6 +10,7 @@ use interop::zkey::Zkey;
 use prover::key::{Degenerate, KeyError, KeyInfo, Origin, ProvingKey};
 use prover::prove::prove;
 
+use crate::forger::contributed;
 use crate::sample::{assignment, circuit, final_key, initial_key, open, powers, rng};
 
 fn check(powers: &[u8], key: &[u8]) -> Result<(), CeremonyError> {
@@ -63,6 +65,58 @@ fn an_unfinished_key_is_refused() {
         second: "delta",
     };
     assert!(matches!(error, KeyError::Degenerate(fault) if fault == related));
+}
+
+/// What a beacon adds is public: alone it makes no finished key, in a record that holds.
+#[test]
+fn a_key_with_beacons_alone_is_refused() {
+    let powers = powers(3);
+    let key = initial_key(&powers);
+    let mut from = Zkey::open(open(&key)).unwrap();
+    let error = beacon(&mut from, Vec::new(), None, &[1], 10).unwrap_err();
+    assert!(matches!(error, CeremonyError::Unfinished), "{error}");
+    let mut stream = Stream::of_beacon(&[1], 10);
+    let (x, s) = (stream.scalar(), stream.g1());
+    let source = Source::Beacon {
+        iterations_exp: 10,
+        value: vec![1],
+    };
+    let error = check(&powers, &contributed(&key, x, s, source)).unwrap_err();
+    assert!(matches!(error, CeremonyError::Unfinished), "{error}");
+    // The same record of a person is accepted: nothing else is wrong with it.
+    check(&powers, &contributed(&key, x, s, Source::Person)).unwrap();
+}
+
+/// A circuit with another C has the same coefficients in its file; its key is told from ours by the
+/// powers alone.
+#[test]
+fn a_key_of_a_circuit_with_another_c_is_refused() {
+    let powers = powers(3);
+    let ours = circuit();
+    let mut rows = Rows::new(ours.num_instance(), ours.num_witness()).unwrap();
+    for row in 0..ours.num_constraints() {
+        let factor = Fr::from(if row == 0 { 2u64 } else { 1 });
+        let terms = |matrix: &Matrix, factor: Fr| -> Vec<(u32, Fr)> {
+            let value = |id: u32| ours.coefficients()[id as usize] * factor;
+            let entries = matrix.row(row).iter();
+            entries.map(|e| (e.column, value(e.coefficient))).collect()
+        };
+        let one = Fr::from(1u64);
+        let [a, b, c] = [(ours.a(), one), (ours.b(), one), (ours.c(), factor)]
+            .map(|(matrix, factor)| terms(matrix, factor));
+        rows.push([&a, &b, &c]).unwrap();
+    }
+    let weaker = rows.finish().unwrap();
+    let (mut key, mut next) = (Vec::new(), Vec::new());
+    let mut ptau = Ptau::open(open(&powers)).unwrap();
+    new_key(&weaker, &mut ptau, &mut key).unwrap();
+    let mut from = Zkey::open(open(&key)).unwrap();
+    contribute(&mut from, &mut next, None, &mut rng(1)).unwrap();
+    let mut zkey = Zkey::open(open(&next)).unwrap();
+    verify(&weaker, &mut ptau, &mut zkey).unwrap();
+    zkey.check_circuit(&ours).unwrap();
+    let error = check(&powers, &next).unwrap_err();
+    assert!(error.to_string().contains("circuit's hash"), "{error}");
 }
 
 /// A prepared file and one that is not give the same key.

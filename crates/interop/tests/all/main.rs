@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod ceremony;
+mod forger;
 mod formats;
 mod mutations;
 mod sample;
