@@ -28,7 +28,7 @@ use crate::args::{
 };
 use crate::deployment::Node;
 use crate::exit::{Class, Fault};
-use crate::interrupt::shield;
+use crate::interrupt::{remove_on_interrupt, shield};
 use crate::keys::{key_path, load, put, shape_bytes, shape_of};
 use crate::sample::full_values;
 use crate::settings::Settings;
@@ -44,10 +44,11 @@ pub enum Readers {
     Owner,
 }
 
-/// Writes a new file whole or not at all, and returns its size in bytes.
+/// Writes a new file whole or not at all, and returns its size in bytes. An interruption ends `write`
+/// and removes the draft; only putting the file in place is shielded from it.
 ///
 /// # Errors
-/// If the file exists or cannot be written.
+/// If the file exists or cannot be written, and those of `write` as they are.
 pub fn write_new<T>(
     to: &Path,
     readers: Readers,
@@ -63,10 +64,15 @@ pub fn write_new<T>(
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let _shield = shield();
-    let draft = draft(folder, readers).with_context(context)?;
+    let draft = {
+        let _shield = shield();
+        let draft = draft(folder, readers).with_context(context)?;
+        remove_on_interrupt(draft.path());
+        draft
+    };
     let mut out = BufWriter::with_capacity(1 << 20, draft.as_file());
-    let written = write(&mut out).with_context(context)?;
+    let written = write(&mut out)?;
+    let _shield = shield();
     out.into_inner()
         .map_err(std::io::IntoInnerError::into_error)
         .with_context(context)?;
@@ -259,7 +265,8 @@ fn verifying_key(settings: &Settings, path: &Path) -> Result<VerifyingKey> {
 fn put_text(to: &Path, text: &str) -> Result<u64> {
     use std::io::Write;
     let ((), size) = write_new(to, Readers::Everybody, |out| {
-        Ok(out.write_all(text.as_bytes())?)
+        out.write_all(text.as_bytes())
+            .with_context(|| format!("cannot write {}", to.display()))
     })?;
     Ok(size)
 }

@@ -139,7 +139,7 @@ fn class_of_cause(cause: &(dyn Error + 'static)) -> Option<Class> {
     }
     if let Some(error) = cause.downcast_ref() {
         return Some(match error {
-            CeremonyError::Parameter { .. } => Class::Usage,
+            CeremonyError::Parameter { .. } | CeremonyError::Name { .. } => Class::Usage,
             _ => Class::Input,
         });
     }

@@ -59,11 +59,15 @@ pub fn listen() -> Result<()> {
 
 /// Ends the program. The lock is held, so nothing starts writing meanwhile.
 fn leave(state: &State) -> ! {
-    for folder in &state.temporary {
-        match std::fs::remove_dir_all(folder) {
+    for path in &state.temporary {
+        let removed = match path.is_dir() {
+            true => std::fs::remove_dir_all(path),
+            false => std::fs::remove_file(path),
+        };
+        match removed {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => complain(&format!("cannot remove {}: {error}", folder.display())),
+            Err(error) => complain(&format!("cannot remove {}: {error}", path.display())),
         }
     }
     eprintln!("\nquire: interrupted; what was finished is kept, run the command again to go on");
@@ -90,7 +94,7 @@ impl Drop for Shield {
     }
 }
 
-/// Has a folder removed when the program is interrupted.
-pub fn remove_on_interrupt(folder: &Path) {
-    state().temporary.push(folder.to_owned());
+/// Has a folder or file removed when the program is interrupted.
+pub fn remove_on_interrupt(path: &Path) {
+    state().temporary.push(path.to_owned());
 }

@@ -18,7 +18,7 @@ use ark_ec::{AdditiveGroup, AffineRepr, CurveGroup, VariableBaseMSM};
 use ark_ff::{BigInteger, Field, PrimeField, UniformRand};
 use blake2::{Blake2b512, Digest};
 use circuits::r1cs::{Matrix, R1cs};
-use prover::key::Degenerate;
+use prover::key::{Degenerate, check_verifying_points};
 use rand::rngs::OsRng;
 use rand::{CryptoRng, RngCore};
 use rayon::prelude::*;
@@ -74,6 +74,14 @@ pub enum CeremonyError {
     /// The key's points permit forgeries.
     #[error("the key must not be used: {0}")]
     Degenerate(#[from] Degenerate),
+    /// A name that would not print as it is.
+    #[error("character {at} of the name ({character:?}) is not printable: leave it out")]
+    Name {
+        /// Number of the character, from 1.
+        at: usize,
+        /// The character.
+        character: char,
+    },
     /// A name or beacon of an impossible length, or a number of iterations out of bounds.
     #[error("{what} is {got}; allowed is {least} to {most}")]
     Parameter {
@@ -352,7 +360,8 @@ pub fn new_key<R: Read + Seek>(r1cs: &R1cs, ptau: &mut Ptau<R>, out: impl Write)
 /// Contributes a secret from `rng`, which should be the operating system's, and returns the record.
 ///
 /// # Errors
-/// [`CeremonyError::Parameter`] for a name that is empty or too long, and [`CeremonyError::Format`].
+/// [`CeremonyError::Parameter`] for a name that is empty or too long, [`CeremonyError::Name`] for one
+/// that is not printable, and [`CeremonyError::Format`].
 pub fn contribute<R: Read + Seek>(
     from: &mut Zkey<R>,
     out: impl Write,
@@ -368,7 +377,7 @@ pub fn contribute<R: Read + Seek>(
 /// could know when the contribution before it was made. Takes `2^iterations_exp` hashes.
 ///
 /// # Errors
-/// [`CeremonyError::Parameter`], [`CeremonyError::Unfinished`] before any person contributed, and
+/// [`CeremonyError::Parameter`], [`CeremonyError::Name`], [`CeremonyError::Unfinished`] before any person contributed, and
 /// [`CeremonyError::Format`].
 pub fn beacon<R: Read + Seek>(
     from: &mut Zkey<R>,
@@ -416,6 +425,16 @@ fn in_range(what: &'static str, got: usize, least: usize, most: usize) -> Result
     })
 }
 
+/// Refuses names that could pass as other lines of a report.
+fn check_name(name: &str) -> Result<()> {
+    in_range("the length of the name", name.len(), 1, MAX_PARAMETER_BYTES)?;
+    let printable = |c: char| matches!(c, '\'' | '"' | '\\') || c.escape_debug().len() == 1;
+    match (1..).zip(name.chars()).find(|(_, c)| !printable(*c)) {
+        None => Ok(()),
+        Some((at, character)) => Err(CeremonyError::Name { at, character }),
+    }
+}
+
 /// Multiplies `δ` by a secret; the second element of `secret` is its inverse.
 fn add<R: Read + Seek>(
     from: &mut Zkey<R>,
@@ -425,9 +444,7 @@ fn add<R: Read + Seek>(
     name: Option<&str>,
     source: Source,
 ) -> Result<Contribution> {
-    if let Some(name) = name {
-        in_range("the length of the name", name.len(), 1, MAX_PARAMETER_BYTES)?;
-    }
+    name.map_or(Ok(()), check_name)?;
     let [secret, inverse] = secret;
     let mut header = from.header().clone();
     header.delta_g1 = (header.delta_g1 * secret).into_affine();
@@ -465,6 +482,7 @@ pub fn verify<R: Read + Seek, S: Read + Seek>(
 ) -> Result<()> {
     zkey.check_circuit(r1cs)?;
     check_transcript(zkey.header(), zkey.transcript())?;
+    check_verifying_points(&zkey.verifying_key()?)?;
     let initial = Initial::of(r1cs, ptau)?;
     if zkey.transcript().circuit != initial.transcript.circuit {
         return Err(CeremonyError::Differs {
@@ -523,9 +541,6 @@ fn check_transcript(header: &Header, transcript: &Transcript) -> Result<()> {
     }
     if header.delta_g1 != delta || !same(g1, header.delta_g2, delta, g2) {
         return Err(CeremonyError::Differs { part: "delta" });
-    }
-    if delta == g1 {
-        return Err(Degenerate::Generator { point: "delta" }.into());
     }
     Ok(())
 }

@@ -113,6 +113,14 @@ pub enum FormatError {
         /// Position in that part.
         index: u64,
     },
+    /// `τ`, `α` or `β` of a ptau file is ±1, as before anybody contributed.
+    #[error(
+        "{what} of the ptau file is ±1: nobody contributed to these powers, so anybody can forge proofs; take a finished ceremony's"
+    )]
+    Uncontributed {
+        /// Which of them.
+        what: &'static str,
+    },
     /// A point cannot be used.
     #[error("{name} of the {kind} file: point {index} {fault}; do not use the file")]
     Point {

@@ -219,19 +219,27 @@ impl<R: Read + Seek> Ptau<R> {
     }
 
     /// Checks, up to a chance of 2^-127, that what a circuit of size `2^power` uses are powers of one
-    /// number with one `α` and one `β`, and that `bases` are their Lagrange bases.
+    /// number with one `α` and one `β`, none of them ±1, and that `bases` are their Lagrange bases.
     ///
     /// # Errors
-    /// [`FormatError::Disagree`] naming what does not fit, and as [`Ptau::bases`].
+    /// [`FormatError::Uncontributed`], [`FormatError::Disagree`] naming what does not fit, and as
+    /// [`Ptau::bases`].
     pub fn check(&mut self, power: u32, bases: &Bases) -> Result<()> {
         let n = 1u64 << power;
         let in_file = (2u64 << self.power) - 1;
         let tau = self.tau_g1(0, (2 * n).min(in_file))?;
-        let tau_g2: Vec<G2Affine> = self.read(TAU_G2, 0, n)?;
+        // Why: τ itself is needed even for a single point.
+        let tau_g2: Vec<G2Affine> = self.read(TAU_G2, 0, n.max(2))?;
         let alpha: Vec<G1Affine> = self.read(ALPHA_TAU, 0, n)?;
         let beta: Vec<G1Affine> = self.read(BETA_TAU, 0, n)?;
         let (_, _, beta_g2) = self.fixed()?;
         let (g1, g2) = (G1Affine::generator(), G2Affine::generator());
+        for (what, point) in [("tau", tau[1]), ("alpha", alpha[0]), ("beta", beta[0])] {
+            // Equal x means equal up to sign.
+            if point.x == g1.x {
+                return Err(FormatError::Uncontributed { what });
+            }
+        }
         let start = tau[0] == g1 && tau_g2[0] == g2;
         let tau_in_g2 = tau_g2[1];
         let steps = |points: &[G1Affine]| {
@@ -246,7 +254,7 @@ impl<R: Read + Seek> Ptau<R> {
         };
         let in_beta = same(beta[0], g2, g1, beta_g2);
         let odd = [&tau[..], &[G1Affine::identity()]].concat();
-        let odd: Vec<G1Affine> = odd.into_iter().take(2 * tau_g2.len()).collect();
+        let odd: Vec<G1Affine> = odd.into_iter().take(2 * bases.odd.len()).collect();
         let held = [
             ("the powers in G1", start && steps(&tau)),
             ("the powers in G2", second),

@@ -273,7 +273,7 @@ impl VerifyingKey {
             info.shape.len(),
             MAX_SHAPE_BYTES,
         )?;
-        check_points(&ark)?;
+        check_verifying_points(&ark)?;
         let negated = [
             (-ark.gamma_g2.into_group()).into(),
             (-ark.delta_g2.into_group()).into(),
@@ -296,7 +296,7 @@ impl VerifyingKey {
     /// # Errors
     /// The first fault found.
     pub fn check(&self) -> Result<(), Degenerate> {
-        check_points(&self.ark)
+        check_verifying_points(&self.ark)
     }
 
     /// Size in bytes of a verifying-key file, from the lengths of its name and shape description and
@@ -529,7 +529,11 @@ fn decode_points(bytes: &[u8]) -> Result<ark_groth16::VerifyingKey<Bn254>, Degen
     })
 }
 
-fn check_points(key: &ark_groth16::VerifyingKey<Bn254>) -> Result<(), Degenerate> {
+/// Checks the points of a verifying key for every known degeneracy; see the module's head.
+///
+/// # Errors
+/// The first fault found.
+pub fn check_verifying_points(key: &ark_groth16::VerifyingKey<Bn254>) -> Result<(), Degenerate> {
     check_g1("alpha", &key.alpha_g1)?;
     let second = [
         ("beta", &key.beta_g2),

@@ -139,18 +139,23 @@ fn a_key_without_contributions_stays_a_development_key() {
     assert!(message.contains("cut off"), "{message}");
 }
 
-/// A ceremony on a small circuit from a file, to the end and with every refusal on the way.
-#[test]
-fn a_ceremony_from_beginning_to_end() {
-    let quire = Quire::new();
-    let to = |name: &str| quire.path(name).to_str().unwrap().to_owned();
+/// A small circuit in a file.
+pub fn cube(quire: &Quire) -> String {
     let one = ark_bn254::Fr::from(1u64);
     let mut rows = circuits::r1cs::Rows::new(2, 2).unwrap();
     rows.push([&[(2, one)], &[(2, one)], &[(3, one)]]).unwrap();
     rows.push([&[(3, one)], &[(2, one)], &[(1, one)]]).unwrap();
     let mut bytes = Vec::new();
     interop::r1cs::write(&mut bytes, &rows.finish().unwrap()).unwrap();
-    let r1cs = quire.write("cube.r1cs", bytes);
+    quire.write("cube.r1cs", bytes)
+}
+
+/// A ceremony on a small circuit from a file, to the end and with every refusal on the way.
+#[test]
+fn a_ceremony_from_beginning_to_end() {
+    let quire = Quire::new();
+    let to = |name: &str| quire.path(name).to_str().unwrap().to_owned();
+    let r1cs = cube(&quire);
     let (ptau, start, first, last) = (to("p.ptau"), to("0.zkey"), to("1.zkey"), to("2.zkey"));
     quire.json(&[
         "ceremony", "powers", "--power", "3", "--trial", "--out", &ptau,
@@ -188,6 +193,17 @@ fn a_ceremony_from_beginning_to_end() {
     assert_eq!(listed[0]["name"], "ann");
     assert_eq!(listed[1]["hash"], closed["hash"]);
     assert_eq!(listed[1]["beacon"], "0a0b");
+    // Names are in no hash: whatever one holds stays within its quotes.
+    let mut renamed = std::fs::read(&last).unwrap();
+    let at = renamed.windows(3).position(|name| name == b"ann").unwrap();
+    renamed[at..at + 3].copy_from_slice(b"a\n2");
+    let renamed = quire.write("renamed.zkey", renamed);
+    let args = [&["ceremony", "verify", &renamed][..], &verify].concat();
+    let report = quire.command(&args).output().unwrap();
+    let report = crate::fixture::text(&report.stdout);
+    assert!(report.contains(r#"1 "a\n2""#), "{report}");
+    let forged = ["ceremony", "contribute", &first, "--name", "a\n2", "--out"];
+    quire.fails_with(2, &[&forged[..], &[&to("3.zkey")]].concat());
     let bad = [
         "ceremony",
         "beacon",
@@ -246,6 +262,7 @@ fn a_ceremony_from_beginning_to_end() {
         ],
     );
     assert!(message.contains("larger ceremony"), "{message}");
+    assert!(!message.contains("cannot write"), "{message}");
 }
 
 /// γ = δ, δ = generator, IC at infinity or twice: in a verifying-key file whose checksum holds.

@@ -51,6 +51,26 @@ fn a_setup_that_is_interrupted_leaves_no_key() {
     assert!(!quire.path("new-keys").exists() || files(&quire.path("new-keys")).is_empty());
 }
 
+/// Long work on a file that would be new: it ends at once, and neither file nor draft is there.
+#[test]
+fn a_beacon_that_is_interrupted_leaves_no_file() {
+    let quire = Quire::new();
+    let to = |name: &str| quire.path(name).to_str().unwrap().to_owned();
+    let r1cs = crate::exchange::cube(&quire);
+    let (powers, start, first) = (to("p.ptau"), to("0.zkey"), to("1.zkey"));
+    let trial = ["ceremony", "powers", "--power", "3", "--trial", "--out"];
+    quire.json(&[&trial[..], &[&powers]].concat());
+    let new = ["ceremony", "new", "--r1cs", &r1cs, "--ptau", &powers];
+    quire.json(&[&new[..], &["--out", &start]].concat());
+    quire.json(&["ceremony", "contribute", &start, "--out", &first]);
+    let before = files(quire.dir());
+    let last = to("2.zkey");
+    let value = ["--value", "0a0b", "--iterations-exp", "28", "--out", &last];
+    let beacon = quire.command(&[&["ceremony", "beacon", &first][..], &value].concat());
+    assert_eq!(interrupt(beacon, "contributing the beacon"), INTERRUPTED);
+    assert_eq!(files(quire.dir()), before);
+}
+
 #[test]
 fn an_import_that_is_interrupted_leaves_no_deployment() {
     let quire = Quire::new();

@@ -1,16 +1,20 @@
 //! Keys made by several parties, and everything that a bad participant may try.
 
-use ark_bn254::{Fr, G1Affine};
+use ark_bn254::{Fr, G1Affine, G2Affine};
 use ark_ec::{AffineRepr, CurveGroup};
+use ark_ff::Field;
 use circuits::r1cs::{Matrix, Rows};
+use interop::FormatError;
 use interop::ceremony::{CeremonyError, beacon, contribute, new_key, verify};
 use interop::ptau::Ptau;
-use interop::transcript::{Source, Stream, challenge_point};
+use interop::transcript::{Contribution, Source, Stream, Transcript, challenge_point};
 use interop::zkey::Zkey;
 use prover::key::{Degenerate, KeyError, KeyInfo, Origin, ProvingKey};
 use prover::prove::prove;
 
-use crate::forger::contributed;
+use crate::forger::{
+    DELTA, contributed, map, point, record, scaled, section, sections, with_transcript,
+};
 use crate::sample::{assignment, circuit, final_key, initial_key, open, powers, rng};
 
 fn check(powers: &[u8], key: &[u8]) -> Result<(), CeremonyError> {
@@ -119,15 +123,18 @@ fn a_key_of_a_circuit_with_another_c_is_refused() {
     assert!(error.to_string().contains("circuit's hash"), "{error}");
 }
 
+/// Bytes of the sections that a prepared file ends with.
+fn lagrange_bytes(n: usize) -> usize {
+    (4 * n - 1) * 64 + (2 * n - 1) * (128 + 2 * 64) + 4 * 12
+}
+
 /// A prepared file and one that is not give the same key.
 #[test]
 fn bases_are_computed_where_the_file_is_not_prepared() {
     let prepared = powers(4);
     // The last four sections go, and their number in the head.
     let mut bare = prepared.clone();
-    let n = 1usize << 4;
-    let lagrange = (4 * n - 1) * 64 + (2 * n - 1) * (128 + 2 * 64) + 4 * 12;
-    bare.truncate(prepared.len() - lagrange);
+    bare.truncate(prepared.len() - lagrange_bytes(1 << 4));
     bare[8] = 7;
     assert!(!Ptau::open(open(&bare)).unwrap().is_prepared());
     assert_eq!(initial_key(&bare), initial_key(&prepared));
@@ -212,53 +219,59 @@ fn parts_of_another_ceremony_are_refused() {
     check(&powers, &key).unwrap();
 }
 
-/// Number, start and end of each section.
-pub fn sections(file: &[u8]) -> Vec<(u32, usize, usize)> {
-    let mut at = 12;
-    let mut all = Vec::new();
-    while at < file.len() {
-        let id = u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
-        let size = u64::from_le_bytes(file[at + 4..at + 12].try_into().unwrap());
-        let end = at + 12 + usize::try_from(size).unwrap();
-        all.push((id, at + 12, end));
-        at = end;
-    }
-    all
-}
-
-/// Any other point in a query, the record of a contribution or the fixed part is noticed. H has one
-/// dimension more than the quotients of honest provers need; a change there is noticed too.
+/// Any other point in a query or the fixed part is noticed, by its name. H has one dimension more than
+/// the quotients of honest provers need; a change there is noticed too.
 #[test]
 fn any_other_point_is_refused() {
     let powers = powers(3);
     let good = final_key(&powers);
-    let mut other = Vec::new();
-    interop::points::Point::encode(
-        &(G1Affine::generator() * Fr::from(5u64)).into_affine(),
-        &mut other,
-    );
-    for (id, start, end) in sections(&good) {
-        let points: Vec<usize> = match id {
-            3 | 5 | 6 | 8 | 9 => (start..end).step_by(64).collect(),
-            // alpha, beta, delta in G1.
-            2 => [84, 148, 84 + 2 * 64 + 2 * 128]
-                .map(|at| start + at)
-                .to_vec(),
-            // deltaAfter, s, s·x of the first contribution.
-            10 => [68, 132, 196].map(|at| start + at).to_vec(),
-            _ => continue,
-        };
-        for at in points {
-            let mut bad = good.clone();
-            bad[at..at + 64].copy_from_slice(&other);
-            assert!(check(&powers, &bad).is_err(), "section {id} at {at}");
-        }
+    let parts = [
+        (3, "the input combination"),
+        (5, "the A query"),
+        (6, "the B query in G1"),
+        (7, "the B query in G2"),
+        (8, "the L query"),
+        (9, "the H query"),
+    ];
+    let mut places = Vec::new();
+    for (id, part) in parts {
+        let (start, end) = section(&good, id);
+        let (step, second) = if id == 7 { (128, true) } else { (64, false) };
+        places.extend((start..end).step_by(step).map(|at| (at, second, part)));
     }
+    let header = section(&good, 2).0;
+    places.extend([
+        (header + DELTA - 384, false, "alpha"),
+        (header + DELTA - 320, false, "beta in G1"),
+        (header + DELTA - 256, true, "beta in G2"),
+        (header + DELTA - 128, true, "gamma"),
+        (header + DELTA, false, "delta"),
+        (header + DELTA + 64, true, "delta"),
+    ]);
+    let five = Fr::from(5u64);
+    for (at, second, expected) in places {
+        let mut bad = good.clone();
+        match second {
+            false => map(&mut bad, at, at + 64, |_| {
+                (G1Affine::generator() * five).into_affine()
+            }),
+            true => map(&mut bad, at, at + 128, |_| {
+                (G2Affine::generator() * five).into_affine()
+            }),
+        }
+        let error = check(&powers, &bad).unwrap_err();
+        assert!(
+            matches!(error, CeremonyError::Differs { part } if part == expected),
+            "{expected} at {at}: {error}"
+        );
+    }
+    // A coefficient of another row.
+    let mut bad = good.clone();
+    bad[section(&good, 4).0 + 4 + 4] ^= 1;
+    let error = check(&powers, &bad).unwrap_err();
+    assert!(error.to_string().contains("coefficient"), "{error}");
     // All points of H move along the direction that no quotient sees.
-    let (_, start, end) = sections(&good)
-        .into_iter()
-        .find(|(id, ..)| *id == 9)
-        .unwrap();
+    let (start, end) = section(&good, 9);
     let mut bad = good.clone();
     let count = (end - start) / 64;
     let root = <Fr as ark_ff::FftField>::get_root_of_unity(2 * count as u64).unwrap();
@@ -277,6 +290,169 @@ fn any_other_point_is_refused() {
     prove(&proving, &circuit(), &assignment(), &mut rng(3)).unwrap();
     let error = check(&powers, &bad).unwrap_err();
     assert!(error.to_string().contains("H query"), "{error}");
+}
+
+/// Records that their maker hashed again, so that the hash shows nothing.
+#[test]
+fn every_part_of_a_record_is_checked() {
+    let powers = powers(3);
+    let start = initial_key(&powers);
+    let mut honest = Vec::new();
+    let mut from = Zkey::open(open(&start)).unwrap();
+    contribute(&mut from, &mut honest, None, &mut rng(1)).unwrap();
+    let zkey = Zkey::open(open(&honest)).unwrap();
+    let (before, delta) = (zkey.transcript().clone(), zkey.header().delta_g1);
+    let (x, other) = (Fr::from(77u64), Fr::from(78u64));
+    let s = (G1Affine::generator() * Fr::from(9u64)).into_affine();
+    let added = |key: &[u8], record: Contribution| {
+        let mut transcript = before.clone();
+        transcript.contributions.push(record);
+        with_transcript(key, &transcript)
+    };
+    let refused = |key: &[u8], expected: &str| {
+        let error = check(&powers, key).unwrap_err();
+        let CeremonyError::Contribution { index, fault } = error else {
+            panic!("{expected}: {error}");
+        };
+        assert_eq!(index, 2);
+        assert!(fault.contains(expected), "{expected}: {fault}");
+    };
+    let forged = scaled(&honest, x);
+    let good = record(&before, delta, x, s);
+    check(&powers, &added(&forged, good.clone())).unwrap();
+
+    // δ without the secrets before: s·y and p·y know y.
+    let mut alone = record(&before, delta, other, s);
+    alone.delta_after = (G1Affine::generator() * other).into_affine();
+    refused(&added(&scaled(&start, other), alone), "delta");
+    // p of another exponent than s, and than δ.
+    let mut unknown = good.clone();
+    unknown.p_x = (challenge_point(&good.transcript) * other).into_affine();
+    refused(&added(&forged, unknown), "secret was known");
+    let mut unlike = record(&before, delta, other, s);
+    unlike.delta_after = good.delta_after;
+    refused(&added(&forged, unlike), "delta");
+    // s·x of another exponent, hashed.
+    let mut copied = good.clone();
+    copied.s_x = (s * other).into_affine();
+    copied.transcript = before.hash_for(1, &copied.s, &copied.s_x);
+    copied.p_x = (challenge_point(&copied.transcript) * x).into_affine();
+    refused(&added(&forged, copied), "secret was known");
+    // A hash of the maker's choice, and all that follows from it.
+    let mut chosen = good.clone();
+    chosen.transcript = [7; 64];
+    chosen.p_x = (challenge_point(&chosen.transcript) * x).into_affine();
+    refused(&added(&forged, chosen), "its hash");
+    // A beacon's s with another secret, and its secret with another s.
+    let source = Source::Beacon {
+        iterations_exp: 10,
+        value: vec![4],
+    };
+    let mut stream = Stream::of_beacon(&[4], 10);
+    let (beacon_x, beacon_s) = (stream.scalar(), stream.g1());
+    for (x, s) in [(x, beacon_s), (beacon_x, s)] {
+        refused(&contributed(&honest, x, s, source.clone()), "beacon");
+    }
+    check(&powers, &contributed(&honest, beacon_x, beacon_s, source)).unwrap();
+    // The hash of another circuit, from the beginning.
+    let empty = Transcript {
+        circuit: [1; 64],
+        contributions: Vec::new(),
+    };
+    let foreign = contributed(&with_transcript(&start, &empty), x, s, Source::Person);
+    let error = check(&powers, &foreign).unwrap_err();
+    assert!(error.to_string().contains("circuit's hash"), "{error}");
+    // δ = -1 = -γ, with a proof of knowledge.
+    let error = check(&powers, &contributed(&start, -Fr::ONE, s, Source::Person)).unwrap_err();
+    let known = Degenerate::Related {
+        first: "gamma",
+        second: "delta",
+    };
+    assert!(
+        matches!(error, CeremonyError::Degenerate(ref fault) if *fault == known),
+        "{error}"
+    );
+}
+
+/// Powers with τ, α or β of ±1, consistent otherwise: what everybody begins with.
+#[test]
+fn powers_that_nobody_contributed_to_are_refused() {
+    let mut good = powers(3);
+    good.truncate(good.len() - lagrange_bytes(8));
+    good[8] = 7;
+    let [tau, tau_g2, alpha, beta, beta_g2] = [2, 3, 4, 5, 6].map(|id| section(&good, id));
+    let powers_g1 = good[tau.0..tau.0 + 8 * 64].to_vec();
+    let first = |bytes: &mut [u8], (start, end): (usize, usize)| {
+        let first: G1Affine = point(&bytes[start..]);
+        map(bytes, start, end, |_: G1Affine| first);
+    };
+    let sign = |bytes: &mut [u8], (start, end): (usize, usize)| {
+        map(bytes, start, end, |p: G1Affine| -p);
+    };
+    let mut one = good.clone();
+    for part in [tau, alpha, beta] {
+        first(&mut one, part);
+    }
+    map(&mut one, tau_g2.0, tau_g2.1, |_| G2Affine::generator());
+    let mut alpha_one = good.clone();
+    alpha_one[alpha.0..alpha.1].copy_from_slice(&powers_g1);
+    let mut alpha_minus = alpha_one.clone();
+    sign(&mut alpha_minus, alpha);
+    let mut beta_one = good.clone();
+    beta_one[beta.0..beta.1].copy_from_slice(&powers_g1);
+    map(&mut beta_one, beta_g2.0, beta_g2.1, |_| {
+        G2Affine::generator()
+    });
+    let mut beta_minus = beta_one.clone();
+    sign(&mut beta_minus, beta);
+    map(&mut beta_minus, beta_g2.0, beta_g2.1, |p: G2Affine| -p);
+    for (bytes, expected) in [
+        (one, "tau"),
+        (alpha_one, "alpha"),
+        (alpha_minus, "alpha"),
+        (beta_one, "beta"),
+        (beta_minus, "beta"),
+    ] {
+        let mut ptau = Ptau::open(open(&bytes)).unwrap();
+        let error = new_key(&circuit(), &mut ptau, Vec::new()).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                CeremonyError::Format(FormatError::Uncontributed { what }) if what == expected
+            ),
+            "{expected}: {error}"
+        );
+    }
+}
+
+/// The smallest circuit: a wire, no constraint, a domain of one point.
+#[test]
+fn a_circuit_without_constraints_has_a_ceremony() {
+    let empty = Rows::new(1, 0).unwrap().finish().unwrap();
+    let powers = powers(1);
+    let mut ptau = Ptau::open(open(&powers)).unwrap();
+    let (mut key, mut next) = (Vec::new(), Vec::new());
+    new_key(&empty, &mut ptau, &mut key).unwrap();
+    let mut from = Zkey::open(open(&key)).unwrap();
+    contribute(&mut from, &mut next, None, &mut rng(1)).unwrap();
+    verify(&empty, &mut ptau, &mut Zkey::open(open(&next)).unwrap()).unwrap();
+}
+
+/// A name is one line of a report.
+#[test]
+fn names_that_do_not_print_are_refused() {
+    let key = initial_key(&powers(3));
+    let mut from = Zkey::open(open(&key)).unwrap();
+    for name in ["ann\n2 bob", "\u{1b}[2J", "ann\u{202e}", "\0"] {
+        let error = contribute(&mut from, Vec::new(), Some(name), &mut rng(1)).unwrap_err();
+        assert!(
+            matches!(error, CeremonyError::Name { .. }),
+            "{name:?}: {error}"
+        );
+    }
+    for name in ["Ann O'Brien \"a\\b\"", "アン", "Zoë"] {
+        contribute(&mut from, Vec::new(), Some(name), &mut rng(1)).unwrap();
+    }
 }
 
 /// A beacon's record that is not its beacon's, and parameters out of range.

@@ -7,7 +7,6 @@ use interop::points::{Infinity, Point};
 use interop::transcript::{Contribution, Source, Transcript, challenge_point};
 use interop::zkey::Zkey;
 
-use crate::ceremony::sections;
 use crate::sample::open;
 
 /// Where `δ` is in the header, after sizes, moduli, counts, α, β, β and γ.
@@ -24,6 +23,20 @@ pub fn map<P: Point>(file: &mut [u8], start: usize, end: usize, each: impl Fn(P)
         each(point(&file[at..])).encode(&mut bytes);
         file[at..at + P::BYTES].copy_from_slice(&bytes);
     }
+}
+
+/// Number, start and end of each section.
+pub fn sections(file: &[u8]) -> Vec<(u32, usize, usize)> {
+    let mut at = 12;
+    let mut all = Vec::new();
+    while at < file.len() {
+        let id = u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
+        let size = u64::from_le_bytes(file[at + 4..at + 12].try_into().unwrap());
+        let end = at + 12 + usize::try_from(size).unwrap();
+        all.push((id, at + 12, end));
+        at = end;
+    }
+    all
 }
 
 /// Start and end of a section.

@@ -6,7 +6,7 @@ use interop::zkey::Zkey;
 use interop::{r1cs, wtns};
 use rand_chacha::rand_core::RngCore;
 
-use crate::ceremony::sections;
+use crate::forger::sections;
 use crate::sample::{assignment, circuit, final_key, open, powers, rng};
 
 type Check = fn(&[u8]) -> Result<(), FormatError>;
