@@ -94,10 +94,16 @@ impl Compiled {
     }
 }
 
-/// Rank of the constraints' derivative by the witness at `assignment`.
+/// Rank of the constraints' derivative by the witness at the assignment `w`.
+pub fn rank(r1cs: &R1cs, w: &[Fr]) -> usize {
+    r1cs.num_witness() - open_variables(r1cs, w).len()
+}
+
+/// Witness variables that the constraints do not determine from older ones, to first order at the
+/// assignment `w`: while these stay, no other moves.
 ///
 /// Rows are reduced by their newest variable: nearly every row brings one of its own.
-pub fn rank(r1cs: &R1cs, w: &[Fr]) -> usize {
+pub fn open_variables(r1cs: &R1cs, w: &[Fr]) -> Vec<u32> {
     let mut pivots: BTreeMap<u32, BTreeMap<u32, Fr>> = BTreeMap::new();
     for row in 0..r1cs.num_constraints() {
         let [a, b, c] = [r1cs.a(), r1cs.b(), r1cs.c()].map(|matrix| matrix.row(row));
@@ -128,7 +134,9 @@ pub fn rank(r1cs: &R1cs, w: &[Fr]) -> usize {
             }
         }
     }
-    pivots.len()
+    let all = (r1cs.num_instance()..r1cs.num_variables()).map(u32::try_from);
+    let all = all.map(|column| column.expect("variables have 32 bits"));
+    all.filter(|column| !pivots.contains_key(column)).collect()
 }
 
 /// The full assignment for `values`, slot after slot, with public inputs recomputed from the words

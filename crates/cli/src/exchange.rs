@@ -29,7 +29,7 @@ use crate::args::{
 use crate::deployment::Node;
 use crate::exit::{Class, Fault};
 use crate::interrupt::{remove_on_interrupt, shield};
-use crate::keys::{key_path, load, put, shape_bytes, shape_of};
+use crate::keys::{check_absent, key_path, load, put, shape_bytes, shape_of};
 use crate::sample::full_values;
 use crate::settings::Settings;
 use crate::stats::named;
@@ -173,7 +173,8 @@ struct WitnessFacts {
     wires: usize,
 }
 
-/// `quire export wtns`.
+/// `quire export wtns`. The file is the witness in the clear; so are the batch's values and the output
+/// buffer in memory, which are not wiped.
 ///
 /// # Errors
 /// If the batch has no witness, or the file exists or cannot be written.
@@ -368,10 +369,7 @@ pub fn run_import(settings: &Settings, args: &KeyImportArgs) -> Result<()> {
     let shape = named(&args.shape)?;
     let path = |extension| key_path(&settings.keys_dir, &args.shape, extension);
     let (proving_path, verifying_path) = (path("pk"), path("vk"));
-    if proving_path.exists() && !args.force {
-        let path = proving_path.display();
-        bail!("{path} exists: keys are not replaced unless told with --force");
-    }
+    check_absent(settings, &args.shape, args.force)?;
     let origin = match args.ptau {
         Some(_) => Origin::Production,
         None => Origin::Dev,

@@ -85,11 +85,7 @@ pub fn run_setup(settings: &Settings, args: &SetupArgs) -> Result<()> {
         .collect::<Result<_>>()?;
     let mut all = Vec::new();
     for (name, shape) in &chosen {
-        let path = key_path(&settings.keys_dir, name, "pk");
-        if path.exists() && !args.force {
-            let path = path.display();
-            bail!("{path} exists: keys are not replaced unless told with --force");
-        }
+        check_absent(settings, name, args.force)?;
         let task = ui.task(format!("compiling the circuit of shape {name}"), None);
         let compiled = shapes::compile(shape).with_context(|| format!("shape {name}"))?;
         task.doing(format!(
@@ -140,6 +136,21 @@ pub fn make(
     facts.constraints = Some(r1cs.num_constraints());
     facts.seconds = Some(seconds(started.elapsed()));
     Ok((key, facts))
+}
+
+/// Refuses to replace either file of a key, unless told to.
+///
+/// # Errors
+/// That names the file.
+pub fn check_absent(settings: &Settings, name: &str, force: bool) -> Result<()> {
+    let paths = ["pk", "vk"].map(|extension| key_path(&settings.keys_dir, name, extension));
+    match paths.iter().find(|path| path.exists() && !force) {
+        None => Ok(()),
+        Some(path) => {
+            let path = path.display();
+            bail!("{path} exists: keys are not replaced unless told with --force")
+        }
+    }
 }
 
 /// Writes both files of a key.

@@ -28,8 +28,8 @@ use crate::error::FormatError;
 use crate::points::{Infinity, Point};
 use crate::ptau::{Bases, Ptau, invertible, same};
 use crate::transcript::{
-    Contribution, Hash, MAX_ITERATIONS_EXP, MAX_PARAMETER_BYTES, MIN_ITERATIONS_EXP, Source,
-    Stream, Transcript, challenge_point,
+    Contribution, Hash, MAX_ITERATIONS_EXP, MAX_PARAMETER_BYTES, MIN_ITERATIONS_EXP, Running,
+    Source, Stream, Transcript, challenge_point,
 };
 use crate::zkey::{self, A, B_G1, B_G2, H, Header, IC, L, Queries, Zkey};
 
@@ -451,7 +451,7 @@ fn add<R: Read + Seek>(
     header.delta_g2 = (header.delta_g2 * secret).into_affine();
     let mut transcript = from.transcript().clone();
     let s_x = (s * secret).into_affine();
-    let hash = transcript.hash_for(transcript.contributions.len(), &s, &s_x);
+    let hash = transcript.next_hash(&s, &s_x);
     let contribution = Contribution {
         delta_after: header.delta_g1,
         s,
@@ -520,13 +520,14 @@ fn check_transcript(header: &Header, transcript: &Transcript) -> Result<()> {
     check_finished(transcript)?;
     let (g1, g2) = (G1Affine::generator(), G2Affine::generator());
     let mut delta = g1;
+    let mut running = Running::new(&transcript.circuit);
     for (number, contribution) in transcript.contributions.iter().enumerate() {
         let refused = |fault| CeremonyError::Contribution {
             index: number + 1,
             fault,
         };
         let Contribution { s, s_x, p_x, .. } = contribution;
-        if transcript.hash_for(number, s, s_x) != contribution.transcript {
+        if running.next_hash(s, s_x) != contribution.transcript {
             return Err(refused("its hash is not that of what came before"));
         }
         let p = challenge_point(&contribution.transcript);
@@ -538,6 +539,7 @@ fn check_transcript(header: &Header, transcript: &Transcript) -> Result<()> {
         }
         check_beacon(contribution).map_err(refused)?;
         delta = contribution.delta_after;
+        running.add(contribution);
     }
     if header.delta_g1 != delta || !same(g1, header.delta_g2, delta, g2) {
         return Err(CeremonyError::Differs { part: "delta" });

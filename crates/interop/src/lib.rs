@@ -3,7 +3,7 @@
 //! `.r1cs`, `.wtns`, `.zkey`, `.ptau` and the JSON of snarkjs are read and written here, so that
 //! circuits, keys and proofs can be checked by programs that share no code with this one.
 //!
-//! Invariant: a reader takes any bytes. It allocates no more than the file is long, refuses what it
+//! Invariant: a reader takes any bytes. It allocates a small multiple of the file's length, refuses what it
 //! does not understand with a reason, and returns only canonical field elements and points that are
 //! on their curve and in their subgroup. What a key proves, and whether a ceremony's participants
 //! forgot their secrets, is left to others.

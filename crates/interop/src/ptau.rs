@@ -4,10 +4,10 @@
 //! contributions (7), and in a *prepared* file the Lagrange polynomials at `τ` of every domain up to
 //! the file's power: in G1 (12, one level more), in G2 (13), times `α` (14), times `β` (15).
 //!
-//! Invariant: an open [`Ptau`] has the sections that its power asks for. Points are checked as they
-//! are read. That the powers are powers of one number is checked by [`Ptau::check`] for as many as a
-//! circuit needs; who contributed to them is not checked here: take a file whose ceremony you trust,
-//! or check it with `snarkjs powersoftau verify`.
+//! Invariant: an open [`Ptau`] has the sections that its power asks for, and none of `τ`, `α`, `β` is
+//! ±1. Points are checked as they are read. That the powers are powers of one number is checked by
+//! [`Ptau::check`] for as many as a circuit needs; who contributed to them is not checked here: take a
+//! file whose ceremony you trust, or check it with `snarkjs powersoftau verify`.
 
 use std::io::{Read, Seek, Write};
 
@@ -80,7 +80,7 @@ pub struct Bases {
 }
 
 impl<R: Read + Seek> Ptau<R> {
-    /// Opens a file and checks its sizes.
+    /// Opens a file, checks its sizes, and that none of `τ`, `α`, `β` is ±1.
     ///
     /// # Errors
     /// [`FormatError`] with what is wrong.
@@ -115,7 +115,21 @@ impl<R: Read + Seek> Ptau<R> {
         for (id, size) in sizes {
             file.expect_size(id, size)?;
         }
-        Ok(Self { file, power })
+        let mut ptau = Self { file, power };
+        ptau.check_contributed()?;
+        Ok(ptau)
+    }
+
+    fn check_contributed(&mut self) -> Result<()> {
+        let tau = self.tau_g1(1, 1)?[0];
+        let (alpha, beta, _) = self.fixed()?;
+        for (what, point) in [("tau", tau), ("alpha", alpha), ("beta", beta)] {
+            // Equal x means equal up to sign.
+            if point.x == G1Affine::generator().x {
+                return Err(FormatError::Uncontributed { what });
+            }
+        }
+        Ok(())
     }
 
     /// The file holds `τⁱ` for `i < 2^power` in both groups, and in G1 for twice as many.
@@ -219,11 +233,10 @@ impl<R: Read + Seek> Ptau<R> {
     }
 
     /// Checks, up to a chance of 2^-127, that what a circuit of size `2^power` uses are powers of one
-    /// number with one `α` and one `β`, none of them ±1, and that `bases` are their Lagrange bases.
+    /// number with one `α` and one `β`, and that `bases` are their Lagrange bases.
     ///
     /// # Errors
-    /// [`FormatError::Uncontributed`], [`FormatError::Disagree`] naming what does not fit, and as
-    /// [`Ptau::bases`].
+    /// [`FormatError::Disagree`] naming what does not fit, and as [`Ptau::bases`].
     pub fn check(&mut self, power: u32, bases: &Bases) -> Result<()> {
         let n = 1u64 << power;
         let in_file = (2u64 << self.power) - 1;
@@ -234,12 +247,6 @@ impl<R: Read + Seek> Ptau<R> {
         let beta: Vec<G1Affine> = self.read(BETA_TAU, 0, n)?;
         let (_, _, beta_g2) = self.fixed()?;
         let (g1, g2) = (G1Affine::generator(), G2Affine::generator());
-        for (what, point) in [("tau", tau[1]), ("alpha", alpha[0]), ("beta", beta[0])] {
-            // Equal x means equal up to sign.
-            if point.x == g1.x {
-                return Err(FormatError::Uncontributed { what });
-            }
-        }
         let start = tau[0] == g1 && tau_g2[0] == g2;
         let tau_in_g2 = tau_g2[1];
         let steps = |points: &[G1Affine]| {
@@ -367,15 +374,15 @@ pub fn write_trial(
         });
     }
     let secrets = Zeroizing::new([Fr::rand(rng), Fr::rand(rng), Fr::rand(rng)]);
-    let [tau, alpha, beta] = *secrets;
+    let [tau, alpha, beta] = &*secrets;
     let n = 1usize << power;
     let mut powers = Zeroizing::new(vec![Fr::from(1u64); 2 * n]);
     for i in 1..powers.len() {
         powers[i] = powers[i - 1] * tau;
     }
-    let levels = Zeroizing::new(levels(&powers, power));
+    let levels = levels(&powers, power);
     let small = &levels[..2 * n - 1];
-    let times = |scalars: &[Fr], factor: Fr| {
+    let times = |scalars: &[Fr], factor: &Fr| {
         Zeroizing::new(
             scalars
                 .iter()
@@ -406,18 +413,19 @@ pub fn write_trial(
 }
 
 /// The Lagrange polynomials of every domain up to twice the file's at the number with these powers.
-fn levels(powers: &[Fr], power: u32) -> Vec<Fr> {
-    let mut all = Vec::new();
+fn levels(powers: &[Fr], power: u32) -> Zeroizing<Vec<Fr>> {
+    // Why: reserved whole, since a vector that grows leaves copies behind.
+    let mut all = Zeroizing::new(Vec::with_capacity((4usize << power) - 1));
     for level in 0..=power + 1 {
         let size = 1usize << level;
         let domain = Radix2EvaluationDomain::<Fr>::new(size).expect("at most 2^18 points");
-        let mut values = powers[..size].to_vec();
+        let mut values = Zeroizing::new(powers[..size].to_vec());
         if level == power + 1 {
             // The file does not hold this power, so whoever prepares one counts it as zero.
             values[size - 1] = Fr::zero();
         }
         domain.ifft_in_place(&mut values);
-        all.append(&mut values);
+        all.extend_from_slice(&values);
     }
     all
 }
@@ -425,9 +433,10 @@ fn levels(powers: &[Fr], power: u32) -> Vec<Fr> {
 /// Whether a number has an inverse, for callers that draw secrets.
 pub(crate) fn invertible(rng: &mut (impl RngCore + CryptoRng)) -> Zeroizing<[Fr; 2]> {
     loop {
-        let value = Fr::rand(rng);
-        if let Some(inverse) = value.inverse() {
-            return Zeroizing::new([value, inverse]);
+        let mut secret = Zeroizing::new([Fr::rand(rng), Fr::zero()]);
+        if let Some(inverse) = secret[0].inverse() {
+            secret[1] = inverse;
+            return secret;
         }
     }
 }

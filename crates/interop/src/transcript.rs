@@ -88,13 +88,29 @@ pub struct Transcript {
 }
 
 impl Transcript {
-    /// What contribution `number` (from 0) has to hash, given its points.
-    pub fn hash_for(&self, number: usize, s: &G1Affine, s_x: &G1Affine) -> Hash {
-        let mut hasher = Blake2b512::new();
-        hasher.update(self.circuit);
-        for contribution in &self.contributions[..number] {
-            contribution.absorb(&mut hasher);
-        }
+    /// What the next contribution has to hash, given its points.
+    pub fn next_hash(&self, s: &G1Affine, s_x: &G1Affine) -> Hash {
+        let mut running = Running::new(&self.circuit);
+        self.contributions.iter().for_each(|one| running.add(one));
+        running.next_hash(s, s_x)
+    }
+}
+
+/// A transcript hashed as far as it was read, so that checking all contributions takes linear time.
+pub(crate) struct Running(Blake2b512);
+
+impl Running {
+    pub(crate) fn new(circuit: &Hash) -> Self {
+        Self(Blake2b512::new_with_prefix(circuit))
+    }
+
+    pub(crate) fn add(&mut self, contribution: &Contribution) {
+        contribution.absorb(&mut self.0);
+    }
+
+    /// What the next contribution has to hash.
+    pub(crate) fn next_hash(&self, s: &G1Affine, s_x: &G1Affine) -> Hash {
+        let mut hasher = self.0.clone();
         hasher.update(uncompressed_g1(s));
         hasher.update(uncompressed_g1(s_x));
         hasher.finalize().into()

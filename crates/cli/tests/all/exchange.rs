@@ -139,6 +139,32 @@ fn a_key_without_contributions_stays_a_development_key() {
     assert!(message.contains("cut off"), "{message}");
 }
 
+/// Half a key is not replaced either.
+#[test]
+fn a_verifying_key_alone_is_not_replaced() {
+    let quire = Quire::new();
+    let folder = quire.path("half");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::copy(vk(), folder.join("tiny.vk")).unwrap();
+    let setup = [
+        "keys",
+        "setup",
+        "--shape",
+        "tiny",
+        "--insecure-dev-seed",
+        "1",
+    ];
+    let import = ["keys", "import", "any.zkey", "--shape", "tiny"];
+    for args in [&setup[..], &import] {
+        let mut command = crate::fixture::program();
+        command.args(args).arg("--allow-dev-keys");
+        command.arg("--keys-dir").arg(&folder);
+        let (status, message) = crate::fixture::failure_of(&mut command, args);
+        assert_eq!(status, 1, "{message}");
+        assert!(message.contains("tiny.vk exists"), "{message}");
+    }
+}
+
 /// A small circuit in a file.
 pub fn cube(quire: &Quire) -> String {
     let one = ark_bn254::Fr::from(1u64);

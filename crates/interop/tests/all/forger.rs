@@ -108,7 +108,7 @@ pub fn scaled(key: &[u8], x: Fr) -> Vec<u8> {
 /// A record of secret `x` after those of `before`, which holds.
 pub fn record(before: &Transcript, delta: G1Affine, x: Fr, s: G1Affine) -> Contribution {
     let s_x = (s * x).into_affine();
-    let hash = before.hash_for(before.contributions.len(), &s, &s_x);
+    let hash = before.next_hash(&s, &s_x);
     Contribution {
         delta_after: (delta * x).into_affine(),
         s,
