@@ -69,11 +69,16 @@ const modulus = 2188824287183927522224640574525727508854836440041603434369820418
 // A scalar's 32 little-endian bytes.
 const element = (value) => Buffer.from(value.toString(16).padStart(64, "0"), "hex").reverse();
 
-/** Where the section of constraints ends in a .r1cs. */
-function constraintsEnd(file) {
+/** Where the first coefficient of a C stands in a .r1cs. */
+function firstOfC(file) {
   let at = 12;
   while (file.readUInt32LE(at) !== 2) at += 12 + Number(file.readBigUInt64LE(at + 4));
-  return at + 12 + Number(file.readBigUInt64LE(at + 4));
+  at += 12;
+  for (let matrix = 0; ; matrix = (matrix + 1) % 3) {
+    const entries = file.readUInt32LE(at);
+    if (matrix === 2 && entries > 0) return at + 8;
+    at += 4 + 36 * entries;
+  }
 }
 
 /** Twice a scalar of 32 little-endian bytes. */
@@ -191,10 +196,10 @@ judged(
 // --- keys --------------------------------------------------------------------------------------
 const unverified = quireRefuses("keys", "import", at("tiny.zkey"), "--shape", "tiny");
 judged("keys import asks for the powers", unverified.includes("without --ptau"), unverified);
-// The last coefficient of C doubled: in all that a .zkey shows the same circuit.
+// The first coefficient of C doubled: in all that a .zkey shows the same circuit.
 const weaker = readFileSync(at("tiny.r1cs"));
-const lastOfC = constraintsEnd(weaker) - 32;
-weaker.set(doubled(weaker.subarray(lastOfC, lastOfC + 32)), lastOfC);
+const place = firstOfC(weaker);
+weaker.set(doubled(weaker.subarray(place, place + 32)), place);
 writeFileSync(at("weaker.r1cs"), weaker);
 quire("ceremony", "new", "--r1cs", at("weaker.r1cs"), "--ptau", at("pot.ptau"), "--out", at("weak0.zkey"));
 quire("ceremony", "contribute", at("weak0.zkey"), "--out", at("weak.zkey"));
