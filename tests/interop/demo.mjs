@@ -96,9 +96,12 @@ async function life() {
   for (let round = 0; round < 6; round++) pay('alice', a, b, ETHER / 100n, later);
   const before = await next();
   const atWork = operator.start(['run'], boss);
-  await pause(400);
+  await pause(150);
+  const ended = new Promise((resolve) => atWork.once('exit', resolve));
+  check(atWork.exitCode === null && !atWork.signalCode, 'the operator ended by itself before it was killed');
   atWork.kill('SIGKILL');
-  await new Promise((resolve) => (atWork.exitCode === null && !atWork.signalCode ? atWork.once('exit', resolve) : resolve()));
+  await ended;
+  equal(atWork.signalCode, 'SIGKILL', 'how the operator ended');
   const wallets = [...owners.values()].map((owner) => owner.wallet);
   rmSync(join(operatorDir, 'rollup'), { recursive: true });
   // What was sent before the kill may still come into a block.

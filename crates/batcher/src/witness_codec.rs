@@ -352,27 +352,12 @@ impl<'a> Decoder<'a> {
             x: self.fr()?,
             y: self.fr()?,
         };
-        let op = match kind {
-            L1Op::CREATE => L1Op::Create {
-                index,
-                token,
-                amount,
-                key,
-            },
-            L1Op::TOP_UP => L1Op::TopUp {
-                index,
-                token,
-                amount,
-            },
-            L1Op::FORCED_EXIT => L1Op::ForcedExit { index, token },
-            _ => return Err(self.body.invalid("kind of an L1 slot", kind)),
-        };
-        if op.key_words() != [key.x, key.y] || op.amount() != amount {
-            return Err(self
+        match L1Op::from_parts(kind, index, token, amount, key) {
+            Some(op) => Ok(Some(op)),
+            None => Err(self
                 .body
-                .invalid("a field that the kind does not have", kind));
+                .invalid("kind of an L1 slot, or a field that it does not have", kind)),
         }
-        Ok(Some(op))
     }
 
     fn l1_slot(&mut self) -> Result<L1SlotWitness, CodecError> {

@@ -173,21 +173,7 @@ fn queued(words: &mut Words) -> Option<Event> {
         x: words.field()?,
         y: words.field()?,
     };
-    let op = match kind {
-        L1Op::CREATE => L1Op::Create {
-            index,
-            token,
-            amount,
-            key,
-        },
-        L1Op::TOP_UP => L1Op::TopUp {
-            index,
-            token,
-            amount,
-        },
-        L1Op::FORCED_EXIT => L1Op::ForcedExit { index, token },
-        _ => return None,
-    };
+    let op = L1Op::from_parts(kind, index, token, amount, key)?;
     Some(Event::Queued {
         number,
         op,

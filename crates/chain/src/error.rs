@@ -54,7 +54,7 @@ pub enum ChainError {
     NoKey,
     /// The node does not answer.
     #[error(
-        "the node {node} does not answer {method} after {attempts} attempts: {reason}; check that it runs, then repeat the command: a transaction that was sent already is not sent twice"
+        "the node {node} does not answer {method} after {attempts} attempts: {reason}; check that it runs, and look what L1 has (`quire l1 status`) before you repeat the command"
     )]
     Unreachable {
         /// Host of the node.

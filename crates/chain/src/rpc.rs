@@ -14,6 +14,7 @@ use alloy::rpc::json_rpc::RpcRecv;
 use alloy::rpc::types::{Block, Log, Transaction, TransactionReceipt};
 use alloy::transports::RpcError;
 use l1::Address;
+use l1::evm::calldata::MAX_GAS;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
@@ -285,7 +286,15 @@ impl Rpc {
 
     pub(crate) fn estimate_gas(&self, message: Message<'_>) -> Result<u64, ChainError> {
         let gas: U256 = self.ask("eth_estimateGas", json!([call_object(message)]))?;
-        self.small("eth_estimateGas", gas)
+        let gas = self.small("eth_estimateGas", gas)?;
+        if gas > MAX_GAS {
+            return Err(ChainError::Answer {
+                node: self.node.clone(),
+                method: "eth_estimateGas",
+                reason: format!("{gas} gas, where a transaction may ask for {MAX_GAS}"),
+            });
+        }
+        Ok(gas)
     }
 
     /// Sends a signed transaction. A node that has it already is content.

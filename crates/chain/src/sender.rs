@@ -26,8 +26,8 @@ use crate::rpc::{Message, Rpc, Simulated};
 
 /// Most that is paid for a unit of gas, in wei: 2,000 gwei.
 pub const MAX_FEE: u128 = 2_000_000_000_000;
-/// Most that is offered to the block's builder for a unit of gas at first, in wei, whatever the node
-/// suggests: 50 gwei.
+/// Most that is offered to the block's builder for a unit of gas, in wei, whatever the node says: 50
+/// gwei.
 const MAX_TIP: u128 = 50_000_000_000;
 /// Pause between questions for a receipt, at first and at most.
 const POLL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
@@ -169,7 +169,7 @@ impl Sender {
     fn prepare(&self, rpc: &Rpc, intent: &Intent<'_>) -> Result<Pending, ChainError> {
         let estimated = rpc.estimate_gas(self.message(intent))?;
         // Why more: other transactions of the same block may change what a call costs.
-        let gas = (estimated + estimated / 4).min(MAX_GAS).max(estimated);
+        let gas = (estimated + estimated / 4).min(MAX_GAS);
         let mut pending = Pending {
             version: VERSION,
             chain_id: self.chain_id,
@@ -352,7 +352,7 @@ fn offer(rpc: &Rpc, last: Option<Offer>) -> Result<Offer, ChainError> {
     let raised = |fee: u128| fee.saturating_add(fee / 4).saturating_add(1);
     let (least_max, least_tip) =
         last.map_or((0, 0), |last| (raised(last.max_fee), raised(last.tip)));
-    let tip = tip.min(MAX_TIP).max(least_tip);
+    let tip = tip.max(least_tip).min(MAX_TIP);
     let max_fee = base.saturating_mul(2).saturating_add(tip).max(least_max);
     if max_fee > MAX_FEE {
         return Err(ChainError::TooDear {

@@ -176,10 +176,12 @@ impl ConfigFile {
         if own.is_file() {
             let file = Self::read(&own)?;
             // Why not allow_dev_keys: a data directory can come from somebody else, who could then
-            // forge proofs that its user takes for good.
+            // forge proofs that its user takes for good; nor eth_key_file: its node could have
+            // the user's own key sign.
             let forbidden = [
                 ("data_dir", file.values.data_dir.is_some()),
                 ("allow_dev_keys", file.values.allow_dev_keys.is_some()),
+                ("eth_key_file", file.values.eth_key_file.is_some()),
             ];
             if let Some((name, _)) = forbidden.into_iter().find(|(_, set)| *set) {
                 bail!(Fault::usage(format!(

@@ -76,24 +76,8 @@ impl QueueEntry {
         let (index, token, amount) = (reader.u32()?, reader.u32()?, reader.u128()?);
         let key = reader.point("key")?;
         let payer = reader.bytes()?;
-        let op = match kind {
-            L1Op::CREATE => L1Op::Create {
-                index,
-                token,
-                amount,
-                key,
-            },
-            L1Op::TOP_UP => L1Op::TopUp {
-                index,
-                token,
-                amount,
-            },
-            L1Op::FORCED_EXIT => L1Op::ForcedExit { index, token },
-            _ => return Err(reader.value("kind", kind)),
-        };
-        if op.key_words() != [key.x, key.y] || op.amount() != amount {
-            return Err(reader.value("a field that the kind does not have", kind));
-        }
+        let op = L1Op::from_parts(kind, index, token, amount, key)
+            .ok_or_else(|| reader.value("kind, or a field that it does not have", kind))?;
         reader.end()?;
         Ok(Self {
             number,

@@ -94,6 +94,27 @@ impl L1Op {
     /// Kind of a ForcedExit in the words.
     pub const FORCED_EXIT: u8 = 3;
 
+    /// The operation with these published parts; none if there is no such kind, or it does not have
+    /// one of them: only a Create has a key, and a ForcedExit no amount.
+    pub fn from_parts(kind: u8, index: u32, token: u32, amount: u128, key: Point) -> Option<Self> {
+        let op = match kind {
+            Self::CREATE => Self::Create {
+                index,
+                token,
+                amount,
+                key,
+            },
+            Self::TOP_UP => Self::TopUp {
+                index,
+                token,
+                amount,
+            },
+            Self::FORCED_EXIT => Self::ForcedExit { index, token },
+            _ => return None,
+        };
+        (op.key_words() == [key.x, key.y] && op.amount() == amount).then_some(op)
+    }
+
     /// The kind as published.
     pub fn kind(&self) -> u8 {
         match self {

@@ -523,13 +523,34 @@ fn a_transaction_that_a_node_may_have_is_not_forgotten_when_another_refuses_it()
 }
 
 #[test]
+fn an_absurd_estimate_of_gas_is_refused() {
+    let mut life = Life::with_accounts();
+    let wire = Wire::to(&life.node, faithful);
+    life.reopen_over(&wire.url).unwrap();
+    for gas in ["0xffffffffffffffff", "0x1000001"] {
+        wire.set(move |method, _, answer| {
+            if method == "eth_estimateGas" {
+                answer["result"] = json!(gas);
+            }
+            Fate::Arrives
+        });
+        let refused = life.deposit(4, 7).unwrap_err();
+        assert!(matches!(chain_error(&refused), ChainError::Answer { .. }));
+    }
+    wire.set(faithful);
+    assert_eq!(life.deposit(4, 7).unwrap().number, 3);
+}
+
+#[test]
 fn an_underpriced_transaction_is_offered_more() {
     let mut life = Life::with_accounts();
     let wire = Wire::to(&life.node, faithful);
     life.reopen_over(&wire.url).unwrap();
     life.control("anvil_setNextBlockBaseFeePerGas", json!(["0xee6b2800"]));
-    let mut offered = 0;
+    let offers = std::sync::Arc::new(AtomicU32::new(0));
+    let counter = offers.clone();
     wire.set(move |method, params, answer| {
+        let offered = counter.load(Ordering::SeqCst);
         // At first the fees seem to be next to nothing.
         if method == "eth_getBlockByNumber" && params[0] == "latest" && offered == 0 {
             answer["result"]["baseFeePerGas"] = json!("0x1");
@@ -537,10 +558,13 @@ fn an_underpriced_transaction_is_offered_more() {
         if method == "eth_maxPriorityFeePerGas" && offered == 0 {
             answer["result"] = json!("0x1");
         }
-        offered += u32::from(method == "eth_sendRawTransaction");
+        if method == "eth_sendRawTransaction" {
+            counter.store(offered + 1, Ordering::SeqCst);
+        }
         Fate::Arrives
     });
     assert_eq!(life.deposit(4, 7).unwrap().number, 3);
+    assert!(offers.load(Ordering::SeqCst) > 1, "the first was taken");
 }
 
 #[test]

@@ -110,6 +110,7 @@ fn what_is_not_a_setting_is_refused_with_its_line() {
         ("confirmations = \"6\"\n", "line 1"),
         ("data_dir = \"x\"\n", "data directory's own file"),
         ("allow_dev_keys = true\n", "data directory's own file"),
+        ("eth_key_file = \"op.key\"\n", "data directory's own file"),
         ("= 2\n", "line 1"),
     ] {
         quire.write("quire.toml", contents);

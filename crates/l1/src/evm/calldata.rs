@@ -165,24 +165,8 @@ impl Entry {
         let mut time = [0; 8];
         time[3..].copy_from_slice(&reader.take::<5>()?);
         let key: Point = reader.point("key")?;
-        let op = match kind {
-            L1Op::CREATE => L1Op::Create {
-                index,
-                token,
-                amount,
-                key,
-            },
-            L1Op::TOP_UP => L1Op::TopUp {
-                index,
-                token,
-                amount,
-            },
-            L1Op::FORCED_EXIT => L1Op::ForcedExit { index, token },
-            _ => return Err(reader.value("kind", kind)),
-        };
-        if op.key_words() != [key.x, key.y] || op.amount() != amount {
-            return Err(reader.value("a field that the kind does not have", kind));
-        }
+        let op = L1Op::from_parts(kind, index, token, amount, key)
+            .ok_or_else(|| reader.value("kind, or a field that it does not have", kind))?;
         let time = u64::from_be_bytes(time);
         Ok(Self { op, payer, time })
     }
