@@ -22,6 +22,7 @@ interop: ## a wallet that is not ours: zk-kit and viem sign, the rollup proves a
 	./tests/interop/install && node tests/interop/interop.mjs
 
 evm: ## settlement on a real chain: reorganizations, cut wires, nodes that lie; needs Node
+	./tests/interop/install
 	QUIRE_ANVIL="$$(./tests/interop/install)" \
 	  $(CARGO) test --release --locked --workspace --features tests/anvil --test on_a_chain
 

@@ -1,7 +1,7 @@
 // The whole life of a rollup on a real chain: deployed, used, its operator killed, left by everybody.
 // Users know the contract's address and a node alone. Every balance is compared with what this script
 // reckons itself, and in the end the contract has nothing.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -40,10 +40,12 @@ async function life() {
   say(`${chain.url}, token ${token}`);
 
   heading('The operator deploys the contract; its first deposits are the fee accounts');
-  const deployed = operator.json(
-    ['l1', 'deploy', '--shape', 'tiny', '--token', token, '--l1-fee', '1000gwei', '--freeze-after', `${WEEK}`],
-    boss,
-  );
+  const deploying = ['l1', 'deploy', '--shape', 'tiny', '--token', token, '--l1-fee', '1000gwei', '--freeze-after', `${WEEK}`];
+  await killedOnceItSends(deploying);
+  const deployed = operator.json(deploying, boss);
+  const made = await chain.publicClient.getTransactionCount({ address: boss.address });
+  // The token and its minting, two contracts, the token's listing, two fee accounts.
+  equal(made, 7, 'transactions of the operator, though its first try was killed while it sent');
   const contract = deployed.contract;
   say(`contract ${contract} on chain ${deployed.chain_id}, ${deployed.tokens.length} tokens`);
 
@@ -95,13 +97,7 @@ async function life() {
   const later = new Map(book);
   for (let round = 0; round < 6; round++) pay('alice', a, b, ETHER / 100n, later);
   const before = await next();
-  const atWork = operator.start(['run'], boss);
-  await pause(150);
-  const ended = new Promise((resolve) => atWork.once('exit', resolve));
-  check(atWork.exitCode === null && !atWork.signalCode, 'the operator ended by itself before it was killed');
-  atWork.kill('SIGKILL');
-  await ended;
-  equal(atWork.signalCode, 'SIGKILL', 'how the operator ended');
+  await killedOnceItSends(['run']);
   const wallets = [...owners.values()].map((owner) => owner.wallet);
   rmSync(join(operatorDir, 'rollup'), { recursive: true });
   // What was sent before the kill may still come into a block.
@@ -155,6 +151,23 @@ async function life() {
   equal(await tokensOf(contract), 0n, 'the tokens of the contract');
   say(`escrow of both tokens: 0; fees ${fees} wei collected; the contract has nothing`);
   console.log(`\n${all.length} accounts left without their operator, ${((Date.now() - started) / 1000).toFixed(1)} s in all`);
+
+  /** Starts a command of the operator and kills it once its transaction is written down: before, while or after it is sent. */
+  async function killedOnceItSends(command) {
+    const child = operator.start(command, boss);
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    const sends = () => {
+      const outbox = join(operatorDir, 'ethereum');
+      return existsSync(outbox) && readdirSync(outbox).some((name) => /^outbox-.*\.json$/.test(name));
+    };
+    while (!sends()) {
+      check(child.exitCode === null && !child.signalCode, `quire ${command.join(' ')} ended before it sent anything`);
+      await pause(1);
+    }
+    child.kill('SIGKILL');
+    await ended;
+    equal(child.signalCode, 'SIGKILL', `how quire ${command.join(' ')} ended`);
+  }
 
   async function onChain(functionName) {
     return chain.publicClient.readContract({ address: contract, abi: artifact('Rollup').abi, functionName });

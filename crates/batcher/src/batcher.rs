@@ -474,6 +474,11 @@ impl Batcher {
         Ok(())
     }
 
+    /// Token → account that takes its fees from now on, in batches that are sealed later.
+    pub fn set_fee_accounts(&mut self, fee_accounts: BTreeMap<u32, u32>) {
+        self.settings.fee_accounts = fee_accounts;
+    }
+
     /// The settings.
     pub fn settings(&self) -> &Settings {
         &self.settings

@@ -2,14 +2,14 @@
 //!
 //! Invariants: a node of another chain is refused before anything is asked or sent; a contract is used
 //! only if its code is the committed one and its constants are those of the mirror; what a call came to
-//! is read from the receipt, and the mirror is brought in line before the caller hears of it.
+//! is read from the receipt once the mirror has executed the very block that has it, and stays in the
+//! outbox until the caller was told.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use alloy::primitives::B256;
-use alloy::rpc::types::TransactionReceipt;
 use l1::bytes::Bytes;
 use l1::evm::abi;
 use l1::evm::artifacts::{PATH_HASHER, ROLLUP};
@@ -18,19 +18,20 @@ use l1::genesis::{ListedShape, Parameters};
 use l1::{Address, Genesis, NativeL1, Refusal, StoreError, Submission};
 use ledger::shape::Shape;
 use ledger::words::PublicWords;
-use node::{Call, Outcome, SettleError, Settlement};
+use node::{Call, Called, Outcome, SettleError, Settlement, Unsettled};
 use prover::key::{KeyInfo, VerifyingKey};
 
 use crate::contract::{Contract, Event, TOKEN_ADDED, topic};
 use crate::error::ChainError;
 use crate::key::EthKey;
 use crate::mirror::Mirror;
-use crate::rpc::{BlockId, Rpc};
-use crate::sender::{Intent, Sender};
+use crate::outbox::Id;
+use crate::rpc::{BlockId, Mined, Rpc};
+use crate::sender::{Intent, Patience, Sender, Settled};
 
 /// Bytes of a batch besides its published data, at most.
 const BATCH_OVERHEAD: usize = 512;
-/// Questions until a node that had a transaction's receipt has its block.
+/// Questions until a node that had a transaction's receipt has its block, and blocks that may lose it.
 const CATCH_UP: u32 = 10;
 
 /// How a chain is reached.
@@ -45,6 +46,16 @@ pub struct Chain {
     access: Access,
     contract: Address,
     mirror: Mirror,
+    /// Transactions whose ends were returned and are to be forgotten once they were told.
+    untold: Vec<Id>,
+}
+
+/// A call as it is sent.
+struct Encoded {
+    what: &'static str,
+    value: u128,
+    data: Vec<u8>,
+    keep: bool,
 }
 
 /// A contract that was deployed or found.
@@ -74,11 +85,21 @@ impl Access {
         if let Some(expected) = expected.filter(|expected| *expected != got) {
             return Err(ChainError::OtherChain { expected, got });
         }
+        let sender = key.map(|key| Sender::new(key, got, outbox)).transpose()?;
         Ok(Self {
             rpc,
             chain_id: got,
-            sender: key.map(|key| Sender::new(key, got, outbox)),
+            sender,
         })
+    }
+
+    /// Changes how long is waited for what.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        if let Some(sender) = &mut self.sender {
+            sender.patience = patience;
+        }
+        self
     }
 
     /// The node.
@@ -103,34 +124,53 @@ impl Access {
         self.sender.as_ref().ok_or(ChainError::NoKey)
     }
 
-    fn send(
-        &self,
-        what: &'static str,
-        to: Option<Address>,
-        value: u128,
-        data: &[u8],
-    ) -> Result<TransactionReceipt, ChainError> {
+    /// The node, and who sends.
+    fn sending(&mut self) -> Result<(&Rpc, &mut Sender), ChainError> {
+        let sender = self.sender.as_mut().ok_or(ChainError::NoKey)?;
+        Ok((&self.rpc, sender))
+    }
+
+    /// Waits for the same transaction if it was sent before, and sends it if not.
+    fn send(&mut self, intent: &Intent<'_>) -> Result<Settled, ChainError> {
+        let (rpc, sender) = self.sending()?;
+        match sender.resume(rpc, intent)? {
+            Some(settled) => Ok(settled),
+            None => sender.send(rpc, intent),
+        }
+    }
+
+    /// Makes a contract, and returns its address and the block that has it.
+    fn create(&mut self, what: &'static str, code: &[u8]) -> Result<(Address, u64), ChainError> {
         let intent = Intent {
             what,
-            to,
-            value,
-            data,
+            to: None,
+            value: 0,
+            data: code,
+            keep: true,
         };
-        self.sender()?.send(&self.rpc, intent)
+        let Mined {
+            receipt, number, ..
+        } = self.send(&intent)?.mined;
+        let address = receipt.contract_address.ok_or(ChainError::NotTheContract {
+            contract: Bytes([0; 20]),
+            chain_id: self.chain_id,
+            reason: format!("the receipt of {what} names no address"),
+        })?;
+        Ok((Bytes(address.into_array()), number))
     }
 
     /// Deploys a rollup: `parameters` without chain and contract, shapes with their keys. The caller is
-    /// the operator.
+    /// the operator. The same deployment once more is the same, sent or not, until
+    /// [`Self::deployment_told`].
     ///
     /// # Errors
     /// [`ChainError`].
     pub fn deploy(
-        &self,
+        &mut self,
         parameters: Parameters,
         keys: BTreeMap<u16, VerifyingKey>,
     ) -> Result<Found, ChainError> {
-        let hasher = self.send("the path hasher", None, 0, &PATH_HASHER.bytecode())?;
-        let path_hasher = created(&hasher, self.chain_id)?;
+        let (path_hasher, _) = self.create("the path hasher", &PATH_HASHER.bytecode())?;
         let listed = parameters.shapes.iter();
         let shapes: Vec<(Shape, &VerifyingKey)> = listed
             .filter_map(|listed| Some((listed.shape, keys.get(&listed.shape.id)?)))
@@ -147,9 +187,8 @@ impl Access {
         };
         let mut code = ROLLUP.bytecode();
         code.extend(abi::constructor(&config, &shapes));
-        let receipt = self.send("the deployment", None, 0, &code)?;
-        let contract = created(&receipt, self.chain_id)?;
-        let before = self.block_before(contract, receipt.block_number.unwrap_or(0))?;
+        let (contract, number) = self.create("the deployment", &code)?;
+        let before = self.block_before(contract, number)?;
         let parameters = Parameters {
             chain_id: self.chain_id,
             contract: Some(contract),
@@ -160,6 +199,24 @@ impl Access {
             keys,
             before,
         })
+    }
+
+    /// Gives up every transaction that waits: an empty one takes its nonce, unless a block has it first.
+    /// What another transaction keeps out for good is forgotten.
+    ///
+    /// # Errors
+    /// [`ChainError`]; those that still wait are kept.
+    pub fn cancel(&mut self) -> Result<Vec<Unsettled>, ChainError> {
+        let (rpc, sender) = self.sending()?;
+        sender.cancel(rpc)
+    }
+
+    /// What was deployed is known to the caller.
+    ///
+    /// # Errors
+    /// [`ChainError::Io`].
+    pub fn deployment_told(&mut self) -> Result<(), ChainError> {
+        self.sending()?.1.creations_told()
     }
 
     fn block_before(&self, contract: Address, number: u64) -> Result<BlockId, ChainError> {
@@ -268,17 +325,6 @@ impl Access {
     }
 }
 
-fn created(receipt: &TransactionReceipt, chain_id: u64) -> Result<Address, ChainError> {
-    let address = receipt
-        .contract_address
-        .map(|address| Bytes(address.into_array()));
-    address.ok_or(ChainError::NotTheContract {
-        contract: Bytes([0; 20]),
-        chain_id,
-        reason: "the receipt of its deployment names no address".to_owned(),
-    })
-}
-
 impl Chain {
     /// Takes up a mirror's contract, checking that it is the mirror's. The mirror is brought in line
     /// with [`Settlement::sync`].
@@ -320,6 +366,7 @@ impl Chain {
             access,
             contract,
             mirror: bookkeeping,
+            untold: Vec::new(),
         })
     }
 
@@ -332,33 +379,74 @@ impl Chain {
         self.mirror.sync(&self.access.rpc, mirror)
     }
 
-    /// Brings the mirror in line until it has the block of a receipt.
+    /// Brings the mirror in line until it has the block of a transaction, and returns the transaction as
+    /// that block has it: a reorganization may move it into another.
     fn follow(
         &mut self,
         mirror: &mut NativeL1,
-        receipt: &TransactionReceipt,
-    ) -> Result<(), ChainError> {
-        let number = receipt.block_number.unwrap_or(0);
+        mut settled: Settled,
+        what: &'static str,
+    ) -> Result<Settled, ChainError> {
         for attempt in 0..CATCH_UP {
-            self.sync_mirror(mirror)?;
-            if self.mirror.head() >= number {
-                return Ok(());
+            match self.sync_mirror(mirror) {
+                Err(ChainError::Behind { .. }) if attempt + 1 < CATCH_UP => {}
+                synced => synced?,
             }
-            self.access
-                .rpc
-                .pause(Duration::from_millis(200) * (attempt + 1));
+            let Mined { number, hash, .. } = settled.mined;
+            let there = match self.mirror.head() >= number {
+                true => self.mirror.has_block(&self.access.rpc, number, hash)?,
+                false => None,
+            };
+            match there {
+                Some(true) => return Ok(settled),
+                Some(false) => {
+                    let (rpc, sender) = self.access.sending()?;
+                    settled = sender.again(rpc, settled.id, what)?;
+                }
+                None => {}
+            }
+            let pause = Duration::from_millis(200) * (attempt + 1);
+            self.access.rpc.pause(pause);
         }
         Err(ChainError::Unsteady { attempts: CATCH_UP })
     }
 
-    fn events(&self, receipt: &TransactionReceipt) -> Vec<Event> {
-        let ours = receipt.inner.logs().iter();
-        let ours = ours.filter(|log| log.address().into_array() == self.contract.0);
-        ours.filter_map(Event::decode).collect()
+    /// What a transaction did, as its receipt tells. An entry of the queue is the mirror's.
+    fn outcome(
+        &self,
+        mirror: &NativeL1,
+        call: Call<'_>,
+        settled: &Settled,
+        what: &'static str,
+    ) -> Result<Outcome, SettleError> {
+        let logs = settled.mined.receipt.inner.logs().iter();
+        let ours = logs.filter(|log| log.address().into_array() == self.contract.0);
+        for event in ours.filter_map(Event::decode) {
+            match event {
+                Event::Queued {
+                    number, op, payer, ..
+                } => {
+                    let entry = mirror.queue(number, 1)?.pop();
+                    let same = entry.is_some_and(|entry| {
+                        (entry.op, entry.payer) == (op, payer) && call.asks_for(&entry)
+                    });
+                    return match same {
+                        true => Ok(Outcome::Entry(number)),
+                        false => Err(SettleError::Dropped { what }),
+                    };
+                }
+                Event::Claimed { amount, .. }
+                | Event::Exited { amount, .. }
+                | Event::DepositCancelled { amount, .. }
+                | Event::FeesCollected { amount } => return Ok(Outcome::Amount(amount)),
+                _ => {}
+            }
+        }
+        Ok(Outcome::Done)
     }
 
     /// Lets the contract take an amount of an ERC-20, if it may not yet.
-    fn approve(&self, mirror: &NativeL1, token: u32, amount: u128) -> Result<(), ChainError> {
+    fn approve(&mut self, mirror: &NativeL1, token: u32, amount: u128) -> Result<(), ChainError> {
         if token == 0 || amount == 0 {
             return Ok(());
         }
@@ -380,31 +468,34 @@ impl Chain {
         if allowed >= amount {
             return Ok(());
         }
-        let approve = |amount: u128| {
+        // Why 0 first: some tokens refuse to change an allowance that is not 0.
+        let steps = [(allowed > 0).then_some(0), Some(amount)];
+        for amount in steps.into_iter().flatten() {
             let arguments = [abi::address(&self.contract), abi::uint(amount)];
             let data = abi::call("approve(address,uint256)", &arguments);
-            self.access.send("the approval", Some(erc20), 0, &data)
-        };
-        // Why: some tokens refuse to change an allowance that is not 0.
-        if allowed > 0 {
-            approve(0)?;
+            let intent = Intent {
+                what: "the approval",
+                to: Some(erc20),
+                value: 0,
+                data: &data,
+                keep: false,
+            };
+            let (rpc, sender) = self.access.sending()?;
+            let settled = sender.send(rpc, &intent)?;
+            sender.forget(settled.id)?;
         }
-        approve(amount)?;
         Ok(())
     }
 
-    /// Call data, value and a name.
-    fn encode(
-        &self,
-        mirror: &NativeL1,
-        call: Call<'_>,
-    ) -> Result<(&'static str, u128, Vec<u8>), ChainError> {
+    /// The call as it is sent. Whether its end is kept until it was told: where the contract would do the
+    /// same once more, or the caller has to hear an amount.
+    fn encode(&self, mirror: &NativeL1, call: Call<'_>) -> Result<Encoded, ChainError> {
         let fee = mirror.deployment().parameters().l1_fee;
         let value = |token: u32, amount: u128| match token {
             0 => fee.saturating_add(amount),
             _ => fee,
         };
-        Ok(match call {
+        let (what, value, data) = match call {
             Call::Deposit(deposit) => {
                 let l1::Deposit {
                     token,
@@ -453,6 +544,24 @@ impl Chain {
                 let data = abi::collect_fees(&self.access.caller()?);
                 ("the collection of fees", 0, data)
             }
+        };
+        let keep = match call {
+            Call::Deposit(_)
+            | Call::TopUp { .. }
+            | Call::RequestExit { .. }
+            | Call::Claim { .. }
+            | Call::CollectFees { .. } => true,
+            Call::Submit { .. }
+            | Call::Freeze
+            | Call::Exit(_)
+            | Call::CancelDeposit(_)
+            | Call::AddToken(_) => false,
+        };
+        Ok(Encoded {
+            what,
+            value,
+            data,
+            keep,
         })
     }
 
@@ -483,32 +592,52 @@ impl Chain {
         Ok(encode_batches(&all, shape)?)
     }
 
-    fn make(&mut self, mirror: &mut NativeL1, call: Call<'_>) -> Result<Outcome, ChainError> {
-        match call {
-            Call::Deposit(deposit) => self.approve(mirror, deposit.token, deposit.amount)?,
-            Call::TopUp { index, amount, .. } => {
-                let token = mirror
-                    .registered(index)?
-                    .map_or(0, |registered| registered.token);
-                self.approve(mirror, token, amount)?;
-            }
-            _ => {}
+    fn intent<'a>(&self, encoded: &'a Encoded) -> Intent<'a> {
+        Intent {
+            what: encoded.what,
+            to: Some(self.contract),
+            value: encoded.value,
+            data: &encoded.data,
+            keep: encoded.keep,
         }
-        let (what, value, data) = self.encode(mirror, call)?;
-        let receipt = self.access.send(what, Some(self.contract), value, &data)?;
-        self.follow(mirror, &receipt)?;
-        let outcome = self
-            .events(&receipt)
-            .into_iter()
-            .find_map(|event| match event {
-                Event::Queued { number, .. } => Some(Outcome::Entry(number)),
-                Event::Claimed { amount, .. }
-                | Event::Exited { amount, .. }
-                | Event::DepositCancelled { amount, .. }
-                | Event::FeesCollected { amount } => Some(Outcome::Amount(amount)),
-                _ => None,
-            });
-        Ok(outcome.unwrap_or(Outcome::Done))
+    }
+
+    fn make(&mut self, mirror: &mut NativeL1, call: Call<'_>) -> Result<Called, SettleError> {
+        let encoded = self.encode(mirror, call)?;
+        let (what, intent) = (encoded.what, self.intent(&encoded));
+        let (rpc, sender) = self.access.sending()?;
+        let before = sender.resume(rpc, &intent)?;
+        let earlier = before.is_some();
+        let settled = match before {
+            Some(settled) => settled,
+            None => {
+                // Why first: what waits may be the approval.
+                sender.settle_others(rpc)?;
+                self.approve_for(mirror, call)?;
+                let (rpc, sender) = self.access.sending()?;
+                sender.send(rpc, &intent)?
+            }
+        };
+        let settled = self.follow(mirror, settled, what)?;
+        let outcome = self.outcome(mirror, call, &settled, what)?;
+        match encoded.keep {
+            true => self.untold.push(settled.id),
+            false => self.access.sending()?.1.forget(settled.id)?,
+        }
+        Ok(Called { outcome, earlier })
+    }
+
+    /// Lets the contract take what a call pays in.
+    fn approve_for(&mut self, mirror: &NativeL1, call: Call<'_>) -> Result<(), ChainError> {
+        match call {
+            Call::Deposit(deposit) => self.approve(mirror, deposit.token, deposit.amount),
+            Call::TopUp { index, amount, .. } => {
+                let registered = mirror.registered(index)?;
+                let token = registered.map_or(0, |registered| registered.token);
+                self.approve(mirror, token, amount)
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -534,8 +663,29 @@ impl Settlement for Chain {
         Ok(self.sync_mirror(mirror)?)
     }
 
-    fn call(&mut self, mirror: &mut NativeL1, call: Call<'_>) -> Result<Outcome, SettleError> {
-        Ok(self.make(mirror, call)?)
+    fn call(&mut self, mirror: &mut NativeL1, call: Call<'_>) -> Result<Called, SettleError> {
+        self.make(mirror, call)
+    }
+
+    fn is_unsettled(&self, mirror: &NativeL1, call: Call<'_>) -> bool {
+        let encoded = self.encode(mirror, call);
+        let has = |encoded: &Encoded| {
+            let sender = self.access.sender.as_ref();
+            sender.is_some_and(|sender| sender.has(&self.intent(encoded)))
+        };
+        encoded.as_ref().is_ok_and(has)
+    }
+
+    fn told(&mut self) -> Result<(), SettleError> {
+        for id in std::mem::take(&mut self.untold) {
+            self.access.sending()?.1.forget(id)?;
+        }
+        Ok(())
+    }
+
+    fn unsettled(&self) -> Vec<Unsettled> {
+        let sender = self.access.sender.as_ref();
+        sender.map_or(Vec::new(), Sender::shown)
     }
 
     fn caller(&self) -> Result<Address, SettleError> {

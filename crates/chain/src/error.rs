@@ -32,12 +32,18 @@ pub enum ChainError {
         source: std::io::Error,
     },
     /// A file beside the mirror is not what this program wrote.
-    #[error("{}: {reason}; move it away: what it tells is found again on the chain", path.display())]
+    #[error("{}: {reason}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong, and what to do.
         reason: String,
+    },
+    /// Another process sends with the same key from the same directory.
+    #[error("{}: another process sends with this key; wait until it has ended", path.display())]
+    InUse {
+        /// The lock.
+        path: PathBuf,
     },
     /// The key file holds no key.
     #[error("{}: {reason}; an Ethereum key file holds 64 hexadecimal digits and only its owner may read it (chmod 600)", path.display())]
@@ -120,6 +126,16 @@ pub enum ChainError {
         /// The block before its deployment.
         number: u64,
     },
+    /// The node does not have blocks that were seen before.
+    #[error(
+        "the last block of the node is {got}, block {seen} was seen before: the node is not synchronised, or its chain was reset; nothing was changed: wait, or name another node with --l1"
+    )]
+    Behind {
+        /// Number of the node's last block.
+        got: u64,
+        /// Number of the last block seen before.
+        seen: u64,
+    },
     /// Blocks changed while they were read, again and again.
     #[error(
         "the chain changed {attempts} times while it was read; wait a little and repeat the command"
@@ -150,7 +166,7 @@ pub enum ChainError {
     },
     /// A transaction did not come into a block in time.
     #[error(
-        "{what} waits in the network, transaction {hash}, offering {fee} wei a unit of gas: repeat the command later, it waits for the same transaction and sends no second one"
+        "{what} is not in a block, transaction {hash}, offering {fee} wei a unit of gas (the node says {said}): repeat the command later, it waits for the same transaction and sends no second one; `quire l1 cancel` gives it up"
     )]
     NotMined {
         /// The call.
@@ -159,10 +175,54 @@ pub enum ChainError {
         hash: String,
         /// Its greatest fee.
         fee: u128,
+        /// The node's words, if it refuses the transaction.
+        said: String,
+    },
+    /// A transaction waits that would fail by now.
+    #[error(
+        "{what} waits in the network, transaction {hash}, and would fail by now: {reason}; nothing more is offered for it: wait, or give it up with `quire l1 cancel`"
+    )]
+    WouldFail {
+        /// The call.
+        what: &'static str,
+        /// Hash of the last transaction.
+        hash: String,
+        /// The contract's error, decoded.
+        reason: String,
+    },
+    /// A transaction waits for others before it.
+    #[error(
+        "{what} has nonce {nonce} of {from}, and no block has the transaction of nonce {next}: another program has sent it, or the node has lost it; wait, or free the key with `quire l1 cancel`"
+    )]
+    Gap {
+        /// The call.
+        what: &'static str,
+        /// Who sends.
+        from: Address,
+        /// Its nonce.
+        nonce: u64,
+        /// The nonce of the next transaction that a block may have.
+        next: u64,
+    },
+    /// Many transactions of the key wait.
+    #[error(
+        "{waiting} transactions of {from} wait in the network: wait until blocks have them, or use a key that no other program sends with"
+    )]
+    Crowded {
+        /// Who sends.
+        from: Address,
+        /// How many.
+        waiting: u64,
+    },
+    /// A transaction was given up while it was waited for.
+    #[error("{what} was cancelled; repeat the command to send it again")]
+    Cancelled {
+        /// The call.
+        what: &'static str,
     },
     /// Gas is dearer than this program pays.
     #[error(
-        "a unit of gas costs {fee} wei, this program pays at most {limit}: wait for a cheaper hour"
+        "a unit of gas costs {fee} wei, this program pays at most {limit}; nothing was sent: wait for a cheaper hour"
     )]
     TooDear {
         /// The fee that would be needed.
@@ -172,7 +232,7 @@ pub enum ChainError {
     },
     /// Another transaction of the same key took the nonce.
     #[error(
-        "another transaction of {from} has nonce {nonce}, and the node knows no receipt of {what}: look whether it happened, use a key that no other program sends with, then repeat the command"
+        "another transaction of {from} has nonce {nonce}, or the node has lost what it knew of {what}: it is not sent again, since it may have happened; see whether it did (`quire l1 status`, another node), and if not, `quire l1 cancel` forgets it; use a key that no other program sends with"
     )]
     Replaced {
         /// The call.
@@ -184,7 +244,7 @@ pub enum ChainError {
     },
     /// An earlier transaction has to be settled before another is sent.
     #[error(
-        "an earlier transaction of {from}, {what}, waits in the network as {hash}; wait until it is in a block, then repeat the command"
+        "an earlier transaction of {from}, {what}, waits in the network as {hash}; wait until it is in a block, then repeat the command, or give it up with `quire l1 cancel`"
     )]
     Earlier {
         /// Who sends.

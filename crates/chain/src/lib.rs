@@ -16,6 +16,7 @@ mod contract;
 pub mod error;
 pub mod key;
 mod mirror;
+mod outbox;
 pub mod rpc;
 mod sender;
 
@@ -24,3 +25,4 @@ pub use error::ChainError;
 pub use key::EthKey;
 pub use mirror::create_mirror;
 pub use rpc::{BlockId, Rpc};
+pub use sender::Patience;

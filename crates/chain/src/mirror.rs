@@ -2,8 +2,9 @@
 //!
 //! Beside the mirror's file lies another with checkpoints: blocks of the chain and the mirror's height
 //! after each. It never says more than the mirror has: after a crash the mirror goes back to the last
-//! checkpoint. When the chain's blocks no longer are those of the checkpoints, the mirror goes back to the
-//! last that still is, and forward again; further back than it can, it is made anew, being only a copy.
+//! checkpoint. When the chain has another block in the place of a checkpoint's, the mirror goes back to the
+//! last that still is, and forward again; further back than it can, it is made anew, being only a copy. A
+//! block that a node does not have undoes nothing: the node may lag.
 //!
 //! Invariant: after [`Mirror::sync`] the mirror has executed, under its own rules and with every proof
 //! verified, exactly the contract's transactions up to the chain's last block, and head, fees and money
@@ -26,8 +27,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::contract::{Contract, Event, Standing};
 use crate::error::ChainError;
+use crate::outbox::{io, write_whole};
 use crate::rpc::{BlockId, Rpc};
-use crate::sender::{io, write_whole};
 
 /// Version of the checkpoints' file.
 const VERSION: u32 = 1;
@@ -41,6 +42,8 @@ const ATTEMPTS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(300);
 /// How often a node whose last block is older than one seen before is asked again.
 const BEHIND: u32 = 4;
+/// Blocks of the mirror that a crash may make it execute again.
+const UNSAVED: u64 = REORG_WINDOW / 2;
 
 /// A block of the chain, and where the mirror stood after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,7 +139,9 @@ impl Checkpoints {
         let bytes = std::fs::read(&path).map_err(io(&path, "read it"))?;
         let bad = |reason: String| ChainError::File {
             path: path.clone(),
-            reason,
+            reason: format!(
+                "{reason}; move the folder of the mirror away and make it again with `quire l1 connect`"
+            ),
         };
         let read: Self = serde_json::from_slice(&bytes)
             .map_err(|error| bad(format!("no checkpoints: {error}")))?;
@@ -195,7 +200,8 @@ impl Mirror {
         if (checkpoints.chain_id, checkpoints.contract) != (chain_id, contract) {
             return Err(ChainError::File {
                 path: checkpoints_file(file),
-                reason: "the checkpoints of another deployment".to_owned(),
+                reason: "the checkpoints of another deployment: restore that of this mirror"
+                    .to_owned(),
             });
         }
         Ok(Self {
@@ -244,14 +250,15 @@ impl Mirror {
 
     fn sync_once(&mut self, rpc: &Rpc, mirror: &mut NativeL1) -> Result<(), Stop> {
         let head = self.latest(rpc)?;
-        self.roll_back(rpc, mirror, head.number)?;
+        self.roll_back(rpc, mirror, head)?;
+        let mut saved = self.checkpoints.last().height;
         let mut touched = BTreeSet::from([0]);
         let (mut from, mut range) = (self.checkpoints.last().number + 1, RANGE);
         while from <= head.number {
             let to = head.number.min(from.saturating_add(range - 1));
             let logs = match rpc.logs(self.contract, from, to, None) {
                 // Why: nodes bound what they answer at once.
-                Err(ChainError::Node { .. }) if range > 1 => {
+                Err(ChainError::Node { .. } | ChainError::Answer { .. }) if range > 1 => {
                     range = (range / 4).max(1);
                     continue;
                 }
@@ -263,8 +270,13 @@ impl Mirror {
                     return Err(Stop::Moved);
                 }
                 self.apply(rpc, mirror, block, &logs, &mut touched)?;
-                self.checkpoints.push(block, mirror.head()?.height);
-                self.checkpoints.save(&self.file)?;
+                let height = mirror.head()?.height;
+                self.checkpoints.push(block, height);
+                // Why not after each: while much is made up for, writing would take longest.
+                if height - saved >= UNSAVED {
+                    self.checkpoints.save(&self.file)?;
+                    saved = height;
+                }
             }
             from = to + 1;
         }
@@ -274,6 +286,7 @@ impl Mirror {
         match self.compare(rpc, mirror, head, &touched) {
             // Why: nodes forget the state after older blocks, and after those that were dropped.
             Err(ChainError::Node { .. }) if rpc.latest()? != head => return Err(Stop::Moved),
+            Err(ChainError::NotTheContract { .. }) => return Err(self.gone().into()),
             compared => compared?,
         }
         let before = self.checkpoints.clone();
@@ -311,33 +324,62 @@ impl Mirror {
         Ok(head)
     }
 
-    /// Goes back to the last checkpoint that the chain still has.
-    fn roll_back(&mut self, rpc: &Rpc, mirror: &mut NativeL1, head: u64) -> Result<(), ChainError> {
-        let mut blocks = self.checkpoints.blocks.clone();
-        while let Some(last) = blocks.last() {
-            let there = match last.number <= head {
-                true => rpc.block(last.number)?,
-                false => None,
-            };
-            if there.is_some_and(|block| block.hash == last.hash) {
-                break;
+    /// Goes back to the last checkpoint that the chain still has, once the chain has another block in the
+    /// place of a later one.
+    fn roll_back(&mut self, rpc: &Rpc, mirror: &mut NativeL1, head: BlockId) -> Result<(), Stop> {
+        let blocks = &self.checkpoints.blocks;
+        let (mut kept, mut replaced) = (blocks.len(), false);
+        while let Some(last) = kept.checked_sub(1).and_then(|place| blocks.get(place)) {
+            if last.number <= head.number {
+                // Why moved: a node that has a block has those before it.
+                let there = rpc.block(last.number)?.ok_or(Stop::Moved)?;
+                if there.hash == last.hash {
+                    break;
+                }
+                replaced = true;
             }
-            blocks.pop();
+            kept -= 1;
         }
-        let Some(last) = blocks.last().copied() else {
-            return Err(ChainError::DeploymentGone {
-                contract: self.contract,
-                number: self.checkpoints.blocks[0].number,
-            });
-        };
-        if blocks != self.checkpoints.blocks {
-            tracing::info!(block = last.number, "the chain was reorganized");
-            self.checkpoints.verified = self.checkpoints.verified.min(last.number);
-            self.checkpoints.blocks = blocks;
+        if kept < blocks.len() && !replaced {
+            let (got, seen) = (head.number, self.checkpoints.last().number);
+            return Err(ChainError::Behind { got, seen }.into());
+        }
+        if kept == 0 {
+            return Err(self.gone().into());
+        }
+        if replaced {
+            self.checkpoints.blocks.truncate(kept);
+            let last = self.checkpoints.last().number;
+            tracing::info!(block = last, "the chain was reorganized");
+            self.checkpoints.verified = self.checkpoints.verified.min(last);
             self.checkpoints.save(&self.file)?;
             self.state = None;
         }
-        self.align(mirror)
+        Ok(self.align(mirror)?)
+    }
+
+    /// The chain does not have the deployment.
+    fn gone(&self) -> ChainError {
+        ChainError::DeploymentGone {
+            contract: self.contract,
+            number: self.checkpoints.blocks[0].number,
+        }
+    }
+
+    /// Whether the mirror has executed this block; none if the node does not have one of its number.
+    pub(crate) fn has_block(
+        &self,
+        rpc: &Rpc,
+        number: u64,
+        hash: B256,
+    ) -> Result<Option<bool>, ChainError> {
+        let mut blocks = self.checkpoints.blocks.iter();
+        if let Some(block) = blocks.find(|block| block.number == number) {
+            return Ok(Some(block.hash == hash));
+        }
+        // Its checkpoint was dropped for being old: the chain tells.
+        let there = rpc.block(number)?;
+        Ok(there.map(|there| there.hash == hash))
     }
 
     /// Takes the mirror back to the last checkpoint.

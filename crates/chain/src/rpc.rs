@@ -1,20 +1,20 @@
 //! A node of the chain, asked over HTTP.
 //!
-//! Invariant: only what the network did is tried again, with growing pauses and an end; what the node
-//! answers is an answer. Every question is safe to ask twice, that for sending a signed transaction
-//! included: a node that has it says so.
+//! Invariant: only what the network did is tried again, and what a node says of its limits, with growing
+//! pauses and an end; what the node answers is an answer, and bounded in length. Every question is safe to
+//! ask twice, that for sending a signed transaction included: a node that has it says so.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::{B256, Bytes as Data, U256};
-use alloy::rpc::client::RpcClient;
-use alloy::rpc::json_rpc::RpcRecv;
 use alloy::rpc::types::{Block, Log, Transaction, TransactionReceipt};
-use alloy::transports::RpcError;
+use alloy::transports::http::reqwest::{Client, Response, Url};
 use l1::Address;
 use l1::evm::calldata::MAX_GAS;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
@@ -26,6 +26,10 @@ const ATTEMPTS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Most bytes of an answer.
+const MAX_ANSWER: usize = 1 << 26;
+/// Greatest number and timestamp of a block: what comes from a node is added to and counted up to.
+const MAX_BLOCK: u64 = 1 << 40;
 
 /// A block, as far as it concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +45,8 @@ pub struct BlockId {
 /// A connection to a node.
 pub struct Rpc {
     runtime: Runtime,
-    client: RpcClient,
+    client: Client,
+    url: Url,
     /// Host of the node, for messages.
     node: String,
 }
@@ -62,6 +67,41 @@ pub(crate) enum Simulated {
     Reverted(Result<Vec<u8>, String>),
 }
 
+/// What a node says to a signed transaction.
+pub(crate) enum Pushed {
+    /// It has it.
+    Taken,
+    /// The node's words. `first`: it was asked once, so no earlier try can have reached it.
+    Refused { message: String, first: bool },
+}
+
+/// The receipt of a transaction, and the block that has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Mined {
+    pub(crate) receipt: Box<TransactionReceipt>,
+    pub(crate) number: u64,
+    pub(crate) hash: B256,
+}
+
+/// An answer as it comes (JSON-RPC 2.0).
+#[derive(Deserialize)]
+struct Reply<'a> {
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<ReplyError<'a>>,
+}
+
+#[derive(Deserialize)]
+struct ReplyError<'a> {
+    #[serde(default)]
+    code: i64,
+    #[serde(default)]
+    message: String,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+}
+
 impl Rpc {
     /// Takes the address of a node. Nothing is asked yet.
     ///
@@ -69,8 +109,7 @@ impl Rpc {
     /// [`ChainError::Url`].
     pub fn new(url: &str) -> Result<Self, ChainError> {
         let bad = |reason: String| ChainError::Url { reason };
-        let parsed: alloy::transports::http::reqwest::Url =
-            url.parse().map_err(|error| bad(format!("{error}")))?;
+        let parsed: Url = url.parse().map_err(|error| bad(format!("{error}")))?;
         if !["http", "https"].contains(&parsed.scheme()) {
             return Err(bad(format!("{}:// is not spoken here", parsed.scheme())));
         }
@@ -80,86 +119,124 @@ impl Rpc {
             None => host.to_owned(),
         };
         let runtime = Builder::new_current_thread().enable_all().build();
+        let client = Client::builder().timeout(PATIENCE).build();
         Ok(Self {
             runtime: runtime.map_err(|error| bad(format!("no event loop: {error}")))?,
-            client: RpcClient::new_http(parsed),
+            client: client.map_err(|_| bad("no client for it can be made".to_owned()))?,
+            url: parsed,
             node,
         })
     }
 
     /// Asks, again if the network fails.
-    fn ask<R: RpcRecv>(&self, method: &'static str, params: Value) -> Result<R, ChainError> {
-        let mut pause = FIRST_PAUSE;
-        let mut attempt = 1;
+    fn ask<R: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        params: Value,
+    ) -> Result<R, ChainError> {
+        self.ask_counted(method, params).0
+    }
+
+    /// As [`Self::ask`], with how often the node was asked.
+    fn ask_counted<R: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        params: Value,
+    ) -> (Result<R, ChainError>, u32) {
+        let question = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let question = question.to_string();
+        let (mut pause, mut attempt) = (FIRST_PAUSE, 1);
         loop {
-            match self.once(method, params.clone()) {
+            match self.once(method, &question) {
                 Err(ChainError::Unreachable { .. }) if attempt < ATTEMPTS => {
                     tracing::debug!(method, attempt, "asking the node again");
                     self.pause(pause);
                     pause *= 2;
                     attempt += 1;
                 }
-                Err(ChainError::Unreachable {
-                    node,
-                    method,
-                    reason,
-                    ..
-                }) => {
-                    return Err(ChainError::Unreachable {
-                        node,
-                        method,
-                        attempts: attempt,
-                        reason,
-                    });
+                Err(ChainError::Unreachable { reason, .. }) => {
+                    return (Err(self.unreachable(method, attempt, reason)), attempt);
                 }
-                answered => return answered,
+                answered => return (answered, attempt),
             }
         }
     }
 
-    fn once<R: RpcRecv>(&self, method: &'static str, params: Value) -> Result<R, ChainError> {
-        let request = self
-            .client
-            .request::<Value, R>(Cow::Borrowed(method), params);
-        let timed = async { tokio::time::timeout(PATIENCE, request).await };
-        let node = self.node.clone();
-        let unreachable = |node, reason| ChainError::Unreachable {
-            node,
+    fn unreachable(&self, method: &'static str, attempts: u32, reason: String) -> ChainError {
+        ChainError::Unreachable {
+            node: self.node.clone(),
             method,
-            attempts: 1,
+            attempts,
             reason,
-        };
-        let answer = match self.runtime.block_on(timed) {
-            Err(_) => return Err(unreachable(node, format!("no answer in {PATIENCE:?}"))),
-            Ok(answer) => answer,
-        };
-        answer.map_err(|error| match error {
-            RpcError::ErrorResp(payload) => {
-                // Why the data: a reverted call's error is there.
-                let data = payload.data.as_ref().map_or("", |data| data.get());
-                ChainError::Node {
-                    node,
-                    method,
-                    message: format!("{} {data}", payload.message).trim_end().to_owned(),
+        }
+    }
+
+    fn strange(&self, method: &'static str, reason: impl Into<String>) -> ChainError {
+        ChainError::Answer {
+            node: self.node.clone(),
+            method,
+            reason: reason.into(),
+        }
+    }
+
+    fn once<R: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        question: &str,
+    ) -> Result<R, ChainError> {
+        let failed = |reason: &str| self.unreachable(method, 1, reason.to_owned());
+        let asked = self.client.post(self.url.clone());
+        let asked = asked.header("content-type", "application/json");
+        let asked = asked.body(question.to_owned());
+        let answered = self.runtime.block_on(async {
+            let response = asked.send().await.map_err(|error| {
+                // Why without its text: that of the library holds the whole address of the node.
+                match error.is_timeout() {
+                    true => failed(&format!("no answer in {PATIENCE:?}")),
+                    false => failed("the connection failed"),
                 }
+            })?;
+            let status = response.status();
+            let body = read(response).await;
+            let body = body.map_err(|_| failed("the connection failed"))?;
+            Ok::<_, ChainError>((status, body))
+        });
+        let (status, body) = answered?;
+        if status.is_server_error() || status.as_u16() == 429 {
+            return Err(failed(&format!("HTTP status {}", status.as_u16())));
+        }
+        let body = body
+            .ok_or_else(|| self.strange(method, format!("more than {} MiB", MAX_ANSWER >> 20)))?;
+        let reply: Reply<'_> = match serde_json::from_slice(&body) {
+            Ok(reply) => reply,
+            Err(_) if !status.is_success() => {
+                return Err(self.strange(method, format!("HTTP status {}", status.as_u16())));
             }
-            // Why without its text: that of the library holds the whole address of the node.
-            RpcError::Transport(kind) => unreachable(node, transport_reason(&kind)),
-            RpcError::NullResp => ChainError::Answer {
-                node,
+            Err(error) => {
+                return Err(self.strange(method, format!("what is no JSON-RPC ({error})")));
+            }
+        };
+        if let Some(ReplyError {
+            code,
+            message,
+            data,
+        }) = reply.error
+        {
+            if is_limit(code, &message) {
+                return Err(failed(&message));
+            }
+            // Why the data: a reverted call's error is there.
+            let data = data.map_or("", RawValue::get);
+            return Err(ChainError::Node {
+                node: self.node.clone(),
                 method,
-                reason: "nothing".to_owned(),
-            },
-            RpcError::DeserError { err, .. } => ChainError::Answer {
-                node,
-                method,
-                reason: format!("something else than expected ({err})"),
-            },
-            _ => ChainError::Answer {
-                node,
-                method,
-                reason: "what cannot be used".to_owned(),
-            },
+                message: format!("{message} {data}").trim_end().to_owned(),
+            });
+        }
+        let result = reply.result.map_or("null", RawValue::get);
+        serde_json::from_str(result).map_err(|error| match result {
+            "null" => self.strange(method, "nothing"),
+            _ => self.strange(method, format!("something else than expected ({error})")),
         })
     }
 
@@ -179,11 +256,7 @@ impl Rpc {
     }
 
     fn small(&self, method: &'static str, value: U256) -> Result<u64, ChainError> {
-        u64::try_from(value).map_err(|_| ChainError::Answer {
-            node: self.node.clone(),
-            method,
-            reason: format!("the number {value}"),
-        })
+        u64::try_from(value).map_err(|_| self.strange(method, format!("the number {value}")))
     }
 
     /// The last block.
@@ -192,7 +265,7 @@ impl Rpc {
     /// [`ChainError`].
     pub fn latest(&self) -> Result<BlockId, ChainError> {
         let block: Block = self.ask("eth_getBlockByNumber", json!(["latest", false]))?;
-        Ok(block_id(&block))
+        self.block_id(&block)
     }
 
     /// The block with this number, if the chain is that long.
@@ -200,26 +273,40 @@ impl Rpc {
     /// # Errors
     /// [`ChainError`].
     pub fn block(&self, number: u64) -> Result<Option<BlockId>, ChainError> {
+        let method = "eth_getBlockByNumber";
         let params = json!([BlockNumberOrTag::Number(number), false]);
-        let block: Option<Block> = self.ask("eth_getBlockByNumber", params)?;
-        let block = block.map(|block| block_id(&block));
+        let block: Option<Block> = self.ask(method, params)?;
+        let block = block.map(|block| self.block_id(&block)).transpose()?;
         if let Some(got) = block.filter(|block| block.number != number) {
-            return Err(ChainError::Answer {
-                node: self.node.clone(),
-                method: "eth_getBlockByNumber",
-                reason: format!("block {} instead of {number}", got.number),
-            });
+            let reason = format!("block {} instead of {number}", got.number);
+            return Err(self.strange(method, reason));
         }
         Ok(block)
     }
 
-    /// What the fees of a new transaction follow from: the last block's base fee and the tip that the
-    /// node suggests, in wei.
-    pub(crate) fn fees(&self) -> Result<(u128, u128), ChainError> {
+    fn block_id(&self, block: &Block) -> Result<BlockId, ChainError> {
+        let (number, time) = (block.header.number, block.header.timestamp);
+        if number.max(time) > MAX_BLOCK {
+            let reason = format!("block {number} of time {time}");
+            return Err(self.strange("eth_getBlockByNumber", reason));
+        }
+        Ok(BlockId {
+            number,
+            hash: block.header.hash,
+            time,
+        })
+    }
+
+    /// What the last block took for a unit of gas, in wei.
+    pub(crate) fn base_fee(&self) -> Result<u128, ChainError> {
         let block: Block = self.ask("eth_getBlockByNumber", json!(["latest", false]))?;
-        let base = block.header.base_fee_per_gas.unwrap_or(0);
+        Ok(block.header.base_fee_per_gas.unwrap_or(0).into())
+    }
+
+    /// What the node suggests to offer to a block's builder for a unit of gas, in wei.
+    pub(crate) fn tip(&self) -> Result<u128, ChainError> {
         let tip: U256 = self.ask("eth_maxPriorityFeePerGas", json!([]))?;
-        Ok((base.into(), u128::try_from(tip).unwrap_or(u128::MAX)))
+        Ok(u128::try_from(tip).unwrap_or(u128::MAX))
     }
 
     /// Events of a contract in blocks `from` to `to`.
@@ -242,8 +329,25 @@ impl Rpc {
         self.ask("eth_getTransactionByHash", json!([hash]))
     }
 
-    pub(crate) fn receipt(&self, hash: B256) -> Result<Option<TransactionReceipt>, ChainError> {
-        self.ask("eth_getTransactionReceipt", json!([hash]))
+    /// The receipt of a transaction, if a block has it that is on the node's chain.
+    pub(crate) fn mined(&self, hash: B256) -> Result<Option<Mined>, ChainError> {
+        let method = "eth_getTransactionReceipt";
+        let receipt: Option<Box<TransactionReceipt>> = self.ask(method, json!([hash]))?;
+        let Some(receipt) = receipt else {
+            return Ok(None);
+        };
+        if receipt.transaction_hash != hash {
+            return Err(self.strange(method, "the receipt of another transaction"));
+        }
+        let (Some(number), Some(block)) = (receipt.block_number, receipt.block_hash) else {
+            return Ok(None);
+        };
+        let there = self.block(number)?;
+        Ok(there.filter(|there| there.hash == block).map(|_| Mined {
+            receipt,
+            number,
+            hash: block,
+        }))
     }
 
     /// Transactions of an account, those that wait included if `pending`.
@@ -288,21 +392,23 @@ impl Rpc {
         let gas: U256 = self.ask("eth_estimateGas", json!([call_object(message)]))?;
         let gas = self.small("eth_estimateGas", gas)?;
         if gas > MAX_GAS {
-            return Err(ChainError::Answer {
-                node: self.node.clone(),
-                method: "eth_estimateGas",
-                reason: format!("{gas} gas, where a transaction may ask for {MAX_GAS}"),
-            });
+            let reason = format!("{gas} gas, where a transaction may ask for {MAX_GAS}");
+            return Err(self.strange("eth_estimateGas", reason));
         }
         Ok(gas)
     }
 
     /// Sends a signed transaction. A node that has it already is content.
-    pub(crate) fn send(&self, raw: &[u8]) -> Result<(), ChainError> {
+    pub(crate) fn send(&self, raw: &[u8]) -> Result<Pushed, ChainError> {
         let raw = Data::copy_from_slice(raw);
-        match self.ask::<B256>("eth_sendRawTransaction", json!([raw])) {
-            Ok(_) => Ok(()),
-            Err(ChainError::Node { message, .. }) if is_known(&message) => Ok(()),
+        let (answer, asked) = self.ask_counted::<B256>("eth_sendRawTransaction", json!([raw]));
+        match answer {
+            Ok(_) => Ok(Pushed::Taken),
+            Err(ChainError::Node { message, .. }) if is_known(&message) => Ok(Pushed::Taken),
+            Err(ChainError::Node { message, .. }) => Ok(Pushed::Refused {
+                message,
+                first: asked == 1,
+            }),
             Err(error) => Err(error),
         }
     }
@@ -316,21 +422,30 @@ impl Rpc {
     }
 }
 
-fn transport_reason(kind: &alloy::transports::TransportErrorKind) -> String {
-    match kind {
-        alloy::transports::TransportErrorKind::HttpError(error) => {
-            format!("HTTP status {}", error.status)
+/// Reads an answer; none if it is too long.
+async fn read(
+    mut response: Response,
+) -> Result<Option<Vec<u8>>, alloy::transports::http::reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            return Ok(None);
         }
-        _ => "the connection failed".to_owned(),
+        body.extend_from_slice(&chunk);
     }
+    Ok(Some(body))
 }
 
-fn block_id(block: &Block) -> BlockId {
-    BlockId {
-        number: block.header.number,
-        hash: block.header.hash,
-        time: block.header.timestamp,
-    }
+/// True if the node says that it was asked too much, and to come back later. What it says of one
+/// question that asks for too much is an answer.
+fn is_limit(code: i64, message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    let too_much = ["result", "range", "blocks", "response size"];
+    let (too_much, limit) = (
+        too_much.iter().any(|word| message.contains(word)),
+        message.contains("rate limit") || message.contains("too many requests"),
+    );
+    code == 429 || limit || (code == -32005 && !too_much)
 }
 
 fn call_object(message: Message<'_>) -> Value {

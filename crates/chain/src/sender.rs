@@ -1,44 +1,59 @@
-//! Sending: simulated first, written down before it leaves, then waited for.
+//! Sending: simulated first, written down before it leaves, then waited for, and forgotten once told.
 //!
-//! A signed transaction is in the outbox, a file, before it is sent, and leaves the file when a block has
-//! it. Invariant: the same call made again after any interruption waits for the same transaction, and no
-//! second one is sent while the first may still come into a block; a transaction that stays behind is
-//! replaced only by one of the same nonce, of which the chain takes one.
+//! A signed transaction is in the [`Outbox`] before it is sent, and leaves it when its end was told to
+//! whoever asked for it. Invariant: the same call made again after any interruption waits for the same
+//! transaction, or tells its end, and no second one is sent while the first may still come into a block;
+//! what stays behind is replaced only by one of the same nonce, of which the chain takes one. A refusal
+//! by a node is believed only where no node can have the transaction.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use alloy::consensus::TxEip1559;
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::{Address as EthAddress, B256, Bytes as Data, TxKind, U256};
-use alloy::rpc::types::TransactionReceipt;
 use l1::Address;
-use l1::bytes::Bytes;
-use l1::evm::abi::keccak;
 use l1::evm::calldata::MAX_GAS;
-use serde::{Deserialize, Serialize};
+use node::{Standing, Unsettled};
 
 use crate::contract::reason;
 use crate::error::ChainError;
 use crate::key::EthKey;
-use crate::rpc::{Message, Rpc, Simulated};
+use crate::outbox::{Attempt, End, Id, Outbox, Record};
+use crate::rpc::{Message, Mined, Pushed, Rpc, Simulated};
 
 /// Most that is paid for a unit of gas, in wei: 2,000 gwei.
 pub const MAX_FEE: u128 = 2_000_000_000_000;
 /// Most that is offered to the block's builder for a unit of gas, in wei, whatever the node says: 50
 /// gwei.
 const MAX_TIP: u128 = 50_000_000_000;
-/// Pause between questions for a receipt, at first and at most.
-const POLL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
-/// Questions for a receipt before the fee is raised: about a minute.
-const POLLS: u32 = 26;
-/// How often the fee is raised.
+/// How often the fee is raised in one command.
 const RAISES: u32 = 6;
-/// Questions after which a nonce that is used up counts as another transaction's.
-const GRACE: u32 = 5;
-/// Version of the outbox' file.
-const VERSION: u32 = 1;
+/// Transactions of a key that may wait when another is sent.
+const MAX_WAITING: u64 = 16;
+/// Gas of a transaction that does nothing.
+const EMPTY_GAS: u64 = 21_000;
+
+/// How long is waited for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Pause between questions for a receipt, at first and at most.
+    pub poll: (Duration, Duration),
+    /// Without a receipt, until a higher fee is offered.
+    pub silence: Duration,
+    /// Without a receipt although the nonce is used up, until this is told.
+    pub nonce_used: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            poll: (Duration::from_millis(100), Duration::from_secs(3)),
+            silence: Duration::from_secs(60),
+            nonce_used: Duration::from_secs(150),
+        }
+    }
+}
 
 /// A transaction to be sent.
 #[derive(Clone, Copy, Debug)]
@@ -51,48 +66,55 @@ pub(crate) struct Intent<'a> {
     pub(crate) value: u128,
     /// The call.
     pub(crate) data: &'a [u8],
+    /// The same call again would be another one, so its end is kept until it was told.
+    pub(crate) keep: bool,
 }
 
-/// A transaction that was signed and may be on its way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Pending {
-    version: u32,
-    chain_id: u64,
-    from: Address,
-    what: String,
-    to: Option<Address>,
-    value: String,
-    data_hash: Bytes<32>,
-    nonce: u64,
-    gas: u64,
-    /// The data, to sign again with a higher fee.
-    data: Data,
-    /// Every spelling that was sent, the last offers most.
-    attempts: Vec<Attempt>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Attempt {
-    hash: B256,
-    max_fee: u128,
-    tip: u128,
-    raw: Data,
+/// A transaction that a block has, and that did what it was to do.
+#[derive(Clone, Debug)]
+pub(crate) struct Settled {
+    pub(crate) id: Id,
+    pub(crate) mined: Mined,
 }
 
 /// Sends the transactions of one key on one chain.
 pub(crate) struct Sender {
     key: EthKey,
     chain_id: u64,
-    file: PathBuf,
+    outbox: Outbox,
+    /// The nonce after that of the last transaction whose block was seen, with that block's number and
+    /// hash: a node that lags does not know of it.
+    after: Option<(u64, u64, B256)>,
+    pub(crate) patience: Patience,
 }
 
-/// Whether a node may have a transaction.
-#[derive(Clone, Copy, Debug)]
-enum Sent {
-    NotYet,
-    Perhaps,
+/// What came of waiting.
+enum Found {
+    /// A block has it.
+    Mined(Mined),
+    /// A block has the empty transaction in its place.
+    Empty,
+    /// The nonce is used up, and there is no receipt.
+    NonceUsed,
+    /// Nothing in time.
+    Nothing,
+}
+
+/// How a transaction ended.
+enum Ended {
+    Mined(Mined),
+    Cancelled,
+}
+
+/// What a node's refusal means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// No node would have taken it.
+    Final,
+    /// A higher fee helps.
+    Fee,
+    /// Perhaps a node has it all the same.
+    Unclear,
 }
 
 /// Fees that are offered, in wei a unit of gas.
@@ -104,56 +126,198 @@ struct Offer {
 
 impl Sender {
     /// A sender whose outbox is in this folder.
-    pub(crate) fn new(key: EthKey, chain_id: u64, folder: &Path) -> Self {
-        let file = folder.join(format!("outbox-{chain_id}-{}.json", key.address()));
-        Self {
+    pub(crate) fn new(key: EthKey, chain_id: u64, folder: &Path) -> Result<Self, ChainError> {
+        Ok(Self {
+            outbox: Outbox::open(folder, chain_id, key.address())?,
             key,
             chain_id,
-            file,
-        }
+            after: None,
+            patience: Patience::default(),
+        })
     }
 
     pub(crate) fn address(&self) -> Address {
         self.key.address()
     }
 
-    /// Sends a transaction, or finds the same one sent before, and waits until a block has it.
-    pub(crate) fn send(
-        &self,
+    /// True if the same call was sent before and its end was not told.
+    pub(crate) fn has(&self, intent: &Intent<'_>) -> bool {
+        self.outbox.find(intent).is_some()
+    }
+
+    /// Records, for people.
+    pub(crate) fn shown(&self) -> Vec<Unsettled> {
+        let mut shown: Vec<Unsettled> = self.outbox.records().iter().map(Record::shown).collect();
+        shown.sort_by_key(|record| record.nonce);
+        shown
+    }
+
+    /// The end of the same call, if it was sent before and its end was not told. It is waited for.
+    pub(crate) fn resume(
+        &mut self,
         rpc: &Rpc,
-        intent: Intent<'_>,
-    ) -> Result<TransactionReceipt, ChainError> {
-        if let Some(earlier) = self.load()? {
-            let same = earlier.is(&intent);
-            tracing::info!(what = earlier.what, same, "found in the outbox");
-            match self.settle(rpc, earlier, intent.what, Sent::Perhaps) {
-                Ok(receipt) if same => return succeeded(intent.what, receipt),
-                Ok(_) => {}
-                // Why not the same call: its caller decides, who knows what else sends with the key.
-                Err(ChainError::Replaced { .. }) if !same => {}
-                Err(ChainError::NotMined { hash, .. }) if !same => {
-                    let from = self.address();
-                    let what = "of another command".to_owned();
+        intent: &Intent<'_>,
+    ) -> Result<Option<Settled>, ChainError> {
+        let Some(id) = self.outbox.find(intent) else {
+            return Ok(None);
+        };
+        tracing::info!(what = intent.what, "found in the outbox");
+        match self.settle(rpc, id, intent.what, false)? {
+            Ended::Mined(mined) => Ok(Some(self.succeeded(id, intent.what, mined)?)),
+            Ended::Cancelled => Ok(None),
+        }
+    }
+
+    /// Sends a transaction and waits until a block has it. That it was not sent before is the caller's
+    /// to know, see [`Self::resume`].
+    pub(crate) fn send(&mut self, rpc: &Rpc, intent: &Intent<'_>) -> Result<Settled, ChainError> {
+        self.settle_others(rpc)?;
+        self.simulate(rpc, self.message(intent))?
+            .map_err(|reason| ChainError::Refused {
+                what: intent.what,
+                reason,
+            })?;
+        let id = self.prepare(rpc, intent)?;
+        match self.settle(rpc, id, intent.what, true)? {
+            Ended::Mined(mined) => self.succeeded(id, intent.what, mined),
+            Ended::Cancelled => Err(ChainError::Cancelled { what: intent.what }),
+        }
+    }
+
+    /// Waits for a transaction again, whose block the chain has dropped.
+    pub(crate) fn again(
+        &mut self,
+        rpc: &Rpc,
+        id: Id,
+        what: &'static str,
+    ) -> Result<Settled, ChainError> {
+        match self.settle(rpc, id, what, false)? {
+            Ended::Mined(mined) => self.succeeded(id, what, mined),
+            Ended::Cancelled => Err(ChainError::Cancelled { what }),
+        }
+    }
+
+    /// Waits for everything that was sent before. Ends that nobody asked for are kept.
+    pub(crate) fn settle_others(&mut self, rpc: &Rpc) -> Result<(), ChainError> {
+        for id in self.outbox.ids() {
+            let Some(record) = self.outbox.get(id) else {
+                continue;
+            };
+            let (keep, shown) = (record.keep, record.shown());
+            match self.settle(rpc, id, "an earlier transaction", false) {
+                Ok(Ended::Mined(_)) if !keep => self.outbox.remove(id)?,
+                Ok(Ended::Mined(_) | Ended::Cancelled) | Err(ChainError::Replaced { .. }) => {}
+                Err(ChainError::NotMined { hash, .. } | ChainError::WouldFail { hash, .. }) => {
+                    let (from, what) = (self.address(), shown.what);
                     return Err(ChainError::Earlier { from, what, hash });
                 }
                 Err(error) => return Err(error),
             }
         }
-        self.simulate(rpc, &intent)?;
-        let pending = self.prepare(rpc, &intent)?;
-        let receipt = self.settle(rpc, pending, intent.what, Sent::NotYet)?;
-        succeeded(intent.what, receipt)
+        Ok(())
     }
 
-    /// Runs the call without sending it.
-    fn simulate(&self, rpc: &Rpc, intent: &Intent<'_>) -> Result<(), ChainError> {
-        match rpc.simulate(self.message(intent), None)? {
-            Simulated::Returned(_) => Ok(()),
-            Simulated::Reverted(returned) => Err(ChainError::Refused {
-                what: intent.what,
-                reason: reason(&returned),
-            }),
+    /// Forgets a transaction whose end was told.
+    pub(crate) fn forget(&mut self, id: Id) -> Result<(), ChainError> {
+        self.outbox.remove(id)
+    }
+
+    /// Forgets the contracts that were made: their addresses were told.
+    pub(crate) fn creations_told(&mut self) -> Result<(), ChainError> {
+        for id in self.outbox.ids() {
+            let record = self.outbox.get(id);
+            if record.is_some_and(|record| record.to.is_none() && record.end.is_some()) {
+                self.outbox.remove(id)?;
+            }
         }
+        Ok(())
+    }
+
+    /// Takes the nonces of everything that waits, and those before them that are free, by empty
+    /// transactions, and tells what came of each. What another transaction's nonce keeps out is forgotten.
+    pub(crate) fn cancel(&mut self, rpc: &Rpc) -> Result<Vec<Unsettled>, ChainError> {
+        let what = "the empty transaction";
+        let next = rpc.nonce(self.address(), BlockNumberOrTag::Latest)?;
+        let mut ended = Vec::new();
+        for id in self.outbox.ids() {
+            match self.look(rpc, id)? {
+                Found::Nothing => {}
+                Found::Empty => ended.push(self.drop_as(id, Standing::Cancelled)?),
+                Found::Mined(mined) => {
+                    self.note(id, &mined)?;
+                    ended.extend(self.cancelled(id, Ended::Mined(mined))?);
+                }
+                // Why settled: the receipt may only be late.
+                Found::NonceUsed => match self.settle(rpc, id, what, false) {
+                    Err(ChainError::Replaced { .. }) => {
+                        ended.push(self.drop_as(id, Standing::NonceUsed)?);
+                    }
+                    settled => ended.extend(self.cancelled(id, settled?)?),
+                },
+            }
+        }
+        let waits = |record: &&Record| record.end.is_none();
+        let last = self.outbox.records().iter().filter(waits);
+        let Some(last) = last.map(|record| record.nonce).max() else {
+            return Ok(ended);
+        };
+        let mut taken = Vec::new();
+        for nonce in next..=last {
+            taken.push(match self.outbox.waiting(nonce) {
+                Some(id) => {
+                    if !self.outbox.get(id).is_some_and(Record::is_empty) {
+                        self.attempt(rpc, id, true)?;
+                    }
+                    id
+                }
+                None => self.prepare_empty(rpc, what, nonce)?,
+            });
+        }
+        // Why the last first: once a gap is filled, what waits behind it would come into the same block.
+        for id in taken.iter().rev() {
+            self.push(rpc, *id)?;
+        }
+        for id in taken {
+            let before = self.outbox.get(id).map(Record::shown);
+            let settled = self.settle(rpc, id, what, false)?;
+            ended.extend(match settled {
+                Ended::Mined(_) => self.cancelled(id, settled)?,
+                Ended::Cancelled => before.map(|record| Unsettled {
+                    standing: Standing::Cancelled,
+                    ..record
+                }),
+            });
+        }
+        Ok(ended)
+    }
+
+    /// What came of a transaction that a block had before it was cancelled. Its end is told now, unless
+    /// whoever asked for it has to hear more of it.
+    fn cancelled(&mut self, id: Id, ended: Ended) -> Result<Option<Unsettled>, ChainError> {
+        let record = self.outbox.get(id);
+        let (shown, keep) = (
+            record.map(Record::shown),
+            record.is_some_and(|record| record.keep),
+        );
+        if matches!(ended, Ended::Mined(_)) && !keep {
+            self.outbox.remove(id)?;
+        }
+        Ok(shown)
+    }
+
+    fn drop_as(&mut self, id: Id, standing: Standing) -> Result<Unsettled, ChainError> {
+        let shown = self.outbox.get(id).map(Record::shown);
+        self.outbox.remove(id)?;
+        let shown = shown.expect("a record that was looked for is there");
+        Ok(Unsettled { standing, ..shown })
+    }
+
+    /// Runs a call without sending it; the reason if it would fail.
+    fn simulate(&self, rpc: &Rpc, message: Message<'_>) -> Result<Result<(), String>, ChainError> {
+        Ok(match rpc.simulate(message, None)? {
+            Simulated::Returned(_) => Ok(()),
+            Simulated::Reverted(returned) => Err(reason(&returned)),
+        })
     }
 
     fn message<'a>(&self, intent: &Intent<'a>) -> Message<'a> {
@@ -166,189 +330,348 @@ impl Sender {
     }
 
     /// Signs the transaction and writes it down.
-    fn prepare(&self, rpc: &Rpc, intent: &Intent<'_>) -> Result<Pending, ChainError> {
+    fn prepare(&mut self, rpc: &Rpc, intent: &Intent<'_>) -> Result<Id, ChainError> {
+        let from = self.address();
         let estimated = rpc.estimate_gas(self.message(intent))?;
         // Why more: other transactions of the same block may change what a call costs.
         let gas = (estimated + estimated / 4).min(MAX_GAS);
-        let mut pending = Pending {
-            version: VERSION,
-            chain_id: self.chain_id,
-            from: self.address(),
-            what: intent.what.to_owned(),
-            to: intent.to,
-            value: intent.value.to_string(),
-            data_hash: Bytes(keccak(intent.data)),
-            nonce: rpc.nonce(self.address(), BlockNumberOrTag::Pending)?,
-            gas,
-            data: Data::copy_from_slice(intent.data),
-            attempts: Vec::new(),
-        };
+        let next = rpc.nonce(from, BlockNumberOrTag::Latest)?;
+        let pending = rpc.nonce(from, BlockNumberOrTag::Pending)?;
+        let nonce = pending.max(next).max(self.least_nonce(rpc)?);
+        if nonce - next > MAX_WAITING {
+            let waiting = nonce - next;
+            return Err(ChainError::Crowded { from, waiting });
+        }
         let offer = offer(rpc, None)?;
-        self.attempt(&mut pending, offer, intent.value)?;
-        Ok(pending)
+        let mut record = Record::new(intent, nonce, gas);
+        record.attempts.push(self.sign(&record, offer, false));
+        self.outbox.add(record)
     }
 
-    /// Adds a spelling with these fees and keeps it.
-    fn attempt(&self, pending: &mut Pending, offer: Offer, value: u128) -> Result<(), ChainError> {
+    /// A nonce that is not used as far as blocks tell that were seen before.
+    fn least_nonce(&self, rpc: &Rpc) -> Result<u64, ChainError> {
+        let Some((nonce, number, hash)) = self.after else {
+            return Ok(0);
+        };
+        let there = rpc.block(number)?;
+        Ok(match there.is_none_or(|there| there.hash == hash) {
+            true => nonce,
+            false => 0,
+        })
+    }
+
+    /// Signs an empty transaction for a nonce that nothing here takes, and writes it down.
+    fn prepare_empty(
+        &mut self,
+        rpc: &Rpc,
+        what: &'static str,
+        nonce: u64,
+    ) -> Result<Id, ChainError> {
+        let intent = Intent {
+            what,
+            to: Some(self.address()),
+            value: 0,
+            data: &[],
+            keep: false,
+        };
+        let offer = offer(rpc, None)?;
+        let mut record = Record::new(&intent, nonce, EMPTY_GAS);
+        record.attempts.push(self.sign(&record, offer, true));
+        self.outbox.add(record)
+    }
+
+    /// Adds a spelling that offers more, and writes it down. `false` if no more is paid.
+    fn attempt(&mut self, rpc: &Rpc, id: Id, empty: bool) -> Result<bool, ChainError> {
+        let Some(record) = self.outbox.get(id) else {
+            return Ok(false);
+        };
+        let last = record.last().map(|last| Offer {
+            max_fee: last.max_fee,
+            tip: last.tip,
+        });
+        let offer = match offer(rpc, last) {
+            Err(ChainError::TooDear { .. }) if !empty => return Ok(false),
+            offer => offer?,
+        };
+        let attempt = self.sign(record, offer, empty);
+        self.outbox
+            .change(id, |record| record.attempts.push(attempt))?;
+        Ok(true)
+    }
+
+    fn sign(&self, record: &Record, offer: Offer, empty: bool) -> Attempt {
         let Offer { max_fee, tip } = offer;
-        let to = pending.to.map(|to| EthAddress::from(to.0));
+        let to = match empty {
+            true => Some(self.address()),
+            false => record.to,
+        };
+        let to = to.map(|to| EthAddress::from(to.0));
+        let (gas, value, input) = match empty {
+            true => (EMPTY_GAS, 0, Data::new()),
+            false => (record.gas, record.value(), record.data.clone()),
+        };
         let signed = self.key.sign(TxEip1559 {
             chain_id: self.chain_id,
-            nonce: pending.nonce,
-            gas_limit: pending.gas,
+            nonce: record.nonce,
+            gas_limit: gas,
             max_fee_per_gas: max_fee,
             max_priority_fee_per_gas: tip,
             to: to.map_or(TxKind::Create, TxKind::Call),
             value: U256::from(value),
             access_list: Vec::new().into(),
-            input: pending.data.clone(),
+            input,
         });
-        pending.attempts.push(Attempt {
+        Attempt {
             hash: signed.hash,
             max_fee,
             tip,
             raw: signed.raw.into(),
-        });
-        self.save(pending)
+            empty,
+        }
     }
 
-    /// Sends what is pending and waits for it, with more for gas if need be.
+    /// Sends what is written down and waits for it, with more for gas if need be. `fresh`: it was not
+    /// sent before.
     fn settle(
-        &self,
+        &mut self,
         rpc: &Rpc,
-        mut pending: Pending,
+        id: Id,
         what: &'static str,
-        mut sent: Sent,
-    ) -> Result<TransactionReceipt, ChainError> {
-        let value = pending.value.parse().unwrap_or(0);
+        fresh: bool,
+    ) -> Result<Ended, ChainError> {
+        if !fresh && let Some(ended) = self.ended(rpc, id, what)? {
+            return Ok(ended);
+        }
+        // Whether a node may have it.
+        let mut unsent = fresh;
         for raise in 0..=RAISES {
-            let refused = self.push(rpc, &pending)?;
-            if let Some(receipt) = self.wait(rpc, &pending, what, refused.is_some())? {
-                self.clear()?;
-                return Ok(receipt);
+            let refused = match self.push(rpc, id)? {
+                Pushed::Taken => None,
+                Pushed::Refused { message, first } => {
+                    unsent &= first;
+                    Some((meaning(&message), message))
+                }
+            };
+            let hopeless = matches!(refused, Some((Refusal::Final, _)));
+            let found = self.wait(rpc, id, hopeless)?;
+            if let Some(ended) = self.end(id, what, found)? {
+                return Ok(ended);
             }
-            if let Some(reason) = refused.filter(|message| !concerns_fee(message)) {
-                return Err(match sent {
-                    Sent::NotYet => {
-                        self.clear()?;
-                        ChainError::Refused { what, reason }
-                    }
-                    // Why kept: another node may have it, or an earlier spelling of it.
-                    Sent::Perhaps => waits(&pending, what),
-                });
+            match refused {
+                Some((Refusal::Final, reason)) if unsent => {
+                    self.outbox.remove(id)?;
+                    return Err(ChainError::Refused { what, reason });
+                }
+                Some((Refusal::Final | Refusal::Unclear, said)) => {
+                    return Err(self.waits(id, what, &said));
+                }
+                _ => unsent = false,
             }
-            sent = Sent::Perhaps;
-            if raise < RAISES {
-                let last = pending.attempts.last().map(|attempt| Offer {
-                    max_fee: attempt.max_fee,
-                    tip: attempt.tip,
-                });
-                self.attempt(&mut pending, offer(rpc, last)?, value)?;
+            self.check_gap(rpc, id, what)?;
+            if raise == RAISES || !self.raise(rpc, id, what)? {
+                break;
             }
         }
-        Err(waits(&pending, what))
+        Err(self.waits(id, what, "nothing"))
     }
 
-    /// Sends the last spelling; `Some` with the node's words if it is refused.
-    fn push(&self, rpc: &Rpc, pending: &Pending) -> Result<Option<String>, ChainError> {
-        let Some(attempt) = pending.attempts.last() else {
-            return Ok(None);
-        };
-        match rpc.send(&attempt.raw) {
-            Ok(()) => Ok(None),
-            Err(ChainError::Node { message, .. }) => Ok(Some(message)),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Waits for a receipt of any spelling. `None` if none came in time; at once if the node refused
-    /// the last one and has none.
-    fn wait(
-        &self,
+    /// The end of a transaction as the node knows it now; none if it may still come.
+    fn ended(
+        &mut self,
         rpc: &Rpc,
-        pending: &Pending,
+        id: Id,
         what: &'static str,
-        refused: bool,
-    ) -> Result<Option<TransactionReceipt>, ChainError> {
-        let (mut pause, most) = POLL;
-        let mut used_up = 0;
-        for _ in 0..POLLS {
-            for attempt in pending.attempts.iter().rev() {
-                if let Some(receipt) = rpc.receipt(attempt.hash)? {
-                    return Ok(Some(receipt));
-                }
+    ) -> Result<Option<Ended>, ChainError> {
+        let found = self.look(rpc, id)?;
+        let known = self.outbox.get(id).and_then(|record| record.end);
+        match (found, known) {
+            // Why: it was waited for long enough before.
+            (Found::NonceUsed, Some(End::NonceUsed)) => self.end(id, what, Found::NonceUsed),
+            (Found::NonceUsed | Found::Nothing, _) => {
+                self.outbox.change(id, |record| record.end = None)?;
+                Ok(None)
             }
-            if rpc.nonce(self.address(), BlockNumberOrTag::Latest)? > pending.nonce {
-                used_up += 1;
-                if used_up >= GRACE {
-                    self.clear()?;
-                    return Err(ChainError::Replaced {
-                        what,
-                        from: self.address(),
-                        nonce: pending.nonce,
-                    });
+            (found, _) => self.end(id, what, found),
+        }
+    }
+
+    /// Writes down what was found.
+    fn end(
+        &mut self,
+        id: Id,
+        what: &'static str,
+        found: Found,
+    ) -> Result<Option<Ended>, ChainError> {
+        match found {
+            Found::Mined(mined) => {
+                self.note(id, &mined)?;
+                Ok(Some(Ended::Mined(mined)))
+            }
+            Found::Empty => {
+                self.outbox.remove(id)?;
+                Ok(Some(Ended::Cancelled))
+            }
+            Found::NonceUsed => {
+                let from = self.address();
+                let nonce = self.outbox.get(id).map_or(0, |record| record.nonce);
+                self.outbox
+                    .change(id, |record| record.end = Some(End::NonceUsed))?;
+                Err(ChainError::Replaced { what, from, nonce })
+            }
+            Found::Nothing => Ok(None),
+        }
+    }
+
+    fn note(&mut self, id: Id, mined: &Mined) -> Result<(), ChainError> {
+        let end = End::InBlock {
+            number: mined.number,
+            success: mined.receipt.status(),
+        };
+        let nonce = self.outbox.get(id).map_or(0, |record| record.nonce);
+        self.after = Some((nonce + 1, mined.number, mined.hash));
+        self.outbox.change(id, |record| record.end = Some(end))
+    }
+
+    /// Sends the last spelling.
+    fn push(&self, rpc: &Rpc, id: Id) -> Result<Pushed, ChainError> {
+        match self.outbox.get(id).and_then(Record::last) {
+            Some(attempt) => rpc.send(&attempt.raw),
+            None => Ok(Pushed::Taken),
+        }
+    }
+
+    /// Looks once for a receipt of any spelling.
+    fn look(&self, rpc: &Rpc, id: Id) -> Result<Found, ChainError> {
+        let Some(record) = self.outbox.get(id) else {
+            return Ok(Found::Nothing);
+        };
+        // Why first: a nonce that is used up afterwards has its receipt then.
+        let next = rpc.nonce(self.address(), BlockNumberOrTag::Latest)?;
+        for attempt in record.attempts.iter().rev() {
+            if let Some(mined) = rpc.mined(attempt.hash)? {
+                return Ok(match attempt.empty {
+                    true => Found::Empty,
+                    false => Found::Mined(mined),
+                });
+            }
+        }
+        Ok(match next > record.nonce {
+            true => Found::NonceUsed,
+            false => Found::Nothing,
+        })
+    }
+
+    /// Waits for a receipt of any spelling; not long if it is `hopeless`.
+    fn wait(&self, rpc: &Rpc, id: Id, hopeless: bool) -> Result<Found, ChainError> {
+        let (mut pause, most) = self.patience.poll;
+        let begun = Instant::now();
+        let mut used_since = None;
+        loop {
+            match self.look(rpc, id)? {
+                Found::NonceUsed => {
+                    let since = *used_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= self.patience.nonce_used {
+                        return Ok(Found::NonceUsed);
+                    }
                 }
-            } else if refused {
-                return Ok(None);
+                Found::Nothing => {
+                    used_since = None;
+                    let rose = || self.fees_rose(rpc, id);
+                    if hopeless || begun.elapsed() >= self.patience.silence || rose()? {
+                        return Ok(Found::Nothing);
+                    }
+                }
+                found => return Ok(found),
             }
             rpc.pause(pause);
             pause = (pause * 2).min(most);
         }
-        Ok(None)
     }
 
-    fn load(&self) -> Result<Option<Pending>, ChainError> {
-        let bytes = match std::fs::read(&self.file) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(io(&self.file, "read it"))?,
+    /// True if blocks cost more than what the last spelling offers: it will not come into one.
+    fn fees_rose(&self, rpc: &Rpc, id: Id) -> Result<bool, ChainError> {
+        let base = rpc.base_fee()?;
+        let last = self.outbox.get(id).and_then(Record::last);
+        Ok(last.is_some_and(|last| base > last.max_fee))
+    }
+
+    /// Nothing comes into a block while a nonce before it is free.
+    fn check_gap(&self, rpc: &Rpc, id: Id, what: &'static str) -> Result<(), ChainError> {
+        let (from, nonce) = match self.outbox.get(id) {
+            Some(record) => (self.address(), record.nonce),
+            None => return Ok(()),
         };
-        let bad = |reason: String| ChainError::File {
-            path: self.file.clone(),
-            reason,
-        };
-        let pending: Pending =
-            serde_json::from_slice(&bytes).map_err(|error| bad(format!("no outbox: {error}")))?;
-        let whose = (pending.version, pending.chain_id, pending.from);
-        if whose != (VERSION, self.chain_id, self.address()) {
-            return Err(bad("the outbox of another key, chain or version".to_owned()));
-        }
-        Ok(Some(pending))
-    }
-
-    fn save(&self, pending: &Pending) -> Result<(), ChainError> {
-        let json = serde_json::to_vec_pretty(pending).expect("text and numbers are JSON");
-        write_whole(&self.file, &json)
-    }
-
-    fn clear(&self) -> Result<(), ChainError> {
-        match std::fs::remove_file(&self.file) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            removed => removed.map_err(io(&self.file, "remove it")),
+        let next = rpc.nonce(from, BlockNumberOrTag::Latest)?;
+        let ours = |nonce: u64| self.outbox.waiting(nonce).is_some();
+        match (next..nonce).all(ours) {
+            true => Ok(()),
+            false => Err(ChainError::Gap {
+                what,
+                from,
+                nonce,
+                next,
+            }),
         }
     }
-}
 
-impl Pending {
-    fn is(&self, intent: &Intent<'_>) -> bool {
-        self.to == intent.to
-            && self.value == intent.value.to_string()
-            && self.data_hash == Bytes(keccak(intent.data))
+    /// Offers more for the same, if it still does what it was to do. `false` if no more is paid.
+    fn raise(&mut self, rpc: &Rpc, id: Id, what: &'static str) -> Result<bool, ChainError> {
+        let Some(record) = self.outbox.get(id) else {
+            return Ok(false);
+        };
+        let empty = record.is_empty();
+        if !empty {
+            let message = Message {
+                from: Some(self.address()),
+                to: record.to,
+                value: record.value(),
+                data: &record.data,
+            };
+            let hash = record.shown().hash;
+            if let Err(reason) = self.simulate(rpc, message)? {
+                // Why once more: it may be in a block meanwhile, and fail a second time for that.
+                return match self.look(rpc, id)? {
+                    Found::Nothing => Err(ChainError::WouldFail { what, hash, reason }),
+                    _ => Ok(true),
+                };
+            }
+        }
+        self.attempt(rpc, id, empty)
+    }
+
+    fn waits(&self, id: Id, what: &'static str, said: &str) -> ChainError {
+        let last = self.outbox.get(id).and_then(Record::last);
+        ChainError::NotMined {
+            what,
+            hash: last.map_or_else(String::new, |attempt| attempt.hash.to_string()),
+            fee: last.map_or(0, |attempt| attempt.max_fee),
+            said: said.to_owned(),
+        }
+    }
+
+    /// Tells a transaction that failed in its block, and forgets it.
+    fn succeeded(
+        &mut self,
+        id: Id,
+        what: &'static str,
+        mined: Mined,
+    ) -> Result<Settled, ChainError> {
+        if mined.receipt.status() {
+            return Ok(Settled { id, mined });
+        }
+        self.outbox.remove(id)?;
+        Err(ChainError::Failed {
+            what,
+            block: mined.number,
+            hash: mined.receipt.transaction_hash.to_string(),
+        })
     }
 }
 
-fn waits(pending: &Pending, what: &'static str) -> ChainError {
-    let last = pending.attempts.last();
-    ChainError::NotMined {
-        what,
-        hash: last.map_or_else(String::new, |attempt| attempt.hash.to_string()),
-        fee: last.map_or(0, |attempt| attempt.max_fee),
-    }
-}
-
-/// The fees to offer: twice the base fee and the tip, and an eighth and more above the last offer, so
-/// that nodes take it in its place.
+/// The fees to offer: twice the base fee and the tip, and a quarter above the last offer, so that nodes
+/// take it in its place.
 fn offer(rpc: &Rpc, last: Option<Offer>) -> Result<Offer, ChainError> {
-    let (base, tip) = rpc.fees()?;
+    let (base, tip) = (rpc.base_fee()?, rpc.tip()?);
     let raised = |fee: u128| fee.saturating_add(fee / 4).saturating_add(1);
     let (least_max, least_tip) =
         last.map_or((0, 0), |last| (raised(last.max_fee), raised(last.tip)));
@@ -363,52 +686,31 @@ fn offer(rpc: &Rpc, last: Option<Offer>) -> Result<Offer, ChainError> {
     Ok(Offer { max_fee, tip })
 }
 
-/// True if a higher fee helps against what the node says, or a new try does.
-fn concerns_fee(message: &str) -> bool {
+/// What a node's words for a refused transaction mean. Words that are not known may be a gateway's, whose
+/// node has the transaction.
+fn meaning(message: &str) -> Refusal {
     let message = message.to_ascii_lowercase();
-    ["underpriced", "fee", "nonce too low", "known", "imported"]
-        .iter()
-        .any(|word| message.contains(word))
-}
-
-fn succeeded(
-    what: &'static str,
-    receipt: TransactionReceipt,
-) -> Result<TransactionReceipt, ChainError> {
-    if receipt.status() {
-        return Ok(receipt);
+    let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    let fee = [
+        "underpriced",
+        "less than block base fee",
+        "fee cap",
+        "fee too low",
+    ];
+    let never = [
+        "insufficient funds",
+        "intrinsic gas",
+        "exceeds block gas limit",
+        "gas limit too high",
+        "oversized data",
+        "initcode size",
+        "invalid sender",
+        "invalid chain id",
+        "type not supported",
+    ];
+    match (has(&never), has(&fee)) {
+        (true, _) => Refusal::Final,
+        (false, true) => Refusal::Fee,
+        (false, false) => Refusal::Unclear,
     }
-    Err(ChainError::Failed {
-        what,
-        block: receipt.block_number.unwrap_or(0),
-        hash: receipt.transaction_hash.to_string(),
-    })
-}
-
-pub(crate) fn io<'p>(
-    path: &'p Path,
-    action: &'static str,
-) -> impl Fn(std::io::Error) -> ChainError + 'p {
-    move |source| ChainError::Io {
-        path: path.into(),
-        action,
-        source,
-    }
-}
-
-/// Writes a file whole or not at all, readable by its owner alone, and makes it durable.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ChainError> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    std::fs::create_dir_all(folder).map_err(io(folder, "make the folder"))?;
-    let written = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        std::fs::File::open(folder)?.sync_all()
-    };
-    written().map_err(io(path, "write it"))
 }

@@ -1,11 +1,11 @@
 //! `quire l1`: where the native L1 stands, and the controls that trials need.
 
 use anyhow::{Result, bail, ensure};
-use l1::{Head, NativeL1};
+use l1::Head;
 use ledger::field::to_hex;
 use serde::Serialize;
 
-use node::{Call, Outcome};
+use node::{Call, Outcome, Standing, Unsettled};
 
 use crate::amount::{ETH, show};
 use crate::args::{AdvanceArgs, BlocksArgs, ChainCommand};
@@ -30,6 +30,53 @@ struct ChainFacts {
     next_index: u64,
     operator_fees: String,
     totals: Vec<Totals>,
+    unsettled: Vec<UnsettledFacts>,
+}
+
+/// A transaction whose end nobody was told yet.
+#[derive(Serialize)]
+pub struct UnsettledFacts {
+    what: String,
+    nonce: u64,
+    hash: String,
+    standing: &'static str,
+    block: Option<u64>,
+}
+
+impl From<Unsettled> for UnsettledFacts {
+    fn from(of: Unsettled) -> Self {
+        let (standing, block) = match of.standing {
+            Standing::Waits => ("waits", None),
+            Standing::InBlock(number) => ("in a block", Some(number)),
+            Standing::Failed(number) => ("failed", Some(number)),
+            Standing::NonceUsed => ("nonce used by another", None),
+            Standing::Cancelled => ("cancelled", None),
+        };
+        Self {
+            what: of.what,
+            nonce: of.nonce,
+            hash: of.hash,
+            standing,
+            block,
+        }
+    }
+}
+
+impl UnsettledFacts {
+    /// A line for people.
+    pub fn line(&self) -> String {
+        let block = self
+            .block
+            .map_or(String::new(), |block| format!(" {block}"));
+        let Self {
+            what,
+            nonce,
+            hash,
+            standing,
+            ..
+        } = self;
+        format!("{what}, nonce {nonce}, {hash}: {standing}{block}\n")
+    }
 }
 
 /// What the controls print.
@@ -66,6 +113,8 @@ pub fn run(settings: &Settings, command: &ChainCommand) -> Result<()> {
     match command {
         ChainCommand::Deploy(args) => return crate::contract::deploy(settings, args),
         ChainCommand::Connect(args) => return crate::contract::connect(settings, args),
+        ChainCommand::AddToken(args) => return crate::contract::add_token(settings, args),
+        ChainCommand::Cancel => return crate::contract::cancel(settings),
         _ => {}
     }
     let mut l1 = open_l1(settings)?;
@@ -74,7 +123,10 @@ pub fn run(settings: &Settings, command: &ChainCommand) -> Result<()> {
         Fault::usage("this control is of a native L1; a chain has its own")
     );
     match command {
-        ChainCommand::Deploy(_) | ChainCommand::Connect(_) => {}
+        ChainCommand::Deploy(_)
+        | ChainCommand::Connect(_)
+        | ChainCommand::AddToken(_)
+        | ChainCommand::Cancel => {}
         ChainCommand::Status => return status(settings, &l1),
         ChainCommand::Collect => return collect(settings, l1),
         ChainCommand::Mine(BlocksArgs { blocks, .. }) => {
@@ -105,7 +157,7 @@ fn collect(settings: &Settings, mut l1: L1) -> Result<()> {
             .address
         }
     };
-    let Outcome::Amount(amount) = l1.call(Call::CollectFees { caller })? else {
+    let Outcome::Amount(amount) = l1.call(Call::CollectFees { caller })?.outcome else {
         bail!("the chain told no amount; look at `quire l1 status`");
     };
     let facts = Collected {
@@ -113,7 +165,8 @@ fn collect(settings: &Settings, mut l1: L1) -> Result<()> {
         to: caller.to_string(),
     };
     let text = format!("{} of fees paid to {caller}", show(ETH, "ETH", amount));
-    settings.ui.result(&facts, text)
+    settings.ui.result(&facts, text)?;
+    l1.told()
 }
 
 fn facts_of(head: &Head) -> HeadFacts {
@@ -125,7 +178,7 @@ fn facts_of(head: &Head) -> HeadFacts {
     }
 }
 
-fn status(settings: &Settings, l1: &NativeL1) -> Result<()> {
+fn status(settings: &Settings, l1: &L1) -> Result<()> {
     let head = l1.head()?;
     let totals = l1.audit()?;
     let facts = ChainFacts {
@@ -146,6 +199,7 @@ fn status(settings: &Settings, l1: &NativeL1) -> Result<()> {
                 pending: totals.pending.to_string(),
             })
             .collect(),
+        unsettled: l1.link.unsettled().into_iter().map(Into::into).collect(),
     };
     let heading = ["token", "escrow", "balances", "claimable", "pending"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
@@ -163,10 +217,18 @@ fn status(settings: &Settings, l1: &NativeL1) -> Result<()> {
         (false, Some(time)) => format!("open; can be frozen from time {time} on if no batch comes"),
         (false, None) => "open".to_owned(),
     };
+    let unsettled = facts.unsettled.iter().map(UnsettledFacts::line);
+    let unsettled: String = match facts.unsettled.is_empty() {
+        true => String::new(),
+        false => format!(
+            "\n\nsent, and not told to anybody\n{}",
+            unsettled.collect::<String>()
+        ),
+    };
     let text = format!(
         "deployment   {}\nblock        {}, time {}\nstate        {frozen}\n\
          batches      {} final\nqueue        {} entries wait\naccounts     {} registered\n\
-         final root   {}\n\n{}",
+         final root   {}\n\n{}{}",
         facts.contract,
         count(head.height),
         head.time,
@@ -175,6 +237,7 @@ fn status(settings: &Settings, l1: &NativeL1) -> Result<()> {
         count(head.next_index - 1),
         facts.head.root,
         table(&rows),
+        unsettled.trim_end(),
     );
     settings.ui.result(&facts, text)
 }

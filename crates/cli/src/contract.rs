@@ -10,7 +10,7 @@ use anyhow::bail;
 use l1::NativeL1;
 use node::Link;
 
-use crate::args::{ConnectArgs, DeployArgs};
+use crate::args::{AddTokenArgs, ConnectArgs, DeployArgs};
 use crate::exit::Fault;
 use crate::settings::Settings;
 
@@ -41,6 +41,24 @@ pub fn connect(_: &Settings, _: &ConnectArgs) -> Result<()> {
     bail!(without())
 }
 
+/// `quire l1 add-token`.
+///
+/// # Errors
+/// If the contract refuses.
+#[cfg(not(feature = "chain"))]
+pub fn add_token(_: &Settings, _: &AddTokenArgs) -> Result<()> {
+    bail!(without())
+}
+
+/// `quire l1 cancel`.
+///
+/// # Errors
+/// If the node does not answer.
+#[cfg(not(feature = "chain"))]
+pub fn cancel(_: &Settings) -> Result<()> {
+    bail!(without())
+}
+
 #[cfg(not(feature = "chain"))]
 fn without() -> Fault {
     Fault::usage(
@@ -49,7 +67,7 @@ fn without() -> Fault {
 }
 
 #[cfg(feature = "chain")]
-pub use with_chain::{connect, deploy, link};
+pub use with_chain::{add_token, cancel, connect, deploy, link};
 
 #[cfg(feature = "chain")]
 mod with_chain {
@@ -62,8 +80,8 @@ mod with_chain {
     use circuits::shapes::{SHAPES, compile};
     use l1::bytes::Bytes;
     use l1::genesis::{ListedShape, Operator};
-    use l1::{Deposit, Parameters};
-    use ledger::babyjubjub::cofactor_inverse_point;
+    use l1::{Address, Deposit, Parameters};
+    use ledger::babyjubjub::{Point, cofactor_inverse_point};
     use ledger::field::to_hex;
     use ledger::shape::Shape;
     use node::Call;
@@ -72,14 +90,17 @@ mod with_chain {
 
     use super::*;
     use crate::amount::parse;
+    use crate::chain::UnsettledFacts;
     use crate::config::FILE_NAME;
+    use crate::deploying::{Deploying, Planned};
     use crate::deployment::{
-        L1, batcher_settings, check_absent, eth, open_l1, operator_file, random_salt, rollup_dir,
-        shapes_by_name,
+        L1, batcher_settings, check_absent, eth, exists, open_l1, operator_file, random_salt,
+        rollup_dir, shapes_by_name,
     };
     use crate::init::{DEFAULT_SHAPE, operator};
     use crate::interrupt::{remove_on_interrupt, shield};
     use crate::keys::{check_exists, key_path, shape_bytes, shape_name};
+    use crate::keystore::Locked;
     use crate::settings::make_folder;
     use crate::wallet::write_secret;
 
@@ -89,7 +110,7 @@ mod with_chain {
         data_dir: String,
         chain_id: u64,
         contract: String,
-        block: u64,
+        block: Option<u64>,
         domain: String,
         operator: String,
         shapes: Vec<String>,
@@ -131,19 +152,78 @@ mod with_chain {
         Ok(Access::new(url, expected, key, &outbox)?)
     }
 
+    /// The key that signs transactions.
+    fn signing_key(settings: &Settings) -> Result<EthKey> {
+        let path = settings.eth_key_file.as_deref();
+        let path = path.with_context(|| {
+            Fault::usage("name the Ethereum key that signs with --eth-key-file")
+        })?;
+        Ok(EthKey::load(path)?)
+    }
+
     /// `quire l1 deploy`.
     ///
     /// # Errors
     /// If a key is missing, or the chain refuses.
     pub fn deploy(settings: &Settings, args: &DeployArgs) -> Result<()> {
-        check_absent(settings)?;
-        let path = settings.eth_key_file.as_deref();
-        let path = path.with_context(|| {
-            Fault::usage("name the operator's Ethereum key with --eth-key-file")
-        })?;
-        let access = access(settings, None, Some(EthKey::load(path)?))?;
+        let begun = Deploying::find(settings)?;
+        if begun.is_none() {
+            check_absent(settings)?;
+        }
+        let mut access = access(settings, None, Some(signing_key(settings)?))?;
+        let (planned, keys) = plan(settings, args, &access)?;
+        let deploying = match begun {
+            Some(begun) => {
+                let named = args.operator.as_deref();
+                let fees = named.map(|name| operator(settings, Some(name)));
+                begun.check(&planned, fees.transpose()?.as_ref())?;
+                settings
+                    .ui
+                    .note("going on with the deployment that was begun here");
+                begun
+            }
+            None => {
+                let fees = operator(settings, args.operator.as_deref())?;
+                Deploying::begin(settings, planned, fees)?
+            }
+        };
+        let mut block = None;
+        if !exists(settings) {
+            let task = settings.ui.task("deploying the contract", None);
+            let found = access.deploy(deploying.planned.parameters.clone(), keys)?;
+            task.done();
+            block = Some(found.before.number + 1);
+            let contract = genesis_of(&found)?.deployment().contract();
+            settings.ui.note(format!("the contract is {contract}"));
+            put_in_place(settings, &found, |folder, l1| {
+                write_secret(&operator_file(folder), &deploying.wallet)?;
+                drop(Batcher::create(folder, batcher_settings(l1)?, Vec::new())?);
+                Ok(())
+            })?;
+        }
+        name_node(settings)?;
+        access.deployment_told()?;
+        drop(access);
+        let mut l1 = open_l1(settings)?;
+        for token in &deploying.planned.tokens {
+            list_token(&mut l1, *token)?;
+        }
+        for token in 0..u32::try_from(l1.token_count()?).context("token ids have 32 bits")? {
+            fee_account(settings, &mut l1, token, &deploying.public)?;
+        }
+        tell(settings, &l1, block)?;
+        l1.told()?;
+        deploying.end()
+    }
+
+    /// What the arguments ask for, with a salt, and the verifying keys.
+    fn plan(
+        settings: &Settings,
+        args: &DeployArgs,
+        access: &Access,
+    ) -> Result<(Planned, BTreeMap<u16, VerifyingKey>)> {
         let shapes = shapes_by_name(&args.shape, DEFAULT_SHAPE)?;
-        let (mut listed, mut keys) = (Vec::new(), BTreeMap::new());
+        let (mut listed, mut ids, mut keys) = (Vec::new(), Vec::new(), BTreeMap::new());
         for shape in &shapes {
             let key = verifying_key(settings, shape)?;
             let fingerprint = Bytes(key.info().fingerprint);
@@ -151,11 +231,11 @@ mod with_chain {
                 shape: *shape,
                 fingerprint,
             });
+            ids.push(key.id_hex());
             keys.insert(shape.id, key);
         }
-        let fees = operator(settings, args.operator.as_deref())?;
         let parameters = Parameters {
-            chain_id: 0,
+            chain_id: access.chain_id(),
             contract: None,
             salt: Bytes(random_salt()),
             operator: Operator {
@@ -169,34 +249,111 @@ mod with_chain {
             freeze_after: args.freeze_after,
             tokens: vec![eth()],
         };
-        parameters.check()?;
-        let task = settings.ui.task("deploying the contract", None);
-        let found = access.deploy(parameters, keys)?;
-        task.done();
-        let contract = genesis_of(&found)?.deployment().contract();
-        settings.ui.note(format!("the contract is {contract}"));
-        drop(access);
-        put_in_place(settings, &found, |folder, l1| {
-            write_secret(&operator_file(folder), &fees.file)?;
-            drop(Batcher::create(folder, batcher_settings(l1)?, Vec::new())?);
-            Ok(())
-        })?;
+        // The chain is part of a rollup's name only with its contract.
+        let unnamed = Parameters {
+            chain_id: 0,
+            ..parameters.clone()
+        };
+        unnamed.check()?;
+        Ok((Planned::new(parameters, ids, args.token.clone()), keys))
+    }
+
+    /// The id of a token, which the contract gets if it has it not.
+    fn list_token(l1: &mut L1, token: Address) -> Result<u32> {
+        let place = |l1: &L1| -> Result<Option<usize>> {
+            let tokens = l1.tokens()?;
+            Ok(tokens.iter().position(|listed| listed.address == token))
+        };
+        if place(l1)?.is_none() {
+            l1.call(Call::AddToken(token))?;
+        }
+        let place = place(l1)?.with_context(|| format!("the chain has dropped token {token}"))?;
+        u32::try_from(place).context("token ids have 32 bits")
+    }
+
+    /// The operator's account that takes fees in a token, into which nothing is deposited if there is none.
+    fn fee_account(
+        settings: &Settings,
+        l1: &mut L1,
+        token: u32,
+        public: &Point,
+    ) -> Result<Option<u32>> {
+        let parameters = l1.deployment().parameters();
+        let deposit = Deposit {
+            caller: parameters.operator.address,
+            token,
+            amount: 0,
+            key: *public,
+            q: cofactor_inverse_point(public),
+            fee: parameters.l1_fee,
+        };
+        let call = Call::Deposit(&deposit);
+        let there = batcher_settings(l1)?.fee_accounts.contains_key(&token);
+        if !there || l1.link.is_unsettled(&l1.native, call) {
+            l1.queue_entry(settings, call)?;
+        }
+        Ok(batcher_settings(l1)?.fee_accounts.get(&token).copied())
+    }
+
+    /// What `l1 add-token` prints.
+    #[derive(Serialize)]
+    struct Added {
+        token: u32,
+        address: String,
+        fee_account: Option<u32>,
+    }
+
+    /// `quire l1 add-token`.
+    ///
+    /// # Errors
+    /// If the contract refuses.
+    pub fn add_token(settings: &Settings, args: &AddTokenArgs) -> Result<()> {
         let mut l1 = open_l1(settings)?;
-        for token in &args.token {
-            l1.call(Call::AddToken(*token))?;
+        ensure!(
+            l1.link.is_remote(),
+            Fault::usage(
+                "a native L1 has the tokens of its genesis: name them in `quire init --token`"
+            )
+        );
+        let token = list_token(&mut l1, args.token)?;
+        let caller = l1.caller(settings, None)?;
+        let wallet = operator_file(&rollup_dir(settings));
+        let is_operator = caller == l1.deployment().parameters().operator.address;
+        let fee_account = match is_operator && wallet.exists() {
+            true => {
+                let public = Locked::read(&wallet)?.public;
+                fee_account(settings, &mut l1, token, &public)?
+            }
+            false => None,
+        };
+        let facts = Added {
+            token,
+            address: args.token.to_string(),
+            fee_account,
+        };
+        let mut text = format!("{} is token {token}", facts.address);
+        if let Some(account) = fee_account {
+            text.push_str(&format!("; account {account} takes fees in it"));
         }
-        let caller = found.parameters.operator.address;
-        for token in 0..u32::try_from(l1.token_count()?).context("token ids have 32 bits")? {
-            l1.queue_entry(Call::Deposit(&Deposit {
-                caller,
-                token,
-                amount: 0,
-                key: fees.public,
-                q: cofactor_inverse_point(&fees.public),
-                fee: found.parameters.l1_fee,
-            }))?;
+        settings.ui.result(&facts, text)?;
+        l1.told()
+    }
+
+    /// `quire l1 cancel`. It needs no mirror: a deployment may be what waits.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub fn cancel(settings: &Settings) -> Result<()> {
+        let mut access = access(settings, None, Some(signing_key(settings)?))?;
+        let task = settings.ui.task("taking nonces", None);
+        let ended = access.cancel()?;
+        task.done();
+        let ended: Vec<UnsettledFacts> = ended.into_iter().map(Into::into).collect();
+        let mut text: String = ended.iter().map(UnsettledFacts::line).collect();
+        if ended.is_empty() {
+            text.push_str("nothing waits");
         }
-        tell(settings, &l1, &found)
+        settings.ui.result(&ended, text.trim_end())
     }
 
     /// The verifying key of a shape, checked to be for its circuit.
@@ -239,11 +396,12 @@ mod with_chain {
         let found = access.find(args.contract, &listed, args.from_block)?;
         drop(access);
         put_in_place(settings, &found, |_, _| Ok(()))?;
+        name_node(settings)?;
         settings.ui.note(
             "how the contract's keys were made cannot be seen on the chain: you trust who made them",
         );
         let l1 = open_l1(settings)?;
-        tell(settings, &l1, &found)
+        tell(settings, &l1, Some(found.before.number + 1))
     }
 
     /// Makes the mirror, and what `more` adds, in a draft folder and puts it in place whole.
@@ -267,8 +425,7 @@ mod with_chain {
         let target = rollup_dir(settings);
         let _shield = shield();
         std::fs::rename(folder.keep(), &target)
-            .with_context(|| format!("cannot put {} in place", target.display()))?;
-        name_node(settings)
+            .with_context(|| format!("cannot put {} in place", target.display()))
     }
 
     /// Makes the data directory remember its node, unless it has a configuration already.
@@ -282,7 +439,7 @@ mod with_chain {
         write_secret(&file, format!("l1 = {url}\n").as_bytes())
     }
 
-    fn tell(settings: &Settings, l1: &L1, found: &Found) -> Result<()> {
+    fn tell(settings: &Settings, l1: &L1, block: Option<u64>) -> Result<()> {
         let deployment = l1.deployment();
         let parameters = deployment.parameters();
         let tokens = l1.tokens()?;
@@ -291,7 +448,7 @@ mod with_chain {
             data_dir: settings.data_dir.display().to_string(),
             chain_id: parameters.chain_id,
             contract: deployment.contract().to_string(),
-            block: found.before.number + 1,
+            block,
             domain: to_hex(&l1.domain()),
             operator: parameters.operator.address.to_string(),
             shapes: (parameters.shapes.iter())
@@ -307,17 +464,13 @@ mod with_chain {
             l1_fee: parameters.l1_fee.to_string(),
             state_root: to_hex(&l1.head()?.root),
         };
-        ensure!(
-            facts.chain_id == found.parameters.chain_id,
-            Fault::damaged("the mirror is of another chain")
-        );
+        let block = block.map_or(String::new(), |block| format!(", block {block}"));
         let text = format!(
-            "contract     {} on chain {}, block {}\ndirectory    {}\noperator     {}\nshapes       {}\n\
+            "contract     {} on chain {}{block}\ndirectory    {}\noperator     {}\nshapes       {}\n\
              tokens       {}\nstate root   {}\n\
              go on with `quire wallet new NAME` and `quire deposit --wallet NAME --amount A --eth-key-file F`",
             facts.contract,
             facts.chain_id,
-            facts.block,
             facts.data_dir,
             facts.operator,
             facts.shapes.join(", "),

@@ -18,7 +18,7 @@ use ledger::babyjubjub::Point;
 use ledger::eddsa::PrivateKey;
 use ledger::shape::Shape;
 use node::restore::genesis_accounts;
-use node::{Call, Followed, Link, Outcome, Reopening, Rollup, SettleError};
+use node::{Call, Called, Followed, Link, Outcome, Reopening, Rollup, SettleError};
 use prover::key::AllowDevKeys;
 use rand::RngCore;
 use rand::rngs::OsRng;
@@ -72,25 +72,41 @@ impl Deref for L1 {
 }
 
 impl L1 {
-    /// Makes a call.
+    /// Makes a call. Once its end is printed, [`Self::told`] is to be called.
     ///
     /// # Errors
     /// If L1 refuses, or a contract's chain cannot be reached.
-    pub fn call(&mut self, call: Call<'_>) -> Result<Outcome> {
+    pub fn call(&mut self, call: Call<'_>) -> Result<Called> {
         Ok(self.link.call(&mut self.native, call, now()?)?)
     }
 
-    /// As [`Self::call`], for calls that queue an entry, whose number is returned.
+    /// As [`Self::call`], for calls that queue an entry, which is returned.
     ///
     /// # Errors
     /// As [`Self::call`].
-    pub fn queue_entry(&mut self, call: Call<'_>) -> Result<l1::QueueEntry> {
+    pub fn queue_entry(&mut self, settings: &Settings, call: Call<'_>) -> Result<l1::QueueEntry> {
         let dropped = || SettleError::Dropped { what: "the entry" };
-        let Outcome::Entry(number) = self.call(call)? else {
+        let Called { outcome, earlier } = self.call(call)?;
+        let Outcome::Entry(number) = outcome else {
             bail!(dropped());
         };
         let entry = self.native.queue(number, 1)?.pop();
-        Ok(entry.ok_or_else(dropped)?)
+        let entry = entry.filter(|entry| call.asks_for(entry));
+        let entry = entry.ok_or_else(dropped)?;
+        if earlier {
+            settings.ui.note(format!(
+                "an earlier command that was interrupted has sent this already, as entry {number} of the L1 queue: nothing was sent now; run the command again for another"
+            ));
+        }
+        Ok(entry)
+    }
+
+    /// What the calls came to was printed.
+    ///
+    /// # Errors
+    /// If that cannot be written down.
+    pub fn told(&mut self) -> Result<()> {
+        Ok(self.link.told()?)
     }
 
     /// L1's time.

@@ -251,8 +251,13 @@ fn of_chain(error: &chain::ChainError) -> Class {
         | E::OtherChain { .. }
         | E::NotTheContract { .. }
         | E::DeploymentGone { .. }
+        | E::InUse { .. }
+        | E::Behind { .. }
         | E::Unsteady { .. }
         | E::NotMined { .. }
+        | E::WouldFail { .. }
+        | E::Gap { .. }
+        | E::Crowded { .. }
         | E::Earlier { .. } => Class::Environment,
         E::File { .. } | E::Disagree { .. } => Class::Damaged,
         E::Open(error) => of_l1_open(error),
@@ -260,6 +265,7 @@ fn of_chain(error: &chain::ChainError) -> Class {
         | E::Node { .. }
         | E::Refused { .. }
         | E::Failed { .. }
+        | E::Cancelled { .. }
         | E::TooDear { .. }
         | E::Replaced { .. }
         | E::Encode(_)

@@ -102,7 +102,7 @@ pub fn request_exit(settings: &Settings, wallet: Option<&str>, account: u32) -> 
         caller,
         index: account,
     };
-    let queue_entry = l1.queue_entry(call)?.number;
+    let queue_entry = l1.queue_entry(settings, call)?.number;
     let facts = Requested {
         account,
         queue_entry,
@@ -112,7 +112,8 @@ pub fn request_exit(settings: &Settings, wallet: Option<&str>, account: u32) -> 
         "the whole balance of account {account} leaves with entry {queue_entry} of the L1 queue; then claim it\n\
          if no batch executes it in time, `quire freeze` and `quire exit plan {account}` do without the operator"
     );
-    settings.ui.result(&facts, text)
+    settings.ui.result(&facts, text)?;
+    l1.told()
 }
 
 /// `quire freeze`.

@@ -15,6 +15,8 @@ mod config;
 mod contract;
 pub mod decoders;
 mod demo;
+#[cfg(feature = "chain")]
+mod deploying;
 mod deployment;
 mod drill;
 mod estimate;

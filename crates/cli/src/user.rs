@@ -92,20 +92,24 @@ pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
                 "account {index} holds {}; name it with --token",
                 token_name(&l1, held)
             );
-            l1.queue_entry(Call::TopUp {
+            let call = Call::TopUp {
                 caller,
                 index,
                 amount,
-            })?
+            };
+            l1.queue_entry(settings, call)?
         }
-        None => l1.queue_entry(Call::Deposit(&Deposit {
-            caller,
-            token,
-            amount,
-            key: wallet.public,
-            q: cofactor_inverse_point(&wallet.public),
-            fee,
-        }))?,
+        None => {
+            let deposit = Deposit {
+                caller,
+                token,
+                amount,
+                key: wallet.public,
+                q: cofactor_inverse_point(&wallet.public),
+                fee,
+            };
+            l1.queue_entry(settings, Call::Deposit(&deposit))?
+        }
     };
     let (account, queue_entry, amount) = (entry.op.index(), entry.number, entry.op.amount());
     let facts = Deposited {
@@ -119,7 +123,8 @@ pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
         "{} into account {account}, entry {queue_entry} of the L1 queue; the next batch executes it: `quire run`",
         show(token, &token_name(&l1, token), amount)
     );
-    settings.ui.result(&facts, text)
+    settings.ui.result(&facts, text)?;
+    l1.told()
 }
 
 /// The parts of a signed operation that were typed or follow from the account.
@@ -383,17 +388,24 @@ fn collect(settings: &Settings, mut l1: L1, caller: Address, only: Option<u32>) 
     let mut claimed = Vec::new();
     let mut text = String::new();
     for token in (0..tokens).filter(|token| only.is_none_or(|only| only == *token)) {
-        if l1.claimable(caller, token)? == 0 {
+        let call = Call::Claim { caller, token };
+        let mut total: u128 = 0;
+        // Why more than once: an earlier claim whose end nobody was told leaves what came since.
+        while l1.link.is_unsettled(&l1.native, call) || l1.claimable(caller, token)? > 0 {
+            let Outcome::Amount(amount) = l1.call(call)?.outcome else {
+                bail!("the chain told no amount of the claim; look at `quire l1 status`");
+            };
+            l1.told()?;
+            total = total.saturating_add(amount);
+        }
+        if total == 0 {
             continue;
         }
-        let Outcome::Amount(amount) = l1.call(Call::Claim { caller, token })? else {
-            bail!("the chain told no amount of the claim; look at `quire l1 status`");
-        };
-        let shown = show(token, &token_name(&l1, token), amount);
+        let shown = show(token, &token_name(&l1, token), total);
         text.push_str(&format!("claimed {shown}\n"));
         claimed.push(Claimed {
             token,
-            amount: amount.to_string(),
+            amount: total.to_string(),
         });
     }
     if claimed.is_empty() {

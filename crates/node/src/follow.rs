@@ -12,7 +12,7 @@ use batcher::{ReopenError, Reopened, StoredBatch};
 use l1::FinalizedBatch;
 use thiserror::Error;
 
-use crate::rollup::Rollup;
+use crate::rollup::{Rollup, fee_accounts};
 use crate::settlement::SettleError;
 
 /// Why L1 and batcher do not go together.
@@ -88,6 +88,8 @@ impl Rollup {
     /// [`FollowError`], which says what to do.
     pub fn follow(&mut self, now: u64) -> Result<Followed, FollowError> {
         self.link.sync(&mut self.l1)?;
+        // Why anew: a reorganization may have given a fee account's index to somebody else.
+        self.batcher.set_fee_accounts(fee_accounts(&self.l1)?);
         let mut followed = Followed {
             lost: self.roll_back()?,
             ..Followed::default()

@@ -308,7 +308,7 @@ impl ExitPlan {
         now: u64,
     ) -> Result<Left, LeaveError> {
         let steps = self.steps(l1)?;
-        leave(steps, |call| link.call(l1, call, now))
+        leave(steps, |call| Ok(link.call(l1, call, now)?.outcome))
     }
 
     /// Who is told to be paid is who is paid.

@@ -27,4 +27,4 @@ pub use follow::{FollowError, Followed, Reopening};
 pub use leave::{ExitPlan, LeaveError, Left, PlanError};
 pub use restore::{RestoreError, final_state, genesis_accounts, restore};
 pub use rollup::{NodeError, Rollup, SealLimit, settings};
-pub use settlement::{Call, Link, Outcome, SettleError, Settlement};
+pub use settlement::{Call, Called, Link, Outcome, SettleError, Settlement, Standing, Unsettled};

@@ -184,7 +184,7 @@ const FEE_ACCOUNTS_WITHIN: u64 = 256;
 /// Token → account that takes its fees: the operator's accounts at the start of the genesis, the
 /// first of each token; on a contract, the first of each token that the operator deposited into
 /// early. Fees in other tokens are not taken.
-fn fee_accounts(l1: &NativeL1) -> Result<BTreeMap<u32, u32>, l1::StoreError> {
+pub(crate) fn fee_accounts(l1: &NativeL1) -> Result<BTreeMap<u32, u32>, l1::StoreError> {
     let deployment = l1.deployment();
     if deployment.is_on_chain() {
         return deposited_fee_accounts(l1);

@@ -8,8 +8,10 @@
 use std::error::Error;
 
 use l1::{
-    Address, Confirmed, Deposit, Exit, FinalizedBatch, L1Error, NativeL1, StoreError, Submission,
+    Address, Confirmed, Deposit, Exit, FinalizedBatch, L1Error, NativeL1, QueueEntry, StoreError,
+    Submission,
 };
+use ledger::operation::L1Op;
 use thiserror::Error;
 
 /// A call that changes L1.
@@ -62,6 +64,61 @@ pub enum Call<'a> {
     },
 }
 
+impl Call<'_> {
+    /// True if this entry of the queue is what the call asks for: after a reorganization another may
+    /// stand in its place. The amount is not compared: some tokens pay out less than was sent.
+    pub fn asks_for(&self, entry: &QueueEntry) -> bool {
+        match (self, &entry.op) {
+            (Self::Deposit(deposit), L1Op::Create { token, key, .. }) => {
+                (entry.payer, *token, key) == (deposit.caller, deposit.token, &deposit.key)
+            }
+            (Self::TopUp { caller, index, .. }, L1Op::TopUp { .. })
+            | (Self::RequestExit { caller, index }, L1Op::ForcedExit { .. }) => {
+                (entry.payer, entry.op.index()) == (*caller, *index)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What a call came to, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Called {
+    /// What it came to.
+    pub outcome: Outcome,
+    /// The same call had been made before, by a command that ended without telling its caller: this is
+    /// what became of it, and nothing was sent now.
+    pub earlier: bool,
+}
+
+/// A transaction that was signed and whose end nobody was told yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsettled {
+    /// The call.
+    pub what: String,
+    /// Its nonce.
+    pub nonce: u64,
+    /// Hash of the transaction, of that which offers most.
+    pub hash: String,
+    /// Where it stands.
+    pub standing: Standing,
+}
+
+/// Where a transaction stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It may come into a block.
+    Waits,
+    /// This block has it.
+    InBlock(u64),
+    /// This block has it, and it failed there: only gas was paid.
+    Failed(u64),
+    /// Another transaction has its nonce, or the node has lost what it knew of it.
+    NonceUsed,
+    /// An empty transaction took its nonce: it never happened.
+    Cancelled,
+}
+
 /// What a call came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -110,8 +167,21 @@ pub trait Settlement: Send {
     ///
     /// # Errors
     /// [`SettleError`]. After one of the network the call may still come into a block: the same call
-    /// once more finds it and is not sent twice.
-    fn call(&mut self, mirror: &mut NativeL1, call: Call<'_>) -> Result<Outcome, SettleError>;
+    /// once more finds it and is not sent twice, until [`Self::told`] says that its end is known.
+    fn call(&mut self, mirror: &mut NativeL1, call: Call<'_>) -> Result<Called, SettleError>;
+
+    /// True if the same call was made before and nobody was told its end.
+    fn is_unsettled(&self, mirror: &NativeL1, call: Call<'_>) -> bool;
+
+    /// Whoever made the calls before has been told what they came to: the same call from now on is
+    /// another one.
+    ///
+    /// # Errors
+    /// [`SettleError`] if that cannot be written down.
+    fn told(&mut self) -> Result<(), SettleError>;
+
+    /// Transactions of the key that signs whose end nobody was told yet, by nonce.
+    fn unsettled(&self) -> Vec<Unsettled>;
 
     /// Who calls: the address of the key that signs transactions.
     ///
@@ -204,7 +274,7 @@ impl Link {
         }
     }
 
-    /// Makes a call.
+    /// Makes a call. Once its end was told, [`Self::told`] is to be called.
     ///
     /// # Errors
     /// [`SettleError`].
@@ -213,11 +283,38 @@ impl Link {
         l1: &mut NativeL1,
         call: Call<'_>,
         now: u64,
-    ) -> Result<Outcome, SettleError> {
+    ) -> Result<Called, SettleError> {
         match &mut self.0 {
             Some(chain) => chain.call(l1, call),
-            None => Ok(native_call(l1, call, now)?),
+            None => Ok(Called {
+                outcome: native_call(l1, call, now)?,
+                earlier: false,
+            }),
         }
+    }
+
+    /// True if the same call was made before and nobody was told its end.
+    pub fn is_unsettled(&self, l1: &NativeL1, call: Call<'_>) -> bool {
+        let chain = self.0.as_ref();
+        chain.is_some_and(|chain| chain.is_unsettled(l1, call))
+    }
+
+    /// Whoever made the calls before knows what they came to: the same call from now on is another one.
+    ///
+    /// # Errors
+    /// [`SettleError`] if that cannot be written down.
+    pub fn told(&mut self) -> Result<(), SettleError> {
+        match &mut self.0 {
+            Some(chain) => chain.told(),
+            None => Ok(()),
+        }
+    }
+
+    /// Transactions whose end nobody was told yet.
+    pub fn unsettled(&self) -> Vec<Unsettled> {
+        self.0
+            .as_ref()
+            .map_or(Vec::new(), |chain| chain.unsettled())
     }
 
     /// Submits batches and returns them as L1 has them.

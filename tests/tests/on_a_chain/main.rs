@@ -3,17 +3,20 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod node;
+mod sending;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use ::node::{
-    Call, FollowError, Link, NodeError, Outcome, Rollup, SealLimit, SettleError, Settlement,
+    Call, Called, FollowError, Link, NodeError, Outcome, Rollup, SealLimit, SettleError, Settlement,
 };
 use batcher::Batcher;
-use chain::{Access, Chain, ChainError, EthKey, Found, create_mirror, genesis_of};
+use chain::{Access, Chain, ChainError, EthKey, Found, Patience, create_mirror, genesis_of};
 use l1::bytes::Bytes;
 use l1::genesis::{ListedShape, Operator, Token};
 use l1::{Deposit, NativeL1, Parameters};
@@ -58,8 +61,16 @@ fn key_file(folder: &Path, number: usize) -> PathBuf {
 
 fn access(url: &str, folder: &Path, expected: Option<u64>) -> Result<Access, ChainError> {
     let key = EthKey::load(&key_file(folder, 0))?;
-    Access::new(url, expected, Some(key), &folder.join("ethereum"))
+    let access = Access::new(url, expected, Some(key), &folder.join("ethereum"))?;
+    Ok(access.with_patience(HURRIED))
 }
+
+/// What else takes minutes.
+const HURRIED: Patience = Patience {
+    poll: (Duration::from_millis(10), Duration::from_millis(50)),
+    silence: Duration::from_millis(400),
+    nonce_used: Duration::from_millis(600),
+};
 
 fn parameters(access: &Access) -> Parameters {
     Parameters {
@@ -125,10 +136,12 @@ impl Life {
     /// A deployment without an account.
     fn begin(confirmations: u64) -> Self {
         let (node, folder) = (Anvil::start(&[]), tempfile::tempdir().unwrap());
-        let access = access(&node.url, folder.path(), None).unwrap();
+        let mut access = access(&node.url, folder.path(), None).unwrap();
         let key = keys().key.verifying_key().clone();
         let found = access.deploy(parameters(&access), BTreeMap::from([(shape().id, key)]));
         let found = found.unwrap();
+        access.deployment_told().unwrap();
+        drop(access);
         make(folder.path(), &found);
         let rollup = open(folder.path(), &node.url, confirmations).unwrap();
         Self {
@@ -174,24 +187,45 @@ impl Life {
         drop(std::mem::replace(&mut self.rollup, other));
     }
 
+    /// Makes a call and hears what it came to.
     fn call(&mut self, call: Call<'_>) -> Result<Outcome, SettleError> {
+        let called = self.call_untold(call)?;
+        self.rollup.link.told()?;
+        Ok(called.outcome)
+    }
+
+    /// Makes a call and ends before anybody hears of it.
+    fn call_untold(&mut self, call: Call<'_>) -> Result<Called, SettleError> {
         self.rollup.link.call(&mut self.rollup.l1, call, 0)
     }
 
     fn deposit(&mut self, number: u32, amount: u128) -> Result<l1::QueueEntry, SettleError> {
+        let (entry, _) = self.deposit_untold(number, 0, amount)?;
+        self.rollup.link.told()?;
+        Ok(entry)
+    }
+
+    /// A deposit that nobody hears of, and whether an earlier command had made it.
+    fn deposit_untold(
+        &mut self,
+        number: u32,
+        token: u32,
+        amount: u128,
+    ) -> Result<(l1::QueueEntry, bool), SettleError> {
         let key = key_of(number).public_key();
         let deposit = Deposit {
             caller: self.rollup.link.caller(Bytes([0; 20]))?,
-            token: 0,
+            token,
             amount,
             key,
             q: cofactor_inverse_point(&key),
             fee: L1_FEE,
         };
-        let Outcome::Entry(entry) = self.call(Call::Deposit(&deposit))? else {
+        let Called { outcome, earlier } = self.call_untold(Call::Deposit(&deposit))?;
+        let Outcome::Entry(entry) = outcome else {
             panic!("a deposit makes an entry");
         };
-        Ok(self.rollup.l1.queue(entry, 1)?.remove(0))
+        Ok((self.rollup.l1.queue(entry, 1)?.remove(0), earlier))
     }
 
     fn seal_and_prove(&mut self) -> u64 {
@@ -227,6 +261,12 @@ impl Life {
             .unwrap()
             .control(method, params)
             .unwrap()
+    }
+
+    /// The chain forgets what it had since a snapshot and goes on with empty blocks.
+    fn replace_since(&self, snapshot: &Value) {
+        self.control("evm_revert", json!([snapshot]));
+        self.control("anvil_mine", json!([3]));
     }
 
     fn balance(&self, index: u32) -> u128 {
@@ -331,7 +371,7 @@ fn a_reorganized_deposit_rolls_back_with_what_rests_on_it() {
     life.deposit(4, 700_000).unwrap();
     life.seal_and_prove();
     assert!(life.rollup.batcher.state().account(4).is_some());
-    life.control("evm_revert", json!([before]));
+    life.replace_since(&before);
     let followed = life.rollup.follow(0).unwrap();
     assert!(followed.reopened.is_some(), "the batch is open again");
     assert_eq!(life.standing(), (2, 3));
@@ -350,7 +390,7 @@ fn a_batch_that_the_chain_lost_is_submitted_again() {
     let before = life.control("evm_snapshot", json!([]));
     assert_eq!(life.submit().unwrap(), 1);
     assert_eq!(life.standing().0, 3);
-    life.control("evm_revert", json!([before]));
+    life.replace_since(&before);
     assert_eq!(life.rollup.follow(0).unwrap().lost, 1);
     assert_eq!(life.standing().0, 2);
     assert_eq!(life.submit().unwrap(), 1);
@@ -389,7 +429,8 @@ fn a_node_of_another_chain_or_without_the_contract_is_refused_at_start() {
     assert_eq!(refused.to_string(), expected.to_string());
     // The same chain id, another history.
     let fresh = Anvil::start(&[]);
-    let access = access(&fresh.url, life.folder.path(), Some(31_337)).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let access = access(&fresh.url, elsewhere.path(), Some(31_337)).unwrap();
     let refused = Chain::open(access, &l1_file(life.folder.path()), &life.rollup.l1)
         .err()
         .unwrap();
@@ -405,10 +446,13 @@ fn a_chain_that_was_reset_is_not_followed() {
     life.control("anvil_reset", json!([]));
     let error = life.rollup.follow(0).unwrap_err();
     assert!(
-        matches!(
-            follow_error(&error),
-            ChainError::DeploymentGone { .. } | ChainError::NotTheContract { .. }
-        ),
+        matches!(follow_error(&error), ChainError::Behind { .. }),
+        "{error}"
+    );
+    life.control("anvil_mine", json!([30]));
+    let error = life.rollup.follow(0).unwrap_err();
+    assert!(
+        matches!(follow_error(&error), ChainError::DeploymentGone { .. }),
         "{error}"
     );
     // Nothing was dropped: the mirror is as it was.
@@ -481,7 +525,7 @@ fn a_transaction_that_never_arrived_is_sent_by_the_next_command() {
         }
     });
     life.submit().unwrap_err();
-    life.control("evm_revert", json!([id]));
+    life.replace_since(&id);
     // Another call of the same key first settles what was under way, then goes its own way.
     life.reopen();
     assert_eq!(life.standing(), (2, 3));
@@ -724,7 +768,7 @@ fn a_call_is_refused_with_the_contracts_reason_before_anything_is_sent() {
 
 #[test]
 fn the_words_of_a_node_are_passed_on_and_its_address_is_not() {
-    let life = Life::begin(0);
+    let (life, elsewhere) = (Life::begin(0), tempfile::tempdir().unwrap());
     let wire = Wire::to(&life.node, |method, _, answer| {
         if method == "eth_getBlockByNumber" {
             *answer =
@@ -733,7 +777,7 @@ fn the_words_of_a_node_are_passed_on_and_its_address_is_not() {
         Fate::Arrives
     });
     let url = format!("{}/v2/secret-token", wire.url);
-    let access = access(&url, life.folder.path(), None).unwrap();
+    let access = access(&url, elsewhere.path(), None).unwrap();
     let error = access.rpc().latest().unwrap_err().to_string();
     assert!(
         error.contains("quota exceeded") && !error.contains("secret-token"),

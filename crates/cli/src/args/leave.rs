@@ -100,7 +100,8 @@ pub enum ChainCommand {
     /// Deploy the rollup's contract on an EVM, with the verifying keys of its shapes
     #[command(after_help = "\
 The Ethereum key is the operator's. The deployment's folder D/rollup gets a mirror of the contract, the
-batcher and the wallet of the operator's fee accounts, into which its first deposits go.
+batcher and the wallet of the operator's fee accounts, into which its first deposits go. What was
+interrupted goes on when the same command is given again: D/deploying has the plan until it is done.
 
 Examples:
   quire keys setup --shape t20 && quire l1 deploy --shape t20 --l1 http://localhost:8545 --eth-key-file op.key
@@ -120,6 +121,27 @@ Examples:
 JSON: data_dir, chain_id, contract, block, domain, operator, shapes, tokens, fee_accounts, l1_fee,
 state_root")]
     Connect(ConnectArgs),
+    /// Make a contract take an ERC-20; the operator's fee account for it comes with it
+    #[command(after_help = "\
+Anybody may. Of the operator, with the wallet of its fee accounts in the deployment's folder, it also
+makes the account that takes fees in this token.
+
+Examples:
+  quire l1 add-token 0x00000000000000000000000000000000000000aa --eth-key-file op.key
+
+JSON: token, address, fee_account")]
+    AddToken(AddTokenArgs),
+    /// Give up the transactions of an Ethereum key that wait
+    #[command(after_help = "\
+An empty transaction takes the nonce of each, and of those before them that no block has, unless a block
+has the transaction first: then the same command tells what it came to. What another transaction with
+the same nonce keeps out is forgotten; see on the chain that it did not happen.
+
+Examples:
+  quire l1 cancel --l1 http://localhost:8545 --eth-key-file op.key
+
+JSON: a list of what, nonce, hash, standing (cancelled, in a block, failed, nonce used by another), block")]
+    Cancel,
     /// Where L1 stands: blocks, time, queue, money
     #[command(after_help = "\
 Examples:
@@ -127,7 +149,8 @@ Examples:
   quire l1 status --json
 
 JSON: contract, height, time, frozen, freeze_from, root, next_batch, queue_head, queue_tail,
-next_index, operator_fees, totals (token, escrow, balances, claimable, pending)")]
+next_index, operator_fees, totals (token, escrow, balances, claimable, pending), unsettled: transactions
+of the Ethereum key that was named whose end nobody was told (what, nonce, hash, standing, block)")]
     Status,
     /// Pay the operator the fees that L1 kept for deposits and requests
     #[command(after_help = "\
@@ -185,6 +208,13 @@ pub struct DeployArgs {
     /// Wallet of the operator's fee accounts, which is copied into the deployment [default: a new one]
     #[arg(long, value_name = "W")]
     pub operator: Option<String>,
+}
+
+/// Arguments of `l1 add-token`.
+#[derive(Debug, Args)]
+pub struct AddTokenArgs {
+    /// Address of the ERC-20
+    pub token: l1::Address,
 }
 
 /// Arguments of `l1 connect`.

@@ -1,0 +1,166 @@
+//! A deployment on a chain that was begun: `D/deploying`, until the last of its transactions was told.
+//!
+//! A deployment is several transactions: the contracts, the tokens, the deposits into the fee accounts.
+//! Invariant: what they are made of, the salt and the fee accounts' key among it, is on disk before the
+//! first is sent, so that the same command sends what is missing and nothing twice.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use l1::{Address, Parameters};
+use ledger::babyjubjub::Point;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::deployment::OperatorKey;
+use crate::exit::Fault;
+use crate::interrupt::{remove_on_interrupt, shield};
+use crate::keystore::{Locked, read_bytes};
+use crate::settings::{Settings, make_folder};
+use crate::wallet::write_secret;
+
+/// Version of the plan.
+const VERSION: u32 = 1;
+const PLAN: &str = "plan.json";
+const WALLET: &str = "operator.json";
+
+/// What a deployment is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Planned {
+    version: u32,
+    /// What the constructor fixes; the contract's address is not known yet.
+    pub parameters: Parameters,
+    /// Ids of the verifying keys, in the order of the shapes.
+    keys: Vec<String>,
+    /// Tokens besides ETH.
+    pub tokens: Vec<Address>,
+}
+
+/// A deployment that was begun.
+pub struct Deploying {
+    folder: PathBuf,
+    /// What it is made of.
+    pub planned: Planned,
+    /// Key of the fee accounts.
+    pub public: Point,
+    /// The wallet of the fee accounts, a secret.
+    pub wallet: Zeroizing<Vec<u8>>,
+}
+
+impl Planned {
+    /// A plan with the ids of its keys.
+    pub fn new(parameters: Parameters, keys: Vec<String>, tokens: Vec<Address>) -> Self {
+        Self {
+            version: VERSION,
+            parameters,
+            keys,
+            tokens,
+        }
+    }
+
+    /// What of `other` is not as planned here, the salt aside.
+    fn difference(&self, other: &Self) -> Option<&'static str> {
+        let (a, b) = (&self.parameters, &other.parameters);
+        let pairs = [
+            ("the chain", a.chain_id == b.chain_id),
+            ("the operator's Ethereum key", a.operator == b.operator),
+            ("--shape", a.shapes == b.shapes),
+            ("--l1-fee", a.l1_fee == b.l1_fee),
+            ("--pending-cap", a.pending_cap == b.pending_cap),
+            ("--timestamp-slack", a.timestamp_slack == b.timestamp_slack),
+            ("--freeze-after", a.freeze_after == b.freeze_after),
+            ("--token", self.tokens == other.tokens),
+            ("the verifying keys", self.keys == other.keys),
+        ];
+        let differs = pairs.into_iter().find(|(_, same)| !same);
+        differs.map(|(name, _)| name)
+    }
+}
+
+impl Deploying {
+    fn folder(settings: &Settings) -> PathBuf {
+        settings.data_dir.join("deploying")
+    }
+
+    /// The deployment that was begun in the data directory, if there is one.
+    ///
+    /// # Errors
+    /// If its files cannot be read.
+    pub fn find(settings: &Settings) -> Result<Option<Self>> {
+        let folder = Self::folder(settings);
+        if !folder.exists() {
+            return Ok(None);
+        }
+        let (plan, wallet) = (folder.join(PLAN), folder.join(WALLET));
+        let damaged = || Fault::damaged(format!("{} holds no plan", plan.display()));
+        let bytes =
+            std::fs::read(&plan).with_context(|| format!("cannot read {}", plan.display()))?;
+        let planned: Planned = serde_json::from_slice(&bytes).with_context(damaged)?;
+        ensure!(planned.version == VERSION, damaged());
+        Ok(Some(Self {
+            public: Locked::read(&wallet)?.public,
+            wallet: read_bytes(&wallet, "wallet")?,
+            folder,
+            planned,
+        }))
+    }
+
+    /// Writes a plan down, before anything is sent.
+    ///
+    /// # Errors
+    /// If files cannot be written.
+    pub fn begin(settings: &Settings, planned: Planned, fees: OperatorKey) -> Result<Self> {
+        make_folder(&settings.data_dir)?;
+        let draft = tempfile::Builder::new()
+            .prefix(".deploying-draft-")
+            .tempdir_in(&settings.data_dir)
+            .with_context(|| format!("cannot write to {}", settings.data_dir.display()))?;
+        remove_on_interrupt(draft.path());
+        let json = serde_json::to_vec_pretty(&planned).context("cannot write the plan")?;
+        write_secret(&draft.path().join(PLAN), &json)?;
+        write_secret(&draft.path().join(WALLET), &fees.file)?;
+        let folder = Self::folder(settings);
+        let _shield = shield();
+        std::fs::rename(draft.keep(), &folder)
+            .with_context(|| format!("cannot put {} in place", folder.display()))?;
+        Ok(Self {
+            folder,
+            planned,
+            public: fees.public,
+            wallet: fees.file,
+        })
+    }
+
+    /// Whether the command that was given now is the one that began it.
+    ///
+    /// # Errors
+    /// [`Fault`] with what differs.
+    pub fn check(&self, given: &Planned, fees: Option<&OperatorKey>) -> Result<()> {
+        let other_wallet = fees.is_some_and(|fees| fees.public != self.public);
+        let differs = match other_wallet {
+            true => Some("--operator"),
+            false => self.planned.difference(given),
+        };
+        let Some(what) = differs else {
+            return Ok(());
+        };
+        let folder = self.folder.display();
+        Err(Fault::usage(format!(
+            "{folder} has a deployment that was begun and not finished, and {what} is another now: give the same command again to finish it, or another --data-dir; moving {folder} away gives it up, with what it sent already"
+        ))
+        .into())
+    }
+
+    /// Everything was sent and told.
+    ///
+    /// # Errors
+    /// If the plan cannot be removed.
+    pub fn end(self) -> Result<()> {
+        let context = || format!("cannot remove {}", self.folder.display());
+        // Why renamed first: half a plan is none.
+        let gone = self.folder.with_extension("done");
+        std::fs::rename(&self.folder, &gone).with_context(context)?;
+        std::fs::remove_dir_all(&gone).with_context(context)
+    }
+}

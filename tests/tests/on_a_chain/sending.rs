@@ -1,0 +1,499 @@
+//! Transactions that are cut off, refused, replaced, outbid or forgotten: each happens once, and whoever
+//! asked for it hears of it.
+
+use ::node::Standing;
+use l1::evm::abi;
+
+use super::*;
+
+/// Everything is lost from the `count`th transaction on that is sent; it arrives.
+fn cut_after(count: u32) -> impl FnMut(&str, &Value, &mut Value) -> Fate + Send + 'static {
+    let mut sent = 0;
+    move |method, _, _| {
+        sent += u32::from(method == "eth_sendRawTransaction");
+        match sent >= count {
+            true => Fate::Lost,
+            false => Fate::Arrives,
+        }
+    }
+}
+
+/// The node's answer to a method is an error.
+fn refusing(
+    refused: &'static str,
+    words: &'static str,
+) -> impl FnMut(&str, &Value, &mut Value) -> Fate + Send + 'static {
+    move |method, _, answer| {
+        if method == refused {
+            *answer = json!({ "jsonrpc": "2.0", "id": answer["id"], "error": error(words) });
+        }
+        Fate::Arrives
+    }
+}
+
+impl Life {
+    fn over_a_wire() -> (Self, Wire) {
+        let mut life = Self::with_accounts();
+        let wire = Wire::to(&life.node, faithful);
+        life.reopen_over(&wire.url).unwrap();
+        (life, wire)
+    }
+
+    fn caller(&self) -> l1::Address {
+        self.rollup.link.caller(Bytes([0; 20])).unwrap()
+    }
+
+    /// Transactions that the chain's blocks have of the key.
+    fn nonce(&self) -> u64 {
+        let count = self.control("eth_getTransactionCount", json!([self.caller(), "latest"]));
+        u64::from_str_radix(count.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+    }
+
+    fn unsettled(&self) -> Vec<(String, Standing)> {
+        let unsettled = self.rollup.link.unsettled().into_iter();
+        unsettled
+            .map(|record| (record.what, record.standing))
+            .collect()
+    }
+
+    /// What `quire l1 cancel` does.
+    fn cancel(&mut self) -> Vec<Standing> {
+        self.close();
+        let mut access = access(&self.node.url, self.folder.path(), None).unwrap();
+        let ended = access.cancel().unwrap();
+        drop(access);
+        self.reopen();
+        ended.into_iter().map(|record| record.standing).collect()
+    }
+
+    fn mining(&self, on: bool) {
+        self.control("evm_setAutomine", json!([on]));
+        if on {
+            self.control("evm_mine", json!([]));
+        }
+    }
+}
+
+#[test]
+fn a_deposit_whose_end_nobody_heard_is_not_made_twice() {
+    let mut life = Life::with_accounts();
+    let (entry, earlier) = life.deposit_untold(4, 0, 7).unwrap();
+    assert!(!earlier);
+    // As after a kill between the receipt and the program's output.
+    life.reopen();
+    let (again, earlier) = life.deposit_untold(4, 0, 7).unwrap();
+    assert!(earlier);
+    assert_eq!((again, life.standing().1), (entry, entry.number + 1));
+    life.rollup.link.told().unwrap();
+    assert_eq!(life.deposit(4, 7).unwrap().number, entry.number + 1);
+    assert!(life.unsettled().is_empty());
+}
+
+#[test]
+fn a_deposit_that_another_command_settled_is_told_to_its_own() {
+    let (mut life, wire) = Life::over_a_wire();
+    wire.set(cut_after(1));
+    life.deposit(4, 7).unwrap_err();
+    life.reopen();
+    let caller = life.caller();
+    life.call(Call::RequestExit { caller, index: 2 }).unwrap();
+    assert_eq!(life.standing().1, 5);
+    let (entry, earlier) = life.deposit_untold(4, 0, 7).unwrap();
+    assert_eq!((entry.number, earlier), (3, true));
+    assert_eq!(life.standing().1, 5, "nothing was sent");
+}
+
+#[test]
+fn an_erc20_is_deposited_once_wherever_the_wire_is_cut() {
+    let (mut life, wire) = Life::over_a_wire();
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../crates/l1/contracts/artifacts/PlainToken.json"
+    );
+    let plain: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let from = json!(life.caller());
+    let send = |life: &Life, transaction: Value| {
+        let hash = life.control("eth_sendTransaction", json!([transaction]));
+        life.control("eth_getTransactionReceipt", json!([hash]))
+    };
+    let made = send(&life, json!({ "from": from, "data": plain["bytecode"] }));
+    let token: l1::Address = serde_json::from_value(made["contractAddress"].clone()).unwrap();
+    let mint = abi::call(
+        "mint(address,uint256)",
+        &[abi::address(&life.caller()), abi::uint(100)],
+    );
+    let mint = format!("0x{}", hex(&mint));
+    send(&life, json!({ "from": from, "to": token, "data": mint }));
+    life.call(Call::AddToken(token)).unwrap();
+    // The approval, then the deposit, then neither is cut.
+    for (cut, amount) in [(1, 7), (2, 8), (9, 9)] {
+        let before = (life.standing().1, life.nonce());
+        wire.set(cut_after(cut));
+        let first = life.deposit_untold(5, 1, amount);
+        assert_eq!(first.is_err(), cut < 9);
+        life.reopen();
+        let (entry, earlier) = life.deposit_untold(5, 1, amount).unwrap();
+        assert_eq!((entry.number, earlier), (before.0, cut > 1));
+        life.rollup.link.told().unwrap();
+        assert_eq!(life.standing().1, before.0 + 1);
+        assert_eq!(life.nonce(), before.1 + 2, "one approval, one deposit");
+        assert_eq!(entry.op.amount(), amount);
+        life.reopen_over(&wire.url).unwrap_or_else(|_| {
+            wire.set(faithful);
+            life.reopen_over(&wire.url).unwrap();
+        });
+    }
+    assert_eq!(life.rollup.l1.totals(1).unwrap().pending, 24);
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn an_error_of_a_gateway_is_not_believed() {
+    let (mut life, wire) = Life::over_a_wire();
+    wire.set(refusing("eth_sendRawTransaction", "internal error"));
+    // The node behind it took the transaction.
+    assert_eq!(life.deposit(4, 7).unwrap().number, 3);
+    assert_eq!(life.standing().1, 4);
+    life.mining(false);
+    let waits = life.deposit(4, 7).unwrap_err();
+    assert!(
+        matches!(chain_error(&waits), ChainError::NotMined { .. }),
+        "{waits}"
+    );
+    assert!(waits.to_string().contains("internal error"), "{waits}");
+    life.mining(true);
+    wire.set(faithful);
+    assert_eq!(life.deposit(4, 7).unwrap().number, 4);
+    assert_eq!(life.standing().1, 5, "each once");
+}
+
+#[test]
+fn a_refusal_that_no_node_would_answer_otherwise_is_believed_only_the_first_time() {
+    let (mut life, wire) = Life::over_a_wire();
+    // What every node says, and this one has not seen the transaction.
+    let mut count = 0;
+    wire.set(move |method, _, answer| {
+        if method == "eth_sendRawTransaction" {
+            *answer =
+                json!({ "jsonrpc": "2.0", "id": 1, "error": error("insufficient funds for gas") });
+            count += 1;
+        }
+        match method == "eth_sendRawTransaction" && count == 1 {
+            true => Fate::Lost,
+            false => Fate::Arrives,
+        }
+    });
+    // A try was lost before the refusal: perhaps it arrived. (It did.)
+    let waits = life.deposit_untold(4, 0, 7);
+    assert_eq!(waits.unwrap().0.number, 3);
+    life.rollup.link.told().unwrap();
+    life.control("anvil_setBalance", json!([life.caller(), "0x0"]));
+    wire.set(faithful);
+    let refused = life.deposit(4, 7).unwrap_err();
+    assert!(
+        matches!(
+            chain_error(&refused),
+            ChainError::Refused { .. } | ChainError::Node { .. }
+        ),
+        "{refused}"
+    );
+    assert!(life.unsettled().is_empty());
+}
+
+#[test]
+fn a_nonce_that_another_program_used_is_told_and_nothing_is_sent_again() {
+    let mut life = Life::with_accounts();
+    life.mining(false);
+    let waits = life.deposit(4, 7).unwrap_err();
+    assert!(
+        matches!(chain_error(&waits), ChainError::NotMined { .. }),
+        "{waits}"
+    );
+    life.control("anvil_dropAllTransactions", json!([]));
+    let caller = json!(life.caller());
+    life.control(
+        "eth_sendTransaction",
+        json!([{ "from": caller, "to": caller }]),
+    );
+    life.mining(true);
+    let sent = life.nonce();
+    for _ in 0..2 {
+        let replaced = life.deposit(4, 7).unwrap_err();
+        assert!(
+            matches!(chain_error(&replaced), ChainError::Replaced { .. }),
+            "{replaced}"
+        );
+    }
+    assert_eq!(
+        (life.nonce(), life.standing().1),
+        (sent, 3),
+        "nothing was sent"
+    );
+    // Another call is not kept.
+    let caller = life.caller();
+    life.call(Call::RequestExit { caller, index: 2 }).unwrap();
+    assert_eq!(
+        life.unsettled(),
+        [("the deposit".to_owned(), Standing::NonceUsed)]
+    );
+    assert_eq!(life.cancel(), [Standing::NonceUsed]);
+    assert_eq!(life.deposit(4, 7).unwrap().number, 4);
+}
+
+#[test]
+fn a_receipt_that_comes_late_is_not_taken_for_another_transaction() {
+    let (mut life, wire) = Life::over_a_wire();
+    let mut asked = 0;
+    wire.set(move |method, _, answer| {
+        if method == "eth_getTransactionReceipt" {
+            asked += 1;
+            if asked < 5 {
+                answer["result"] = Value::Null;
+            }
+        }
+        Fate::Arrives
+    });
+    assert_eq!(life.deposit(4, 7).unwrap().number, 3);
+    // A receipt without a block is none.
+    let mut asked = 0;
+    wire.set(move |method, _, answer| {
+        if method == "eth_getTransactionReceipt" {
+            asked += 1;
+            if asked < 5 {
+                answer["result"]["blockNumber"] = Value::Null;
+                answer["result"]["blockHash"] = Value::Null;
+            }
+        }
+        Fate::Arrives
+    });
+    assert_eq!(life.deposit(4, 7).unwrap().number, 4);
+    assert_eq!(life.standing().1, 5);
+}
+
+#[test]
+fn gas_that_is_too_dear_is_not_paid() {
+    let mut life = Life::with_accounts();
+    let before = life.nonce();
+    life.control("anvil_setNextBlockBaseFeePerGas", json!(["0x2ba7def3000"]));
+    life.control("anvil_mine", json!([1]));
+    let dear = life.deposit(4, 7).unwrap_err();
+    assert!(
+        matches!(chain_error(&dear), ChainError::TooDear { .. }),
+        "{dear}"
+    );
+    assert!(life.unsettled().is_empty());
+    assert_eq!(life.nonce(), before);
+}
+
+#[test]
+fn words_about_fees_do_not_raise_an_offer_at_once() {
+    let (mut life, wire) = Life::over_a_wire();
+    life.mining(false);
+    let offers = std::sync::Arc::new(AtomicU32::new(0));
+    let counter = offers.clone();
+    wire.set(move |method, _, answer| {
+        if method == "eth_sendRawTransaction" {
+            counter.fetch_add(1, Ordering::SeqCst);
+            *answer = json!({ "jsonrpc": "2.0", "id": 1, "error": error("transaction underpriced: max fee") });
+        }
+        Fate::Arrives
+    });
+    let begun = std::time::Instant::now();
+    let waits = life.deposit(4, 7).unwrap_err();
+    assert!(
+        matches!(chain_error(&waits), ChainError::NotMined { .. }),
+        "{waits}"
+    );
+    let offers = offers.load(Ordering::SeqCst);
+    assert!(offers > 1);
+    assert!(
+        begun.elapsed() >= HURRIED.silence * (offers - 1),
+        "a silence before each"
+    );
+}
+
+#[test]
+fn a_gap_of_nonces_is_told_and_cancel_frees_the_key() {
+    let (mut life, wire) = Life::over_a_wire();
+    let before = life.nonce();
+    // The node knows of a transaction that it then loses.
+    wire.set(move |method, params, answer| {
+        if method == "eth_getTransactionCount" && params[1] == "pending" {
+            answer["result"] = json!(format!("{:#x}", before + 1));
+        }
+        Fate::Arrives
+    });
+    let gap = life.deposit(4, 7).unwrap_err();
+    let ChainError::Gap { nonce, next, .. } = chain_error(&gap) else {
+        panic!("{gap}");
+    };
+    assert_eq!((*nonce, *next), (before + 1, before));
+    // It stands in the way of everything else of the key, which says so.
+    let caller = life.caller();
+    let gap = life
+        .call(Call::RequestExit { caller, index: 2 })
+        .unwrap_err();
+    assert!(matches!(chain_error(&gap), ChainError::Gap { .. }), "{gap}");
+    assert!(life.cancel().contains(&Standing::Cancelled));
+    assert_eq!(life.nonce(), before + 2, "both nonces are taken");
+    assert!(life.unsettled().is_empty());
+    assert_eq!(life.deposit(4, 7).unwrap().number, 3);
+    assert_eq!(life.standing().1, 4, "the cancelled one never happened");
+}
+
+#[test]
+fn what_a_block_has_before_it_is_cancelled_is_told_to_its_own_command() {
+    let (mut life, wire) = Life::over_a_wire();
+    wire.set(cut_after(1));
+    life.deposit(4, 7).unwrap_err();
+    let ended = life.cancel();
+    assert!(matches!(ended[..], [Standing::InBlock(_)]), "{ended:?}");
+    let (entry, earlier) = life.deposit_untold(4, 0, 7).unwrap();
+    assert_eq!((entry.number, earlier), (3, true));
+    life.rollup.link.told().unwrap();
+    // One that waits is cancelled, though it was offered first.
+    life.mining(false);
+    life.deposit(4, 9).unwrap_err();
+    life.control("evm_setIntervalMining", json!([1]));
+    assert_eq!(life.cancel(), [Standing::Cancelled]);
+    assert_eq!(life.standing().1, 4);
+}
+
+#[test]
+fn a_waiting_transaction_that_would_fail_is_not_offered_more() {
+    let (mut life, wire) = Life::over_a_wire();
+    life.mining(false);
+    let (mut simulated, mut offers) = (0, 0);
+    let offered = std::sync::Arc::new(AtomicU32::new(0));
+    let counter = offered.clone();
+    wire.set(move |method, params, answer| {
+        let call = method == "eth_call" && params[0]["from"].is_string();
+        simulated += u32::from(call);
+        if call && simulated > 1 {
+            *answer = json!({ "jsonrpc": "2.0", "id": 1, "error": error("execution reverted") });
+        }
+        offers += u32::from(method == "eth_sendRawTransaction");
+        counter.store(offers, Ordering::SeqCst);
+        Fate::Arrives
+    });
+    let fails = life.deposit(4, 7).unwrap_err();
+    assert!(
+        matches!(chain_error(&fails), ChainError::WouldFail { .. }),
+        "{fails}"
+    );
+    assert_eq!(offered.load(Ordering::SeqCst), 1);
+    wire.set(faithful);
+    life.mining(true);
+    assert_eq!(life.deposit(4, 7).unwrap().number, 3);
+    assert_eq!(life.standing().1, 4);
+}
+
+#[test]
+fn of_a_deposit_in_a_block_that_was_dropped_the_right_entry_is_told() {
+    let (mut life, wire) = Life::over_a_wire();
+    let before = life.control("evm_snapshot", json!([]));
+    let (url, contract) = (
+        life.node.url.clone(),
+        life.found.parameters.contract.unwrap(),
+    );
+    // Between the receipt and the mirror the block is replaced by one with somebody else's deposit.
+    let key = key_of(9).public_key();
+    let data = hex(&abi::deposit(0, 5, &key, &cofactor_inverse_point(&key)));
+    let (mut receipts, mut done) = (0, false);
+    wire.set(move |method, _, answer| {
+        receipts += u32::from(method == "eth_getTransactionReceipt" && answer["result"].is_object());
+        if receipts == 0 || done || method != "eth_getBlockByNumber" {
+            return Fate::Arrives;
+        }
+        // The first look at the receipt's block is let through.
+        receipts += 1;
+        if receipts < 4 {
+            return Fate::Arrives;
+        }
+        done = true;
+        let rpc = chain::Rpc::new(&url).unwrap();
+        rpc.control("evm_revert", json!([before])).unwrap();
+        let other = "0x70997970c51812dc3a010c7d01b50e0d17dc79c8";
+        let call = json!({ "from": other, "to": contract, "value": format!("{:#x}", L1_FEE + 5), "data": format!("0x{data}") });
+        rpc.control("eth_sendTransaction", json!([call])).unwrap();
+        rpc.control("anvil_mine", json!([2])).unwrap();
+        Fate::Arrives
+    });
+    let (entry, _) = life.deposit_untold(4, 0, 7).unwrap();
+    assert_eq!((entry.number, entry.op.amount()), (4, 7));
+    assert_eq!(entry.payer, life.caller());
+    let other = life.rollup.l1.queue(3, 1).unwrap().remove(0);
+    assert_ne!(other.payer, life.caller());
+    life.finish();
+    assert_eq!((life.balance(4), life.balance(5)), (5, 7));
+}
+
+#[test]
+fn a_claim_that_was_cut_leaves_nothing_behind() {
+    let mut life = Life::with_accounts();
+    let withdrawn = |life: &mut Life, nonce: u64| {
+        let signed = sign(withdraw(3, 100_000, nonce, 0), 3, &life.rollup);
+        let accepted = life.rollup.batcher.submit(signed.into(), 0);
+        accepted.unwrap().unwrap();
+        life.finish();
+    };
+    withdrawn(&mut life, 0);
+    let caller = life.caller();
+    let claim = Call::Claim { caller, token: 0 };
+    let first = life.call_untold(claim).unwrap();
+    assert_eq!(first.outcome, Outcome::Amount(100_000));
+    life.reopen();
+    withdrawn(&mut life, 1);
+    assert!(life.rollup.link.is_unsettled(&life.rollup.l1, claim));
+    let again = life.call_untold(claim).unwrap();
+    assert!(again.earlier);
+    assert_eq!(again.outcome, Outcome::Amount(100_000));
+    life.rollup.link.told().unwrap();
+    assert!(!life.rollup.link.is_unsettled(&life.rollup.l1, claim));
+    assert_eq!(life.rollup.l1.claimable(caller, 0).unwrap(), 100_000);
+    assert_eq!(life.call(claim).unwrap(), Outcome::Amount(100_000));
+}
+
+#[test]
+fn a_deployment_that_was_cut_is_finished_by_the_same_again() {
+    let node = Anvil::start(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let keys = || BTreeMap::from([(shape().id, keys().key.verifying_key().clone())]);
+    let wire = Wire::to(&node, faithful);
+    let sent = |expected: u64| {
+        let rpc = chain::Rpc::new(&node.url).unwrap();
+        let caller = access(&node.url, folder.path(), None)
+            .unwrap()
+            .caller()
+            .unwrap();
+        let count = rpc.control("eth_getTransactionCount", json!([caller, "latest"]));
+        assert_eq!(count.unwrap(), json!(format!("{expected:#x}")));
+    };
+    for count in [1, 1] {
+        let mut over = access(&wire.url, folder.path(), None).unwrap();
+        let parameters = parameters(&over);
+        wire.set(cut_after(count));
+        over.deploy(parameters, keys()).unwrap_err();
+        wire.set(faithful);
+    }
+    sent(2);
+    let mut over = access(&wire.url, folder.path(), None).unwrap();
+    let found = over.deploy(parameters(&over), keys()).unwrap();
+    let again = over.deploy(parameters(&over), keys()).unwrap();
+    assert_eq!(found.parameters, again.parameters);
+    over.deployment_told().unwrap();
+    drop(over);
+    sent(2);
+}
+
+#[test]
+fn two_processes_do_not_send_with_one_key_from_one_directory() {
+    let life = Life::begin(0);
+    let refused = access(&life.node.url, life.folder.path(), None)
+        .err()
+        .unwrap();
+    assert!(matches!(refused, ChainError::InUse { .. }), "{refused}");
+}

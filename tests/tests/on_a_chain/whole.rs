@@ -1,0 +1,156 @@
+//! What a node that lags, limits itself or exaggerates does to the mirror: nothing.
+
+use super::*;
+
+/// A truthful node that has nothing after a block.
+fn stale(block: Value) -> impl FnMut(&str, &Value, &mut Value) -> Fate + Send + 'static {
+    let last = number(&block["number"]);
+    move |method, params, answer| {
+        if method == "eth_getBlockByNumber" {
+            if params[0] == "latest" {
+                answer["result"] = block.clone();
+            } else if number(&params[0]) > last {
+                answer["result"] = Value::Null;
+            }
+        }
+        Fate::Arrives
+    }
+}
+
+fn number(text: &Value) -> u64 {
+    u64::from_str_radix(text.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+}
+
+#[test]
+fn a_node_that_lags_undoes_nothing() {
+    let mut life = Life::with_accounts();
+    let wire = Wire::to(&life.node, faithful);
+    life.reopen_over(&wire.url).unwrap();
+    let old = life.control("eth_getBlockByNumber", json!(["latest", false]));
+    life.deposit(4, 700_000).unwrap();
+    life.seal_and_prove();
+    life.pay(2, 4, 1_000, 0);
+    let before = (life.standing(), life.rollup.batcher.status());
+    wire.set(stale(old));
+    let error = life.rollup.follow(0).unwrap_err();
+    assert!(
+        matches!(follow_error(&error), ChainError::Behind { .. }),
+        "{error}"
+    );
+    let after = (life.standing(), life.rollup.batcher.status());
+    assert_eq!(after, before);
+    wire.set(faithful);
+    life.finish();
+    assert_eq!(life.balance(4), 701_000);
+    // Of several nodes behind one address, one has the last block and another does not.
+    let mut asked = 0;
+    wire.set(move |method, params, answer| {
+        if method == "eth_getBlockByNumber" && params[0] != "latest" {
+            asked += 1;
+            if asked < 3 {
+                answer["result"] = Value::Null;
+            }
+        }
+        Fate::Arrives
+    });
+    let before = life.standing();
+    life.rollup.follow(0).unwrap();
+    assert_eq!(life.standing(), before);
+}
+
+#[test]
+fn a_shorter_chain_of_other_blocks_is_a_reorganization() {
+    let mut life = Life::with_accounts();
+    let before = life.control("evm_snapshot", json!([]));
+    life.deposit(4, 7).unwrap();
+    life.control("anvil_mine", json!([5]));
+    life.rollup.follow(0).unwrap();
+    assert_eq!(life.standing().1, 4);
+    life.control("evm_revert", json!([before]));
+    // As long as nothing stands in the deposit's place, the node may only lag.
+    let error = life.rollup.follow(0).unwrap_err();
+    assert!(
+        matches!(follow_error(&error), ChainError::Behind { .. }),
+        "{error}"
+    );
+    assert_eq!(life.standing().1, 4);
+    life.control("anvil_mine", json!([1]));
+    life.rollup.follow(0).unwrap();
+    assert_eq!(life.standing().1, 3);
+}
+
+#[test]
+fn a_fee_account_that_the_chain_lost_takes_no_fees() {
+    let mut life = Life::begin(0);
+    let before = life.control("evm_snapshot", json!([]));
+    life.deposit(1, 0).unwrap();
+    life.rollup.follow(0).unwrap();
+    let fee_accounts = |life: &Life| life.rollup.batcher.settings().fee_accounts.clone();
+    assert_eq!(fee_accounts(&life), BTreeMap::from([(0, 1)]));
+    life.replace_since(&before);
+    let key = key_of(9).public_key();
+    let data = l1::evm::abi::deposit(0, 5, &key, &cofactor_inverse_point(&key));
+    let data: String = data.iter().map(|byte| format!("{byte:02x}")).collect();
+    let call = json!({
+        "from": "0x70997970c51812dc3a010c7d01b50e0d17dc79c8",
+        "to": life.found.parameters.contract.unwrap(),
+        "value": format!("{:#x}", L1_FEE + 5),
+        "data": format!("0x{data}"),
+    });
+    life.control("eth_sendTransaction", json!([call]));
+    life.rollup.follow(0).unwrap();
+    assert_eq!(life.standing().1, 1, "the index is somebody else's");
+    assert_eq!(fee_accounts(&life), BTreeMap::new());
+}
+
+#[test]
+fn limits_of_a_node_are_waited_for() {
+    let mut life = Life::with_accounts();
+    let mut asked = 0;
+    let wire = Wire::to(&life.node, move |method, _, answer| {
+        if method == "eth_getLogs" || method == "eth_sendRawTransaction" {
+            asked += 1;
+            if asked % 2 == 1 {
+                let error = json!({ "code": -32005, "message": "daily request count exceeded, request rate limited" });
+                *answer = json!({ "jsonrpc": "2.0", "id": 1, "error": error });
+            }
+        }
+        Fate::Arrives
+    });
+    life.reopen_over(&wire.url).unwrap();
+    assert_eq!(life.deposit(4, 7).unwrap().number, 3);
+    life.rollup.follow(0).unwrap();
+    assert_eq!(life.standing().1, 4);
+}
+
+#[test]
+fn absurd_answers_are_refused() {
+    let mut life = Life::with_accounts();
+    let wire = Wire::to(&life.node, faithful);
+    life.reopen_over(&wire.url).unwrap();
+    for field in ["number", "timestamp"] {
+        for value in ["0xffffffffffffffff", "0x20000000000"] {
+            wire.set(move |method, params, answer| {
+                if method == "eth_getBlockByNumber" && params[0] == "latest" {
+                    answer["result"][field] = json!(value);
+                }
+                Fate::Arrives
+            });
+            let error = life.rollup.follow(0).unwrap_err();
+            assert!(
+                matches!(follow_error(&error), ChainError::Answer { .. }),
+                "{error}"
+            );
+        }
+    }
+    wire.set(|method, _, answer| {
+        if method == "eth_getBlockByNumber" {
+            answer["padding"] = json!("x".repeat(65 << 20));
+        }
+        Fate::Arrives
+    });
+    let error = life.rollup.follow(0).unwrap_err();
+    assert!(error.to_string().contains("more than 64 MiB"), "{error}");
+    wire.set(faithful);
+    life.rollup.follow(0).unwrap();
+}
