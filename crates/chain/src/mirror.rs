@@ -251,7 +251,8 @@ impl Mirror {
     fn sync_once(&mut self, rpc: &Rpc, mirror: &mut NativeL1) -> Result<(), Stop> {
         let head = self.latest(rpc)?;
         self.roll_back(rpc, mirror, head)?;
-        let mut saved = self.checkpoints.last().height;
+        let before = self.checkpoints.clone();
+        let mut saved = before.last().height;
         let mut touched = BTreeSet::from([0]);
         let (mut from, mut range) = (self.checkpoints.last().number + 1, RANGE);
         while from <= head.number {
@@ -289,7 +290,6 @@ impl Mirror {
             Err(ChainError::NotTheContract { .. }) => return Err(self.gone().into()),
             compared => compared?,
         }
-        let before = self.checkpoints.clone();
         self.checkpoints.push(head, mirror.head()?.height);
         self.checkpoints.verified = head.number;
         if self.checkpoints != before {

@@ -317,12 +317,21 @@ impl Rpc {
         to: u64,
         topic: Option<B256>,
     ) -> Result<Vec<Log>, ChainError> {
+        let method = "eth_getLogs";
         let (from, to) = (BlockNumberOrTag::Number(from), BlockNumberOrTag::Number(to));
         let topics: Vec<B256> = topic.into_iter().collect();
-        self.ask(
-            "eth_getLogs",
+        let logs: Vec<Log> = self.ask(
+            method,
             json!([{ "address": contract, "fromBlock": from, "toBlock": to, "topics": topics }]),
-        )
+        )?;
+        let asked = |log: &Log| {
+            let same = log.topics().first() == topics.first();
+            log.address().into_array() == contract.0 && (topics.is_empty() || same)
+        };
+        match logs.iter().all(asked) {
+            true => Ok(logs),
+            false => Err(self.strange(method, "events that were not asked for")),
+        }
     }
 
     pub(crate) fn transaction(&self, hash: B256) -> Result<Option<Transaction>, ChainError> {

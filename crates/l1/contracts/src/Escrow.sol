@@ -52,7 +52,8 @@ abstract contract Escrow is Base {
     /// @notice Takes the fee and `amount` of a token from the caller and adds what arrived to the
     /// pending total.
     function _receive(uint32 token, uint128 amount) internal returns (uint128 received) {
-        if (token >= _tokens.length) revert UnknownToken(token);
+        // ETH is listed from the start; reading the list would cost 2,100 gas.
+        if (token != 0 && token >= _tokens.length) revert UnknownToken(token);
         if (token == 0) {
             _pay(uint256(l1Fee) + amount);
             received = amount;
