@@ -178,6 +178,14 @@ impl Rpc {
         self.small("eth_chainId", id)
     }
 
+    pub(crate) fn strange(&self, method: &'static str, reason: impl Into<String>) -> ChainError {
+        ChainError::Answer {
+            node: self.node.clone(),
+            method,
+            reason: reason.into(),
+        }
+    }
+
     fn small(&self, method: &'static str, value: U256) -> Result<u64, ChainError> {
         u64::try_from(value).map_err(|_| ChainError::Answer {
             node: self.node.clone(),

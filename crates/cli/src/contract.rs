@@ -141,7 +141,7 @@ mod with_chain {
         let path = path.with_context(|| {
             Fault::usage("name the operator's Ethereum key with --eth-key-file")
         })?;
-        let access = access(settings, None, Some(EthKey::load(path)?))?;
+        let access = access(settings, args.chain_id, Some(EthKey::load(path)?))?;
         let shapes = shapes_by_name(&args.shape, DEFAULT_SHAPE)?;
         let (mut listed, mut keys) = (Vec::new(), BTreeMap::new());
         for shape in &shapes {
@@ -207,6 +207,7 @@ mod with_chain {
         let key = VerifyingKey::load(&path, settings.dev_keys)
             .with_context(|| format!("the key {} cannot be used", path.display()))?;
         key.check_origin(settings.dev_keys)?;
+        key.check_origin_known()?;
         let compiled = compile(shape).with_context(|| format!("shape {name}"))?;
         key.check_circuit(&compiled.r1cs.fingerprint())?;
         Ok(key)
@@ -218,7 +219,7 @@ mod with_chain {
     /// If there is no rollup at the address.
     pub fn connect(settings: &Settings, args: &ConnectArgs) -> Result<()> {
         check_absent(settings)?;
-        let access = access(settings, None, None)?;
+        let access = access(settings, args.chain_id, None)?;
         let known = SHAPES.map(|(_, shape)| shape);
         let mut listed = Vec::new();
         for shape in access.listed(args.contract, &known)? {
@@ -232,7 +233,7 @@ mod with_chain {
                 name,
                 shape: shape_bytes(&shape)?,
                 fingerprint: compiled.r1cs.fingerprint(),
-                origin: Origin::Production,
+                origin: Origin::Unknown,
             };
             listed.push((shape, info));
         }
@@ -240,7 +241,7 @@ mod with_chain {
         drop(access);
         put_in_place(settings, &found, |_, _| Ok(()))?;
         settings.ui.note(
-            "how the contract's keys were made cannot be seen on the chain: you trust who made them",
+            "the contract's keys are taken from the chain, which does not tell how their secrets were chosen: you trust who made them",
         );
         let l1 = open_l1(settings)?;
         tell(settings, &l1, &found)
@@ -291,7 +292,7 @@ mod with_chain {
             data_dir: settings.data_dir.display().to_string(),
             chain_id: parameters.chain_id,
             contract: deployment.contract().to_string(),
-            block: found.before.number + 1,
+            block: found.block,
             domain: to_hex(&l1.domain()),
             operator: parameters.operator.address.to_string(),
             shapes: (parameters.shapes.iter())

@@ -2,6 +2,7 @@
 //! forgets and lies. `make evm` runs this; it needs `anvil`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod connecting;
 mod node;
 
 use std::collections::BTreeMap;
@@ -124,7 +125,12 @@ fn open(folder: &Path, url: &str, confirmations: u64) -> Result<Rollup, FollowEr
 impl Life {
     /// A deployment without an account.
     fn begin(confirmations: u64) -> Self {
-        let (node, folder) = (Anvil::start(&[]), tempfile::tempdir().unwrap());
+        Self::on(Anvil::start(&[]), confirmations)
+    }
+
+    /// The same on a node that is there already.
+    fn on(node: Anvil, confirmations: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let access = access(&node.url, folder.path(), None).unwrap();
         let key = keys().key.verifying_key().clone();
         let found = access.deploy(parameters(&access), BTreeMap::from([(shape().id, key)]));
