@@ -36,7 +36,7 @@ use ledger::state::State;
 use ledger::transition::{BatchContext, Operation, apply_batch};
 use ledger::words::PublicWords;
 use node::{Rollup, SealLimit, genesis_accounts};
-use prover::key::{AllowDevKeys, ProvingKey};
+use prover::key::{AllowDevKeys, KeyInfo, Origin, ProvingKey, VerifyingKey};
 use prover::proof::Proof;
 use prover::prove::prove;
 use prover::setup::setup_insecure_dev;
@@ -76,12 +76,19 @@ pub fn all() -> BTreeMap<&'static str, Seeds> {
         ("signed_operation_json", signed_operation_json()),
         ("submission", Seeds::from([("tiny", submission.to_bytes())])),
         ("texts", texts()),
-        (
-            "verifying_key",
-            Seeds::from([("small", key.verifying_key().to_bytes())]),
-        ),
+        ("verifying_key", verifying_keys(key.verifying_key())),
         ("wallet", wallets()),
     ])
+}
+
+/// One from a seed, and the same as it would be found on a chain.
+fn verifying_keys(key: &VerifyingKey) -> Seeds {
+    let info = KeyInfo {
+        origin: Origin::Unknown,
+        ..key.info().clone()
+    };
+    let found = VerifyingKey::new(key.ark().clone(), info).unwrap();
+    Seeds::from([("found", found.to_bytes()), ("small", key.to_bytes())])
 }
 
 fn key(index: u32) -> PrivateKey {

@@ -1,4 +1,4 @@
-//! A rollup's contract on a chain: deployed, found, called.
+//! A rollup's contract on a chain: deployed, and called.
 //!
 //! Invariants: a node of another chain is refused before anything is asked or sent; a contract is used
 //! only if its code is the committed one and its constants are those of the mirror; what a call came to
@@ -14,19 +14,20 @@ use l1::bytes::Bytes;
 use l1::evm::abi;
 use l1::evm::artifacts::{PATH_HASHER, ROLLUP};
 use l1::evm::calldata::{ENTRY_BYTES, Entry, carried, encode_batch, encode_batches};
-use l1::genesis::{ListedShape, Parameters};
+use l1::genesis::Parameters;
 use l1::{Address, Genesis, NativeL1, Refusal, StoreError, Submission};
 use ledger::shape::Shape;
 use ledger::words::PublicWords;
 use node::{Call, Called, Outcome, SettleError, Settlement, Unsettled};
-use prover::key::{KeyInfo, VerifyingKey};
+use prover::key::VerifyingKey;
 
-use crate::contract::{Contract, Event, TOKEN_ADDED, topic};
+use crate::contract::{Contract, Event};
 use crate::error::ChainError;
+use crate::found::Found;
 use crate::key::EthKey;
 use crate::mirror::Mirror;
 use crate::outbox::Id;
-use crate::rpc::{BlockId, Mined, Rpc};
+use crate::rpc::{Mined, Rpc};
 use crate::sender::{Intent, Patience, Sender, Settled};
 
 /// Bytes of a batch besides its published data, at most.
@@ -56,17 +57,6 @@ struct Encoded {
     value: u128,
     data: Vec<u8>,
     keep: bool,
-}
-
-/// A contract that was deployed or found.
-#[derive(Clone, Debug)]
-pub struct Found {
-    /// What it fixes.
-    pub parameters: Parameters,
-    /// Its verifying keys by shape id.
-    pub keys: BTreeMap<u16, VerifyingKey>,
-    /// The block before its deployment.
-    pub before: BlockId,
 }
 
 impl Access {
@@ -187,8 +177,8 @@ impl Access {
         };
         let mut code = ROLLUP.bytecode();
         code.extend(abi::constructor(&config, &shapes));
-        let (contract, number) = self.create("the deployment", &code)?;
-        let before = self.block_before(contract, number)?;
+        let (contract, block) = self.create("the deployment", &code)?;
+        let before = self.anchor(contract, block)?;
         let parameters = Parameters {
             chain_id: self.chain_id,
             contract: Some(contract),
@@ -198,6 +188,7 @@ impl Access {
             parameters,
             keys,
             before,
+            block,
         })
     }
 
@@ -219,96 +210,7 @@ impl Access {
         self.sending()?.1.creations_told()
     }
 
-    fn block_before(&self, contract: Address, number: u64) -> Result<BlockId, ChainError> {
-        let number = number.saturating_sub(1);
-        let block = self.rpc.block(number)?;
-        block.ok_or(ChainError::DeploymentGone { contract, number })
-    }
-
-    /// Those of the known shapes that a contract lists, once its code is that of this program's.
-    ///
-    /// # Errors
-    /// [`ChainError::NotTheContract`].
-    pub fn listed(&self, contract: Address, known: &[Shape]) -> Result<Vec<Shape>, ChainError> {
-        let view = self.contract(contract, None);
-        view.check_code(self.chain_id)?;
-        let depth = view.depth()?;
-        let mut listed = Vec::new();
-        for shape in known.iter().filter(|shape| shape.depth == depth) {
-            if view.key_of(shape)?.is_some() {
-                listed.push(*shape);
-            }
-        }
-        match listed.is_empty() {
-            false => Ok(listed),
-            true => {
-                Err(self.not_the_contract(contract, "it lists no shape that this program knows"))
-            }
-        }
-    }
-
-    /// Finds what a contract fixes, its verifying keys included, from the chain alone. `listed` are its
-    /// shapes, with what to say of their keys; `from` is a block before its deployment.
-    ///
-    /// # Errors
-    /// [`ChainError::NotTheContract`] if it is no rollup of these shapes.
-    pub fn find(
-        &self,
-        contract: Address,
-        listed: &[(Shape, KeyInfo)],
-        from: u64,
-    ) -> Result<Found, ChainError> {
-        let view = self.contract(contract, None);
-        let mut parameters = view.parameters(self.chain_id)?;
-        let mut keys = BTreeMap::new();
-        for (shape, info) in listed {
-            if let Some(key) = view.verifying_key(shape, info.clone())? {
-                keys.insert(shape.id, key);
-                parameters.shapes.push(ListedShape {
-                    shape: *shape,
-                    fingerprint: Bytes(info.fingerprint),
-                });
-            }
-        }
-        let latest = self.rpc.latest()?.number;
-        let first = self.first_token(contract, from, latest)?.ok_or_else(|| {
-            let reason = format!("its deployment is not in blocks {from} to {latest}");
-            self.not_the_contract(contract, &reason)
-        })?;
-        Ok(Found {
-            parameters,
-            keys,
-            before: self.block_before(contract, first)?,
-        })
-    }
-
-    /// Block of the contract's first token, which its constructor adds.
-    fn first_token(
-        &self,
-        contract: Address,
-        mut from: u64,
-        latest: u64,
-    ) -> Result<Option<u64>, ChainError> {
-        let mut range = latest.saturating_sub(from) + 1;
-        while from <= latest {
-            let to = latest.min(from + (range - 1));
-            let logs = match self.rpc.logs(contract, from, to, Some(topic(TOKEN_ADDED))) {
-                // Why: nodes bound how many blocks they search at once.
-                Err(ChainError::Node { .. }) if range > 1 => {
-                    range = (range / 4).max(1);
-                    continue;
-                }
-                logs => logs?,
-            };
-            if let Some(log) = logs.first() {
-                return Ok(log.block_number);
-            }
-            from = to + 1;
-        }
-        Ok(None)
-    }
-
-    fn not_the_contract(&self, contract: Address, reason: &str) -> ChainError {
+    pub(crate) fn not_the_contract(&self, contract: Address, reason: &str) -> ChainError {
         ChainError::NotTheContract {
             contract,
             chain_id: self.chain_id,
@@ -316,7 +218,7 @@ impl Access {
         }
     }
 
-    fn contract(&self, address: Address, at: Option<B256>) -> Contract<'_> {
+    pub(crate) fn contract(&self, address: Address, at: Option<B256>) -> Contract<'_> {
         Contract {
             rpc: &self.rpc,
             address,

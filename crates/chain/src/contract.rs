@@ -365,6 +365,11 @@ impl Contract<'_> {
         self.one("depth()", &[], Words::small)
     }
 
+    /// The contract that hashes tree paths.
+    pub(crate) fn path_hasher(&self) -> Result<Address, ChainError> {
+        self.one("pathHasher()", &[], Words::address)
+    }
+
     /// Where the key of a shape lies, if the contract lists the shape with these sizes.
     pub(crate) fn key_of(&self, shape: &Shape) -> Result<Option<Address>, ChainError> {
         let id = abi::uint(shape.id.into());

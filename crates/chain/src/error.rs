@@ -96,10 +96,10 @@ pub enum ChainError {
     },
     /// The node is on another chain.
     #[error(
-        "the node is on chain {got}, the deployment on chain {expected}: name a node of chain {expected} with --l1"
+        "the node is on chain {got}, not on chain {expected}, which is the deployment's or that of --chain-id: name a node of chain {expected} with --l1"
     )]
     OtherChain {
-        /// The deployment's chain.
+        /// The deployment's chain, or the one that is meant.
         expected: u64,
         /// The node's.
         got: u64,
@@ -118,12 +118,12 @@ pub enum ChainError {
     },
     /// The deployment is no longer on the chain.
     #[error(
-        "the chain of this node does not have the block before the deployment of {contract} (block {number}): the node was reset, is not synchronised, or the deployment was reorganized away; wait, or make another deployment"
+        "the chain of this node does not have block {number}, from which the contract {contract} is followed and which lies before its deployment: the node was reset, is not synchronised, or the deployment was reorganized away with many blocks before it; wait, or make another deployment"
     )]
     DeploymentGone {
         /// The contract.
         contract: Address,
-        /// The block before its deployment.
+        /// The block from which it is followed, some way before its deployment.
         number: u64,
     },
     /// The node does not have blocks that were seen before.

@@ -1,6 +1,7 @@
 //! The rollup's contract on a real chain, through one of the chain's nodes.
 //!
-//! - [`chain`]: deploying a contract, finding one, and calling it.
+//! - [`chain`]: deploying a contract, and calling it.
+//! - [`found`]: finding one that somebody else deployed.
 //! - [`rpc`]: a node, asked over HTTP, again if the network fails.
 //! - [`key`]: the secp256k1 key that signs transactions.
 //! - [`error`]: what can go wrong.
@@ -14,14 +15,16 @@
 pub mod chain;
 mod contract;
 pub mod error;
+pub mod found;
 pub mod key;
 mod mirror;
 mod outbox;
 pub mod rpc;
 mod sender;
 
-pub use chain::{Access, Chain, Found, genesis_of};
+pub use chain::{Access, Chain, genesis_of};
 pub use error::ChainError;
+pub use found::Found;
 pub use key::EthKey;
 pub use mirror::create_mirror;
 pub use rpc::{BlockId, Rpc};

@@ -62,7 +62,7 @@ struct Checkpoints {
     version: u32,
     chain_id: u64,
     contract: Address,
-    /// The block before the deployment, then blocks with transactions of the contract, then the last
+    /// A block before the deployment, then blocks with transactions of the contract, then the last
     /// block that was seen.
     blocks: Vec<Checkpoint>,
     /// Number of the last block at which the contract's views said the same.

@@ -171,7 +171,8 @@ impl Rpc {
         }
     }
 
-    fn strange(&self, method: &'static str, reason: impl Into<String>) -> ChainError {
+    /// An answer that is none.
+    pub(crate) fn strange(&self, method: &'static str, reason: impl Into<String>) -> ChainError {
         ChainError::Answer {
             node: self.node.clone(),
             method,

@@ -170,7 +170,7 @@ mod with_chain {
         if begun.is_none() {
             check_absent(settings)?;
         }
-        let mut access = access(settings, None, Some(signing_key(settings)?))?;
+        let mut access = access(settings, args.chain_id, Some(signing_key(settings)?))?;
         let (planned, keys) = plan(settings, args, &access)?;
         let deploying = match begun {
             Some(begun) => {
@@ -192,7 +192,7 @@ mod with_chain {
             let task = settings.ui.task("deploying the contract", None);
             let found = access.deploy(deploying.planned.parameters.clone(), keys)?;
             task.done();
-            block = Some(found.before.number + 1);
+            block = Some(found.block);
             let contract = genesis_of(&found)?.deployment().contract();
             settings.ui.note(format!("the contract is {contract}"));
             put_in_place(settings, &found, |folder, l1| {
@@ -364,6 +364,7 @@ mod with_chain {
         let key = VerifyingKey::load(&path, settings.dev_keys)
             .with_context(|| format!("the key {} cannot be used", path.display()))?;
         key.check_origin(settings.dev_keys)?;
+        key.check_origin_known()?;
         let compiled = compile(shape).with_context(|| format!("shape {name}"))?;
         key.check_circuit(&compiled.r1cs.fingerprint())?;
         Ok(key)
@@ -375,7 +376,7 @@ mod with_chain {
     /// If there is no rollup at the address.
     pub fn connect(settings: &Settings, args: &ConnectArgs) -> Result<()> {
         check_absent(settings)?;
-        let access = access(settings, None, None)?;
+        let access = access(settings, args.chain_id, None)?;
         let known = SHAPES.map(|(_, shape)| shape);
         let mut listed = Vec::new();
         for shape in access.listed(args.contract, &known)? {
@@ -389,7 +390,7 @@ mod with_chain {
                 name,
                 shape: shape_bytes(&shape)?,
                 fingerprint: compiled.r1cs.fingerprint(),
-                origin: Origin::Production,
+                origin: Origin::Unknown,
             };
             listed.push((shape, info));
         }
@@ -398,10 +399,10 @@ mod with_chain {
         put_in_place(settings, &found, |_, _| Ok(()))?;
         name_node(settings)?;
         settings.ui.note(
-            "how the contract's keys were made cannot be seen on the chain: you trust who made them",
+            "the contract's keys are taken from the chain, which does not tell how their secrets were chosen: you trust who made them",
         );
         let l1 = open_l1(settings)?;
-        tell(settings, &l1, Some(found.before.number + 1))
+        tell(settings, &l1, Some(found.block))
     }
 
     /// Makes the mirror, and what `more` adds, in a draft folder and puts it in place whole.

@@ -286,7 +286,7 @@ fn of_batcher_open(error: &batcher::OpenError) -> Class {
 fn of_key(error: &KeyError) -> Class {
     match error {
         KeyError::Io { .. } | KeyError::Missing { .. } => Class::Environment,
-        KeyError::DevKey { .. } => Class::Refused,
+        KeyError::DevKey { .. } | KeyError::UnknownOrigin { .. } => Class::Refused,
         _ => Class::Input,
     }
 }

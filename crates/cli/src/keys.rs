@@ -29,6 +29,7 @@ pub struct KeyFacts {
     id: String,
     fingerprint: String,
     insecure_dev: bool,
+    origin: &'static str,
     bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     constraints: Option<usize>,
@@ -275,6 +276,11 @@ fn facts(file: &Path, key: &VerifyingKey) -> Result<KeyFacts> {
         id: key.id_hex(),
         fingerprint: format!("0x{}", hex::encode(info.fingerprint)),
         insecure_dev: info.origin == Origin::Dev,
+        origin: match info.origin {
+            Origin::Production => "production",
+            Origin::Dev => "dev",
+            Origin::Unknown => "unknown",
+        },
         bytes: metadata
             .with_context(|| format!("cannot read the size of {}", file.display()))?
             .len(),
@@ -298,10 +304,10 @@ fn describe(all: &[KeyFacts]) -> String {
             key.shape.clone(),
             key.file.display().to_string(),
             bytes(key.bytes),
-            if key.insecure_dev {
-                "INSECURE DEV"
-            } else {
-                "setup or ceremony"
+            match key.origin {
+                "dev" => "INSECURE DEV",
+                "unknown" => "unknown, found on a chain",
+                _ => "setup or ceremony",
             }
             .to_owned(),
             key.id.chars().take(16).collect(),

@@ -402,6 +402,7 @@ fn register_key(settings: &Settings, node: &mut Node, shape: &ledger::shape::Sha
         )
     })?;
     key.check_origin(settings.dev_keys)?;
+    key.check_origin_known()?;
     let operator = node.operator()?;
     node.l1
         .register_key(operator, shape.id, &key, now()?)

@@ -6,11 +6,13 @@
 //! sign. Each of these faults lets somebody prove false statements: with `γ = δ` the proof
 //! `(α, β, -L)` verifies for any inputs, with `δ = β` so does `(L, γ, -α)`, and `ICᵢ = ±ICⱼ` lets two
 //! inputs be traded against each other. A key from a seeded setup is marked [`Origin::Dev`] and is
-//! refused on decoding unless [`AllowDevKeys::Yes`] is said.
+//! refused on decoding unless [`AllowDevKeys::Yes`] is said. A key that was found on a chain is marked
+//! [`Origin::Unknown`]; proofs are verified under it, but nothing is deployed with it, and no proving key
+//! has it.
 //!
 //! The bytes of a verifying key are, with integers little-endian and points as in `proof`:
-//! `"QUIRE-VK" ‖ version u32 ‖ flags u32 (bit 0: dev) ‖ fingerprint 32 ‖ name length u32 ‖ name ‖
-//! shape length u32 ‖ shape ‖ IC count u32 ‖ α ‖ β ‖ γ ‖ δ ‖ IC… ‖ BLAKE3 of all before, 32`.
+//! `"QUIRE-VK" ‖ version u32 ‖ flags u32 (0: production, 1: dev, 2: unknown) ‖ fingerprint 32 ‖
+//! name length u32 ‖ name ‖ shape length u32 ‖ shape ‖ IC count u32 ‖ α ‖ β ‖ γ ‖ δ ‖ IC… ‖ BLAKE3 of all before, 32`.
 //! The id of a key is that last digest. Proving-key files are in `key_file`.
 
 use std::path::{Path, PathBuf};
@@ -37,7 +39,8 @@ pub const MAX_IC_POINTS: usize = 1 << 12;
 pub(crate) const MAX_VK_BYTES: usize = 1 << 20;
 
 const VK_MAGIC: &[u8; 8] = b"QUIRE-VK";
-pub(crate) const FLAG_DEV: u32 = 1;
+const FLAG_DEV: u32 = 1;
+const FLAG_UNKNOWN: u32 = 2;
 pub(crate) const CHECKSUM_BYTES: usize = 32;
 
 /// How a key's secrets were chosen.
@@ -47,6 +50,8 @@ pub enum Origin {
     Production,
     /// From a known seed: anybody can forge proofs. For tests and local trials.
     Dev,
+    /// Found on a chain: how its secrets were chosen is not known.
+    Unknown,
 }
 
 /// Whether a key that anybody can forge for may be decoded.
@@ -241,6 +246,14 @@ pub enum KeyError {
         /// Id of the verifying key.
         id: String,
     },
+    /// A key that was found on a chain where one of known origin is needed.
+    #[error(
+        "key {id} was found on a chain: how its secrets were chosen is not known, so nothing is deployed with it; use the key file of a setup or ceremony that you trust"
+    )]
+    UnknownOrigin {
+        /// Id of the verifying key.
+        id: String,
+    },
 }
 
 /// A checked verifying key, prepared for pairings.
@@ -340,7 +353,8 @@ impl VerifyingKey {
         &self.negated
     }
 
-    /// Refuses a key marked [`Origin::Dev`] unless `allow` says otherwise.
+    /// Refuses a key marked [`Origin::Dev`] unless `allow` says otherwise. One of unknown origin passes:
+    /// it is for whoever uses what others deployed.
     ///
     /// # Errors
     /// [`KeyError::DevKey`].
@@ -348,6 +362,17 @@ impl VerifyingKey {
         match (self.info.origin, allow) {
             (Origin::Dev, AllowDevKeys::No) => Err(KeyError::DevKey { id: self.id_hex() }),
             _ => Ok(()),
+        }
+    }
+
+    /// Refuses a key marked [`Origin::Unknown`], for whoever deploys or proves.
+    ///
+    /// # Errors
+    /// [`KeyError::UnknownOrigin`].
+    pub fn check_origin_known(&self) -> Result<(), KeyError> {
+        match self.info.origin {
+            Origin::Unknown => Err(KeyError::UnknownOrigin { id: self.id_hex() }),
+            Origin::Production | Origin::Dev => Ok(()),
         }
     }
 
@@ -398,7 +423,8 @@ impl VerifyingKey {
         let kind = "verifying key";
         let mut reader = Reader { kind, bytes, at: 0 };
         reader.magic(VK_MAGIC)?;
-        let origin = reader.version_and_flags(KEY_VERSION)?;
+        let origins = [Origin::Production, Origin::Dev, Origin::Unknown];
+        let origin = reader.version_and_flags(KEY_VERSION, &origins)?;
         let fingerprint = reader.array::<32>()?;
         let name_length = reader.length("length of the key's name", MAX_NAME_BYTES)?;
         let name = reader.take(name_length)?.to_vec();
@@ -470,6 +496,7 @@ pub(crate) fn flags_of(origin: Origin) -> u32 {
     match origin {
         Origin::Production => 0,
         Origin::Dev => FLAG_DEV,
+        Origin::Unknown => FLAG_UNKNOWN,
     }
 }
 
@@ -643,7 +670,12 @@ impl<'a> Reader<'a> {
         })
     }
 
-    pub(crate) fn version_and_flags(&mut self, expected: u32) -> Result<Origin, KeyError> {
+    /// `origins` are those that this kind of key can have.
+    pub(crate) fn version_and_flags(
+        &mut self,
+        expected: u32,
+        origins: &[Origin],
+    ) -> Result<Origin, KeyError> {
         let version = self.u32()?;
         if version != expected {
             return Err(KeyError::Version {
@@ -652,14 +684,13 @@ impl<'a> Reader<'a> {
                 got: version,
             });
         }
-        match self.u32()? {
-            0 => Ok(Origin::Production),
-            FLAG_DEV => Ok(Origin::Dev),
-            flags => Err(KeyError::Flags {
-                kind: self.kind,
-                flags,
-            }),
-        }
+        let flags = self.u32()?;
+        let mut origins = origins.iter().copied();
+        let origin = origins.find(|origin| flags_of(*origin) == flags);
+        origin.ok_or(KeyError::Flags {
+            kind: self.kind,
+            flags,
+        })
     }
 
     pub(crate) fn end(&self) -> Result<(), KeyError> {
@@ -779,11 +810,12 @@ impl ProvingKey {
     /// Takes over a key that `ark-groth16` made with [`crate::qap::OddCosetReduction`].
     ///
     /// # Errors
-    /// [`KeyError::OutOfRange`] when the queries' lengths do not fit together, and as
-    /// [`VerifyingKey::new`].
+    /// [`KeyError::OutOfRange`] when the queries' lengths do not fit together,
+    /// [`KeyError::UnknownOrigin`], and as [`VerifyingKey::new`].
     pub fn from_ark(key: ark_groth16::ProvingKey<Bn254>, info: KeyInfo) -> Result<Self, KeyError> {
         let num_variables = key.a_query.len();
         let verifying = VerifyingKey::new(key.vk, info)?;
+        verifying.check_origin_known()?;
         let witnesses = num_variables.saturating_sub(verifying.num_inputs() + 1);
         expect_count(
             "length of the B query in G1",

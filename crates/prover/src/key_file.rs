@@ -1,7 +1,7 @@
 //! Proving-key files: written atomically, loaded in one pass.
 //!
 //! With integers little-endian:
-//! `"QUIRE-PK" ‖ version u32 ‖ flags u32 (bit 0: dev) ‖ fingerprint 32 ‖ verifying-key bytes u64 ‖
+//! `"QUIRE-PK" ‖ version u32 ‖ flags u32 (0: production, 1: dev) ‖ fingerprint 32 ‖ verifying-key bytes u64 ‖
 //! variables u64 ‖ A count u64 ‖ B count u64 ‖ H count u64 ‖ L count u64 ‖ verifying key ‖ β₁ ‖ δ₁ ‖
 //! A variables u32… ‖ A points ‖ B variables u32… ‖ B points ‖ B points in G2 ‖ H points ‖ L points ‖
 //! BLAKE3 of all before, 32`.
@@ -100,7 +100,8 @@ impl Header {
             at: 0,
         };
         reader.magic(MAGIC)?;
-        let origin = reader.version_and_flags(PROVING_KEY_VERSION)?;
+        let origins = [Origin::Production, Origin::Dev];
+        let origin = reader.version_and_flags(PROVING_KEY_VERSION, &origins)?;
         let fingerprint = reader.array()?;
         let mut next = || reader.u64();
         let (verifying_bytes, variables) = (next()?, next()?);

@@ -2,6 +2,7 @@
 //! forgets and lies. `make evm` runs this; it needs `anvil`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod connecting;
 mod node;
 mod sending;
 mod whole;
@@ -135,7 +136,12 @@ fn open(folder: &Path, url: &str, confirmations: u64) -> Result<Rollup, FollowEr
 impl Life {
     /// A deployment without an account.
     fn begin(confirmations: u64) -> Self {
-        let (node, folder) = (Anvil::start(&[]), tempfile::tempdir().unwrap());
+        Self::on(Anvil::start(&[]), confirmations)
+    }
+
+    /// The same on a node that is there already.
+    fn on(node: Anvil, confirmations: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let mut access = access(&node.url, folder.path(), None).unwrap();
         let key = keys().key.verifying_key().clone();
         let found = access.deploy(parameters(&access), BTreeMap::from([(shape().id, key)]));
@@ -444,12 +450,6 @@ fn a_node_of_another_chain_or_without_the_contract_is_refused_at_start() {
 fn a_chain_that_was_reset_is_not_followed() {
     let mut life = Life::with_accounts();
     life.control("anvil_reset", json!([]));
-    let error = life.rollup.follow(0).unwrap_err();
-    assert!(
-        matches!(follow_error(&error), ChainError::Behind { .. }),
-        "{error}"
-    );
-    life.control("anvil_mine", json!([30]));
     let error = life.rollup.follow(0).unwrap_err();
     assert!(
         matches!(follow_error(&error), ChainError::DeploymentGone { .. }),

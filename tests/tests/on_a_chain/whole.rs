@@ -98,6 +98,7 @@ fn a_fee_account_that_the_chain_lost_takes_no_fees() {
         "data": format!("0x{data}"),
     });
     life.control("eth_sendTransaction", json!([call]));
+    life.control("evm_mine", json!([]));
     life.rollup.follow(0).unwrap();
     assert_eq!(life.standing().1, 1, "the index is somebody else's");
     assert_eq!(fee_accounts(&life), BTreeMap::new());

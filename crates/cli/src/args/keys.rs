@@ -17,7 +17,8 @@ Examples:
   quire keys setup --shape t18
   quire keys setup --shape tiny --insecure-dev-seed 1 --allow-dev-keys
 
-JSON: a list of file, shape, id, fingerprint, insecure_dev, bytes, constraints, seconds")]
+JSON: a list of file, shape, id, fingerprint, insecure_dev, origin, bytes, constraints,
+seconds")]
     Setup(SetupArgs),
     /// What a key file, or every key in the keys directory, says about itself
     #[command(after_help = "\
@@ -25,7 +26,7 @@ Examples:
   quire keys info
   quire keys info quire-data/keys/t18.vk
 
-JSON: a list of file, shape, id, fingerprint, insecure_dev, bytes")]
+JSON: a list of file, shape, id, fingerprint, insecure_dev, origin, bytes")]
     Info(KeyInfoArgs),
     /// Check the keys of a shape thoroughly
     #[command(after_help = "\

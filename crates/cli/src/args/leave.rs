@@ -105,18 +105,20 @@ interrupted goes on when the same command is given again: D/deploying has the pl
 
 Examples:
   quire keys setup --shape t20 && quire l1 deploy --shape t20 --l1 http://localhost:8545 --eth-key-file op.key
-  quire l1 deploy --l1 https://node.example/key --eth-key-file op.key --token 0x00000000000000000000000000000000000000aa
+  quire l1 deploy --l1 https://node.example/key --chain-id 1 --eth-key-file op.key --token 0x00000000000000000000000000000000000000aa
 
 JSON: data_dir, chain_id, contract, block, domain, operator, shapes, tokens, fee_accounts, l1_fee,
 state_root")]
     Deploy(DeployArgs),
     /// Make the mirror of a contract that somebody else deployed, from the chain alone
     #[command(after_help = "\
-Then deposit, claim, exit and freeze, or `quire restore` to have a batcher as well. The contract's code is
-compared with this program's, and its verifying keys are read from the chain.
+Then deposit, claim, exit and freeze, or `quire restore` to have a batcher as well. The contract's code and
+the transaction that created it are compared with this program's, byte for byte; its verifying keys are read
+from the chain, which does not tell how they were made.
 
 Examples:
   quire l1 connect 0x5fbdb2315678afecb367f032d93f642f64180aa3 --l1 http://localhost:8545
+  quire l1 connect 0x5fbdb2315678afecb367f032d93f642f64180aa3 --l1 https://node.example/key --chain-id 1
 
 JSON: data_dir, chain_id, contract, block, domain, operator, shapes, tokens, fee_accounts, l1_fee,
 state_root")]
@@ -208,6 +210,10 @@ pub struct DeployArgs {
     /// Wallet of the operator's fee accounts, which is copied into the deployment [default: a new one]
     #[arg(long, value_name = "W")]
     pub operator: Option<String>,
+    /// Id of the chain that you mean, so that a node of another one is refused and nothing is deployed
+    /// there [default: the node's]
+    #[arg(long, value_name = "N")]
+    pub chain_id: Option<u64>,
 }
 
 /// Arguments of `l1 add-token`.
@@ -225,6 +231,10 @@ pub struct ConnectArgs {
     /// A block before the deployment, for nodes that do not search all blocks at once
     #[arg(long, default_value_t = 0, value_name = "BLOCK")]
     pub from_block: u64,
+    /// Id of the chain that you mean: the same address may have a contract of somebody else on another
+    /// chain, and a node of that one is refused [default: the node's]
+    #[arg(long, value_name = "N")]
+    pub chain_id: Option<u64>,
 }
 
 /// A number of blocks.

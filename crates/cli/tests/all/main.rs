@@ -5,6 +5,7 @@
 mod attack;
 mod bad_input;
 mod batches;
+mod chains;
 mod configuration;
 mod contracts;
 mod errors;

@@ -8,7 +8,7 @@ use ark_bn254::Fr;
 use ark_ec::{AffineRepr, CurveGroup};
 use ark_ff::{BigInteger, Field, PrimeField, UniformRand};
 use circuits::r1cs::{R1cs, assignment_of};
-use prover::key::{AllowDevKeys, KeyError, ProvingKey, VerifyingKey};
+use prover::key::{AllowDevKeys, KeyError, KeyInfo, Origin, ProvingKey, VerifyingKey};
 use prover::prove::prove;
 use prover::setup::setup_insecure_dev;
 use prover::verify::verify;
@@ -260,6 +260,26 @@ fn errors_say_what_is_wrong() {
         matches!(flags, KeyError::Flags { flags: 0x81, .. }),
         "{flags}"
     );
+    // What only a verifying key can have, in the header or in the key that it holds.
+    let found = saved.load_edited(|bytes| bytes[FLAGS] = 2).unwrap_err();
+    assert!(
+        matches!(
+            found,
+            KeyError::Flags {
+                kind: "proving key",
+                flags: 2
+            }
+        ),
+        "{found}"
+    );
+    let found = {
+        let unknown = unknown(saved.key.verifying_key()).to_bytes();
+        saved.load_edited(|bytes| bytes[HEADER..HEADER + unknown.len()].copy_from_slice(&unknown))
+    };
+    assert!(
+        matches!(found, Err(KeyError::Inconsistent { what: "origin" })),
+        "{found:?}"
+    );
     let undeclared = saved.load_edited(|bytes| bytes[FLAGS] = 0).unwrap_err();
     assert!(
         matches!(undeclared, KeyError::Inconsistent { what: "origin" }),
@@ -290,6 +310,47 @@ fn errors_say_what_is_wrong() {
         ProvingKey::load(&saved.path, &saved.fingerprint, AllowDevKeys::No)
     };
     assert!(matches!(dev, Err(KeyError::DevKey { .. })));
+}
+
+/// A key as it is found on a chain.
+fn unknown(key: &VerifyingKey) -> VerifyingKey {
+    let info = KeyInfo {
+        origin: Origin::Unknown,
+        ..key.info().clone()
+    };
+    VerifyingKey::new(key.ark().clone(), info).expect("the points are those of a good key")
+}
+
+/// A key of unknown origin is one for verifying: it keeps its mark, and nothing is deployed with it.
+#[test]
+fn a_key_found_on_a_chain_is_marked_and_makes_no_proving_key() {
+    let saved = saved(TINY);
+    let dev = saved.key.verifying_key();
+    let key = unknown(dev);
+    let bytes = key.to_bytes();
+    assert_eq!(bytes[FLAGS..FLAGS + 4], [2, 0, 0, 0]);
+    let back = VerifyingKey::from_bytes(&bytes, AllowDevKeys::No).expect("it passes");
+    assert_eq!((&back, back.info()), (&key, key.info()));
+    assert_eq!(back.info().origin, Origin::Unknown);
+    assert_ne!(back.id(), dev.id());
+    assert!(back.check_origin(AllowDevKeys::No).is_ok());
+    let refused = back.check_origin_known();
+    assert!(
+        matches!(refused, Err(KeyError::UnknownOrigin { .. })),
+        "{refused:?}"
+    );
+    assert!(dev.check_origin_known().is_ok());
+    let both = [&bytes[..FLAGS], &[3], &bytes[FLAGS + 1..]].concat();
+    let refused = VerifyingKey::from_bytes(&both, AllowDevKeys::Yes);
+    assert!(
+        matches!(refused, Err(KeyError::Flags { flags: 3, .. })),
+        "{refused:?}"
+    );
+    let proving = ProvingKey::from_ark(saved.key.to_ark(), key.info().clone());
+    assert!(
+        matches!(proving, Err(KeyError::UnknownOrigin { .. })),
+        "no proving key is of unknown origin"
+    );
 }
 
 /// With a good checksum, what the prover's arithmetic relies on is still checked.

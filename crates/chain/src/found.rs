@@ -1,0 +1,272 @@
+//! A rollup's contract that somebody else deployed, found on the chain.
+//!
+//! Invariant: a contract is found only if an account, not another contract, created it with exactly this
+//! program's creation code and the arguments that its views and keys tell. So the constructor that ran is
+//! this program's, its checks were made, and nothing is in the contract's storage but what it put there
+//! and what this program's code did since. Code alone proves neither: another constructor could return it.
+
+use std::collections::BTreeMap;
+
+use alloy::consensus::Transaction as _;
+use alloy::primitives::B256;
+use alloy::rpc::types::Log;
+use l1::Address;
+use l1::bytes::Bytes;
+use l1::evm::abi::{self, Word};
+use l1::evm::artifacts::ROLLUP;
+use l1::genesis::{ListedShape, Parameters};
+use ledger::shape::Shape;
+use prover::key::{KeyInfo, VerifyingKey};
+
+use crate::chain::Access;
+use crate::contract::{TOKEN_ADDED, topic};
+use crate::error::ChainError;
+use crate::rpc::{BlockId, Mined};
+
+/// Blocks between the one before a deployment and the one from which a mirror follows the chain, so that
+/// a reorganization of the last blocks before the deployment leaves the mirror where it begins.
+pub const ANCHOR: u64 = 64;
+
+/// A contract that was deployed or found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// What it fixes.
+    pub parameters: Parameters,
+    /// Its verifying keys by shape id.
+    pub keys: BTreeMap<u16, VerifyingKey>,
+    /// A block before its deployment, [`ANCHOR`] blocks before the last such one.
+    pub before: BlockId,
+    /// Number of the block with its deployment.
+    pub block: u64,
+}
+
+/// The transaction that created a contract.
+struct Creation {
+    block: u64,
+    /// Creation code and arguments.
+    input: Vec<u8>,
+}
+
+impl Access {
+    /// Those of the known shapes that a contract lists, once its code is that of this program's.
+    ///
+    /// # Errors
+    /// [`ChainError::NotTheContract`].
+    pub fn listed(&self, contract: Address, known: &[Shape]) -> Result<Vec<Shape>, ChainError> {
+        let view = self.contract(contract, None);
+        view.check_code(self.chain_id())?;
+        let depth = view.depth()?;
+        let mut listed = Vec::new();
+        for shape in known.iter().filter(|shape| shape.depth == depth) {
+            if view.key_of(shape)?.is_some() {
+                listed.push(*shape);
+            }
+        }
+        match listed.is_empty() {
+            false => Ok(listed),
+            true => {
+                Err(self.not_the_contract(contract, "it lists no shape that this program knows"))
+            }
+        }
+    }
+
+    /// Finds what a contract fixes, its verifying keys included, from the chain alone. `listed` are its
+    /// shapes, with what to say of their keys; `from` is a block before its deployment.
+    ///
+    /// # Errors
+    /// [`ChainError::NotTheContract`] if it is no rollup of these shapes alone, or was not created by
+    /// this program's constructor.
+    pub fn find(
+        &self,
+        contract: Address,
+        listed: &[(Shape, KeyInfo)],
+        from: u64,
+    ) -> Result<Found, ChainError> {
+        let refused = |reason: &str| self.not_the_contract(contract, reason);
+        let view = self.contract(contract, None);
+        let Creation { block, input } = self.creation(contract, from)?;
+        let code = ROLLUP.bytecode();
+        let arguments = input.strip_prefix(code.as_slice()).ok_or_else(|| {
+            refused("other code than this program's created it, and may have put anything into its storage")
+        })?;
+        let ids = shape_ids(arguments)
+            .ok_or_else(|| refused("the arguments of its constructor list no shapes"))?;
+        let mut parameters = view.parameters(self.chain_id())?;
+        let mut keys = BTreeMap::new();
+        for id in &ids {
+            let unknown = || {
+                let reason = format!("it lists shape {id}, which this program does not know");
+                self.not_the_contract(contract, &reason)
+            };
+            let known = listed.iter().find(|(shape, _)| shape.id == *id);
+            let (shape, info) = known.ok_or_else(unknown)?;
+            let key = view.verifying_key(shape, info.clone())?;
+            keys.insert(*id, key.ok_or_else(unknown)?);
+            parameters.shapes.push(ListedShape {
+                shape: *shape,
+                fingerprint: Bytes(info.fingerprint),
+            });
+        }
+        let config = abi::Config {
+            operator: parameters.operator.address,
+            salt: parameters.salt,
+            l1_fee: parameters.l1_fee,
+            pending_cap: parameters.pending_cap,
+            timestamp_slack: parameters.timestamp_slack,
+            freeze_after: parameters.freeze_after,
+            depth: view.depth()?,
+            path_hasher: view.path_hasher()?,
+        };
+        let shapes = parameters.shapes.iter().map(|listed| listed.shape);
+        let shapes = shapes.filter_map(|shape| Some((shape, keys.get(&shape.id)?)));
+        let told = abi::constructor(&config, &shapes.collect::<Vec<_>>());
+        if arguments != told {
+            return Err(refused(
+                "the arguments of its constructor are not what it tells of itself",
+            ));
+        }
+        Ok(Found {
+            parameters,
+            keys,
+            before: self.anchor(contract, block)?,
+            block,
+        })
+    }
+
+    /// The block from which a contract's mirror follows the chain.
+    pub(crate) fn anchor(&self, contract: Address, deployed: u64) -> Result<BlockId, ChainError> {
+        let number = deployed.saturating_sub(1 + ANCHOR);
+        let block = self.rpc().block(number)?;
+        block.ok_or(ChainError::DeploymentGone { contract, number })
+    }
+
+    /// The transaction that created a contract, which is that of its first token.
+    fn creation(&self, contract: Address, from: u64) -> Result<Creation, ChainError> {
+        let refused = |reason: &str| self.not_the_contract(contract, reason);
+        let (hash, block) = self.first_token(contract, from)?;
+        let transaction = self.rpc().transaction(hash)?;
+        let transaction = transaction.ok_or_else(|| {
+            let reason = format!("nothing for transaction {hash}, which has events");
+            self.rpc().strange("eth_getTransactionByHash", reason)
+        })?;
+        if *transaction.inner.tx_hash() != hash {
+            let reason = "another transaction than was asked for";
+            return Err(self.rpc().strange("eth_getTransactionByHash", reason));
+        }
+        let mined = self.rpc().mined(hash)?;
+        let mined = mined.filter(|mined| (mined.number, mined.hash) == (block.number, block.hash));
+        let Some(Mined { receipt, .. }) = mined else {
+            return Err(ChainError::Unsteady { attempts: 1 });
+        };
+        let by = |creator: Address| {
+            let reason = format!(
+                "another contract, {creator}, created it, and only one that an account deployed itself can be checked"
+            );
+            self.not_the_contract(contract, &reason)
+        };
+        match transaction.to().map(|to| Bytes(to.into_array())) {
+            Some(to) if to == contract => {
+                return Err(refused(&format!(
+                    "its first event in or after block {from} is of a call: name a block before its deployment with --from-block; if you did, other code than this program's created it"
+                )));
+            }
+            Some(to) => return Err(by(to)),
+            None => {}
+        }
+        let created = receipt.contract_address;
+        match created.map(|created| Bytes(created.into_array())) {
+            Some(created) if created == contract && receipt.status() => Ok(Creation {
+                block: block.number,
+                input: transaction.input().to_vec(),
+            }),
+            Some(created) if created != contract => Err(by(created)),
+            _ => Err(refused("the receipt of its deployment says that it failed")),
+        }
+    }
+
+    /// The transaction of the contract's first token, which its constructor adds, and its block.
+    fn first_token(&self, contract: Address, from: u64) -> Result<(B256, Place), ChainError> {
+        let latest = self.rpc().latest()?.number;
+        if from > latest {
+            let reason =
+                format!("it is looked for from block {from} on, and the chain's last is {latest}");
+            return Err(self.not_the_contract(contract, &reason));
+        }
+        let (mut at, mut range) = (from, (latest - from).saturating_add(1));
+        while at <= latest {
+            let to = latest.min(at.saturating_add(range - 1));
+            let logs = match self.rpc().logs(contract, at, to, Some(topic(TOKEN_ADDED))) {
+                // Why: nodes bound how many blocks they search at once.
+                Err(ChainError::Node { .. } | ChainError::Answer { .. }) if range > 1 => {
+                    range = (range / 4).max(1);
+                    continue;
+                }
+                logs => logs?,
+            };
+            let asked =
+                |log: &Log| place(log).filter(|(_, place)| (at..=to).contains(&place.number));
+            let places: Option<Vec<_>> = logs.iter().map(asked).collect();
+            let places = places.ok_or_else(|| {
+                let reason = format!("events that are not of {contract} in blocks {at} to {to}");
+                self.rpc().strange("eth_getLogs", reason)
+            })?;
+            if let Some((hash, place)) = places.into_iter().min_by_key(|(_, place)| place.order()) {
+                return Ok((hash, place));
+            }
+            match to.checked_add(1) {
+                Some(next) => at = next,
+                None => break,
+            }
+        }
+        let reason = format!("its deployment is not in blocks {from} to {latest}");
+        Err(self.not_the_contract(contract, &reason))
+    }
+}
+
+/// Where an event stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    number: u64,
+    hash: B256,
+    index: u64,
+}
+
+impl Place {
+    fn order(&self) -> (u64, u64) {
+        (self.number, self.index)
+    }
+}
+
+/// Transaction and place of an event that a block has.
+fn place(log: &Log) -> Option<(B256, Place)> {
+    let place = Place {
+        number: log.block_number?,
+        hash: log.block_hash?,
+        index: log.log_index?,
+    };
+    (!log.removed).then_some((log.transaction_hash?, place))
+}
+
+/// Ids of the shapes in the constructor's arguments, in their order; see [`abi::constructor`].
+fn shape_ids(arguments: &[u8]) -> Option<Vec<u16>> {
+    /// Words before the number of shapes: the configuration, and where the list starts.
+    const BEFORE: usize = 9;
+    let (words, _) = arguments.as_chunks::<32>();
+    let list = words.get(BEFORE + 1..)?;
+    let count = small(words.get(BEFORE)?)?;
+    let starts = list.get(..count)?.iter().map(|start| {
+        let start = small(start)?;
+        let id = list.get(start / 32).filter(|_| start % 32 == 0)?;
+        u16::try_from(small(id)?).ok()
+    });
+    starts.collect()
+}
+
+/// A word that is a number of 32 bits.
+fn small(word: &Word) -> Option<usize> {
+    let (high, low) = word.split_last_chunk::<4>()?;
+    let number = u32::from_be_bytes(*low);
+    usize::try_from(number)
+        .ok()
+        .filter(|_| high.iter().all(|byte| *byte == 0))
+}
