@@ -1,7 +1,7 @@
 // The whole life of a rollup on a real chain: deployed, used, its operator killed, left by everybody.
 // Users know the contract's address and a node alone. Every balance is compared with what this script
 // reckons itself, and in the end the contract has nothing.
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -158,7 +158,8 @@ async function life() {
     const ended = new Promise((resolve) => child.once('exit', resolve));
     const sends = () => {
       const outbox = join(operatorDir, 'ethereum');
-      return existsSync(outbox) && readdirSync(outbox).some((name) => /^outbox-.*\.json$/.test(name));
+      const files = existsSync(outbox) ? readdirSync(outbox).filter((name) => /^outbox-.*\.json$/.test(name)) : [];
+      return files.some((name) => JSON.parse(readFileSync(join(outbox, name), 'utf8')).records.length > 0);
     };
     while (!sends()) {
       check(child.exitCode === null && !child.signalCode, `quire ${command.join(' ')} ended before it sent anything`);

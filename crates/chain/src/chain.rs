@@ -123,10 +123,11 @@ impl Access {
     /// Waits for the same transaction if it was sent before, and sends it if not.
     fn send(&mut self, intent: &Intent<'_>) -> Result<Settled, ChainError> {
         let (rpc, sender) = self.sending()?;
-        match sender.resume(rpc, intent)? {
-            Some(settled) => Ok(settled),
-            None => sender.send(rpc, intent),
-        }
+        let settled = match sender.resume(rpc, intent)? {
+            Some(settled) => settled,
+            None => sender.send(rpc, intent)?,
+        };
+        sender.checked(rpc, settled, intent.what)
     }
 
     /// Makes a contract, and returns its address and the block that has it.
@@ -384,6 +385,7 @@ impl Chain {
             };
             let (rpc, sender) = self.access.sending()?;
             let settled = sender.send(rpc, &intent)?;
+            let settled = sender.checked(rpc, settled, intent.what)?;
             sender.forget(settled.id)?;
         }
         Ok(())
@@ -514,13 +516,15 @@ impl Chain {
             Some(settled) => settled,
             None => {
                 // Why first: what waits may be the approval.
-                sender.settle_others(rpc)?;
+                sender.settle_before(rpc, u64::MAX)?;
                 self.approve_for(mirror, call)?;
                 let (rpc, sender) = self.access.sending()?;
                 sender.send(rpc, &intent)?
             }
         };
         let settled = self.follow(mirror, settled, what)?;
+        let (rpc, sender) = self.access.sending()?;
+        let settled = sender.checked(rpc, settled, what)?;
         let outcome = self.outcome(mirror, call, &settled, what)?;
         match encoded.keep {
             true => self.untold.push(settled.id),

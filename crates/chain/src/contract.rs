@@ -194,6 +194,7 @@ pub(crate) struct Standing {
     pub(crate) pending_deposits: u64,
     pub(crate) frozen: bool,
     pub(crate) operator_fees: u128,
+    pub(crate) tokens: u64,
 }
 
 impl Standing {
@@ -210,6 +211,7 @@ impl Standing {
             pending_deposits: head.pending_deposits,
             frozen: head.frozen,
             operator_fees: head.operator_fees,
+            tokens: mirror.token_count()? as u64,
         })
     }
 
@@ -230,6 +232,7 @@ impl Standing {
                 number(a.pending_deposits),
                 number(b.pending_deposits),
             ),
+            ("tokens", number(a.tokens), number(b.tokens)),
             ("frozen", a.frozen.to_string(), b.frozen.to_string()),
             (
                 "operator fees",
@@ -303,6 +306,7 @@ impl Contract<'_> {
     pub(crate) fn standing(&self) -> Result<Standing, ChainError> {
         let root = self.one("root()", &[], Words::field)?;
         let operator_fees = self.one("operatorFees()", &[], Words::uint)?;
+        let tokens = self.one("tokenCount()", &[], Words::small)?;
         self.one("head()", &[], |words| {
             Some(Standing {
                 root,
@@ -314,6 +318,7 @@ impl Contract<'_> {
                 pending_deposits: words.small()?,
                 frozen: words.uint()? != 0,
                 operator_fees,
+                tokens,
             })
         })
     }

@@ -256,7 +256,7 @@ pub enum ChainError {
     },
     /// Contract and mirror do not agree. One of the two is wrong, or the node is.
     #[error(
-        "the contract and this program do not agree in block {block}, {what}: {reason}; nothing is sent: ask another node with --l1, and report this if it says the same"
+        "the contract and this program do not agree in block {block}, {what}: {reason}; ask another node with --l1, and report this if it says the same"
     )]
     Disagree {
         /// Number of the block.

@@ -42,6 +42,11 @@ const ATTEMPTS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(300);
 /// How often a node whose last block is older than one seen before is asked again.
 const BEHIND: u32 = 4;
+/// Blocks before the first unread one whose events are read again: a node's index of events may lag behind
+/// its blocks, and then it says that a block has none.
+const AGAIN: u64 = 32;
+/// How often a difference to the contract is looked for again before it is told.
+const DISAGREEMENTS: u32 = 4;
 /// Blocks of the mirror that a crash may make it execute again.
 const UNSAVED: u64 = REORG_WINDOW / 2;
 
@@ -81,6 +86,22 @@ pub(crate) struct Mirror {
     head: u64,
     /// The state under the last root, once somebody leaves.
     state: Option<State>,
+    /// Tokens whose money was not compared with the contract's since something moved it.
+    unchecked: Unchecked,
+}
+
+/// Tokens.
+enum Unchecked {
+    All,
+    These(BTreeSet<u32>),
+}
+
+impl Unchecked {
+    fn insert(&mut self, token: u32) {
+        if let Self::These(tokens) = self {
+            tokens.insert(token);
+        }
+    }
 }
 
 /// Reading did not come to an end.
@@ -168,6 +189,12 @@ impl Checkpoints {
             .expect("the first checkpoint is never dropped")
     }
 
+    /// True if events of this block were applied.
+    fn has_events(&self, number: u64) -> bool {
+        let mut pairs = self.blocks.windows(2);
+        pairs.any(|pair| pair[1].number == number && pair[1].height > pair[0].height)
+    }
+
     /// Adds a checkpoint. One without transactions replaces the one before, if that has none either.
     fn push(&mut self, block: BlockId, height: u64) {
         let quiet = |later: &Checkpoint, earlier: &Checkpoint| later.height == earlier.height;
@@ -204,6 +231,11 @@ impl Mirror {
                     .to_owned(),
             });
         }
+        // Why all: what was read after the last comparison is not known any more.
+        let unchecked = match checkpoints.last().number > checkpoints.verified {
+            true => Unchecked::All,
+            false => Unchecked::These(BTreeSet::new()),
+        };
         Ok(Self {
             contract,
             file: file.to_owned(),
@@ -211,6 +243,7 @@ impl Mirror {
             checkpoints,
             time: 0,
             state: None,
+            unchecked,
         })
     }
 
@@ -234,16 +267,24 @@ impl Mirror {
 
     /// Brings the mirror in line with the chain.
     pub(crate) fn sync(&mut self, rpc: &Rpc, mirror: &mut NativeL1) -> Result<(), ChainError> {
+        let mut disagreements = 0;
         for attempt in 0..ATTEMPTS {
             match self.sync_once(rpc, mirror) {
                 Ok(()) => return Ok(()),
                 Err(Stop::Failed(error @ ChainError::Disagree { .. })) => {
-                    self.forget(mirror)?;
-                    return Err(error);
+                    disagreements += 1;
+                    if disagreements == DISAGREEMENTS {
+                        // Why from the beginning: what was compared before may have been a lie, too.
+                        self.forget(mirror, 0)?;
+                        return Err(error);
+                    }
+                    tracing::info!(%error, "reading again what is not the contract's");
+                    self.forget(mirror, self.checkpoints.verified)?;
                 }
                 Err(Stop::Failed(error)) => return Err(error),
-                Err(Stop::Moved) => rpc.pause(PAUSE * (attempt + 1)),
+                Err(Stop::Moved) => {}
             }
+            rpc.pause(PAUSE * (attempt + 1));
         }
         Err(ChainError::Unsteady { attempts: ATTEMPTS })
     }
@@ -253,24 +294,37 @@ impl Mirror {
         self.roll_back(rpc, mirror, head)?;
         let before = self.checkpoints.clone();
         let mut saved = before.last().height;
-        let mut touched = BTreeSet::from([0]);
-        let (mut from, mut range) = (self.checkpoints.last().number + 1, RANGE);
+        let (first, unread) = (before.blocks[0].number, before.last().number + 1);
+        let mut from = unread.saturating_sub(AGAIN).max(first + 1);
+        let (mut range, mut most) = (RANGE, u64::MAX);
         while from <= head.number {
             let to = head.number.min(from.saturating_add(range - 1));
             let logs = match rpc.logs(self.contract, from, to, None) {
                 // Why: nodes bound what they answer at once.
                 Err(ChainError::Node { .. } | ChainError::Answer { .. }) if range > 1 => {
                     range = (range / 4).max(1);
+                    most = range;
                     continue;
                 }
                 logs => logs?,
             };
             for (number, logs) in by_block(logs, from, to).ok_or(Stop::Moved)? {
+                if number < unread {
+                    let moved = |log| {
+                        !matches!(Event::decode(log), Some(Event::TokenAdded { token: 0, .. }))
+                    };
+                    if logs.iter().any(moved) && !self.checkpoints.has_events(number) {
+                        tracing::info!(number, "the node had said that this block has no events");
+                        self.forget(mirror, number - 1)?;
+                        return Err(Stop::Moved);
+                    }
+                    continue;
+                }
                 let block = rpc.block(number)?.ok_or(Stop::Moved)?;
                 if logs.iter().any(|log| log.block_hash != Some(block.hash)) {
                     return Err(Stop::Moved);
                 }
-                self.apply(rpc, mirror, block, &logs, &mut touched)?;
+                self.apply(rpc, mirror, block, &logs)?;
                 let height = mirror.head()?.height;
                 self.checkpoints.push(block, height);
                 // Why not after each: while much is made up for, writing would take longest.
@@ -280,16 +334,20 @@ impl Mirror {
                 }
             }
             from = to + 1;
+            range = range.saturating_mul(2).min(most);
         }
         if rpc.block(head.number)? != Some(head) {
             return Err(Stop::Moved);
         }
-        match self.compare(rpc, mirror, head, &touched) {
+        match self.compare(rpc, mirror, head) {
             // Why: nodes forget the state after older blocks, and after those that were dropped.
             Err(ChainError::Node { .. }) if rpc.latest()? != head => return Err(Stop::Moved),
-            Err(ChainError::NotTheContract { .. }) => return Err(self.gone().into()),
+            Err(ChainError::NotTheContract { .. }) if rpc.code(self.contract)?.is_empty() => {
+                return Err(self.gone().into());
+            }
             compared => compared?,
         }
+        self.unchecked = Unchecked::These(BTreeSet::new());
         self.checkpoints.push(head, mirror.head()?.height);
         self.checkpoints.verified = head.number;
         if self.checkpoints != before {
@@ -299,15 +357,17 @@ impl Mirror {
         Ok(())
     }
 
-    /// Goes back to the last block at which the contract's views said the same: what was read since may
-    /// be lies, though the blocks exist.
-    fn forget(&mut self, mirror: &mut NativeL1) -> Result<(), ChainError> {
-        let verified = self.checkpoints.verified;
-        self.checkpoints
+    /// Goes back to the last checkpoint that is not after this block, or to the first: what was read since
+    /// may be lies, though the blocks exist.
+    fn forget(&mut self, mirror: &mut NativeL1, last: u64) -> Result<(), ChainError> {
+        let checkpoints = &mut self.checkpoints;
+        let first = checkpoints.blocks[0].number;
+        checkpoints
             .blocks
-            .retain(|block| block.number <= verified);
-        self.checkpoints.save(&self.file)?;
-        self.state = None;
+            .retain(|block| block.number <= last.max(first));
+        checkpoints.verified = checkpoints.verified.min(checkpoints.last().number);
+        checkpoints.save(&self.file)?;
+        (self.state, self.unchecked) = (None, Unchecked::All);
         self.align(mirror)
     }
 
@@ -353,7 +413,7 @@ impl Mirror {
             tracing::info!(block = last, "the chain was reorganized");
             self.checkpoints.verified = self.checkpoints.verified.min(last);
             self.checkpoints.save(&self.file)?;
-            self.state = None;
+            (self.state, self.unchecked) = (None, Unchecked::All);
         }
         Ok(self.align(mirror)?)
     }
@@ -443,7 +503,6 @@ impl Mirror {
         mirror: &NativeL1,
         block: BlockId,
         logs: &[Log],
-        touched: &mut BTreeSet<u32>,
     ) -> Result<(), Stop> {
         let mut position = 0;
         while let Some(log) = logs.get(position) {
@@ -457,11 +516,11 @@ impl Mirror {
                 let more = of_transaction
                     .filter(|log| matches!(Event::decode(log), Some(Event::BatchFinalized { .. })));
                 let count = 1 + more.count();
-                self.apply_batches(rpc, mirror, block, hash, (number, count), touched)?;
+                self.apply_batches(rpc, mirror, block, hash, (number, count))?;
                 position = skip_batches(logs, position, hash);
                 continue;
             }
-            self.apply_event(mirror, block, event, touched)?;
+            self.apply_event(mirror, block, event)?;
         }
         Ok(())
     }
@@ -472,7 +531,6 @@ impl Mirror {
         mirror: &NativeL1,
         block: BlockId,
         event: Event,
-        touched: &mut BTreeSet<u32>,
     ) -> Result<(), ChainError> {
         let now = block.time;
         let refused = |what: String| {
@@ -504,7 +562,7 @@ impl Mirror {
                 payer,
                 time,
             } => {
-                touched.insert(op.token());
+                self.unchecked.insert(op.token());
                 let what = format!("entry {number} of the queue");
                 let applied = apply_entry(mirror, op, payer, now).map_err(refused(what))?;
                 let applied_op = mirror.queue(applied, 1)?.first().map(|entry| entry.op);
@@ -521,7 +579,7 @@ impl Mirror {
                 token,
                 amount,
             } => {
-                touched.insert(token);
+                self.unchecked.insert(token);
                 let paid = mirror.claim(owner, token, now);
                 let paid = paid.map_err(refused(format!("a claim of {owner}")))?;
                 same("a claim", paid, amount)?;
@@ -531,7 +589,7 @@ impl Mirror {
                 .map_err(refused("the freeze".to_owned()))?,
             Event::Exited { index, amount } => {
                 let exit = self.exit_of(mirror, block, index)?;
-                touched.insert(exit.account.token);
+                self.unchecked.insert(exit.account.token);
                 let paid = mirror.exit(&exit, now);
                 let paid = paid.map_err(refused(format!("the exit of account {index}")))?;
                 same("an exit", paid, amount)?;
@@ -539,7 +597,7 @@ impl Mirror {
             Event::DepositCancelled { number, amount } => {
                 let cancelled = mirror.cancel_deposit(number, now);
                 let cancelled = cancelled.map_err(refused(format!("cancelled entry {number}")))?;
-                touched.insert(cancelled.token);
+                self.unchecked.insert(cancelled.token);
                 same("a cancelled deposit", cancelled.amount, amount)?;
             }
             Event::FeesCollected { amount } => {
@@ -581,13 +639,12 @@ impl Mirror {
 
     /// Applies the batches of a transaction, from its call data.
     fn apply_batches(
-        &self,
+        &mut self,
         rpc: &Rpc,
         mirror: &NativeL1,
         block: BlockId,
         hash: B256,
         (number, count): (u64, usize),
-        touched: &mut BTreeSet<u32>,
     ) -> Result<(), Stop> {
         use alloy::consensus::Transaction as _;
         let what = || format!("batch {number} in transaction {hash}");
@@ -613,10 +670,12 @@ impl Mirror {
             finalized => finalized?,
         };
         for batch in finalized {
-            touched.extend(batch.words.l1_ops.iter().map(|entry| entry.op.token()));
+            for entry in &batch.words.l1_ops {
+                self.unchecked.insert(entry.op.token());
+            }
             for withdrawal in &batch.words.withdrawals {
                 if let Some(registered) = mirror.registered(withdrawal.index)? {
-                    touched.insert(registered.token);
+                    self.unchecked.insert(registered.token);
                 }
             }
         }
@@ -624,13 +683,7 @@ impl Mirror {
     }
 
     /// Contract and mirror say the same after a block.
-    fn compare(
-        &self,
-        rpc: &Rpc,
-        mirror: &NativeL1,
-        block: BlockId,
-        tokens: &BTreeSet<u32>,
-    ) -> Result<(), ChainError> {
+    fn compare(&self, rpc: &Rpc, mirror: &NativeL1, block: BlockId) -> Result<(), ChainError> {
         let contract = Contract {
             rpc,
             address: self.contract,
@@ -640,8 +693,13 @@ impl Mirror {
         if let Some(difference) = ours.difference(&contract.standing()?) {
             return Err(disagree(block, "where it stands", difference));
         }
+        let all = u32::try_from(ours.tokens).unwrap_or(u32::MAX);
+        let tokens: BTreeSet<u32> = match &self.unchecked {
+            Unchecked::All => (0..all).collect(),
+            Unchecked::These(tokens) => tokens.iter().copied().chain([0]).collect(),
+        };
         for token in tokens {
-            let (ours, theirs) = (mirror.totals(*token)?, contract.totals(*token)?);
+            let (ours, theirs) = (mirror.totals(token)?, contract.totals(token)?);
             if ours != theirs {
                 let reason = format!("computed {ours:?}, the contract has {theirs:?}");
                 return Err(disagree(

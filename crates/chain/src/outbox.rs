@@ -1,7 +1,7 @@
 //! The outbox of a key on a chain: every transaction that was signed and whose end nobody was told yet.
 //!
 //! A file, written before a transaction leaves and before anything that is learnt of it is used. Invariant:
-//! what is not in it was never sent, or its end was told; one process at a time has it.
+//! a call that is not in it was never sent, or its end was told; one process at a time has it.
 
 use std::fs::{File, TryLockError};
 use std::io::Write;
@@ -32,8 +32,19 @@ struct Content {
     version: u32,
     chain_id: u64,
     from: Address,
+    /// What a node that lags does not know of the key's nonces.
+    after: Option<After>,
     /// In the order in which they were signed.
     records: Vec<Record>,
+}
+
+/// A nonce that is not used as far as this block tells, which has the transaction of the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct After {
+    pub(crate) nonce: u64,
+    pub(crate) number: u64,
+    pub(crate) hash: B256,
 }
 
 /// A transaction that was signed and may be on its way, or has come to its end.
@@ -115,6 +126,11 @@ impl Record {
         self.last().is_some_and(|last| last.empty)
     }
 
+    /// True if the end of the call has to be told: the same call again would be another one.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.keep && !self.attempts.iter().all(|attempt| attempt.empty)
+    }
+
     fn is(&self, intent: &Intent<'_>) -> bool {
         self.to == intent.to && self.value == intent.value.to_string() && *self.data == *intent.data
     }
@@ -153,6 +169,7 @@ impl Outbox {
             version: VERSION,
             chain_id,
             from,
+            after: None,
             records: Vec::new(),
         };
         let content = match std::fs::read(&file) {
@@ -171,9 +188,26 @@ impl Outbox {
         &self.content.records
     }
 
-    /// Names of the records.
-    pub(crate) fn ids(&self) -> Vec<Id> {
-        self.records().iter().map(Record::id).collect()
+    /// Names of the records whose nonce is below `end`, by nonce.
+    pub(crate) fn ids(&self, end: u64) -> Vec<Id> {
+        let mut records: Vec<&Record> = self.records().iter().collect();
+        records.retain(|record| record.nonce < end);
+        records.sort_by_key(|record| record.nonce);
+        records.into_iter().map(Record::id).collect()
+    }
+
+    /// The last transaction that a block was seen to have.
+    pub(crate) fn after(&self) -> Option<After> {
+        self.content.after
+    }
+
+    /// Notes a transaction that a block has.
+    pub(crate) fn note(&mut self, after: After) -> Result<(), ChainError> {
+        if self.content.after == Some(after) {
+            return Ok(());
+        }
+        self.content.after = Some(after);
+        self.save()
     }
 
     /// The record of the same call.
@@ -226,12 +260,6 @@ impl Outbox {
     }
 
     fn save(&self) -> Result<(), ChainError> {
-        if self.records().is_empty() {
-            return match std::fs::remove_file(&self.file) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-                removed => removed.map_err(io(&self.file, "remove it")),
-            };
-        }
         let json = serde_json::to_vec_pretty(&self.content).expect("text and numbers are JSON");
         write_whole(&self.file, &json)
     }

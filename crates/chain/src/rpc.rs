@@ -71,8 +71,8 @@ pub(crate) enum Simulated {
 pub(crate) enum Pushed {
     /// It has it.
     Taken,
-    /// The node's words. `first`: it was asked once, so no earlier try can have reached it.
-    Refused { message: String, first: bool },
+    /// The node's words.
+    Refused(String),
 }
 
 /// The receipt of a transaction, and the block that has it.
@@ -134,15 +134,6 @@ impl Rpc {
         method: &'static str,
         params: Value,
     ) -> Result<R, ChainError> {
-        self.ask_counted(method, params).0
-    }
-
-    /// As [`Self::ask`], with how often the node was asked.
-    fn ask_counted<R: DeserializeOwned>(
-        &self,
-        method: &'static str,
-        params: Value,
-    ) -> (Result<R, ChainError>, u32) {
         let question = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let question = question.to_string();
         let (mut pause, mut attempt) = (FIRST_PAUSE, 1);
@@ -155,9 +146,9 @@ impl Rpc {
                     attempt += 1;
                 }
                 Err(ChainError::Unreachable { reason, .. }) => {
-                    return (Err(self.unreachable(method, attempt, reason)), attempt);
+                    return Err(self.unreachable(method, attempt, reason));
                 }
-                answered => return (answered, attempt),
+                answered => return answered,
             }
         }
     }
@@ -411,14 +402,10 @@ impl Rpc {
     /// Sends a signed transaction. A node that has it already is content.
     pub(crate) fn send(&self, raw: &[u8]) -> Result<Pushed, ChainError> {
         let raw = Data::copy_from_slice(raw);
-        let (answer, asked) = self.ask_counted::<B256>("eth_sendRawTransaction", json!([raw]));
-        match answer {
+        match self.ask::<B256>("eth_sendRawTransaction", json!([raw])) {
             Ok(_) => Ok(Pushed::Taken),
             Err(ChainError::Node { message, .. }) if is_known(&message) => Ok(Pushed::Taken),
-            Err(ChainError::Node { message, .. }) => Ok(Pushed::Refused {
-                message,
-                first: asked == 1,
-            }),
+            Err(ChainError::Node { message, .. }) => Ok(Pushed::Refused(message)),
             Err(error) => Err(error),
         }
     }

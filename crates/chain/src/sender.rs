@@ -3,15 +3,15 @@
 //! A signed transaction is in the [`Outbox`] before it is sent, and leaves it when its end was told to
 //! whoever asked for it. Invariant: the same call made again after any interruption waits for the same
 //! transaction, or tells its end, and no second one is sent while the first may still come into a block;
-//! what stays behind is replaced only by one of the same nonce, of which the chain takes one. A refusal
-//! by a node is believed only where no node can have the transaction.
+//! what stays behind is replaced only by one of the same nonce, of which the chain takes one. No refusal
+//! by a node removes anything: another node may have the transaction.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use alloy::consensus::TxEip1559;
 use alloy::eips::BlockNumberOrTag;
-use alloy::primitives::{Address as EthAddress, B256, Bytes as Data, TxKind, U256};
+use alloy::primitives::{Address as EthAddress, Bytes as Data, TxKind, U256};
 use l1::Address;
 use l1::evm::calldata::MAX_GAS;
 use node::{Standing, Unsettled};
@@ -19,14 +19,16 @@ use node::{Standing, Unsettled};
 use crate::contract::reason;
 use crate::error::ChainError;
 use crate::key::EthKey;
-use crate::outbox::{Attempt, End, Id, Outbox, Record};
+use crate::outbox::{After, Attempt, End, Id, Outbox, Record};
 use crate::rpc::{Message, Mined, Pushed, Rpc, Simulated};
 
 /// Most that is paid for a unit of gas, in wei: 2,000 gwei.
 pub const MAX_FEE: u128 = 2_000_000_000_000;
-/// Most that is offered to the block's builder for a unit of gas, in wei, whatever the node says: 50
-/// gwei.
+/// Most that is offered to the block's builder for a unit of gas at first, in wei, whatever the node says:
+/// 50 gwei.
 const MAX_TIP: u128 = 50_000_000_000;
+/// Most that it is raised to, but for empty transactions, in wei: 200 gwei.
+const MAX_RAISED_TIP: u128 = 200_000_000_000;
 /// How often the fee is raised in one command.
 const RAISES: u32 = 6;
 /// Transactions of a key that may wait when another is sent.
@@ -70,7 +72,7 @@ pub(crate) struct Intent<'a> {
     pub(crate) keep: bool,
 }
 
-/// A transaction that a block has, and that did what it was to do.
+/// A transaction that a block has. Whether it did what it was to do, [`Sender::checked`] tells.
 #[derive(Clone, Debug)]
 pub(crate) struct Settled {
     pub(crate) id: Id,
@@ -82,9 +84,6 @@ pub(crate) struct Sender {
     key: EthKey,
     chain_id: u64,
     outbox: Outbox,
-    /// The nonce after that of the last transaction whose block was seen, with that block's number and
-    /// hash: a node that lags does not know of it.
-    after: Option<(u64, u64, B256)>,
     pub(crate) patience: Patience,
 }
 
@@ -109,7 +108,7 @@ enum Ended {
 /// What a node's refusal means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refusal {
-    /// No node would have taken it.
+    /// Waiting does not help.
     Final,
     /// A higher fee helps.
     Fee,
@@ -131,7 +130,6 @@ impl Sender {
             outbox: Outbox::open(folder, chain_id, key.address())?,
             key,
             chain_id,
-            after: None,
             patience: Patience::default(),
         })
     }
@@ -162,8 +160,10 @@ impl Sender {
             return Ok(None);
         };
         tracing::info!(what = intent.what, "found in the outbox");
-        match self.settle(rpc, id, intent.what, false)? {
-            Ended::Mined(mined) => Ok(Some(self.succeeded(id, intent.what, mined)?)),
+        // Why first: it comes into no block before those that a reorganization dropped with it.
+        self.settle_before(rpc, self.outbox.get(id).map_or(0, |record| record.nonce))?;
+        match self.settle(rpc, id, intent.what)? {
+            Ended::Mined(mined) => Ok(Some(Settled { id, mined })),
             Ended::Cancelled => Ok(None),
         }
     }
@@ -171,40 +171,63 @@ impl Sender {
     /// Sends a transaction and waits until a block has it. That it was not sent before is the caller's
     /// to know, see [`Self::resume`].
     pub(crate) fn send(&mut self, rpc: &Rpc, intent: &Intent<'_>) -> Result<Settled, ChainError> {
-        self.settle_others(rpc)?;
+        self.settle_before(rpc, u64::MAX)?;
         self.simulate(rpc, self.message(intent))?
             .map_err(|reason| ChainError::Refused {
                 what: intent.what,
                 reason,
             })?;
         let id = self.prepare(rpc, intent)?;
-        match self.settle(rpc, id, intent.what, true)? {
-            Ended::Mined(mined) => self.succeeded(id, intent.what, mined),
-            Ended::Cancelled => Err(ChainError::Cancelled { what: intent.what }),
-        }
+        self.again(rpc, id, intent.what)
     }
 
-    /// Waits for a transaction again, whose block the chain has dropped.
+    /// Waits for a transaction of the outbox, perhaps not for the first time: a reorganization may have
+    /// dropped its block.
     pub(crate) fn again(
         &mut self,
         rpc: &Rpc,
         id: Id,
         what: &'static str,
     ) -> Result<Settled, ChainError> {
-        match self.settle(rpc, id, what, false)? {
-            Ended::Mined(mined) => self.succeeded(id, what, mined),
+        match self.settle(rpc, id, what)? {
+            Ended::Mined(mined) => Ok(Settled { id, mined }),
             Ended::Cancelled => Err(ChainError::Cancelled { what }),
         }
     }
 
-    /// Waits for everything that was sent before. Ends that nobody asked for are kept.
-    pub(crate) fn settle_others(&mut self, rpc: &Rpc) -> Result<(), ChainError> {
-        for id in self.outbox.ids() {
+    /// A transaction that did what it was to do. One that failed in its block is asked for once more, told,
+    /// and forgotten.
+    pub(crate) fn checked(
+        &mut self,
+        rpc: &Rpc,
+        settled: Settled,
+        what: &'static str,
+    ) -> Result<Settled, ChainError> {
+        if settled.mined.receipt.status() {
+            return Ok(settled);
+        }
+        rpc.pause(self.patience.poll.1);
+        let settled = self.again(rpc, settled.id, what)?;
+        if settled.mined.receipt.status() {
+            return Ok(settled);
+        }
+        self.outbox.remove(settled.id)?;
+        Err(ChainError::Failed {
+            what,
+            block: settled.mined.number,
+            hash: settled.mined.receipt.transaction_hash.to_string(),
+        })
+    }
+
+    /// Waits for everything that was sent before with a nonce below `end`. Ends that nobody asked for are
+    /// kept.
+    pub(crate) fn settle_before(&mut self, rpc: &Rpc, end: u64) -> Result<(), ChainError> {
+        for id in self.outbox.ids(end) {
             let Some(record) = self.outbox.get(id) else {
                 continue;
             };
-            let (keep, shown) = (record.keep, record.shown());
-            match self.settle(rpc, id, "an earlier transaction", false) {
+            let (keep, shown) = (record.is_kept(), record.shown());
+            match self.settle(rpc, id, "an earlier transaction") {
                 Ok(Ended::Mined(_)) if !keep => self.outbox.remove(id)?,
                 Ok(Ended::Mined(_) | Ended::Cancelled) | Err(ChainError::Replaced { .. }) => {}
                 Err(ChainError::NotMined { hash, .. } | ChainError::WouldFail { hash, .. }) => {
@@ -224,7 +247,7 @@ impl Sender {
 
     /// Forgets the contracts that were made: their addresses were told.
     pub(crate) fn creations_told(&mut self) -> Result<(), ChainError> {
-        for id in self.outbox.ids() {
+        for id in self.outbox.ids(u64::MAX) {
             let record = self.outbox.get(id);
             if record.is_some_and(|record| record.to.is_none() && record.end.is_some()) {
                 self.outbox.remove(id)?;
@@ -236,19 +259,21 @@ impl Sender {
     /// Takes the nonces of everything that waits, and those before them that are free, by empty
     /// transactions, and tells what came of each. What another transaction's nonce keeps out is forgotten.
     pub(crate) fn cancel(&mut self, rpc: &Rpc) -> Result<Vec<Unsettled>, ChainError> {
-        let what = "the empty transaction";
-        let next = rpc.nonce(self.address(), BlockNumberOrTag::Latest)?;
+        let (what, from) = ("the empty transaction", self.address());
+        let next = rpc.nonce(from, BlockNumberOrTag::Latest)?;
+        let next = next.max(self.least_nonce(rpc)?);
         let mut ended = Vec::new();
-        for id in self.outbox.ids() {
+        for id in self.outbox.ids(u64::MAX) {
             match self.look(rpc, id)? {
-                Found::Nothing => {}
+                // A reorganization may have dropped it since it was seen in a block.
+                Found::Nothing => self.outbox.change(id, |record| record.end = None)?,
                 Found::Empty => ended.push(self.drop_as(id, Standing::Cancelled)?),
                 Found::Mined(mined) => {
                     self.note(id, &mined)?;
                     ended.extend(self.cancelled(id, Ended::Mined(mined))?);
                 }
                 // Why settled: the receipt may only be late.
-                Found::NonceUsed => match self.settle(rpc, id, what, false) {
+                Found::NonceUsed => match self.settle(rpc, id, what) {
                     Err(ChainError::Replaced { .. }) => {
                         ended.push(self.drop_as(id, Standing::NonceUsed)?);
                     }
@@ -261,6 +286,11 @@ impl Sender {
         let Some(last) = last.map(|record| record.nonce).max() else {
             return Ok(ended);
         };
+        // Why bounded: a node that is not synchronised tells of a nonce long ago.
+        let waiting = last.saturating_sub(next);
+        if waiting > MAX_WAITING {
+            return Err(ChainError::Crowded { from, waiting });
+        }
         let mut taken = Vec::new();
         for nonce in next..=last {
             taken.push(match self.outbox.waiting(nonce) {
@@ -279,7 +309,7 @@ impl Sender {
         }
         for id in taken {
             let before = self.outbox.get(id).map(Record::shown);
-            let settled = self.settle(rpc, id, what, false)?;
+            let settled = self.settle(rpc, id, what)?;
             ended.extend(match settled {
                 Ended::Mined(_) => self.cancelled(id, settled)?,
                 Ended::Cancelled => before.map(|record| Unsettled {
@@ -297,7 +327,7 @@ impl Sender {
         let record = self.outbox.get(id);
         let (shown, keep) = (
             record.map(Record::shown),
-            record.is_some_and(|record| record.keep),
+            record.is_some_and(Record::is_kept),
         );
         if matches!(ended, Ended::Mined(_)) && !keep {
             self.outbox.remove(id)?;
@@ -350,12 +380,12 @@ impl Sender {
 
     /// A nonce that is not used as far as blocks tell that were seen before.
     fn least_nonce(&self, rpc: &Rpc) -> Result<u64, ChainError> {
-        let Some((nonce, number, hash)) = self.after else {
+        let Some(after) = self.outbox.after() else {
             return Ok(0);
         };
-        let there = rpc.block(number)?;
-        Ok(match there.is_none_or(|there| there.hash == hash) {
-            true => nonce,
+        let there = rpc.block(after.number)?;
+        Ok(match there.is_none_or(|there| there.hash == after.hash) {
+            true => after.nonce,
             false => 0,
         })
     }
@@ -391,6 +421,7 @@ impl Sender {
         });
         let offer = match offer(rpc, last) {
             Err(ChainError::TooDear { .. }) if !empty => return Ok(false),
+            Ok(offer) if offer.tip > MAX_RAISED_TIP && !empty => return Ok(false),
             offer => offer?,
         };
         let attempt = self.sign(record, offer, empty);
@@ -430,42 +461,23 @@ impl Sender {
         }
     }
 
-    /// Sends what is written down and waits for it, with more for gas if need be. `fresh`: it was not
-    /// sent before.
-    fn settle(
-        &mut self,
-        rpc: &Rpc,
-        id: Id,
-        what: &'static str,
-        fresh: bool,
-    ) -> Result<Ended, ChainError> {
-        if !fresh && let Some(ended) = self.ended(rpc, id, what)? {
+    /// Sends what is written down and waits for it, with more for gas if need be.
+    fn settle(&mut self, rpc: &Rpc, id: Id, what: &'static str) -> Result<Ended, ChainError> {
+        if let Some(ended) = self.ended(rpc, id, what)? {
             return Ok(ended);
         }
-        // Whether a node may have it.
-        let mut unsent = fresh;
         for raise in 0..=RAISES {
             let refused = match self.push(rpc, id)? {
                 Pushed::Taken => None,
-                Pushed::Refused { message, first } => {
-                    unsent &= first;
-                    Some((meaning(&message), message))
-                }
+                Pushed::Refused(message) => Some((meaning(&message), message)),
             };
             let hopeless = matches!(refused, Some((Refusal::Final, _)));
             let found = self.wait(rpc, id, hopeless)?;
             if let Some(ended) = self.end(id, what, found)? {
                 return Ok(ended);
             }
-            match refused {
-                Some((Refusal::Final, reason)) if unsent => {
-                    self.outbox.remove(id)?;
-                    return Err(ChainError::Refused { what, reason });
-                }
-                Some((Refusal::Final | Refusal::Unclear, said)) => {
-                    return Err(self.waits(id, what, &said));
-                }
-                _ => unsent = false,
+            if let Some((Refusal::Final | Refusal::Unclear, said)) = refused {
+                return Err(self.waits(id, what, &said));
             }
             self.check_gap(rpc, id, what)?;
             if raise == RAISES || !self.raise(rpc, id, what)? {
@@ -512,10 +524,13 @@ impl Sender {
                 Ok(Some(Ended::Cancelled))
             }
             Found::NonceUsed => {
-                let from = self.address();
-                let nonce = self.outbox.get(id).map_or(0, |record| record.nonce);
-                self.outbox
-                    .change(id, |record| record.end = Some(End::NonceUsed))?;
+                let (from, record) = (self.address(), self.outbox.get(id));
+                let nonce = record.map_or(0, |record| record.nonce);
+                match record.is_some_and(Record::is_kept) {
+                    true => (self.outbox).change(id, |record| record.end = Some(End::NonceUsed))?,
+                    // Why not kept: once more does no harm.
+                    false => self.outbox.remove(id)?,
+                }
                 Err(ChainError::Replaced { what, from, nonce })
             }
             Found::Nothing => Ok(None),
@@ -528,7 +543,17 @@ impl Sender {
             success: mined.receipt.status(),
         };
         let nonce = self.outbox.get(id).map_or(0, |record| record.nonce);
-        self.after = Some((nonce + 1, mined.number, mined.hash));
+        let latest = self
+            .outbox
+            .after()
+            .is_none_or(|after| after.number <= mined.number);
+        if latest {
+            self.outbox.note(After {
+                nonce: nonce + 1,
+                number: mined.number,
+                hash: mined.hash,
+            })?;
+        }
         self.outbox.change(id, |record| record.end = Some(end))
     }
 
@@ -648,24 +673,6 @@ impl Sender {
             said: said.to_owned(),
         }
     }
-
-    /// Tells a transaction that failed in its block, and forgets it.
-    fn succeeded(
-        &mut self,
-        id: Id,
-        what: &'static str,
-        mined: Mined,
-    ) -> Result<Settled, ChainError> {
-        if mined.receipt.status() {
-            return Ok(Settled { id, mined });
-        }
-        self.outbox.remove(id)?;
-        Err(ChainError::Failed {
-            what,
-            block: mined.number,
-            hash: mined.receipt.transaction_hash.to_string(),
-        })
-    }
 }
 
 /// The fees to offer: twice the base fee and the tip, and a quarter above the last offer, so that nodes
@@ -675,7 +682,7 @@ fn offer(rpc: &Rpc, last: Option<Offer>) -> Result<Offer, ChainError> {
     let raised = |fee: u128| fee.saturating_add(fee / 4).saturating_add(1);
     let (least_max, least_tip) =
         last.map_or((0, 0), |last| (raised(last.max_fee), raised(last.tip)));
-    let tip = tip.max(least_tip).min(MAX_TIP);
+    let tip = tip.min(MAX_TIP).max(least_tip);
     let max_fee = base.saturating_mul(2).saturating_add(tip).max(least_max);
     if max_fee > MAX_FEE {
         return Err(ChainError::TooDear {

@@ -5,7 +5,7 @@ use l1::Head;
 use ledger::field::to_hex;
 use serde::Serialize;
 
-use node::{Call, Outcome, Standing, Unsettled};
+use node::{Call, Called, Outcome, Standing, Unsettled};
 
 use crate::amount::{ETH, show};
 use crate::args::{AdvanceArgs, BlocksArgs, ChainCommand};
@@ -93,6 +93,7 @@ struct HeadFacts {
 struct Collected {
     amount: String,
     to: String,
+    earlier: bool,
 }
 
 /// What L1 holds of a token.
@@ -157,12 +158,19 @@ fn collect(settings: &Settings, mut l1: L1) -> Result<()> {
             .address
         }
     };
-    let Outcome::Amount(amount) = l1.call(Call::CollectFees { caller })?.outcome else {
+    let Called { outcome, earlier } = l1.call(Call::CollectFees { caller })?;
+    let Outcome::Amount(amount) = outcome else {
         bail!("the chain told no amount; look at `quire l1 status`");
     };
+    if earlier {
+        settings.ui.note(
+            "an earlier command that was interrupted has collected this; run the command again for what came since",
+        );
+    }
     let facts = Collected {
         amount: amount.to_string(),
         to: caller.to_string(),
+        earlier,
     };
     let text = format!("{} of fees paid to {caller}", show(ETH, "ETH", amount));
     settings.ui.result(&facts, text)?;

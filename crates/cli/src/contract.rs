@@ -85,7 +85,8 @@ mod with_chain {
     use ledger::field::to_hex;
     use ledger::shape::Shape;
     use node::Call;
-    use prover::key::{KeyInfo, Origin, VerifyingKey};
+    use node::rollup::FEE_ACCOUNTS_WITHIN;
+    use prover::key::{AllowDevKeys, KeyInfo, Origin, VerifyingKey};
     use serde::Serialize;
 
     use super::*;
@@ -201,6 +202,10 @@ mod with_chain {
                 Ok(())
             })?;
         }
+        let mirror = NativeL1::open(&settings.l1_file, AllowDevKeys::Yes);
+        let mirror = mirror.context("cannot open the L1")?;
+        deploying.check_is(mirror.deployment().parameters())?;
+        drop(mirror);
         name_node(settings)?;
         access.deployment_told()?;
         drop(access);
@@ -289,7 +294,13 @@ mod with_chain {
         };
         let call = Call::Deposit(&deposit);
         let there = batcher_settings(l1)?.fee_accounts.contains_key(&token);
-        if !there || l1.link.is_unsettled(&l1.native, call) {
+        let within = l1.head()?.next_index <= FEE_ACCOUNTS_WITHIN;
+        if !within && !there {
+            settings.ui.note(format!(
+                "nobody takes fees in token {token}: fee accounts are the operator's among the first {FEE_ACCOUNTS_WITHIN}"
+            ));
+        }
+        if l1.link.is_unsettled(&l1.native, call) || (within && !there) {
             l1.queue_entry(settings, call)?;
         }
         Ok(batcher_settings(l1)?.fee_accounts.get(&token).copied())

@@ -12,7 +12,7 @@ use ledger::babyjubjub::Point;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::deployment::OperatorKey;
+use crate::deployment::{OperatorKey, deploying_dir};
 use crate::exit::Fault;
 use crate::interrupt::{remove_on_interrupt, shield};
 use crate::keystore::{Locked, read_bytes};
@@ -79,16 +79,12 @@ impl Planned {
 }
 
 impl Deploying {
-    fn folder(settings: &Settings) -> PathBuf {
-        settings.data_dir.join("deploying")
-    }
-
     /// The deployment that was begun in the data directory, if there is one.
     ///
     /// # Errors
     /// If its files cannot be read.
     pub fn find(settings: &Settings) -> Result<Option<Self>> {
-        let folder = Self::folder(settings);
+        let folder = deploying_dir(settings);
         if !folder.exists() {
             return Ok(None);
         }
@@ -120,7 +116,7 @@ impl Deploying {
         let json = serde_json::to_vec_pretty(&planned).context("cannot write the plan")?;
         write_secret(&draft.path().join(PLAN), &json)?;
         write_secret(&draft.path().join(WALLET), &fees.file)?;
-        let folder = Self::folder(settings);
+        let folder = deploying_dir(settings);
         let _shield = shield();
         std::fs::rename(draft.keep(), &folder)
             .with_context(|| format!("cannot put {} in place", folder.display()))?;
@@ -150,6 +146,23 @@ impl Deploying {
             "{folder} has a deployment that was begun and not finished, and {what} is another now: give the same command again to finish it, or another --data-dir; moving {folder} away gives it up, with what it sent already"
         ))
         .into())
+    }
+
+    /// Whether a contract is the one that was begun here.
+    ///
+    /// # Errors
+    /// [`Fault`] if it is another.
+    pub fn check_is(&self, parameters: &Parameters) -> Result<()> {
+        let planned = &self.planned.parameters;
+        let of = |of: &Parameters| (of.chain_id, of.salt, of.operator.address);
+        ensure!(
+            of(parameters) == of(planned),
+            Fault::usage(format!(
+                "the deployment in this directory is not the one that was begun in {}: move one of the two away",
+                self.folder.display()
+            ))
+        );
+        Ok(())
     }
 
     /// Everything was sent and told.

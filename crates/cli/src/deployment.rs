@@ -80,11 +80,16 @@ impl L1 {
         Ok(self.link.call(&mut self.native, call, now()?)?)
     }
 
-    /// As [`Self::call`], for calls that queue an entry, which is returned.
+    /// As [`Self::call`], for calls that queue an entry, which is returned, with whether an earlier command
+    /// had made the call.
     ///
     /// # Errors
     /// As [`Self::call`].
-    pub fn queue_entry(&mut self, settings: &Settings, call: Call<'_>) -> Result<l1::QueueEntry> {
+    pub fn queue_entry(
+        &mut self,
+        settings: &Settings,
+        call: Call<'_>,
+    ) -> Result<(l1::QueueEntry, bool)> {
         let dropped = || SettleError::Dropped { what: "the entry" };
         let Called { outcome, earlier } = self.call(call)?;
         let Outcome::Entry(number) = outcome else {
@@ -98,7 +103,7 @@ impl L1 {
                 "an earlier command that was interrupted has sent this already, as entry {number} of the L1 queue: nothing was sent now; run the command again for another"
             ));
         }
-        Ok(entry)
+        Ok((entry, earlier))
     }
 
     /// What the calls came to was printed.
@@ -207,11 +212,22 @@ pub fn exists(settings: &Settings) -> bool {
     rollup_dir(settings).exists()
 }
 
-/// Nothing is imported over a deployment.
+/// Where a deployment on a chain that was begun has its plan.
+pub fn deploying_dir(settings: &Settings) -> PathBuf {
+    settings.data_dir.join("deploying")
+}
+
+/// Nothing is made over a deployment, or beside one that was begun.
 ///
 /// # Errors
 /// If the data directory has one.
 pub fn check_absent(settings: &Settings) -> Result<()> {
+    let begun = deploying_dir(settings);
+    ensure!(
+        !begun.exists(),
+        "{} has a deployment on a chain that was begun: finish it with the same `quire l1 deploy`, or choose another --data-dir",
+        begun.display()
+    );
     ensure!(
         !exists(settings),
         "{} has a deployment already; choose another --data-dir",

@@ -24,6 +24,7 @@ struct Requested {
     account: u32,
     queue_entry: u64,
     freeze_from: Option<u64>,
+    earlier: bool,
 }
 
 /// What is printed of a plan.
@@ -102,11 +103,13 @@ pub fn request_exit(settings: &Settings, wallet: Option<&str>, account: u32) -> 
         caller,
         index: account,
     };
-    let queue_entry = l1.queue_entry(settings, call)?.number;
+    let (entry, earlier) = l1.queue_entry(settings, call)?;
+    let queue_entry = entry.number;
     let facts = Requested {
         account,
         queue_entry,
         freeze_from: freeze_from(&l1)?,
+        earlier,
     };
     let text = format!(
         "the whole balance of account {account} leaves with entry {queue_entry} of the L1 queue; then claim it\n\

@@ -33,6 +33,7 @@ struct Deposited {
     amount: String,
     owner: String,
     queue_entry: u64,
+    earlier: bool,
 }
 
 /// What a signed operation prints.
@@ -81,7 +82,7 @@ pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
     let fee = l1.deployment().parameters().l1_fee;
     let token = token_id(&l1, &args.token)?;
     let caller = l1.link.caller(wallet.address)?;
-    let entry = match args.account {
+    let (entry, earlier) = match args.account {
         Some(index) => {
             let registered = l1.registered(index)?;
             let held = registered
@@ -118,6 +119,7 @@ pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
         amount: amount.to_string(),
         owner: caller.to_string(),
         queue_entry,
+        earlier,
     };
     let text = format!(
         "{} into account {account}, entry {queue_entry} of the L1 queue; the next batch executes it: `quire run`",
@@ -382,37 +384,64 @@ pub fn claim(settings: &Settings, args: &ClaimArgs) -> Result<()> {
     collect(settings, l1, caller, token.transpose()?)
 }
 
-/// Collects what an address may claim, of one token or of all.
+/// Collects what an address may claim, of one token or of all. A token that refuses does not keep what was
+/// paid of others from being told.
 fn collect(settings: &Settings, mut l1: L1, caller: Address, only: Option<u32>) -> Result<()> {
     let tokens = u32::try_from(l1.token_count()?).context("token ids have 32 bits")?;
-    let mut claimed = Vec::new();
-    let mut text = String::new();
+    let (mut claimed, mut text, mut failed) = (Vec::new(), String::new(), None);
     for token in (0..tokens).filter(|token| only.is_none_or(|only| only == *token)) {
-        let call = Call::Claim { caller, token };
-        let mut total: u128 = 0;
-        // Why more than once: an earlier claim whose end nobody was told leaves what came since.
-        while l1.link.is_unsettled(&l1.native, call) || l1.claimable(caller, token)? > 0 {
-            let Outcome::Amount(amount) = l1.call(call)?.outcome else {
-                bail!("the chain told no amount of the claim; look at `quire l1 status`");
-            };
-            l1.told()?;
-            total = total.saturating_add(amount);
-        }
-        if total == 0 {
+        let (amount, error) = claim_all(&mut l1, caller, token);
+        failed = failed.or(error);
+        if amount == 0 {
             continue;
         }
-        let shown = show(token, &token_name(&l1, token), total);
+        let shown = show(token, &token_name(&l1, token), amount);
         text.push_str(&format!("claimed {shown}\n"));
         claimed.push(Claimed {
             token,
-            amount: total.to_string(),
+            amount: amount.to_string(),
         });
     }
-    if claimed.is_empty() {
-        bail!(
+    if !claimed.is_empty() {
+        settings.ui.result(&claimed, text)?;
+        l1.told()?;
+    }
+    match failed {
+        Some(error) => Err(error),
+        None if claimed.is_empty() => bail!(
             "{} has nothing to claim; a withdrawal is claimable once its batch is final",
             caller
-        );
+        ),
+        None => Ok(()),
     }
-    settings.ui.result(&claimed, text)
+}
+
+/// Claims everything of a token, and returns how much was paid before an error, if there was one. What an
+/// earlier claim was paid that nobody was told of counts.
+fn claim_all(l1: &mut L1, caller: Address, token: u32) -> (u128, Option<anyhow::Error>) {
+    let call = Call::Claim { caller, token };
+    let mut total: u128 = 0;
+    let mut once = || -> Result<bool> {
+        let earlier = l1.link.is_unsettled(&l1.native, call);
+        if !earlier && l1.claimable(caller, token)? == 0 {
+            return Ok(false);
+        }
+        let Outcome::Amount(amount) = l1.call(call)?.outcome else {
+            bail!("the chain told no amount of the claim; look at `quire l1 status`");
+        };
+        total = total.saturating_add(amount);
+        // Why told here: the earlier claim leaves what came since.
+        if earlier {
+            l1.told()?;
+        }
+        Ok(earlier)
+    };
+    let error = loop {
+        match once() {
+            Ok(true) => {}
+            Ok(false) => break None,
+            Err(error) => break Some(error),
+        }
+    };
+    (total, error)
 }

@@ -178,8 +178,8 @@ pub fn settings(
     })
 }
 
-/// Deposits of a contract among which the operator's fee accounts are.
-const FEE_ACCOUNTS_WITHIN: u64 = 256;
+/// Accounts of a contract among which the operator's fee accounts are.
+pub const FEE_ACCOUNTS_WITHIN: u64 = 256;
 
 /// Token → account that takes its fees: the operator's accounts at the start of the genesis, the
 /// first of each token; on a contract, the first of each token that the operator deposited into

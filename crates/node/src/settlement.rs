@@ -66,11 +66,15 @@ pub enum Call<'a> {
 
 impl Call<'_> {
     /// True if this entry of the queue is what the call asks for: after a reorganization another may
-    /// stand in its place. The amount is not compared: some tokens pay out less than was sent.
+    /// stand in its place. The amount may be less: some tokens pay out less than was sent.
     pub fn asks_for(&self, entry: &QueueEntry) -> bool {
         match (self, &entry.op) {
             (Self::Deposit(deposit), L1Op::Create { token, key, .. }) => {
                 (entry.payer, *token, key) == (deposit.caller, deposit.token, &deposit.key)
+                    && entry.op.amount() <= deposit.amount
+            }
+            (Self::TopUp { amount, .. }, L1Op::TopUp { .. }) if entry.op.amount() > *amount => {
+                false
             }
             (Self::TopUp { caller, index, .. }, L1Op::TopUp { .. })
             | (Self::RequestExit { caller, index }, L1Op::ForcedExit { .. }) => {

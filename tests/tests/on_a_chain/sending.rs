@@ -114,6 +114,7 @@ fn an_erc20_is_deposited_once_wherever_the_wire_is_cut() {
     let from = json!(life.caller());
     let send = |life: &Life, transaction: Value| {
         let hash = life.control("eth_sendTransaction", json!([transaction]));
+        life.control("evm_mine", json!([]));
         life.control("eth_getTransactionReceipt", json!([hash]))
     };
     let made = send(&life, json!({ "from": from, "data": plain["bytecode"] }));
@@ -144,6 +145,17 @@ fn an_erc20_is_deposited_once_wherever_the_wire_is_cut() {
         });
     }
     assert_eq!(life.rollup.l1.totals(1).unwrap().pending, 24);
+    // Some tokens refuse to change an allowance that is not 0.
+    let contract = abi::address(&life.found.parameters.contract.unwrap());
+    let left = abi::call("approve(address,uint256)", &[contract, abi::uint(3)]);
+    send(
+        &life,
+        json!({ "from": from, "to": token, "data": format!("0x{}", hex(&left)) }),
+    );
+    let before = life.nonce();
+    life.deposit_untold(5, 1, 10).unwrap();
+    life.rollup.link.told().unwrap();
+    assert_eq!(life.nonce(), before + 3, "0, the approval, the deposit");
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -171,36 +183,213 @@ fn an_error_of_a_gateway_is_not_believed() {
 }
 
 #[test]
-fn a_refusal_that_no_node_would_answer_otherwise_is_believed_only_the_first_time() {
+fn words_of_one_of_several_nodes_are_not_final() {
     let (mut life, wire) = Life::over_a_wire();
-    // What every node says, and this one has not seen the transaction.
-    let mut count = 0;
-    wire.set(move |method, _, answer| {
-        if method == "eth_sendRawTransaction" {
-            *answer =
-                json!({ "jsonrpc": "2.0", "id": 1, "error": error("insufficient funds for gas") });
-            count += 1;
-        }
-        match method == "eth_sendRawTransaction" && count == 1 {
-            true => Fate::Lost,
-            false => Fate::Arrives,
-        }
-    });
-    // A try was lost before the refusal: perhaps it arrived. (It did.)
-    let waits = life.deposit_untold(4, 0, 7);
-    assert_eq!(waits.unwrap().0.number, 3);
-    life.rollup.link.told().unwrap();
-    life.control("anvil_setBalance", json!([life.caller(), "0x0"]));
-    wire.set(faithful);
-    let refused = life.deposit(4, 7).unwrap_err();
+    life.mining(false);
+    // A gateway hands it to two nodes: one takes it, the other lags behind the payment of the gas.
+    wire.set(refusing(
+        "eth_sendRawTransaction",
+        "insufficient funds for gas * price + value: balance 0",
+    ));
+    let waits = life.deposit(4, 7).unwrap_err();
     assert!(
-        matches!(
-            chain_error(&refused),
-            ChainError::Refused { .. } | ChainError::Node { .. }
-        ),
-        "{refused}"
+        matches!(chain_error(&waits), ChainError::NotMined { .. }),
+        "{waits}"
     );
+    assert!(waits.to_string().contains("insufficient funds"), "{waits}");
+    wire.set(faithful);
+    life.mining(true);
+    assert_eq!(life.deposit(4, 7).unwrap().number, 3);
+    assert_eq!(life.standing().1, 4, "it happened once");
+    // What no node takes is refused before it is signed.
+    life.control("anvil_setBalance", json!([life.caller(), "0x0"]));
+    life.deposit(4, 7).unwrap_err();
     assert!(life.unsettled().is_empty());
+}
+
+#[test]
+fn a_failure_that_another_fork_has_is_not_believed_at_once() {
+    let (mut life, wire) = Life::over_a_wire();
+    let mut asked = 0;
+    wire.set(move |method, _, answer| {
+        if method == "eth_getTransactionReceipt" && answer["result"].is_object() {
+            asked += 1;
+            if asked == 1 {
+                answer["result"]["status"] = json!("0x0");
+                answer["result"]["logs"] = json!([]);
+            }
+        }
+        Fate::Arrives
+    });
+    assert_eq!(life.deposit(4, 7).unwrap().number, 3);
+    assert_eq!(life.standing().1, 4, "one deposit");
+}
+
+#[test]
+fn a_transaction_that_failed_in_its_block_is_told_to_its_own_command() {
+    let (mut life, wire) = Life::over_a_wire();
+    let caller = life.caller();
+    life.mining(false);
+    wire.set(cut_after(1));
+    let exit = Call::RequestExit { caller, index: 2 };
+    life.call(exit).unwrap_err();
+    // Before it in the block: the same request by another wallet program.
+    let data = hex(&abi::request_exit(2));
+    let contract = life.found.parameters.contract.unwrap();
+    let nonce = life.nonce();
+    let call = json!({ "from": caller, "to": contract, "value": format!("{L1_FEE:#x}"), "nonce": format!("{:#x}", nonce + 1), "data": format!("0x{data}"), "maxFeePerGas": "0x174876e800", "gas": "0x40000" });
+    life.control("eth_sendTransaction", json!([call]));
+    life.mining(true);
+    life.reopen();
+    // The one of the lower nonce is in the block first, so ours succeeded and the other failed.
+    assert_eq!(life.standing().1, 4);
+    let Called { earlier, .. } = life.call_untold(exit).unwrap();
+    assert!(earlier);
+    life.rollup.link.told().unwrap();
+    assert_eq!(life.nonce(), nonce + 2);
+}
+
+#[test]
+fn what_a_reorganization_dropped_is_cancelled_or_comes_again_in_order() {
+    let mut life = Life::with_accounts();
+    let before = life.control("evm_snapshot", json!([]));
+    life.deposit_untold(4, 0, 7).unwrap();
+    life.deposit_untold(5, 0, 8).unwrap();
+    life.replace_since(&before);
+    life.reopen();
+    // The second comes into no block before the first.
+    let (entry, earlier) = life.deposit_untold(5, 0, 8).unwrap();
+    assert_eq!((entry.number, entry.op.amount(), earlier), (4, 8, true));
+    life.rollup.link.told().unwrap();
+    let (entry, earlier) = life.deposit_untold(4, 0, 7).unwrap();
+    assert_eq!((entry.number, earlier), (3, true));
+    // Cancelled, it does not come again with the next command.
+    let before = life.control("evm_snapshot", json!([]));
+    life.deposit_untold(6, 0, 9).unwrap();
+    life.rollup.link.told().unwrap();
+    life.deposit_untold(6, 0, 9).unwrap();
+    life.replace_since(&before);
+    assert!(life.cancel().contains(&Standing::Cancelled));
+    let tail = life.standing().1;
+    let caller = life.caller();
+    life.call(Call::RequestExit { caller, index: 2 }).unwrap();
+    assert_eq!(life.standing().1, tail + 1);
+}
+
+#[test]
+fn cancel_believes_no_nonce_of_long_ago() {
+    let (mut life, wire) = Life::over_a_wire();
+    life.control("anvil_setNonce", json!([life.caller(), "0x12c"]));
+    life.mining(false);
+    life.deposit(4, 7).unwrap_err();
+    let mut asked = 0;
+    wire.set(move |method, params, answer| {
+        if method == "eth_getTransactionCount" && params[1] == "latest" {
+            asked += 1;
+            if asked == 1 {
+                answer["result"] = json!("0x0");
+            }
+        }
+        Fate::Arrives
+    });
+    life.close();
+    let mut over = access(&wire.url, life.folder.path(), None).unwrap();
+    let crowded = over.cancel().unwrap_err();
+    assert!(matches!(crowded, ChainError::Crowded { .. }), "{crowded}");
+    drop(over);
+    life.mining(true);
+    life.reopen();
+    assert_eq!(life.unsettled().len(), 1, "no flood");
+    assert_eq!(life.deposit(4, 7).unwrap().number, 3);
+}
+
+#[test]
+fn an_offer_is_raised_in_both_fees_whatever_tip_the_node_named() {
+    let (mut life, wire) = Life::over_a_wire();
+    wire.set(|method, _, answer| {
+        if method == "eth_maxPriorityFeePerGas" {
+            answer["result"] = json!("0x174876e800");
+        }
+        Fate::Arrives
+    });
+    life.mining(false);
+    life.deposit(4, 7).unwrap_err();
+    let folder = life.folder.path().join("ethereum");
+    let mut files = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    let file = files.find(|file| file.extension().is_some_and(|kind| kind == "json"));
+    let outbox: Value = serde_json::from_slice(&std::fs::read(file.unwrap()).unwrap()).unwrap();
+    let attempts = outbox["records"][0]["attempts"].as_array().unwrap();
+    let offers: Vec<(u64, u64)> = attempts
+        .iter()
+        .map(|attempt| {
+            let (fee, tip) = (attempt["max_fee"].as_u64(), attempt["tip"].as_u64());
+            (fee.unwrap(), tip.unwrap())
+        })
+        .collect();
+    assert_eq!(offers[0].1, 50_000_000_000, "bounded at first");
+    assert!(offers.len() > 2);
+    for pair in offers.windows(2) {
+        // What nodes ask of a replacement: a tenth more of both.
+        assert!(pair[1].0 * 10 >= pair[0].0 * 11 && pair[1].1 * 10 >= pair[0].1 * 11);
+    }
+    assert!(offers.last().unwrap().1 <= 200_000_000_000);
+}
+
+#[test]
+fn a_node_that_lags_gives_no_nonce_that_is_used() {
+    let (mut life, wire) = Life::over_a_wire();
+    life.deposit(4, 7).unwrap();
+    // A new program, and a node that does not know of the deposit yet.
+    life.reopen_over(&wire.url).unwrap();
+    let used = life.nonce();
+    let mut sent = false;
+    wire.set(move |method, _, answer| {
+        if method == "eth_getTransactionCount" && !sent {
+            answer["result"] = json!(format!("{:#x}", used - 1));
+        }
+        sent |= method == "eth_sendRawTransaction";
+        Fate::Arrives
+    });
+    assert_eq!(life.deposit(5, 8).unwrap().number, 4);
+}
+
+#[test]
+fn a_receipt_of_a_block_that_was_dropped_is_none() {
+    let (mut life, wire) = Life::over_a_wire();
+    // Of two nodes one is on a fork: its receipts name blocks that the other does not have.
+    let mut asked = 0;
+    wire.set(move |method, _, answer| {
+        if method == "eth_getTransactionReceipt" && answer["result"].is_object() {
+            asked += 1;
+            if asked < 4 {
+                answer["result"]["blockHash"] = json!(format!("0x{}", "ee".repeat(32)));
+                answer["result"]["logs"] = json!([]);
+            }
+        }
+        Fate::Arrives
+    });
+    assert_eq!(life.deposit(4, 7).unwrap().number, 3);
+}
+
+#[test]
+fn what_a_receipt_tells_is_compared_with_the_queue() {
+    let (mut life, wire) = Life::over_a_wire();
+    // The receipt's event is of an entry that somebody else has.
+    wire.set(|method, _, answer| {
+        if method == "eth_getTransactionReceipt" && answer["result"].is_object() {
+            for log in answer["result"]["logs"].as_array_mut().unwrap() {
+                log["topics"][1] = json!(format!("0x{:064x}", 1));
+            }
+        }
+        Fate::Arrives
+    });
+    let dropped = life.deposit(4, 7).unwrap_err();
+    assert!(matches!(dropped, SettleError::Dropped { .. }), "{dropped}");
+    wire.set(faithful);
+    let (entry, earlier) = life.deposit_untold(4, 0, 7).unwrap();
+    assert_eq!((entry.number, earlier), (3, true));
 }
 
 #[test]
@@ -261,8 +450,8 @@ fn a_receipt_that_comes_late_is_not_taken_for_another_transaction() {
     let mut asked = 0;
     wire.set(move |method, _, answer| {
         if method == "eth_getTransactionReceipt" {
-            asked += 1;
-            if asked < 5 {
+            asked += u32::from(answer["result"].is_object());
+            if asked < 5 && answer["result"].is_object() {
                 answer["result"]["blockNumber"] = Value::Null;
                 answer["result"]["blockHash"] = Value::Null;
             }
@@ -487,6 +676,19 @@ fn a_deployment_that_was_cut_is_finished_by_the_same_again() {
     over.deployment_told().unwrap();
     drop(over);
     sent(2);
+}
+
+#[test]
+fn a_deployment_that_was_told_forgets_no_deposit() {
+    let mut life = Life::with_accounts();
+    life.deposit_untold(4, 0, 7).unwrap();
+    life.close();
+    let mut over = access(&life.node.url, life.folder.path(), None).unwrap();
+    over.deployment_told().unwrap();
+    drop(over);
+    life.reopen();
+    let (_, earlier) = life.deposit_untold(4, 0, 7).unwrap();
+    assert!(earlier);
 }
 
 #[test]

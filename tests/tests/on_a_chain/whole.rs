@@ -79,6 +79,103 @@ fn a_shorter_chain_of_other_blocks_is_a_reorganization() {
     assert_eq!(life.standing().1, 3);
 }
 
+const OTHER: &str = "0x70997970c51812dc3a010c7d01b50e0d17dc79c8";
+
+/// The wire says that blocks have no events, the first `times` that it is asked once something was sent.
+fn hides_events(times: u32) -> impl FnMut(&str, &Value, &mut Value) -> Fate + Send + 'static {
+    let (mut sent, mut asked) = (false, 0);
+    move |method, _, answer| {
+        sent |= method == "eth_sendRawTransaction";
+        if sent && method == "eth_getLogs" && asked < times {
+            asked += 1;
+            answer["result"] = json!([]);
+        }
+        Fate::Arrives
+    }
+}
+
+#[test]
+fn an_index_of_events_that_lags_is_asked_again() {
+    let mut life = Life::with_accounts();
+    let wire = Wire::to(&life.node, faithful);
+    life.reopen_over(&wire.url).unwrap();
+    wire.set(hides_events(2));
+    assert_eq!(life.deposit(4, 7).unwrap().number, 3);
+}
+
+#[test]
+fn what_an_index_of_events_hid_is_found_later() {
+    let mut life = Life::with_accounts();
+    let wire = Wire::to(&life.node, faithful);
+    life.reopen_over(&wire.url).unwrap();
+    let contract = life.found.parameters.contract.unwrap();
+    let token = contract_of(&life, "PlainToken");
+    life.rollup.follow(0).unwrap();
+    let add = l1::evm::abi::add_token(&token);
+    send(&life, &contract, &add, 0);
+    // Events and the number of tokens are hidden: as of a node whose answers are of different ages.
+    wire.set(move |method, params, answer| {
+        if method == "eth_getLogs" {
+            answer["result"] = json!([]);
+        }
+        let count = hex(&l1::evm::abi::call("tokenCount()", &[]));
+        if method == "eth_call" && params[0]["input"] == json!(count) {
+            answer["result"] = json!(format!("0x{:064x}", 1));
+        }
+        Fate::Arrives
+    });
+    life.rollup.follow(0).unwrap();
+    assert_eq!(life.rollup.l1.tokens().unwrap().len(), 1, "it was hidden");
+    // From then on the node tells what there is.
+    wire.set(faithful);
+    life.control("anvil_mine", json!([3]));
+    life.rollup.follow(0).unwrap();
+    assert_eq!(life.rollup.l1.tokens().unwrap().len(), 2);
+    // Hidden for longer than blocks are read again: the contract's number of tokens gives it away.
+    let another = contract_of(&life, "PlainToken");
+    let add = l1::evm::abi::add_token(&another);
+    send(&life, &contract, &add, 0);
+    wire.set(|method, _, answer| {
+        if method == "eth_getLogs" {
+            answer["result"] = json!([]);
+        }
+        Fate::Arrives
+    });
+    let error = life.rollup.follow(0).unwrap_err();
+    assert!(error.to_string().contains("tokens"), "{error}");
+    wire.set(faithful);
+    life.rollup.follow(0).unwrap();
+    assert_eq!(life.rollup.l1.tokens().unwrap().len(), 3);
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("0x{digits}")
+}
+
+/// Deploys a compiled contract of the repository by somebody else.
+fn contract_of(life: &Life, name: &str) -> l1::Address {
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../crates/l1/contracts/artifacts"
+    );
+    let artifact = std::fs::read(format!("{folder}/{name}.json")).unwrap();
+    let artifact: Value = serde_json::from_slice(&artifact).unwrap();
+    let create = json!({ "from": OTHER, "data": artifact["bytecode"] });
+    let hash = life.control("eth_sendTransaction", json!([create]));
+    life.control("evm_mine", json!([]));
+    let made = life.control("eth_getTransactionReceipt", json!([hash]));
+    serde_json::from_value(made["contractAddress"].clone()).unwrap()
+}
+
+/// A call by somebody else, in a block.
+fn send(life: &Life, to: &l1::Address, data: &[u8], value: u128) {
+    let call =
+        json!({ "from": OTHER, "to": to, "value": format!("{value:#x}"), "data": hex(data) });
+    life.control("eth_sendTransaction", json!([call]));
+    life.control("evm_mine", json!([]));
+}
+
 #[test]
 fn a_fee_account_that_the_chain_lost_takes_no_fees() {
     let mut life = Life::begin(0);
@@ -90,15 +187,8 @@ fn a_fee_account_that_the_chain_lost_takes_no_fees() {
     life.replace_since(&before);
     let key = key_of(9).public_key();
     let data = l1::evm::abi::deposit(0, 5, &key, &cofactor_inverse_point(&key));
-    let data: String = data.iter().map(|byte| format!("{byte:02x}")).collect();
-    let call = json!({
-        "from": "0x70997970c51812dc3a010c7d01b50e0d17dc79c8",
-        "to": life.found.parameters.contract.unwrap(),
-        "value": format!("{:#x}", L1_FEE + 5),
-        "data": format!("0x{data}"),
-    });
-    life.control("eth_sendTransaction", json!([call]));
-    life.control("evm_mine", json!([]));
+    let contract = life.found.parameters.contract.unwrap();
+    send(&life, &contract, &data, L1_FEE + 5);
     life.rollup.follow(0).unwrap();
     assert_eq!(life.standing().1, 1, "the index is somebody else's");
     assert_eq!(fee_accounts(&life), BTreeMap::new());

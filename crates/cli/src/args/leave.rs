@@ -23,7 +23,7 @@ queue grow old, and then anybody may freeze the rollup.
 Examples:
   quire exit request --wallet alice --account 7
 
-JSON: account, queue_entry, freeze_from")]
+JSON: account, queue_entry, freeze_from, earlier (an interrupted command had asked for it)")]
     Request(ExitRequestArgs),
     /// Write everything that it takes to leave with an account, from L1's data alone
     #[command(after_help = "\
@@ -160,7 +160,7 @@ Examples:
   quire l1 collect
   quire l1 collect --l1 http://localhost:8545 --eth-key-file op.key
 
-JSON: amount, to")]
+JSON: amount, to, earlier (an interrupted command had collected it)")]
     Collect,
     /// Make empty blocks, for trials
     #[command(after_help = "\

@@ -156,7 +156,7 @@ Examples:
   quire deposit --wallet alice --amount 20gwei --account 7      add to account 7
   quire deposit --wallet alice --amount 1eth --l1 http://localhost:8545 --eth-key-file alice.key
 
-JSON: account, token, amount, owner, queue_entry")]
+JSON: account, token, amount, owner, queue_entry, earlier (an interrupted command had made it)")]
     Deposit(DepositArgs),
     /// Sign a transfer and hand it to the batcher
     #[command(after_help = "\
@@ -184,7 +184,7 @@ Examples:
   quire withdraw --wallet alice --claim                     the same as `quire claim`
 
 JSON: id, from, token, amount, fee, nonce, valid_until; with --force: account, queue_entry,
-freeze_from; with --claim: a list of token, amount")]
+freeze_from, earlier; with --claim: a list of token, amount")]
     Withdraw(WithdrawArgs),
     /// Collect on L1 what batches paid out to a wallet
     #[command(after_help = "\
