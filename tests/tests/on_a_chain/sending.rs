@@ -229,24 +229,40 @@ fn a_failure_that_another_fork_has_is_not_believed_at_once() {
 fn a_transaction_that_failed_in_its_block_is_told_to_its_own_command() {
     let (mut life, wire) = Life::over_a_wire();
     let caller = life.caller();
+    life.call(Call::RequestExit { caller, index: 2 }).unwrap();
     life.mining(false);
     wire.set(cut_after(1));
-    let exit = Call::RequestExit { caller, index: 2 };
-    life.call(exit).unwrap_err();
-    // Before it in the block: the same request by another wallet program.
-    let data = hex(&abi::request_exit(2));
-    let contract = life.found.parameters.contract.unwrap();
-    let nonce = life.nonce();
-    let call = json!({ "from": caller, "to": contract, "value": format!("{L1_FEE:#x}"), "nonce": format!("{:#x}", nonce + 1), "data": format!("0x{data}"), "maxFeePerGas": "0x174876e800", "gas": "0x40000" });
-    life.control("eth_sendTransaction", json!([call]));
+    life.deposit(4, 7).unwrap_err();
+    // Before it in the block: somebody freezes the rollup.
+    let oldest = life.rollup.l1.pending(1).unwrap().remove(0);
+    let data = hex(&abi::freeze(&l1::evm::calldata::Entry::from(&oldest)));
+    life.control("evm_increaseTime", json!([FREEZE_AFTER + 10]));
+    let freeze = json!({
+        "from": "0x70997970c51812dc3a010c7d01b50e0d17dc79c8",
+        "to": life.found.parameters.contract.unwrap(),
+        "data": format!("0x{data}"),
+        "gas": "0x40000",
+        "maxFeePerGas": "0x746a528800",
+        "maxPriorityFeePerGas": "0x746a528800",
+    });
+    life.control("eth_sendTransaction", json!([freeze]));
     life.mining(true);
     life.reopen();
-    // The one of the lower nonce is in the block first, so ours succeeded and the other failed.
-    assert_eq!(life.standing().1, 4);
-    let Called { earlier, .. } = life.call_untold(exit).unwrap();
-    assert!(earlier);
-    life.rollup.link.told().unwrap();
-    assert_eq!(life.nonce(), nonce + 2);
+    assert!(life.rollup.l1.head().unwrap().frozen);
+    // A call of another kind settles it and does not tell its end.
+    let refused = life
+        .call(Call::RequestExit { caller, index: 2 })
+        .unwrap_err();
+    assert!(refused.to_string().contains("IsFrozen"), "{refused}");
+    assert!(matches!(life.unsettled()[..], [(_, Standing::Failed(_))]));
+    let failed = life.deposit(4, 7).unwrap_err();
+    assert!(
+        matches!(chain_error(&failed), ChainError::Failed { .. }),
+        "{failed}"
+    );
+    assert!(life.unsettled().is_empty());
+    let refused = life.deposit(4, 7).unwrap_err();
+    assert!(refused.to_string().contains("IsFrozen"), "{refused}");
 }
 
 #[test]
