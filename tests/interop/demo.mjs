@@ -42,6 +42,10 @@ async function life() {
   heading('The operator deploys the contract; its first deposits are the fee accounts');
   const deploying = ['l1', 'deploy', '--shape', 'tiny', '--token', token, '--l1-fee', '1000gwei', '--freeze-after', `${WEEK}`];
   await killedOnceItSends(deploying);
+  const other = operator.refused([...deploying, '--pending-cap', '7'], boss);
+  check(other.includes('--pending-cap is another now'), `another deployment was refused for another reason: ${other}`);
+  const beside = operator.refused(['l1', 'connect', token]);
+  check(beside.includes('was begun'), `a mirror beside it was refused for another reason: ${beside}`);
   const deployed = operator.json(deploying, boss);
   const made = await chain.publicClient.getTransactionCount({ address: boss.address });
   // The token and its minting, two contracts, the token's listing, two fee accounts.

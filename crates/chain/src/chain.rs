@@ -295,11 +295,13 @@ impl Chain {
                 Err(ChainError::Behind { .. }) if attempt + 1 < CATCH_UP => {}
                 synced => synced?,
             }
-            let Mined { number, hash, .. } = settled.mined;
-            let there = match self.mirror.head() >= number {
-                true => self.mirror.has_block(&self.access.rpc, number, hash)?,
-                false => None,
-            };
+            let Mined {
+                number,
+                hash,
+                receipt,
+            } = &settled.mined;
+            let (block, events) = ((*number, *hash), receipt.status());
+            let there = self.mirror.has_block(&self.access.rpc, block, events)?;
             match there {
                 Some(true) => return Ok(settled),
                 Some(false) => {
@@ -522,9 +524,13 @@ impl Chain {
                 sender.send(rpc, &intent)?
             }
         };
-        let settled = self.follow(mirror, settled, what)?;
-        let (rpc, sender) = self.access.sending()?;
-        let settled = sender.checked(rpc, settled, what)?;
+        let mut settled = self.follow(mirror, settled, what)?;
+        if !settled.mined.receipt.status() {
+            let (rpc, sender) = self.access.sending()?;
+            settled = sender.checked(rpc, settled, what)?;
+            // What seemed to have failed may be in another block.
+            settled = self.follow(mirror, settled, what)?;
+        }
         let outcome = self.outcome(mirror, call, &settled, what)?;
         match encoded.keep {
             true => self.untold.push(settled.id),

@@ -60,7 +60,7 @@ pub enum ChainError {
     NoKey,
     /// The node does not answer.
     #[error(
-        "the node {node} does not answer {method} after {attempts} attempts: {reason}; check that it runs, and look what L1 has (`quire l1 status`) before you repeat the command"
+        "the node {node} does not answer {method} after {attempts} attempts: {reason}; check that it runs, then give the same command again: it finds what was sent and sends nothing twice"
     )]
     Unreachable {
         /// Host of the node.
@@ -128,7 +128,7 @@ pub enum ChainError {
     },
     /// The node does not have blocks that were seen before.
     #[error(
-        "the last block of the node is {got}, block {seen} was seen before: the node is not synchronised, or its chain was reset; nothing was changed: wait, or name another node with --l1"
+        "the last block of the node is {got}, block {seen} was seen before: the node is not synchronised, or its chain was reset; nothing was changed: wait, or name another node with --l1; on a chain that was reset, begin in another --data-dir"
     )]
     Behind {
         /// Number of the node's last block.
@@ -214,15 +214,17 @@ pub enum ChainError {
         /// How many.
         waiting: u64,
     },
-    /// A transaction was given up while it was waited for.
-    #[error("{what} was cancelled; repeat the command to send it again")]
+    /// A transaction did not happen, and may be sent again.
+    #[error(
+        "another transaction has the nonce of {what}, or the node has lost what it knew of it: repeat the command; what has happened is not done again"
+    )]
     Cancelled {
         /// The call.
         what: &'static str,
     },
     /// Gas is dearer than this program pays.
     #[error(
-        "a unit of gas costs {fee} wei, this program pays at most {limit}; nothing was sent: wait for a cheaper hour"
+        "a unit of gas costs {fee} wei, this program pays at most {limit}, and offers no more: wait for a cheaper hour"
     )]
     TooDear {
         /// The fee that would be needed.
@@ -244,7 +246,7 @@ pub enum ChainError {
     },
     /// An earlier transaction has to be settled before another is sent.
     #[error(
-        "an earlier transaction of {from}, {what}, waits in the network as {hash}; wait until it is in a block, then repeat the command, or give it up with `quire l1 cancel`"
+        "an earlier transaction of {from}, {what}, waits in the network as {hash} ({why}); repeat the command once it is in a block, or give it up with `quire l1 cancel`"
     )]
     Earlier {
         /// Who sends.
@@ -253,6 +255,8 @@ pub enum ChainError {
         what: String,
         /// Hash of the transaction.
         hash: String,
+        /// What the node, or a simulation, says of it.
+        why: String,
     },
     /// Contract and mirror do not agree. One of the two is wrong, or the node is.
     #[error(

@@ -21,7 +21,7 @@ use prover::key::{KeyInfo, VerifyingKey};
 use crate::chain::Access;
 use crate::contract::{TOKEN_ADDED, topic};
 use crate::error::ChainError;
-use crate::rpc::{BlockId, Mined};
+use crate::rpc::{BlockId, Mined, Range};
 
 /// Blocks between the one before a deployment and the one from which a mirror follows the chain, so that
 /// a reorganization of the last blocks before the deployment leaves the mirror where it begins.
@@ -192,17 +192,10 @@ impl Access {
                 format!("it is looked for from block {from} on, and the chain's last is {latest}");
             return Err(self.not_the_contract(contract, &reason));
         }
-        let (mut at, mut range) = (from, (latest - from).saturating_add(1));
+        let (mut at, mut range) = (from, Range::new());
         while at <= latest {
-            let to = latest.min(at.saturating_add(range - 1));
-            let logs = match self.rpc().logs(contract, at, to, Some(topic(TOKEN_ADDED))) {
-                // Why: nodes bound how many blocks they search at once.
-                Err(ChainError::Node { .. } | ChainError::Answer { .. }) if range > 1 => {
-                    range = (range / 4).max(1);
-                    continue;
-                }
-                logs => logs?,
-            };
+            let topic = Some(topic(TOKEN_ADDED));
+            let (logs, to) = self.rpc().logs(contract, (at, latest), topic, &mut range)?;
             let asked =
                 |log: &Log| place(log).filter(|(_, place)| (at..=to).contains(&place.number));
             let places: Option<Vec<_>> = logs.iter().map(asked).collect();
@@ -213,10 +206,7 @@ impl Access {
             if let Some((hash, place)) = places.into_iter().min_by_key(|(_, place)| place.order()) {
                 return Ok((hash, place));
             }
-            match to.checked_add(1) {
-                Some(next) => at = next,
-                None => break,
-            }
+            at = to + 1;
         }
         let reason = format!("its deployment is not in blocks {from} to {latest}");
         Err(self.not_the_contract(contract, &reason))

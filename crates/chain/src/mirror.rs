@@ -28,14 +28,12 @@ use serde::{Deserialize, Serialize};
 use crate::contract::{Contract, Event, Standing};
 use crate::error::ChainError;
 use crate::outbox::{io, write_whole};
-use crate::rpc::{BlockId, Rpc};
+use crate::rpc::{BlockId, Range, Rpc};
 
 /// Version of the checkpoints' file.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Checkpoints that are kept besides the first.
 const KEPT: usize = 1024;
-/// Blocks that are asked for at once, at first; fewer if the node refuses.
-const RANGE: u64 = 2_000;
 /// How often reading is begun again when the chain moves meanwhile.
 const ATTEMPTS: u32 = 8;
 /// Pause before that.
@@ -58,6 +56,8 @@ pub(crate) struct Checkpoint {
     hash: B256,
     /// Height of the mirror.
     height: u64,
+    /// Events of the contract in the block, all applied.
+    events: u64,
 }
 
 /// The file with the checkpoints.
@@ -147,6 +147,7 @@ pub fn create_mirror(
             number: before.number,
             hash: before.hash,
             height: mirror.head()?.height,
+            events: 0,
         }],
         verified: before.number,
     };
@@ -189,29 +190,27 @@ impl Checkpoints {
             .expect("the first checkpoint is never dropped")
     }
 
-    /// True if events of this block were applied.
-    fn has_events(&self, number: u64) -> bool {
-        let mut pairs = self.blocks.windows(2);
-        pairs.any(|pair| pair[1].number == number && pair[1].height > pair[0].height)
+    /// How many events of this block were applied.
+    fn events(&self, number: u64) -> u64 {
+        let mut blocks = self.blocks.iter();
+        let block = blocks.find(|block| block.number == number);
+        block.map_or(0, |block| block.events)
     }
 
-    /// Adds a checkpoint. One without transactions replaces the one before, if that has none either.
-    fn push(&mut self, block: BlockId, height: u64) {
-        let quiet = |later: &Checkpoint, earlier: &Checkpoint| later.height == earlier.height;
-        if let [.., earlier, last] = self.blocks.as_slice()
-            && quiet(last, earlier)
-            && last.height == height
-        {
+    /// Adds a checkpoint. It replaces one before it that has no events.
+    fn push(&mut self, block: BlockId, height: u64, events: usize) {
+        if self.last().number >= block.number {
+            return;
+        }
+        if self.blocks.len() > 1 && self.last().events == 0 {
             self.blocks.pop();
         }
-        if self.last().number < block.number {
-            let (number, hash) = (block.number, block.hash);
-            self.blocks.push(Checkpoint {
-                number,
-                hash,
-                height,
-            });
-        }
+        self.blocks.push(Checkpoint {
+            number: block.number,
+            hash: block.hash,
+            height,
+            events: events as u64,
+        });
         if self.blocks.len() > KEPT + 1 {
             self.blocks.remove(1);
         }
@@ -250,11 +249,6 @@ impl Mirror {
     /// Timestamp of the chain's last block.
     pub(crate) fn time(&self) -> u64 {
         self.time
-    }
-
-    /// Number of the chain's last block.
-    pub(crate) fn head(&self) -> u64 {
-        self.head
     }
 
     /// The mirror's height after the last block that has so many on top.
@@ -296,25 +290,13 @@ impl Mirror {
         let mut saved = before.last().height;
         let (first, unread) = (before.blocks[0].number, before.last().number + 1);
         let mut from = unread.saturating_sub(AGAIN).max(first + 1);
-        let (mut range, mut most) = (RANGE, u64::MAX);
+        let mut range = Range::new();
         while from <= head.number {
-            let to = head.number.min(from.saturating_add(range - 1));
-            let logs = match rpc.logs(self.contract, from, to, None) {
-                // Why: nodes bound what they answer at once.
-                Err(ChainError::Node { .. } | ChainError::Answer { .. }) if range > 1 => {
-                    range = (range / 4).max(1);
-                    most = range;
-                    continue;
-                }
-                logs => logs?,
-            };
+            let (logs, to) = rpc.logs(self.contract, (from, head.number), None, &mut range)?;
             for (number, logs) in by_block(logs, from, to).ok_or(Stop::Moved)? {
                 if number < unread {
-                    let moved = |log| {
-                        !matches!(Event::decode(log), Some(Event::TokenAdded { token: 0, .. }))
-                    };
-                    if logs.iter().any(moved) && !self.checkpoints.has_events(number) {
-                        tracing::info!(number, "the node had said that this block has no events");
+                    if logs.len() as u64 > self.checkpoints.events(number) {
+                        tracing::info!(number, "the node had said less of this block's events");
                         self.forget(mirror, number - 1)?;
                         return Err(Stop::Moved);
                     }
@@ -326,15 +308,19 @@ impl Mirror {
                 }
                 self.apply(rpc, mirror, block, &logs)?;
                 let height = mirror.head()?.height;
-                self.checkpoints.push(block, height);
+                self.checkpoints.push(block, height, logs.len());
                 // Why not after each: while much is made up for, writing would take longest.
                 if height - saved >= UNSAVED {
                     self.checkpoints.save(&self.file)?;
                     saved = height;
                 }
             }
+            if to >= unread && to < head.number {
+                let block = rpc.block(to)?.ok_or(Stop::Moved)?;
+                self.checkpoints.push(block, mirror.head()?.height, 0);
+                self.checkpoints.save(&self.file)?;
+            }
             from = to + 1;
-            range = range.saturating_mul(2).min(most);
         }
         if rpc.block(head.number)? != Some(head) {
             return Err(Stop::Moved);
@@ -348,7 +334,7 @@ impl Mirror {
             compared => compared?,
         }
         self.unchecked = Unchecked::These(BTreeSet::new());
-        self.checkpoints.push(head, mirror.head()?.height);
+        self.checkpoints.push(head, mirror.head()?.height, 0);
         self.checkpoints.verified = head.number;
         if self.checkpoints != before {
             self.checkpoints.save(&self.file)?;
@@ -426,20 +412,23 @@ impl Mirror {
         }
     }
 
-    /// Whether the mirror has executed this block; none if the node does not have one of its number.
+    /// Whether the chain has this block, and the mirror has executed it; none if that is not known yet.
+    /// `events`: the block has events of the contract.
     pub(crate) fn has_block(
         &self,
         rpc: &Rpc,
-        number: u64,
-        hash: B256,
+        (number, hash): (u64, B256),
+        events: bool,
     ) -> Result<Option<bool>, ChainError> {
-        let mut blocks = self.checkpoints.blocks.iter();
-        if let Some(block) = blocks.find(|block| block.number == number) {
-            return Ok(Some(block.hash == hash));
+        if self.head < number {
+            return Ok(None);
         }
-        // Its checkpoint was dropped for being old: the chain tells.
-        let there = rpc.block(number)?;
-        Ok(there.map(|there| there.hash == hash))
+        let there = rpc.block(number)?.map(|there| there.hash == hash);
+        // Checkpoints of old blocks are dropped.
+        let kept = self.checkpoints.blocks.get(1);
+        let kept = kept.is_some_and(|oldest| oldest.number <= number);
+        let missed = events && kept && self.checkpoints.events(number) == 0;
+        Ok(there.filter(|there| !(*there && missed)))
     }
 
     /// Takes the mirror back to the last checkpoint.

@@ -60,6 +60,32 @@ pub(crate) struct Message<'a> {
     pub(crate) data: &'a [u8],
 }
 
+/// Blocks whose events are asked for at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Range {
+    blocks: u64,
+    most: u64,
+}
+
+impl Range {
+    /// What nodes answer as a rule.
+    const USUAL: u64 = 2_000;
+    /// Most, where a node answers more than that.
+    const MOST: u64 = 16 * Self::USUAL;
+
+    pub(crate) fn new() -> Self {
+        Self {
+            blocks: Self::USUAL,
+            most: Self::MOST,
+        }
+    }
+
+    fn narrow(&mut self) {
+        self.blocks = (self.blocks / 4).max(1);
+        self.most = self.blocks;
+    }
+}
+
 /// What became of a simulated call.
 pub(crate) enum Simulated {
     Returned(Vec<u8>),
@@ -301,20 +327,50 @@ impl Rpc {
         Ok(u128::try_from(tip).unwrap_or(u128::MAX))
     }
 
-    /// Events of a contract in blocks `from` to `to`.
+    /// Events of a contract from block `from` on, at most to `last`, and the last block that they are of:
+    /// in as many blocks as the node answers for.
     pub(crate) fn logs(
         &self,
         contract: Address,
-        from: u64,
-        to: u64,
+        (from, last): (u64, u64),
+        topic: Option<B256>,
+        range: &mut Range,
+    ) -> Result<(Vec<Log>, u64), ChainError> {
+        loop {
+            let to = last.min(from.saturating_add(range.blocks - 1));
+            match self.logs_in(contract, (from, to), topic) {
+                // Why: nodes bound what they answer at once.
+                Err(ChainError::Node { .. } | ChainError::Answer { .. }) if range.blocks > 1 => {
+                    range.narrow();
+                }
+                // Why: gateways give up on what takes long.
+                Err(ChainError::Unreachable { .. }) if range.blocks > Range::USUAL => {
+                    range.narrow();
+                }
+                logs => {
+                    range.blocks = range.blocks.saturating_mul(2).min(range.most);
+                    return Ok((logs?, to));
+                }
+            }
+        }
+    }
+
+    fn logs_in(
+        &self,
+        contract: Address,
+        (from, to): (u64, u64),
         topic: Option<B256>,
     ) -> Result<Vec<Log>, ChainError> {
         let method = "eth_getLogs";
-        let (from, to) = (BlockNumberOrTag::Number(from), BlockNumberOrTag::Number(to));
         let topics: Vec<B256> = topic.into_iter().collect();
         let logs: Vec<Log> = self.ask(
             method,
-            json!([{ "address": contract, "fromBlock": from, "toBlock": to, "topics": topics }]),
+            json!([{
+                "address": contract,
+                "fromBlock": BlockNumberOrTag::Number(from),
+                "toBlock": BlockNumberOrTag::Number(to),
+                "topics": topics,
+            }]),
         )?;
         let asked = |log: &Log| {
             let same = log.topics().first() == topics.first();
@@ -480,7 +536,13 @@ fn revert_data(message: &str) -> Option<Vec<u8>> {
     hex::decode(digits).ok()
 }
 
+/// A node's words in small letters without spaces: nodes spell them in several ways.
+pub(crate) fn squeezed(message: &str) -> String {
+    let words = message.split_whitespace();
+    words.collect::<String>().to_ascii_lowercase()
+}
+
 fn is_known(message: &str) -> bool {
-    let message = message.to_ascii_lowercase();
-    message.contains("already known") || message.contains("already imported")
+    let message = squeezed(message);
+    message.contains("alreadyknown") || message.contains("alreadyimported")
 }

@@ -20,7 +20,7 @@ use crate::contract::reason;
 use crate::error::ChainError;
 use crate::key::EthKey;
 use crate::outbox::{After, Attempt, End, Id, Outbox, Record};
-use crate::rpc::{Message, Mined, Pushed, Rpc, Simulated};
+use crate::rpc::{Message, Mined, Pushed, Rpc, Simulated, squeezed};
 
 /// Most that is paid for a unit of gas, in wei: 2,000 gwei.
 pub const MAX_FEE: u128 = 2_000_000_000_000;
@@ -92,7 +92,7 @@ enum Found {
     /// A block has it.
     Mined(Mined),
     /// A block has the empty transaction in its place.
-    Empty,
+    Empty(Mined),
     /// The nonce is used up, and there is no receipt.
     NonceUsed,
     /// Nothing in time.
@@ -229,10 +229,15 @@ impl Sender {
             let (keep, shown) = (record.is_kept(), record.shown());
             match self.settle(rpc, id, "an earlier transaction") {
                 Ok(Ended::Mined(_)) if !keep => self.outbox.remove(id)?,
-                Ok(Ended::Mined(_) | Ended::Cancelled) | Err(ChainError::Replaced { .. }) => {}
-                Err(ChainError::NotMined { hash, .. } | ChainError::WouldFail { hash, .. }) => {
-                    let (from, what) = (self.address(), shown.what);
-                    return Err(ChainError::Earlier { from, what, hash });
+                Ok(Ended::Mined(_) | Ended::Cancelled)
+                | Err(ChainError::Replaced { .. } | ChainError::Cancelled { .. }) => {}
+                Err(ChainError::NotMined { hash, said, .. }) => {
+                    let why = format!("the node says {said}");
+                    return Err(self.earlier(shown.what, hash, why));
+                }
+                Err(ChainError::WouldFail { hash, reason, .. }) => {
+                    let why = format!("it would fail by now: {reason}");
+                    return Err(self.earlier(shown.what, hash, why));
                 }
                 Err(error) => return Err(error),
             }
@@ -260,32 +265,41 @@ impl Sender {
     /// transactions, and tells what came of each. What another transaction's nonce keeps out is forgotten.
     pub(crate) fn cancel(&mut self, rpc: &Rpc) -> Result<Vec<Unsettled>, ChainError> {
         let (what, from) = ("the empty transaction", self.address());
-        let next = rpc.nonce(from, BlockNumberOrTag::Latest)?;
-        let next = next.max(self.least_nonce(rpc)?);
         let mut ended = Vec::new();
         for id in self.outbox.ids(u64::MAX) {
+            let shown = self.outbox.get(id).map(Record::shown);
+            let as_ = |standing| shown.map(|record| Unsettled { standing, ..record });
             match self.look(rpc, id)? {
                 // A reorganization may have dropped it since it was seen in a block.
                 Found::Nothing => self.outbox.change(id, |record| record.end = None)?,
-                Found::Empty => ended.push(self.drop_as(id, Standing::Cancelled)?),
+                found @ Found::Empty(_) => {
+                    self.end(id, what, found)?;
+                    ended.extend(as_(Standing::Cancelled));
+                }
                 Found::Mined(mined) => {
                     self.note(id, &mined)?;
-                    ended.extend(self.cancelled(id, Ended::Mined(mined))?);
+                    ended.extend(self.in_block(id)?);
                 }
                 // Why settled: the receipt may only be late.
                 Found::NonceUsed => match self.settle(rpc, id, what) {
-                    Err(ChainError::Replaced { .. }) => {
-                        ended.push(self.drop_as(id, Standing::NonceUsed)?);
+                    Err(ChainError::Replaced { .. } | ChainError::Cancelled { .. }) => {
+                        self.outbox.remove(id)?;
+                        ended.extend(as_(Standing::NonceUsed));
                     }
-                    settled => ended.extend(self.cancelled(id, settled?)?),
+                    Ok(Ended::Cancelled) => ended.extend(as_(Standing::Cancelled)),
+                    Ok(Ended::Mined(_)) => ended.extend(self.in_block(id)?),
+                    Err(error) => return Err(error),
                 },
             }
         }
-        let waits = |record: &&Record| record.end.is_none();
-        let last = self.outbox.records().iter().filter(waits);
-        let Some(last) = last.map(|record| record.nonce).max() else {
+        let waiting = self.outbox.records().iter();
+        let waiting = waiting.filter(|record| record.end.is_none());
+        let nonces: Vec<u64> = waiting.map(|record| record.nonce).collect();
+        let (Some(first), Some(last)) = (nonces.iter().min(), nonces.iter().max()) else {
             return Ok(ended);
         };
+        let next = rpc.nonce(from, BlockNumberOrTag::Latest)?;
+        let (next, last) = (next.max(self.least_nonce(rpc)?).min(*first), *last);
         // Why bounded: a node that is not synchronised tells of a nonce long ago.
         let waiting = last.saturating_sub(next);
         if waiting > MAX_WAITING {
@@ -308,38 +322,33 @@ impl Sender {
             self.push(rpc, *id)?;
         }
         for id in taken {
-            let before = self.outbox.get(id).map(Record::shown);
-            let settled = self.settle(rpc, id, what)?;
-            ended.extend(match settled {
-                Ended::Mined(_) => self.cancelled(id, settled)?,
-                Ended::Cancelled => before.map(|record| Unsettled {
-                    standing: Standing::Cancelled,
-                    ..record
-                }),
+            let shown = self.outbox.get(id).map(Record::shown);
+            let as_ = |standing| shown.map(|record| Unsettled { standing, ..record });
+            ended.extend(match self.settle(rpc, id, what) {
+                Ok(Ended::Mined(_)) => self.in_block(id)?,
+                Ok(Ended::Cancelled) => as_(Standing::Cancelled),
+                Err(ChainError::Replaced { .. } | ChainError::Cancelled { .. }) => {
+                    self.outbox.remove(id)?;
+                    as_(Standing::NonceUsed)
+                }
+                Err(error) => return Err(error),
             });
         }
         Ok(ended)
     }
 
-    /// What came of a transaction that a block had before it was cancelled. Its end is told now, unless
-    /// whoever asked for it has to hear more of it.
-    fn cancelled(&mut self, id: Id, ended: Ended) -> Result<Option<Unsettled>, ChainError> {
+    /// A transaction that a block had before it was cancelled, for people. It is forgotten, unless whoever
+    /// asked for it has to hear more of it.
+    fn in_block(&mut self, id: Id) -> Result<Option<Unsettled>, ChainError> {
         let record = self.outbox.get(id);
         let (shown, keep) = (
             record.map(Record::shown),
             record.is_some_and(Record::is_kept),
         );
-        if matches!(ended, Ended::Mined(_)) && !keep {
+        if !keep {
             self.outbox.remove(id)?;
         }
         Ok(shown)
-    }
-
-    fn drop_as(&mut self, id: Id, standing: Standing) -> Result<Unsettled, ChainError> {
-        let shown = self.outbox.get(id).map(Record::shown);
-        self.outbox.remove(id)?;
-        let shown = shown.expect("a record that was looked for is there");
-        Ok(Unsettled { standing, ..shown })
     }
 
     /// Runs a call without sending it; the reason if it would fail.
@@ -378,13 +387,16 @@ impl Sender {
         self.outbox.add(record)
     }
 
-    /// A nonce that is not used as far as blocks tell that were seen before.
+    /// A nonce that is not used as far as blocks tell that were seen before. A node without them lags.
     fn least_nonce(&self, rpc: &Rpc) -> Result<u64, ChainError> {
         let Some(after) = self.outbox.after() else {
             return Ok(0);
         };
-        let there = rpc.block(after.number)?;
-        Ok(match there.is_none_or(|there| there.hash == after.hash) {
+        let Some(there) = rpc.block(after.number)? else {
+            let (got, seen) = (rpc.latest()?.number, after.number);
+            return Err(ChainError::Behind { got, seen });
+        };
+        Ok(match there.hash == after.hash {
             true => after.nonce,
             false => 0,
         })
@@ -476,7 +488,9 @@ impl Sender {
             if let Some(ended) = self.end(id, what, found)? {
                 return Ok(ended);
             }
-            if let Some((Refusal::Final | Refusal::Unclear, said)) = refused {
+            if let Some((Refusal::Final | Refusal::Unclear, said)) = refused
+                && !self.fees_rose(rpc, id)?
+            {
                 return Err(self.waits(id, what, &said));
             }
             self.check_gap(rpc, id, what)?;
@@ -519,18 +533,21 @@ impl Sender {
                 self.note(id, &mined)?;
                 Ok(Some(Ended::Mined(mined)))
             }
-            Found::Empty => {
+            Found::Empty(mined) => {
+                self.note(id, &mined)?;
                 self.outbox.remove(id)?;
                 Ok(Some(Ended::Cancelled))
             }
             Found::NonceUsed => {
                 let (from, record) = (self.address(), self.outbox.get(id));
                 let nonce = record.map_or(0, |record| record.nonce);
-                match record.is_some_and(Record::is_kept) {
-                    true => (self.outbox).change(id, |record| record.end = Some(End::NonceUsed))?,
+                if !record.is_some_and(Record::is_kept) {
                     // Why not kept: once more does no harm.
-                    false => self.outbox.remove(id)?,
+                    self.outbox.remove(id)?;
+                    return Err(ChainError::Cancelled { what });
                 }
+                self.outbox
+                    .change(id, |record| record.end = Some(End::NonceUsed))?;
                 Err(ChainError::Replaced { what, from, nonce })
             }
             Found::Nothing => Ok(None),
@@ -543,14 +560,13 @@ impl Sender {
             success: mined.receipt.status(),
         };
         let nonce = self.outbox.get(id).map_or(0, |record| record.nonce);
-        let latest = self
-            .outbox
-            .after()
-            .is_none_or(|after| after.number <= mined.number);
-        if latest {
+        let (next, number) = (nonce + 1, mined.number);
+        let known = self.outbox.after();
+        let known = known.is_some_and(|after| (after.number, after.nonce) >= (number, next));
+        if !known {
             self.outbox.note(After {
-                nonce: nonce + 1,
-                number: mined.number,
+                nonce: next,
+                number,
                 hash: mined.hash,
             })?;
         }
@@ -575,7 +591,7 @@ impl Sender {
         for attempt in record.attempts.iter().rev() {
             if let Some(mined) = rpc.mined(attempt.hash)? {
                 return Ok(match attempt.empty {
-                    true => Found::Empty,
+                    true => Found::Empty(mined),
                     false => Found::Mined(mined),
                 });
             }
@@ -627,6 +643,7 @@ impl Sender {
             None => return Ok(()),
         };
         let next = rpc.nonce(from, BlockNumberOrTag::Latest)?;
+        let next = next.max(self.least_nonce(rpc)?);
         let ours = |nonce: u64| self.outbox.waiting(nonce).is_some();
         match (next..nonce).all(ours) {
             true => Ok(()),
@@ -664,6 +681,16 @@ impl Sender {
         self.attempt(rpc, id, empty)
     }
 
+    fn earlier(&self, what: String, hash: String, why: String) -> ChainError {
+        let from = self.address();
+        ChainError::Earlier {
+            from,
+            what,
+            hash,
+            why,
+        }
+    }
+
     fn waits(&self, id: Id, what: &'static str, said: &str) -> ChainError {
         let last = self.outbox.get(id).and_then(Record::last);
         ChainError::NotMined {
@@ -696,24 +723,19 @@ fn offer(rpc: &Rpc, last: Option<Offer>) -> Result<Offer, ChainError> {
 /// What a node's words for a refused transaction mean. Words that are not known may be a gateway's, whose
 /// node has the transaction.
 fn meaning(message: &str) -> Refusal {
-    let message = message.to_ascii_lowercase();
+    let message = squeezed(message);
     let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    let fee = [
-        "underpriced",
-        "less than block base fee",
-        "fee cap",
-        "fee too low",
-    ];
+    let fee = ["underpriced", "lessthanblockbasefee", "feecap", "feetoolow"];
     let never = [
-        "insufficient funds",
-        "intrinsic gas",
-        "exceeds block gas limit",
-        "gas limit too high",
-        "oversized data",
-        "initcode size",
-        "invalid sender",
-        "invalid chain id",
-        "type not supported",
+        "insufficientfunds",
+        "intrinsicgas",
+        "exceedsblockgaslimit",
+        "gaslimittoohigh",
+        "oversizeddata",
+        "initcodesize",
+        "invalidsender",
+        "invalidchainid",
+        "typenotsupported",
     ];
     match (has(&never), has(&fee)) {
         (true, _) => Refusal::Final,

@@ -225,7 +225,7 @@ pub fn check_absent(settings: &Settings) -> Result<()> {
     let begun = deploying_dir(settings);
     ensure!(
         !begun.exists(),
-        "{} has a deployment on a chain that was begun: finish it with the same `quire l1 deploy`, or choose another --data-dir",
+        "{} has a deployment on a chain that was begun: finish it with the same `quire l1 deploy`, or choose another --data-dir; moving it away gives it up",
         begun.display()
     );
     ensure!(

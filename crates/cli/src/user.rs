@@ -390,7 +390,7 @@ fn collect(settings: &Settings, mut l1: L1, caller: Address, only: Option<u32>) 
     let tokens = u32::try_from(l1.token_count()?).context("token ids have 32 bits")?;
     let (mut claimed, mut text, mut failed) = (Vec::new(), String::new(), None);
     for token in (0..tokens).filter(|token| only.is_none_or(|only| only == *token)) {
-        let (amount, error) = claim_all(&mut l1, caller, token);
+        let (amount, error) = claim_all(settings, &mut l1, caller, token);
         failed = failed.or(error);
         if amount == 0 {
             continue;
@@ -418,7 +418,12 @@ fn collect(settings: &Settings, mut l1: L1, caller: Address, only: Option<u32>) 
 
 /// Claims everything of a token, and returns how much was paid before an error, if there was one. What an
 /// earlier claim was paid that nobody was told of counts.
-fn claim_all(l1: &mut L1, caller: Address, token: u32) -> (u128, Option<anyhow::Error>) {
+fn claim_all(
+    settings: &Settings,
+    l1: &mut L1,
+    caller: Address,
+    token: u32,
+) -> (u128, Option<anyhow::Error>) {
     let call = Call::Claim { caller, token };
     let mut total: u128 = 0;
     let mut once = || -> Result<bool> {
@@ -432,6 +437,10 @@ fn claim_all(l1: &mut L1, caller: Address, token: u32) -> (u128, Option<anyhow::
         total = total.saturating_add(amount);
         // Why told here: the earlier claim leaves what came since.
         if earlier {
+            settings.ui.note(format!(
+                "an earlier command that was interrupted has claimed {}",
+                show(token, &token_name(l1, token), amount)
+            ));
             l1.told()?;
         }
         Ok(earlier)

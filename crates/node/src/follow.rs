@@ -81,8 +81,8 @@ pub struct Followed {
 }
 
 impl Rollup {
-    /// Brings the batcher in line with L1, and before that a mirror with its contract. To be called after opening and whenever L1 may have
-    /// moved: before sealing and before submitting.
+    /// Brings the batcher in line with L1, and before that a mirror with its contract. To be called
+    /// after opening and whenever L1 may have moved: before sealing and before submitting.
     ///
     /// # Errors
     /// [`FollowError`], which says what to do.

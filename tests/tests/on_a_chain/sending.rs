@@ -298,13 +298,9 @@ fn cancel_believes_no_nonce_of_long_ago() {
     life.control("anvil_setNonce", json!([life.caller(), "0x12c"]));
     life.mining(false);
     life.deposit(4, 7).unwrap_err();
-    let mut asked = 0;
-    wire.set(move |method, params, answer| {
+    wire.set(|method, params, answer| {
         if method == "eth_getTransactionCount" && params[1] == "latest" {
-            asked += 1;
-            if asked == 1 {
-                answer["result"] = json!("0x0");
-            }
+            answer["result"] = json!("0x0");
         }
         Fate::Arrives
     });
@@ -446,6 +442,26 @@ fn a_nonce_that_another_program_used_is_told_and_nothing_is_sent_again() {
     );
     assert_eq!(life.cancel(), [Standing::NonceUsed]);
     assert_eq!(life.deposit(4, 7).unwrap().number, 4);
+}
+
+#[test]
+fn a_batch_whose_nonce_another_program_used_is_submitted_again() {
+    let mut life = Life::with_accounts();
+    life.pay(2, 3, 1_000, 0);
+    life.seal_and_prove();
+    life.mining(false);
+    life.submit().unwrap_err();
+    life.control("anvil_dropAllTransactions", json!([]));
+    let caller = json!(life.caller());
+    life.control(
+        "eth_sendTransaction",
+        json!([{ "from": caller, "to": caller }]),
+    );
+    life.mining(true);
+    assert_eq!(life.cancel(), [Standing::NonceUsed]);
+    assert!(life.unsettled().is_empty());
+    assert_eq!(life.submit().unwrap(), 1);
+    assert_eq!(life.standing().0, 3);
 }
 
 #[test]

@@ -195,6 +195,39 @@ fn a_fee_account_that_the_chain_lost_takes_no_fees() {
 }
 
 #[test]
+fn a_node_that_answers_for_few_blocks_is_asked_for_few() {
+    let mut life = Life::with_accounts();
+    life.control("anvil_mine", json!([100]));
+    life.deposit(4, 7).unwrap();
+    let wire = Wire::to(&life.node, |method, params, answer| {
+        if method == "eth_getLogs" {
+            let (from, to) = (
+                number(&params[0]["fromBlock"]),
+                number(&params[0]["toBlock"]),
+            );
+            if to - from > 10 {
+                *answer =
+                    json!({ "jsonrpc": "2.0", "id": 1, "error": error("block range is too wide") });
+            }
+        }
+        Fate::Arrives
+    });
+    let folder = tempfile::tempdir().unwrap();
+    make(folder.path(), &life.found);
+    let genesis = NativeL1::open(&l1_file(folder.path()), AllowDevKeys::Yes).unwrap();
+    let access = Access::new(&wire.url, None, None, folder.path()).unwrap();
+    let mut mirror = genesis;
+    let mut chain = Chain::open(access, &l1_file(folder.path()), &mirror).unwrap();
+    chain.sync(&mut mirror).unwrap();
+    assert_eq!(mirror.head().unwrap().queue_tail, 4);
+    let access = Access::new(&wire.url, None, None, folder.path()).unwrap();
+    let contract = life.found.parameters.contract.unwrap();
+    let info = keys().key.verifying_key().info().clone();
+    let found = access.find(contract, &[(shape(), info)], 0).unwrap();
+    assert_eq!(found.block, life.found.block);
+}
+
+#[test]
 fn limits_of_a_node_are_waited_for() {
     let mut life = Life::with_accounts();
     let mut asked = 0;
