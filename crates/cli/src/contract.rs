@@ -90,7 +90,7 @@ mod with_chain {
     use serde::Serialize;
 
     use super::*;
-    use crate::amount::parse;
+    use crate::amount::{ETH, parse};
     use crate::chain::UnsettledFacts;
     use crate::config::FILE_NAME;
     use crate::deploying::{Deploying, Planned};
@@ -210,10 +210,12 @@ mod with_chain {
         access.deployment_told()?;
         drop(access);
         let mut l1 = open_l1(settings)?;
+        // Why not all that are listed: anybody may list tokens, and each account is paid for.
+        let mut tokens = vec![ETH];
         for token in &deploying.planned.tokens {
-            list_token(&mut l1, *token)?;
+            tokens.push(list_token(&mut l1, *token)?);
         }
-        for token in 0..u32::try_from(l1.token_count()?).context("token ids have 32 bits")? {
+        for token in tokens {
             fee_account(settings, &mut l1, token, &deploying.public)?;
         }
         tell(settings, &l1, block)?;
