@@ -96,6 +96,14 @@ async function life() {
   equal(got, ETHER, 'what bob was paid');
   say(`${batches} batches final; bob claimed ${got} wei, and has them`);
   check(operator.json(['audit', '--replay']).ok, 'the audit');
+  const heir = program(chain, join(folder, 'heir'), keys);
+  heir.json(['l1', 'connect', contract]);
+  const restored = heir.json(['restore']);
+  equal(restored.state_root, await onChain('root'), 'the root that was restored from the chain alone');
+  equal(restored.accounts, book.size, 'the accounts that were restored');
+  heir.json(['transfer', '--wallet', join(operatorDir, 'wallets', 'alice.json'), '--from', `${a}`, '--to', `${b}`, '--amount', '1']);
+  check(heir.refused(['run'], alice).includes('operator'), 'a stranger submitted batches');
+  say(`in another directory ${restored.accounts} accounts are restored from the chain alone, with its root`);
 
   heading('The operator is killed at work, and everything it had is deleted');
   const later = new Map(book);
