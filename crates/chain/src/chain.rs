@@ -166,16 +166,8 @@ impl Access {
         let shapes: Vec<(Shape, &VerifyingKey)> = listed
             .filter_map(|listed| Some((listed.shape, keys.get(&listed.shape.id)?)))
             .collect();
-        let config = abi::Config {
-            operator: parameters.operator.address,
-            salt: parameters.salt,
-            l1_fee: parameters.l1_fee,
-            pending_cap: parameters.pending_cap,
-            timestamp_slack: parameters.timestamp_slack,
-            freeze_after: parameters.freeze_after,
-            depth: parameters.shapes[0].shape.depth,
-            path_hasher,
-        };
+        let depth = parameters.shapes[0].shape.depth;
+        let config = constructed(&parameters, depth, path_hasher);
         let mut code = ROLLUP.bytecode();
         code.extend(abi::constructor(&config, &shapes));
         let (contract, block) = self.create("the deployment", &code)?;
@@ -550,6 +542,20 @@ impl Chain {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// What the constructor is given.
+pub(crate) fn constructed(parameters: &Parameters, depth: u8, path_hasher: Address) -> abi::Config {
+    abi::Config {
+        operator: parameters.operator.address,
+        salt: parameters.salt,
+        l1_fee: parameters.l1_fee,
+        pending_cap: parameters.pending_cap,
+        timestamp_slack: parameters.timestamp_slack,
+        freeze_after: parameters.freeze_after,
+        depth,
+        path_hasher,
     }
 }
 

@@ -18,7 +18,7 @@ use l1::genesis::{ListedShape, Parameters};
 use ledger::shape::Shape;
 use prover::key::{KeyInfo, VerifyingKey};
 
-use crate::chain::Access;
+use crate::chain::{Access, constructed};
 use crate::contract::{TOKEN_ADDED, topic};
 use crate::error::ChainError;
 use crate::rpc::{BlockId, Mined, Range};
@@ -107,16 +107,7 @@ impl Access {
                 fingerprint: Bytes(info.fingerprint),
             });
         }
-        let config = abi::Config {
-            operator: parameters.operator.address,
-            salt: parameters.salt,
-            l1_fee: parameters.l1_fee,
-            pending_cap: parameters.pending_cap,
-            timestamp_slack: parameters.timestamp_slack,
-            freeze_after: parameters.freeze_after,
-            depth: view.depth()?,
-            path_hasher: view.path_hasher()?,
-        };
+        let config = constructed(&parameters, view.depth()?, view.path_hasher()?);
         let shapes = parameters.shapes.iter().map(|listed| listed.shape);
         let shapes = shapes.filter_map(|shape| Some((shape, keys.get(&shape.id)?)));
         let told = abi::constructor(&config, &shapes.collect::<Vec<_>>());
