@@ -1,4 +1,5 @@
-//! `docs/calldata.md` shows what the encoder writes. `UPDATE_EXAMPLES=1` rewrites it.
+//! The example of calldata in `docs/protocol.md` shows what the encoder writes. `UPDATE_EXAMPLES=1` rewrites
+//! it.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -129,11 +130,9 @@ fn document() -> String {
 }
 
 const HEAD: &str = "\
-# Calldata of a batch
+### Example: the calldata of a batch
 
-The layout is defined in [protocol.md](protocol.md#the-contract); this is one call, field by field. It is written and checked by `cargo test --release -p evm --test all calldata_example` (`UPDATE_EXAMPLES=1` rewrites it).
-
-The batch is that of [protocol.md](protocol.md#example-a-batch-vectorsbatchjson): shape `tiny`, a Create, a ForcedExit, a transfer, a withdrawal. The domain and the old root of its words are not sent: the contract puts its own. The proof is a sample.
+One call, field by field, written and checked by `cargo test --release -p evm --test all calldata_example` (`UPDATE_EXAMPLES=1` rewrites it). The batch is that of [section 5](#example-a-batch-vectorsbatchjson): shape `tiny`, a Create, a ForcedExit, a transfer, a withdrawal. The domain and the old root of its words are not sent: the contract puts its own. The proof is a sample.
 
 | offset | bytes | value | meaning |
 |---|---|---|---|
@@ -141,14 +140,19 @@ The batch is that of [protocol.md](protocol.md#example-a-batch-vectorsbatchjson)
 
 #[test]
 fn calldata_example() {
-    let text = document();
+    let path = docs("protocol.md");
+    let published = std::fs::read_to_string(&path).unwrap();
+    let heading = HEAD.lines().next().unwrap();
+    let (before, rest) = published.split_once(heading).unwrap();
+    let end = rest.find("\n## ").unwrap();
+    let text = format!("{before}{}{}", document(), &rest[end..]);
     if std::env::var_os("UPDATE_EXAMPLES").is_some() {
-        std::fs::write(docs("calldata.md"), &text).unwrap();
+        std::fs::write(&path, &text).unwrap();
+        return;
     }
-    let published = std::fs::read_to_string(docs("calldata.md")).unwrap();
     assert!(
         published == text,
-        "docs/calldata.md differs; UPDATE_EXAMPLES=1 rewrites it"
+        "the example in docs/protocol.md differs; UPDATE_EXAMPLES=1 rewrites it"
     );
 }
 
