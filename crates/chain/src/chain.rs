@@ -125,7 +125,10 @@ impl Access {
         let (rpc, sender) = self.sending()?;
         let settled = match sender.resume(rpc, intent)? {
             Some(settled) => settled,
-            None => sender.send(rpc, intent)?,
+            None => {
+                sender.settle_before(rpc, u64::MAX)?;
+                sender.send(rpc, intent)?
+            }
         };
         sender.checked(rpc, settled, intent.what)
     }

@@ -168,10 +168,9 @@ impl Sender {
         }
     }
 
-    /// Sends a transaction and waits until a block has it. That it was not sent before is the caller's
-    /// to know, see [`Self::resume`].
+    /// Sends a transaction and waits until a block has it. That it was not sent before, and nothing else
+    /// waits, is the caller's to see to: [`Self::resume`], [`Self::settle_before`].
     pub(crate) fn send(&mut self, rpc: &Rpc, intent: &Intent<'_>) -> Result<Settled, ChainError> {
-        self.settle_before(rpc, u64::MAX)?;
         self.simulate(rpc, self.message(intent))?
             .map_err(|reason| ChainError::Refused {
                 what: intent.what,

@@ -178,9 +178,11 @@ mod with_chain {
                 let named = args.operator.as_deref();
                 let fees = named.map(|name| operator(settings, Some(name)));
                 begun.check(&planned, fees.transpose()?.as_ref())?;
-                settings
-                    .ui
-                    .note("going on with the deployment that was begun here");
+                // Why told: a data directory can come from somebody else.
+                settings.ui.note(format!(
+                    "going on with the deployment that was begun here; its fees go to the wallet {}",
+                    begun.address
+                ));
                 begun
             }
             None => {

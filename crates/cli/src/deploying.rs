@@ -44,6 +44,8 @@ pub struct Deploying {
     pub planned: Planned,
     /// Key of the fee accounts.
     pub public: Point,
+    /// Address of its wallet, for people.
+    pub address: Address,
     /// The wallet of the fee accounts, a secret.
     pub wallet: Zeroizing<Vec<u8>>,
 }
@@ -94,8 +96,10 @@ impl Deploying {
             std::fs::read(&plan).with_context(|| format!("cannot read {}", plan.display()))?;
         let planned: Planned = serde_json::from_slice(&bytes).with_context(damaged)?;
         ensure!(planned.version == VERSION, damaged());
+        let locked = Locked::read(&wallet)?;
         Ok(Some(Self {
-            public: Locked::read(&wallet)?.public,
+            public: locked.public,
+            address: locked.address,
             wallet: read_bytes(&wallet, "wallet")?,
             folder,
             planned,
@@ -124,6 +128,7 @@ impl Deploying {
             folder,
             planned,
             public: fees.public,
+            address: fees.address,
             wallet: fees.file,
         })
     }
