@@ -101,13 +101,20 @@ async function life() {
   const restored = heir.json(['restore']);
   equal(restored.state_root, await onChain('root'), 'the root that was restored from the chain alone');
   equal(restored.accounts, book.size, 'the accounts that were restored');
-  heir.json(['transfer', '--wallet', join(operatorDir, 'wallets', 'alice.json'), '--from', `${a}`, '--to', `${b}`, '--amount', '1']);
   check(heir.refused(['run'], alice).includes('operator'), 'a stranger submitted batches');
   say(`in another directory ${restored.accounts} accounts are restored from the chain alone, with its root`);
+  const gift = ['transfer', '--wallet', join(operatorDir, 'wallets', 'alice.json'), '--from', `${a}`, '--to', `${b}`, '--amount', '1'];
+  check(heir.refused(gift).includes('--out'), 'a mirror acknowledged what its operator never sees');
+  const signed = join(folder, 'gift.bin');
+  check(!heir.json([...gift, '--out', signed]).acknowledged, 'what was only signed is acknowledged');
+  equal(operator.json(['accept', signed])[0].refused, null, 'what the operator says to it');
+  say('signed there, written into a file, and accepted by the operator');
 
   heading('The operator is killed at work, and everything it had is deleted');
   const later = new Map(book);
-  for (let round = 0; round < 6; round++) pay('alice', a, b, ETHER / 100n, later);
+  later.set(a, later.get(a) - 1n);
+  later.set(b, later.get(b) + 1n);
+  for (let round = 0; round < 5; round++) pay('alice', a, b, ETHER / 100n, later);
   const before = await next();
   await killedOnceItSends(['run']);
   const wallets = [...owners.values()].map((owner) => owner.wallet);

@@ -12,6 +12,9 @@
 //! L1 refuses a batch whose timestamp is older than Δ. So that not more and more work is piled on
 //! a batch that may be refused, nothing is sealed while the oldest batch that is not finalized is
 //! older than three quarters of Δ; undoing batches is left to `reopen`.
+//!
+//! A database is the operator's or a [`Role::Mirror`]. A mirror acknowledges and seals nothing: nobody
+//! else would see it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
@@ -138,6 +141,15 @@ impl Settings {
     }
 }
 
+/// Whose database it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The operator's: it acknowledges operations and seals batches.
+    Operator,
+    /// That of somebody who follows L1. What it acknowledged would reach nobody.
+    Mirror,
+}
+
 /// What became of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -197,6 +209,9 @@ pub enum SealError {
         /// L1's Δ in seconds.
         slack: u64,
     },
+    /// The database is not the operator's.
+    #[error("this database is a mirror and seals no batches: use the operator's")]
+    Mirror,
     /// No batch can be made of what is there.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -325,6 +340,8 @@ pub struct Batcher {
     pub(crate) pool: Mempool,
     pub(crate) store: Store,
     pub(crate) head: Head,
+    /// None in a database that was made before roles were kept.
+    role: Option<Role>,
     /// Batches that were undone and are to be sealed again, with their keys in the database.
     pub(crate) returned: VecDeque<(u64, Returned)>,
     /// Timestamp of the oldest batch that is not finalized.
@@ -335,7 +352,8 @@ pub struct Batcher {
 }
 
 impl Batcher {
-    /// Makes a database in an existing folder, with the accounts that exist from the beginning.
+    /// Makes the operator's database in an existing folder, with the accounts that exist from the
+    /// beginning.
     ///
     /// # Errors
     /// [`OpenError`]; no database is left behind.
@@ -411,6 +429,7 @@ impl Batcher {
             return Err(store.damaged(detail));
         }
         let mut batcher = Self::assemble(settings, state, store, head);
+        batcher.role = batcher.store.role()?;
         batcher.returned = batcher.store.returned()?.into();
         batcher.load_pool()?;
         batcher.check_last_batch()?;
@@ -428,6 +447,7 @@ impl Batcher {
             state,
             store,
             head,
+            role: Some(Role::Operator),
             returned: VecDeque::new(),
             oldest: None,
             queue_seen: None,
@@ -471,6 +491,24 @@ impl Batcher {
             let detail = "the last batch did not leave the root of the accounts";
             return Err(self.store.damaged(detail));
         }
+        Ok(())
+    }
+
+    /// Whose database it is; none in one that was made before this was kept.
+    pub fn role(&self) -> Option<Role> {
+        self.role
+    }
+
+    /// Makes the database the operator's or a mirror.
+    ///
+    /// # Errors
+    /// [`StoreError`]: it is what it was.
+    pub fn set_role(&mut self, role: Role) -> Result<(), StoreError> {
+        self.check_running()?;
+        self.store
+            .set_role(role)
+            .inspect_err(|_| self.stopped = true)?;
+        self.role = Some(role);
         Ok(())
     }
 
@@ -544,6 +582,9 @@ impl Batcher {
         now: u64,
     ) -> Result<Vec<Result<OperationId, Refusal>>, StoreError> {
         self.check_running()?;
+        if self.role == Some(Role::Mirror) {
+            return Ok(vec![Err(Refusal::Mirror); operations.len()]);
+        }
         let around = Surroundings {
             state: &self.state,
             domain: &self.settings.domain,
@@ -703,6 +744,14 @@ impl Batcher {
         Ok(old.then_some(Due::Age))
     }
 
+    /// Mirrors seal nothing.
+    fn check_operators(&self) -> Result<(), SealError> {
+        match self.role {
+            Some(Role::Mirror) => Err(SealError::Mirror),
+            Some(Role::Operator) | None => Ok(()),
+        }
+    }
+
     /// Sealing goes on while the oldest batch that is not finalized is at most 3/4 of Δ old.
     fn check_age(&self, now: u64) -> Result<(), SealError> {
         let slack = self.settings.timestamp_slack;
@@ -734,6 +783,7 @@ impl Batcher {
         now: u64,
     ) -> Result<Option<SealedBatch>, SealError> {
         self.check_running()?;
+        self.check_operators()?;
         self.check_age(now)?;
         loop {
             let built = self.build(queue, now, Fill::WhateverFits)?;
@@ -759,6 +809,7 @@ impl Batcher {
         mut on_batch: impl FnMut(&SealedBatch),
     ) -> Result<SealSummary, SealError> {
         self.check_running()?;
+        self.check_operators()?;
         self.check_age(now)?;
         let first = self.head.sealed;
         let (mut counts, mut dropped) = ([0; 3], 0);

@@ -16,7 +16,7 @@ mod undo;
 mod witness_codec;
 
 pub use batch::{FinalizedBatch, ProvedBatch, SealedBatch, StoredBatch};
-pub use batcher::{AuditError, Batcher, History, SealSummary, Settings, Status, Verdict};
+pub use batcher::{AuditError, Batcher, History, Role, SealSummary, Settings, Status, Verdict};
 pub use codec::CodecError;
 pub use mempool::{Limits, Refusal};
 pub use operation::{OperationId, SignedOperation};

@@ -97,6 +97,11 @@ pub enum Refusal {
         /// Kind as signed: 1 transfer, 2 withdrawal.
         kind: u8,
     },
+    /// Nobody else would see the operation.
+    #[error(
+        "this database is a mirror and acknowledges nothing: hand the operation to the operator"
+    )]
+    Mirror,
 }
 
 impl Refusal {
@@ -107,7 +112,8 @@ impl Refusal {
             Self::Rejected(_)
             | Self::NonceTaken { .. }
             | Self::FeeTokenNotTaken { .. }
-            | Self::KindNotTaken { .. } => false,
+            | Self::KindNotTaken { .. }
+            | Self::Mirror => false,
         }
     }
 }

@@ -83,8 +83,8 @@ pub enum RestoreError<E> {
 impl Batcher {
     /// Makes a database in an existing folder from the accounts that exist from the beginning and
     /// all finalized batches, in order from batch 1. It has their records and proofs, the accounts
-    /// after the last one, its queue position and timestamp; nothing waits. `on_batch` sees each
-    /// batch once it was executed.
+    /// after the last one, its queue position and timestamp; nothing waits. It is the operator's
+    /// until [`Self::set_role`] makes it a mirror. `on_batch` sees each batch once it was executed.
     ///
     /// # Errors
     /// [`RestoreError`]; no database is left behind.

@@ -8,7 +8,7 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | name | `format`, `domain`, `genesis`, `depth`, `head`, `next place` |
+//! | `meta` | name | `format`, `domain`, `genesis`, `depth`, `head`, `next place`, `role` |
 //! | `accounts` | index | key 64, token 4, nonce 8, balance 16 |
 //! | `nodes` | level·2^32 + group | the group's four nodes; the top seven levels are hashed at start |
 //! | `pending` | place in order of arrival | received 8, signed operation 126 |
@@ -38,6 +38,7 @@ use redb::{
 use thiserror::Error;
 
 use crate::batch::SealedBatch;
+use crate::batcher::Role;
 use crate::codec::{CodecError, Reader, Writer};
 use crate::operation::{OperationId, SignedOperation};
 use crate::undo::{Returned, Undo};
@@ -172,6 +173,10 @@ pub enum StoreError {
 
 /// Name of the row of `meta` with the next operation's place.
 const NEXT_PLACE: &str = "next place";
+/// Name of the row of `meta` with the role, which older files lack.
+const ROLE: &str = "role";
+const OPERATORS: u8 = 1;
+const MIRROR: u8 = 2;
 
 /// Which deployment a database belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -658,12 +663,36 @@ impl Store {
         Ok(())
     }
 
-    /// A row of `meta`, which every batcher database has.
-    fn meta(&self, name: &str) -> Result<Vec<u8>, OpenError> {
-        let row = self.read(|tx| {
+    /// Whose database it is, if that is kept.
+    pub(crate) fn role(&self) -> Result<Option<Role>, OpenError> {
+        let row = self.meta_row(ROLE).map_err(|error| self.damaged(error))?;
+        match row.as_deref() {
+            None => Ok(None),
+            Some([OPERATORS]) => Ok(Some(Role::Operator)),
+            Some([MIRROR]) => Ok(Some(Role::Mirror)),
+            Some(_) => Err(self.damaged("the role is neither the operator's nor a mirror's")),
+        }
+    }
+
+    /// Keeps whose database it is.
+    pub(crate) fn set_role(&self, role: Role) -> Result<(), StoreError> {
+        let byte = match role {
+            Role::Operator => OPERATORS,
+            Role::Mirror => MIRROR,
+        };
+        self.write(|tx| put_meta(tx, ROLE, &[byte]))
+    }
+
+    fn meta_row(&self, name: &str) -> Result<Option<Vec<u8>>, redb::Error> {
+        self.read(|tx| {
             let row = tx.open_table(META)?.get(name)?;
             Ok(row.map(|row| row.value().to_vec()))
-        });
+        })
+    }
+
+    /// A row of `meta`, which every batcher database has.
+    fn meta(&self, name: &str) -> Result<Vec<u8>, OpenError> {
+        let row = self.meta_row(name);
         let missing = || OpenError::NotADatabase {
             path: self.path.clone(),
             detail: format!("it has no {name}"),
@@ -1077,6 +1106,7 @@ fn store_state(
 ) -> Result<(), redb::Error> {
     put_meta(tx, "format", &FORMAT.to_be_bytes())?;
     put_meta(tx, NEXT_PLACE, &0u64.to_be_bytes())?;
+    put_meta(tx, ROLE, &[OPERATORS])?;
     for (name, bytes) in identity_rows(identity) {
         put_meta(tx, name, &bytes)?;
     }

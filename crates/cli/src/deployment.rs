@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
-use batcher::{Batcher, Limits};
+use batcher::store::FILE_NAME;
+use batcher::{Batcher, Limits, Role};
 use circuits::shapes;
 use l1::bytes::Bytes;
 use l1::genesis::{DEFAULT_FREEZE_AFTER, DEFAULT_TIMESTAMP_SLACK, ListedShape, Operator, Token};
@@ -25,7 +26,7 @@ use rand::rngs::OsRng;
 use zeroize::Zeroizing;
 
 use crate::amount::ETH;
-use crate::exit::Fault;
+use crate::exit::{Class, Fault};
 use crate::interrupt::{remove_on_interrupt, shield};
 use crate::keystore::{Locked, Protection, Sealing, encode};
 use crate::settings::{Settings, make_folder};
@@ -53,6 +54,7 @@ pub struct Node {
     /// fee accounts, and only who made the deployment has it.
     operator: Option<Locked>,
     unlocked: Option<Wallet>,
+    role: Role,
 }
 
 /// L1 by itself, to be read as a native L1.
@@ -395,6 +397,7 @@ impl Draft {
             rollup: Rollup::new(l1, batcher, settings.confirmations),
             operator: Some(Locked::read(&operator_file(folder.path()))?),
             unlocked: None,
+            role: Role::Operator,
         };
         Ok(Self { node, folder })
     }
@@ -517,14 +520,45 @@ impl Node {
         check_registered_keys(&l1, settings)?;
         let configured = batcher_settings(&l1)?;
         let batcher = Batcher::open(&folder, configured).context("cannot open the batcher")?;
-        let operator = operator_wallet(&folder, &l1, &link)?;
+        let role = batcher
+            .role()
+            .unwrap_or_else(|| role_of_old(&folder, &link));
+        let operator = operator_wallet(&folder, &l1, &link, role)?;
         let mut node = Self {
             rollup: Rollup::new(l1, batcher, settings.confirmations).with_link(link),
             operator,
             unlocked: None,
+            role,
         };
         node.follow_l1(settings)?;
         Ok(node)
+    }
+
+    /// As [`Self::open`], for what the operator alone does: acknowledging, sealing, proving, submitting.
+    ///
+    /// # Errors
+    /// Also if the data directory is a mirror.
+    pub fn open_operators(settings: &Settings) -> Result<Self> {
+        let folder = rollup_dir(settings);
+        let has = |name: &str| folder.join(name).exists();
+        let is_mirror = has("l1.redb") && !has(FILE_NAME) && !operator_file(&folder).exists();
+        let node = match is_mirror {
+            true => None,
+            false => Some(Self::open(settings)?),
+        };
+        node.filter(|node| node.role == Role::Operator)
+            .with_context(|| {
+                let place = settings.data_dir.display();
+                Fault::new(
+                    Class::Refused,
+                    format!("{place} is a mirror of the deployment, and only its operator accepts, seals, proves and submits: name the operator's --data-dir"),
+                )
+            })
+    }
+
+    /// Whether the data directory is the operator's or a mirror.
+    pub fn role(&self) -> Role {
+        self.role
     }
 
     /// Brings the batcher in line with L1, and tells what that changed.
@@ -623,6 +657,9 @@ impl Node {
         }
         let registered = self.l1.registered(index)?.is_some();
         match registered {
+            true if self.role == Role::Mirror => bail!(
+                "account {index} waits in the L1 queue, until the operator's next batch is final"
+            ),
             true => bail!(
                 "account {index} waits in the L1 queue; `quire seal --all` executes its deposit"
             ),
@@ -631,15 +668,29 @@ impl Node {
     }
 }
 
+/// The role of a database that was made before roles were kept: of those that were restored from a chain,
+/// only the operator's have its wallet.
+fn role_of_old(folder: &Path, link: &Link) -> Role {
+    match link.is_remote() && !operator_file(folder).exists() {
+        true => Role::Mirror,
+        false => Role::Operator,
+    }
+}
+
 /// The operator's wallet. On a native L1 it is who may submit; on a contract that is the Ethereum key, and
-/// the wallet may be elsewhere.
-fn operator_wallet(folder: &Path, l1: &NativeL1, link: &Link) -> Result<Option<Locked>> {
+/// the wallet may be elsewhere. A mirror has none.
+fn operator_wallet(
+    folder: &Path,
+    l1: &NativeL1,
+    link: &Link,
+    role: Role,
+) -> Result<Option<Locked>> {
     let file = operator_file(folder);
+    if !file.exists() && (link.is_remote() || role == Role::Mirror) {
+        return Ok(None);
+    }
     if link.is_remote() {
-        return match file.exists() {
-            true => Ok(Some(Locked::read(&file)?)),
-            false => Ok(None),
-        };
+        return Ok(Some(Locked::read(&file)?));
     }
     let operator = Locked::read(&file).with_context(|| {
         Fault::damaged("the operator's wallet, without which nothing can be submitted")

@@ -33,6 +33,7 @@ mod key_check;
 mod keys;
 mod keystore;
 mod leave;
+mod operations;
 mod passphrase;
 mod pipeline;
 mod primitives;
@@ -135,9 +136,9 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Keys(command) => run_keys(settings, command),
         Command::Wallet(command) => run_wallet(settings, command),
         Command::Deposit(args) => user::deposit(settings, args),
-        Command::Transfer(args) => user::transfer(settings, args),
-        Command::Accept(args) => user::accept(settings, args),
-        Command::Withdraw(args) => user::withdraw(settings, args),
+        Command::Transfer(args) => operations::transfer(settings, args),
+        Command::Accept(args) => operations::accept(settings, args),
+        Command::Withdraw(args) => operations::withdraw(settings, args),
         Command::Claim(args) => user::claim(settings, args),
         Command::Account(args) => inspect::account(settings, args),
         Command::Tx(args) => tx::run(settings, args),

@@ -440,7 +440,7 @@ pub fn memory(text: &str) -> Result<usize> {
 /// # Errors
 /// As [`seal`].
 pub fn run_seal(settings: &Settings, args: &SealArgs) -> Result<()> {
-    let mut node = Node::open(settings)?;
+    let mut node = Node::open_operators(settings)?;
     let limit = match (args.all, args.max_batches) {
         (true, None) => SealLimit::All,
         (_, Some(limit)) => SealLimit::Batches(limit),
@@ -469,7 +469,7 @@ pub fn run_seal(settings: &Settings, args: &SealArgs) -> Result<()> {
 /// As [`prove`].
 pub fn run_prove(settings: &Settings, args: &ProveArgs) -> Result<()> {
     let memory = memory(&settings.memory)?;
-    let mut node = Node::open(settings)?;
+    let mut node = Node::open_operators(settings)?;
     let order = Order {
         limit: args.max_batches.unwrap_or(u64::MAX),
         memory,
@@ -492,7 +492,7 @@ pub fn run_prove(settings: &Settings, args: &ProveArgs) -> Result<()> {
 /// # Errors
 /// As [`submit`].
 pub fn run_submit(settings: &Settings, args: &SubmitArgs) -> Result<()> {
-    let mut node = Node::open(settings)?;
+    let mut node = Node::open_operators(settings)?;
     node.unlock_operator(settings)?;
     let submitted = submit(settings, &mut node, args.max_batches.unwrap_or(u64::MAX))?;
     let text = format!(
@@ -511,7 +511,7 @@ pub fn run_submit(settings: &Settings, args: &SubmitArgs) -> Result<()> {
 pub fn run_all(settings: &Settings, args: &ProveArgs) -> Result<()> {
     let started = Instant::now();
     let memory = memory(&settings.memory)?;
-    let mut node = Node::open(settings)?;
+    let mut node = Node::open_operators(settings)?;
     node.unlock_operator(settings)?;
     let limit = args.max_batches.unwrap_or(u64::MAX);
     let (mut keys, mut ran, mut dropped) = (Keys::new(), (0, 0, 0.0, 0), 0);

@@ -1,4 +1,4 @@
-//! `quire restore`: the batcher's database from L1's data alone.
+//! `quire restore`: the batcher's database from L1's data alone, the operator's or a mirror.
 //!
 //! L1's file may lie in the data directory or elsewhere (`--l1`); the data directory may be empty.
 //! Invariant: the database is put in place whole, and never over another one.
@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use batcher::Role;
 use batcher::store::FILE_NAME;
 use l1::NativeL1;
 use ledger::field::to_hex;
@@ -14,7 +15,7 @@ use serde::Serialize;
 
 use crate::args::RestoreArgs;
 use crate::config;
-use crate::deployment::{batcher_settings, open_l1, operator_file, rollup_dir};
+use crate::deployment::{L1, batcher_settings, open_l1, operator_file, rollup_dir};
 use crate::exit::Fault;
 use crate::interrupt::{remove_on_interrupt, shield};
 use crate::keystore::{Locked, read_bytes};
@@ -31,15 +32,33 @@ struct Restored {
     l1_ops: usize,
     accounts: usize,
     pending_queue: u64,
+    mirror: bool,
     state_root: String,
     seconds: f64,
     transfers_per_second: f64,
 }
 
+/// Whose database is made.
+enum Owner {
+    /// The operator's; with its wallet, if that is to be copied.
+    Operator(Option<Locked>),
+    /// Anybody's who follows L1.
+    Mirror,
+}
+
+impl Owner {
+    fn role(&self) -> Role {
+        match self {
+            Self::Operator(_) => Role::Operator,
+            Self::Mirror => Role::Mirror,
+        }
+    }
+}
+
 /// `quire restore`.
 ///
 /// # Errors
-/// If there is a database already, the operator's wallet is missing, or L1's data do not hold.
+/// If there is a database already, a wallet is not the operator's, or L1's data do not hold.
 pub fn run(settings: &Settings, args: &RestoreArgs) -> Result<()> {
     let folder = rollup_dir(settings);
     let target = folder.join(FILE_NAME);
@@ -50,18 +69,18 @@ pub fn run(settings: &Settings, args: &RestoreArgs) -> Result<()> {
     );
     check_named(settings)?;
     let l1 = open_l1(settings)?;
-    let operator = operator(settings, args, &folder, &l1)?;
+    let owner = owner(settings, args, &folder, &l1)?;
     make_folder(&settings.data_dir)?;
     let draft = tempfile::Builder::new()
         .prefix(".restore-draft-")
         .tempdir_in(&settings.data_dir)
         .with_context(|| format!("cannot write to {}", settings.data_dir.display()))?;
     remove_on_interrupt(draft.path());
-    let facts = rebuild(settings, &l1, draft.path())?;
+    let facts = rebuild(settings, &l1, draft.path(), owner.role())?;
     make_folder(&folder)?;
     {
         let _shield = shield();
-        if let Some(wallet) = &operator {
+        if let Owner::Operator(Some(wallet)) = &owner {
             write_secret(
                 &operator_file(&folder),
                 &read_bytes(&wallet.path, "wallet")?,
@@ -75,7 +94,7 @@ pub fn run(settings: &Settings, args: &RestoreArgs) -> Result<()> {
     let text = format!(
         "{} batches with {} transfers restored from L1 in {:.1} s, {:.0} transfers a second\n\
          accounts     {}\nstate root   {}, the root of L1\nqueue        {} entries wait\n\
-         go on with `quire run`; what was accepted and never final has to be sent again by its signers",
+         {}",
         count(facts.batches),
         count(facts.transfers),
         facts.seconds,
@@ -83,23 +102,30 @@ pub fn run(settings: &Settings, args: &RestoreArgs) -> Result<()> {
         count(facts.accounts),
         facts.state_root,
         count(facts.pending_queue),
+        match owner {
+            Owner::Operator(_) =>
+                "go on with `quire run`; what was accepted and never final has to be sent again by its signers",
+            Owner::Mirror =>
+                "this is a mirror: `quire transfer --out FILE` signs for the operator's `quire accept`",
+        },
     );
     settings.ui.result(&facts, text)
 }
 
-fn rebuild(settings: &Settings, l1: &NativeL1, draft: &Path) -> Result<Restored> {
+fn rebuild(settings: &Settings, l1: &NativeL1, draft: &Path, role: Role) -> Result<Restored> {
     let started = Instant::now();
     let head = l1.head()?;
     let what = "restoring from L1's data";
     let task = settings.ui.task(what, Some(head.next_batch - 1));
     let (mut batches, mut counts) = (0, [0usize; 3]);
-    let batcher = node::restore(l1, draft, batcher_settings(l1)?, |batch| {
+    let mut batcher = node::restore(l1, draft, batcher_settings(l1)?, |batch| {
         batches += 1;
         let of_batch = batch.counts();
         counts = [0, 1, 2].map(|kind| counts[kind] + of_batch[kind]);
         task.at(batches);
     })?;
     task.done();
+    batcher.set_role(role)?;
     let status = batcher.status();
     ensure!(
         status.state_root == head.root,
@@ -114,19 +140,15 @@ fn rebuild(settings: &Settings, l1: &NativeL1, draft: &Path) -> Result<Restored>
         l1_ops,
         accounts: batcher.state().accounts().count(),
         pending_queue: head.queue_tail - status.queue,
+        mirror: role == Role::Mirror,
         state_root: to_hex(&status.state_root),
         seconds: seconds(time),
         transfers_per_second: transfers as f64 / time.as_secs_f64().max(1e-3),
     })
 }
 
-/// The operator's wallet, if it is to be copied; checked to be the deployment's.
-fn operator(
-    settings: &Settings,
-    args: &RestoreArgs,
-    folder: &Path,
-    l1: &NativeL1,
-) -> Result<Option<Locked>> {
+/// Whose database is made: the operator's with its wallet, named or kept, or with its Ethereum key.
+fn owner(settings: &Settings, args: &RestoreArgs, folder: &Path, l1: &L1) -> Result<Owner> {
     let kept = operator_file(folder);
     let (wallet, copied) = match &args.operator {
         Some(_) if kept.exists() => {
@@ -138,14 +160,8 @@ fn operator(
         }
         Some(name) => (find(settings, name)?, true),
         None if kept.exists() => (Locked::read(&kept)?, false),
-        // Why: a contract's operator is an Ethereum key, which is named when it is needed.
-        None if l1.deployment().is_on_chain() => return Ok(None),
-        None => {
-            return Err(Fault::usage(
-                "the operator's wallet is not on L1; name a copy of it with --operator (to leave without the operator, use `quire exit plan`)",
-            )
-            .into());
-        }
+        None if has_operators_key(settings, l1)? => return Ok(Owner::Operator(None)),
+        None => return Ok(Owner::Mirror),
     };
     let named = l1.deployment().parameters().operator.address;
     ensure!(
@@ -156,7 +172,15 @@ fn operator(
             wallet.address
         ))
     );
-    Ok(copied.then_some(wallet))
+    Ok(Owner::Operator(copied.then_some(wallet)))
+}
+
+/// True if the Ethereum key that was named is that of a contract's operator.
+fn has_operators_key(settings: &Settings, l1: &L1) -> Result<bool> {
+    if !l1.link.is_remote() || settings.eth_key_file.is_none() {
+        return Ok(false);
+    }
+    Ok(l1.caller(settings, None)? == l1.deployment().parameters().operator.address)
 }
 
 /// A configuration file that is there has to say where L1 is: it is not changed.

@@ -38,10 +38,6 @@ pub struct Settings {
     /// Address of a node of the contract's chain. It may hold a password: never shown whole.
     pub l1_url: Option<String>,
     /// File of the Ethereum key.
-    #[cfg_attr(
-        not(feature = "chain"),
-        expect(dead_code, reason = "only the chain signs with it")
-    )]
     pub eth_key_file: Option<PathBuf>,
     /// Blocks that must lie on an L1 block before it counts.
     pub confirmations: u64,

@@ -15,10 +15,10 @@ use crate::field::{from_decimal, to_decimal};
 use crate::float::{Float16, Float40};
 use crate::operation::{Fields, OperationError, Signable, Signed};
 
-/// The fields as they stand in JSON.
+/// The fields as they stand in JSON, of either kind, not checked yet.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Text {
+pub struct SignedText {
     kind: u8,
     from: u32,
     to: u32,
@@ -35,18 +35,23 @@ struct Text {
 
 impl<T: Signable> Serialize for Signed<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Text::from_signed(self).serialize(serializer)
+        SignedText::from_signed(self).serialize(serializer)
     }
 }
 
 impl<'de, T: Signable> Deserialize<'de> for Signed<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Text::deserialize(deserializer)?;
+        let text = SignedText::deserialize(deserializer)?;
         text.to_signed().map_err(serde::de::Error::custom)
     }
 }
 
-impl Text {
+impl SignedText {
+    /// The kind that it says it has.
+    pub fn kind(&self) -> u8 {
+        self.kind
+    }
+
     fn from_signed<T: Signable>(signed: &Signed<T>) -> Self {
         let Fields {
             kind,
@@ -75,7 +80,11 @@ impl Text {
         }
     }
 
-    fn to_signed<T: Signable>(&self) -> Result<Signed<T>, OperationError> {
+    /// The operation, if it is one of this kind.
+    ///
+    /// # Errors
+    /// [`OperationError`].
+    pub fn to_signed<T: Signable>(&self) -> Result<Signed<T>, OperationError> {
         let packed = hex_digits("amount_packed", &self.amount_packed, 10)?;
         let amount = Float40::from_packed(packed).expect("ten hex digits are 40 bits");
         agree("amount", &self.amount, &amount.value())?;

@@ -4,9 +4,13 @@ use std::convert::Infallible;
 use std::path::Path;
 
 use batcher::batch::StoredBatch;
+use batcher::batcher::SealError;
 use batcher::import::{Import, ImportOptions};
 use batcher::store::FILE_NAME;
-use batcher::{Batcher, Fill, RestoreError, RestoredBatch, Settings, SignedOperation};
+use batcher::{
+    Batcher, Fill, QueueEntry, Refusal, RestoreError, RestoredBatch, Role, Settings,
+    SignedOperation,
+};
 use ledger::account::Account;
 use ledger::float::Float40;
 use ledger::operation::L1Op;
@@ -239,4 +243,43 @@ fn a_source_that_fails_leaves_nothing_behind() {
         error,
         Some(RestoreError::Open(batcher::OpenError::Exists { .. }))
     ));
+}
+
+#[test]
+fn a_mirror_acknowledges_and_seals_nothing() {
+    let (_folder, mut original) = world();
+    accept(&mut original, &[transfer(2, 3, 5, 0)]);
+    original.seal(&[], NOW).unwrap().unwrap();
+    finalize_all(&mut original);
+    let folder = TempDir::new().unwrap();
+    let batches = history(&original);
+    let mut mirror = restore(folder.path(), settings(), genesis(), &batches).unwrap();
+    assert_eq!(mirror.role(), Some(Role::Operator));
+    mirror.set_role(Role::Mirror).unwrap();
+    for reopened in [false, true] {
+        if reopened {
+            drop(mirror);
+            mirror = Batcher::open(folder.path(), settings()).unwrap();
+        }
+        assert_eq!(mirror.role(), Some(Role::Mirror));
+        let verdict = mirror.submit(transfer(2, 3, 5, 1), NOW).unwrap();
+        assert_eq!(verdict, Err(Refusal::Mirror));
+        assert_eq!(mirror.status().waiting, 0);
+        let queue = [QueueEntry {
+            number: mirror.status().queue,
+            op: L1Op::TopUp {
+                index: 2,
+                token: 0,
+                amount: 1,
+            },
+        }];
+        let sealed = mirror.seal(&queue, NOW);
+        assert!(matches!(sealed, Err(SealError::Mirror)), "{sealed:?}");
+        let sealed = mirror.seal_all(&queue, NOW, Fill::WhateverFits, |_| {});
+        assert!(matches!(sealed, Err(SealError::Mirror)), "{sealed:?}");
+    }
+    // Taken over, it goes on where L1 is.
+    mirror.set_role(Role::Operator).unwrap();
+    accept(&mut mirror, &[transfer(2, 3, 5, 1)]);
+    assert_eq!(mirror.seal(&[], NOW).unwrap().unwrap().number(), 2);
 }

@@ -7,7 +7,8 @@ use clap::{Args, Subcommand};
 /// Arguments of `restore`.
 #[derive(Debug, Args)]
 pub struct RestoreArgs {
-    /// Wallet of the operator, which is copied [default: the one in the data directory]
+    /// Wallet of the operator, which is copied [default: the one in the data directory; without one the
+    /// database is a mirror]
     #[arg(long, value_name = "W")]
     pub operator: Option<String>,
 }
@@ -112,7 +113,8 @@ state_root")]
     Deploy(DeployArgs),
     /// Make the mirror of a contract that somebody else deployed, from the chain alone
     #[command(after_help = "\
-Then deposit, claim, exit and freeze, or `quire restore` to have a batcher as well. The contract's code and
+Then deposit, claim, exit and freeze, and sign with `quire transfer --out`; `quire restore` makes a database
+of accounts and batches as well. The contract's code and
 the transaction that created it are compared with this program's, byte for byte; its verifying keys are read
 from the chain, which does not tell how they were made.
 

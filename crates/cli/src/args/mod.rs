@@ -158,21 +158,28 @@ Examples:
 
 JSON: account, token, amount, owner, queue_entry, earlier (an interrupted command had made it)")]
     Deposit(DepositArgs),
-    /// Sign a transfer and hand it to the batcher
+    /// Sign a transfer and hand it to the batcher, or write it into a file
     #[command(after_help = "\
+In the operator's data directory the batcher acknowledges it. In a mirror, made by `quire l1 connect` or by
+`quire restore` without the operator, nobody else would see it: name a file with --out and hand that to the
+operator. The nonce is then the one after the last final batch; name later ones with --nonce.
+
 Examples:
   quire transfer --wallet alice --from 1 --to 2 --amount 0.25eth
   quire transfer --wallet alice --from 1 --to 2 --amount 7 --valid-until 1893456000
+  quire transfer --wallet alice --from 1 --to 2 --amount 7 --nonce 4 --out pay.json
 
-JSON: id, from, to, token, amount, fee, nonce, valid_until")]
+JSON: id, from, to, token, amount, fee, nonce, valid_until, acknowledged, written (the file, or null)")]
     Transfer(TransferArgs),
-    /// Hand in transfers and withdrawals that another program signed
+    /// Hand in transfers and withdrawals that were signed elsewhere
     #[command(after_help = "\
-The file is a JSON list of operations as docs/protocol.md, section 3, spells them. Each is checked and
-acknowledged, or refused, for itself.
+A file holds operations as docs/protocol.md, section 3, spells them: JSON objects or lists of them, one
+after the other, or 126 bytes each, one after the other. Each is checked and acknowledged, or refused, for
+itself. Only in the operator's data directory.
 
 Examples:
   quire accept signed.json
+  quire accept alice.json bob.bin
 
 JSON: a list of id, refused")]
     Accept(AcceptArgs),
@@ -180,11 +187,12 @@ JSON: a list of id, refused")]
     #[command(after_help = "\
 Examples:
   quire withdraw --wallet alice --from 1 --amount 0.1eth    signed, executed by a batch
+  quire withdraw --wallet alice --from 1 --amount 0.1eth --out leave.bin   only signed, for `quire accept`
   quire withdraw --wallet alice --from 1 --force            the whole balance, asked for on L1
   quire withdraw --wallet alice --claim                     the same as `quire claim`
 
-JSON: id, from, token, amount, fee, nonce, valid_until; with --force: account, queue_entry,
-freeze_from, earlier; with --claim: a list of token, amount")]
+JSON: id, from, token, amount, fee, nonce, valid_until, acknowledged, written (the file of --out, or null);
+with --force: account, queue_entry, freeze_from, earlier; with --claim: a list of token, amount")]
     Withdraw(WithdrawArgs),
     /// Collect on L1 what batches paid out to a wallet
     #[command(after_help = "\
@@ -220,14 +228,17 @@ JSON: height, time, batch, root")]
     Freeze,
     /// Make the batcher's database again, from L1's data alone
     #[command(after_help = "\
-Genesis, finalized batches and queue are read from L1 and replayed; the result has L1's root and
-goes on sealing and proving. The data directory may be empty; keys are copied or made apart.
+Genesis, finalized batches and queue are read from L1 and replayed; the result has L1's root. The data
+directory may be empty; keys are copied or made apart. With the operator's wallet, or on a contract with its
+Ethereum key, the database is the operator's and goes on sealing and proving. Without them it is a mirror:
+it shows accounts and batches, signs with `quire transfer --out`, and acknowledges and seals nothing.
 
 Examples:
   quire restore                                               after the database was lost
   quire restore --data-dir new --l1 old/rollup/l1.redb --operator operator.json
+  quire restore --data-dir mine --l1 old/rollup/l1.redb       a mirror
 
-JSON: batches, transfers, withdrawals, l1_ops, accounts, pending_queue, state_root, seconds,
+JSON: batches, transfers, withdrawals, l1_ops, accounts, pending_queue, mirror, state_root, seconds,
 transfers_per_second")]
     Restore(RestoreArgs),
     /// Where L1 stands, contracts on an EVM, and controls for trials

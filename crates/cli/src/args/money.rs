@@ -47,8 +47,9 @@ pub struct TransferArgs {
 /// Arguments of `accept`.
 #[derive(Debug, Args)]
 pub struct AcceptArgs {
-    /// File with a list of signed operations
-    pub file: PathBuf,
+    /// Files of signed operations, as JSON or as bytes
+    #[arg(required = true, value_name = "FILE")]
+    pub file: Vec<PathBuf>,
 }
 
 /// What transfers and withdrawals have in common.
@@ -57,9 +58,13 @@ pub struct SigningArgs {
     /// Fee in the account's token
     #[arg(long, default_value = "0", value_name = "F")]
     pub fee: String,
-    /// Nonce [default: the account's next]
+    /// Nonce [default: the account's next; in a mirror the one after the last final batch]
     #[arg(long, value_name = "N")]
     pub nonce: Option<u64>,
+    /// Only sign: write the operation into this file, as 126 bytes if its name ends with .bin, else as
+    /// JSON
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// Last second since 1970 at which it may execute [default: no limit]
     #[arg(long, value_name = "T")]
     pub valid_until: Option<u64>,
@@ -83,10 +88,10 @@ pub struct WithdrawArgs {
     #[arg(long, value_name = "A", required_unless_present_any = ["claim", "force"], conflicts_with_all = ["claim", "force"])]
     pub amount: Option<String>,
     /// Ask on L1 for the whole balance: no signature, no batcher can refuse it
-    #[arg(long, conflicts_with = "claim")]
+    #[arg(long, conflicts_with_all = ["claim", "out"])]
     pub force: bool,
     /// Collect what is claimable by the wallet's address
-    #[arg(long)]
+    #[arg(long, conflicts_with = "out")]
     pub claim: bool,
     /// How it is signed
     #[command(flatten)]

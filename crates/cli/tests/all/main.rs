@@ -8,6 +8,7 @@ mod batches;
 mod chains;
 mod configuration;
 mod contracts;
+mod delivery;
 mod errors;
 mod exchange;
 mod fixture;

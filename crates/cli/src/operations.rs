@@ -1,0 +1,524 @@
+//! `quire transfer`, `withdraw` and `accept`: operations that are signed, and handed to the batcher.
+//!
+//! Invariant: an operation is acknowledged only in the operator's data directory. Everywhere else it is
+//! signed and written into a file, which the operator takes with `quire accept`.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use batcher::store::FILE_NAME;
+use batcher::{Role, SignedOperation};
+use l1::{NativeL1, Refusal};
+use ledger::account::Account;
+use ledger::float::{Float16, Float40};
+use ledger::operation::{
+    Fields, NO_EXPIRY, OperationError, SIGNED_BYTES, Signable, SignedText, Transfer, Withdraw,
+};
+use ledger::state::State;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+
+use crate::amount::{float16, float40, forty_bits, parse, show};
+use crate::args::{AcceptArgs, SigningArgs, TransferArgs, WithdrawArgs};
+use crate::deployment::{L1, Node, now, open_l1, operator_file, rollup_dir, token_name};
+use crate::exchange::{Readers, write_new};
+use crate::exit::{Class, Fault};
+use crate::leave::{rebuild, request_exit};
+use crate::settings::Settings;
+use crate::user::collect;
+use crate::wallet::Wallet;
+
+/// Most bytes of a file of signed operations.
+const MAX_OPERATIONS_BYTES: u64 = 1 << 26;
+/// Ending of a file that gets an operation as bytes.
+const BINARY: &str = "bin";
+
+/// What a signed operation prints.
+#[derive(Serialize)]
+struct SignedFacts {
+    id: String,
+    from: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<u32>,
+    token: u32,
+    amount: String,
+    fee: String,
+    nonce: u64,
+    valid_until: u64,
+    acknowledged: bool,
+    written: Option<PathBuf>,
+}
+
+/// The accounts that an operation is signed against.
+enum Accounts {
+    /// Those of the data directory's batcher.
+    Batcher(Box<Node>),
+    /// Those after L1's last final batch.
+    L1(Box<L1>, State),
+}
+
+impl Accounts {
+    /// The accounts of the data directory, or of L1 where there is no batcher.
+    fn open(settings: &Settings) -> Result<Self> {
+        let folder = rollup_dir(settings);
+        let kept = folder.join(FILE_NAME).exists() || operator_file(&folder).exists();
+        if kept || !settings.l1_file.exists() {
+            return Ok(Self::Batcher(Box::new(Node::open(settings)?)));
+        }
+        let l1 = open_l1(settings)?;
+        let state = rebuild(settings, &l1)?;
+        Ok(Self::L1(Box::new(l1), state))
+    }
+
+    fn l1(&self) -> &NativeL1 {
+        match self {
+            Self::Batcher(node) => &node.l1,
+            Self::L1(l1, _) => l1,
+        }
+    }
+
+    fn is_mirror(&self) -> bool {
+        match self {
+            Self::Batcher(node) => node.role() == Role::Mirror,
+            Self::L1(..) => true,
+        }
+    }
+
+    fn account(&self, index: u32) -> Result<&Account> {
+        match self {
+            Self::Batcher(node) => node.account(index),
+            Self::L1(l1, state) => match state.account(index) {
+                Some(account) => Ok(account),
+                None if l1.registered(index)?.is_some() => bail!(
+                    "account {index} waits in the L1 queue, until the operator's next batch is final"
+                ),
+                None => bail!("there is no account {index}"),
+            },
+        }
+    }
+
+    /// The nonce that an account's next operation should have, as far as is known here.
+    fn next_nonce(&self, index: u32) -> Result<u64> {
+        let next = match self {
+            Self::Batcher(node) => node.batcher.next_nonce(index),
+            Self::L1(_, state) => state.account(index).map(|account| account.nonce),
+        };
+        next.with_context(|| format!("there is no account {index}"))
+    }
+
+    /// Nothing is executed any more once L1 is frozen.
+    fn check_not_frozen(&self) -> Result<()> {
+        ensure!(
+            !self.l1().head()?.frozen,
+            l1::L1Error::from(Refusal::Frozen)
+        );
+        Ok(())
+    }
+
+    fn token_name(&self, token: u32) -> String {
+        token_name(self.l1(), token)
+    }
+}
+
+/// An operation being signed: what it is signed against and with.
+struct Signing<'a> {
+    settings: &'a Settings,
+    args: &'a SigningArgs,
+    accounts: Accounts,
+    wallet: Wallet,
+}
+
+/// The parts of a signed operation that were typed or follow from the account.
+struct Terms {
+    token: u32,
+    amount: Float40,
+    fee: Float16,
+    nonce: u64,
+    valid_until: u64,
+}
+
+impl<'a> Signing<'a> {
+    /// Opens the data directory and the wallet, unless what is signed would reach nobody.
+    fn begin(settings: &'a Settings, args: &'a SigningArgs, wallet: &str) -> Result<Self> {
+        if let Some(to) = &args.out {
+            ensure!(
+                !to.exists(),
+                "{} exists and is not replaced; name another",
+                to.display()
+            );
+        }
+        let accounts = Accounts::open(settings)?;
+        ensure!(
+            args.out.is_some() || !accounts.is_mirror(),
+            Fault::new(
+                Class::Refused,
+                format!(
+                    "{} is a mirror of the deployment, and an operation that it acknowledged would reach nobody: write the operation into a file with --out FILE, and hand that to the operator, who takes it with `quire accept FILE`",
+                    settings.data_dir.display()
+                )
+            )
+        );
+        accounts.check_not_frozen()?;
+        let wallet = Wallet::load(settings, wallet)?;
+        Ok(Self {
+            settings,
+            args,
+            accounts,
+            wallet,
+        })
+    }
+
+    /// The terms of a payment from an account for which the wallet signs.
+    fn terms(&self, from: u32, amount: &str) -> Result<Terms> {
+        let account = self.accounts.account(from)?;
+        ensure!(
+            account.key == self.wallet.public,
+            "account {from} is signed for by another key than this wallet's"
+        );
+        let nonce = match self.args.nonce {
+            Some(nonce) => nonce,
+            None => self.next_nonce(from)?,
+        };
+        let valid_until = self.args.valid_until.unwrap_or(NO_EXPIRY);
+        Ok(Terms {
+            token: account.token,
+            amount: float40(parse(amount)?)?,
+            fee: float16(parse(&self.args.fee)?)?,
+            nonce: forty_bits("--nonce", nonce)?,
+            valid_until: forty_bits("--valid-until", valid_until)?,
+        })
+    }
+
+    fn next_nonce(&self, from: u32) -> Result<u64> {
+        let next = self.accounts.next_nonce(from)?;
+        if self.accounts.is_mirror() {
+            self.settings.ui.note(format!(
+                "nonce {next} is the one after the last final batch: if operations of account {from} wait with the operator, name the nonce after theirs with --nonce"
+            ));
+        }
+        Ok(next)
+    }
+
+    /// Writes the operation into its file, or hands it to the batcher.
+    fn end(self, signed: &SignedOperation, to: Option<u32>) -> Result<()> {
+        let Self {
+            settings,
+            args,
+            accounts,
+            ..
+        } = self;
+        let fields = signed.fields();
+        warn_if_short(settings, &accounts, &fields)?;
+        let id = signed.id(&accounts.l1().domain()).to_string();
+        let token = accounts.token_name(fields.token);
+        let amount = fields.amount.value_u128().unwrap_or(u128::MAX);
+        let whom = to.map_or("withdrawn to L1".to_owned(), |to| {
+            format!("to account {to}")
+        });
+        let what = match &args.out {
+            Some(file) => {
+                write(file, signed)?;
+                format!(
+                    "signed and acknowledged by nobody yet: the operator takes it with `quire accept {}`",
+                    file.display()
+                )
+            }
+            None => {
+                acknowledge(accounts, signed)?;
+                "it waits for a batch".to_owned()
+            }
+        };
+        let facts = SignedFacts {
+            id,
+            from: fields.from,
+            to,
+            token: fields.token,
+            amount: fields.amount.value().to_string(),
+            fee: fields.fee.value().to_string(),
+            nonce: fields.nonce,
+            valid_until: fields.valid_until,
+            acknowledged: args.out.is_none(),
+            written: args.out.clone(),
+        };
+        let text = format!(
+            "{} from account {} {whom}, nonce {}: {what}\noperation {}",
+            show(fields.token, &token, amount),
+            fields.from,
+            fields.nonce,
+            facts.id
+        );
+        settings.ui.result(&facts, text)
+    }
+}
+
+/// Hands an operation to the operator's batcher.
+fn acknowledge(accounts: Accounts, signed: &SignedOperation) -> Result<()> {
+    let Accounts::Batcher(mut node) = accounts else {
+        bail!(batcher::Refusal::Mirror);
+    };
+    let verdict = node.batcher.submit(*signed, now()?)?;
+    verdict.context("the batcher refuses")?;
+    Ok(())
+}
+
+/// Writes an operation into a new file: as bytes if its name ends with `.bin`, else as JSON.
+fn write(file: &Path, signed: &SignedOperation) -> Result<()> {
+    let is_binary = file.extension().is_some_and(|ending| ending == BINARY);
+    let bytes = match is_binary {
+        true => signed.to_bytes()?,
+        false => json_of(signed)?,
+    };
+    write_new(file, Readers::Everybody, |out| {
+        out.write_all(&bytes)
+            .with_context(|| format!("cannot write {}", file.display()))
+    })?;
+    Ok(())
+}
+
+fn json_of(signed: &SignedOperation) -> Result<Vec<u8>> {
+    let json = match signed {
+        SignedOperation::Transfer(signed) => serde_json::to_vec_pretty(signed),
+        SignedOperation::Withdraw(signed) => serde_json::to_vec_pretty(signed),
+    };
+    let mut json = json.context("cannot write the operation as JSON")?;
+    json.push(b'\n');
+    Ok(json)
+}
+
+/// An operation may wait for money that is under way; without it, it will be dropped.
+fn warn_if_short(settings: &Settings, accounts: &Accounts, fields: &Fields) -> Result<()> {
+    let account = accounts.account(fields.from)?;
+    let needed = fields.amount.value() + fields.fee.value();
+    if needed > account.balance.into() {
+        let token = accounts.token_name(fields.token);
+        settings.ui.note(format!(
+            "account {} has {}: unless more arrives first, the operation will be dropped",
+            fields.from,
+            show(fields.token, &token, account.balance)
+        ));
+    }
+    Ok(())
+}
+
+/// `quire transfer`.
+///
+/// # Errors
+/// If the data directory is a mirror and no file is named, or the batcher refuses.
+pub fn transfer(settings: &Settings, args: &TransferArgs) -> Result<()> {
+    let signing = Signing::begin(settings, &args.signing, &args.wallet)?;
+    let Terms {
+        token,
+        amount,
+        fee,
+        nonce,
+        valid_until,
+    } = signing.terms(args.from, &args.amount)?;
+    let accounts = &signing.accounts;
+    let receiver = accounts.account(args.to)?;
+    ensure!(
+        receiver.token == token,
+        "account {} holds {}, account {} holds {}",
+        args.from,
+        accounts.token_name(token),
+        args.to,
+        accounts.token_name(receiver.token)
+    );
+    let transfer = Transfer {
+        from: args.from,
+        to: args.to,
+        amount,
+        fee,
+        nonce,
+        valid_until,
+        token,
+    };
+    let signed = transfer.sign(&signing.wallet.key, &accounts.l1().domain());
+    signing.end(&signed.into(), Some(args.to))
+}
+
+/// `quire withdraw`.
+///
+/// # Errors
+/// If the data directory is a mirror and no file is named, or the batcher or L1 refuses.
+pub fn withdraw(settings: &Settings, args: &WithdrawArgs) -> Result<()> {
+    if args.claim {
+        let l1 = open_l1(settings)?;
+        let caller = l1.caller(settings, Some(&args.wallet))?;
+        return collect(settings, l1, caller, None);
+    }
+    let from = args.from.context("--from is missing")?;
+    if args.force {
+        return request_exit(settings, Some(&args.wallet), from);
+    }
+    let amount = args.amount.as_deref().context("--amount is missing")?;
+    let signing = Signing::begin(settings, &args.signing, &args.wallet)?;
+    let Terms {
+        token,
+        amount,
+        fee,
+        nonce,
+        valid_until,
+    } = signing.terms(from, amount)?;
+    let withdraw = Withdraw {
+        from,
+        amount,
+        fee,
+        nonce,
+        valid_until,
+        token,
+    };
+    let signed = withdraw.sign(&signing.wallet.key, &signing.accounts.l1().domain());
+    signing.end(&signed.into(), None)
+}
+
+/// The verdict over a signed operation that was handed in.
+#[derive(Serialize)]
+struct HandedIn {
+    id: Option<String>,
+    refused: Option<String>,
+}
+
+/// `quire accept`.
+///
+/// # Errors
+/// If the data directory is a mirror, a file holds no operations, or one of them is refused; the others
+/// stay accepted.
+pub fn accept(settings: &Settings, args: &AcceptArgs) -> Result<()> {
+    let mut operations = Vec::new();
+    for file in &args.file {
+        operations.extend(read_file(file)?);
+    }
+    let mut node = Node::open_operators(settings)?;
+    node.check_not_frozen()?;
+    let verdicts = node.batcher.submit_many(&operations, now()?)?;
+    let handed_in = verdicts.into_iter().map(|verdict| match verdict {
+        Ok(id) => HandedIn {
+            id: Some(id.to_string()),
+            refused: None,
+        },
+        Err(refusal) => HandedIn {
+            id: None,
+            refused: Some(refusal.to_string()),
+        },
+    });
+    let handed_in: Vec<HandedIn> = handed_in.collect();
+    let refused = handed_in.iter().filter(|verdict| verdict.refused.is_some());
+    let first = refused
+        .clone()
+        .next()
+        .and_then(|verdict| verdict.refused.clone());
+    let (all, refused) = (handed_in.len(), refused.count());
+    let text = format!(
+        "{} operations wait for a batch, {refused} were refused",
+        all - refused
+    );
+    settings.ui.result(&handed_in, text)?;
+    match first {
+        None => Ok(()),
+        Some(reason) => {
+            bail!("{refused} of {all} operations were refused, the first because {reason}")
+        }
+    }
+}
+
+/// Reads a file of signed operations.
+fn read_file(path: &Path) -> Result<Vec<SignedOperation>> {
+    let shown = path.display();
+    let context = || format!("cannot read {shown}");
+    let mut bytes = Vec::new();
+    // Why: what is not a plain file does not tell its size.
+    File::open(path)
+        .with_context(context)?
+        .take(MAX_OPERATIONS_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .with_context(context)?;
+    ensure!(
+        bytes.len() as u64 <= MAX_OPERATIONS_BYTES,
+        Fault::input(format!(
+            "{shown} has more than {MAX_OPERATIONS_BYTES} bytes: hand the operations in with several files"
+        ))
+    );
+    read(&bytes).with_context(|| Fault::input(format!("{shown} holds no signed operations")))
+}
+
+/// Signed operations as bytes, one after the other, or as JSON: objects and lists of them.
+///
+/// # Errors
+/// If there is none, or one of them is not one; its number counts from 1.
+pub fn read(bytes: &[u8]) -> Result<Vec<SignedOperation>> {
+    let operations = match bytes.first() {
+        Some(&(Transfer::KIND | Withdraw::KIND)) => read_binary(bytes)?,
+        _ => read_json(bytes)?,
+    };
+    ensure!(!operations.is_empty(), "there is no operation in it");
+    Ok(operations)
+}
+
+fn read_binary(bytes: &[u8]) -> Result<Vec<SignedOperation>> {
+    let (records, rest) = bytes.as_chunks::<SIGNED_BYTES>();
+    ensure!(
+        rest.is_empty(),
+        "an operation has {SIGNED_BYTES} bytes; after {} of them, {} are left",
+        records.len(),
+        rest.len()
+    );
+    let read = |(place, record): (usize, &[u8; SIGNED_BYTES])| {
+        SignedOperation::from_bytes(record).with_context(|| format!("operation {}", place + 1))
+    };
+    records.iter().enumerate().map(read).collect()
+}
+
+/// One operation of a JSON text, or a list of them.
+struct Texts(Vec<SignedText>);
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextsVisitor)
+    }
+}
+
+struct TextsVisitor;
+
+impl<'de> Visitor<'de> for TextsVisitor {
+    type Value = Texts;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a signed operation or a list of them")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Texts, A::Error> {
+        let mut texts = Vec::new();
+        while let Some(text) = list.next_element()? {
+            texts.push(text);
+        }
+        Ok(Texts(texts))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Texts, A::Error> {
+        let text = SignedText::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Texts(vec![text]))
+    }
+}
+
+fn read_json(bytes: &[u8]) -> Result<Vec<SignedOperation>> {
+    let mut operations = Vec::new();
+    for texts in serde_json::Deserializer::from_slice(bytes).into_iter::<Texts>() {
+        for text in texts?.0 {
+            let number = operations.len() + 1;
+            let operation = operation_of(&text).with_context(|| format!("operation {number}"))?;
+            operations.push(operation);
+        }
+    }
+    Ok(operations)
+}
+
+fn operation_of(text: &SignedText) -> Result<SignedOperation, OperationError> {
+    Ok(match text.kind() == Withdraw::KIND {
+        true => text.to_signed::<Withdraw>()?.into(),
+        false => text.to_signed::<Transfer>()?.into(),
+    })
+}
