@@ -3,9 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::path::Path;
+
 use batcher::batcher::{SealError, StageError};
 use batcher::{OperationId, Verdict};
 use l1::{BatchFault, L1Error, Refusal};
+use node::clock::{Clock, ClockError, JUMP};
+use node::follow::WAIT;
 use node::{Depth, FollowError, NodeError, Reopening, Rollup, SealLimit, restore};
 use prover::prove::prove;
 use rand::SeedableRng;
@@ -27,6 +31,12 @@ fn pay(rollup: &mut Rollup, from: u32, to: u32, amount: u128, now: u64) -> Opera
 
 fn verdict(rollup: &Rollup, id: &OperationId) -> Verdict {
     rollup.batcher.verdict(id).unwrap().unwrap()
+}
+
+fn open_unfollowed(folder: &Path) -> Rollup {
+    let l1 = l1::NativeL1::open(&l1_file(folder), prover::key::AllowDevKeys::Yes).unwrap();
+    let settings = settings(&l1).unwrap();
+    Rollup::open(l1, folder, settings, 0).unwrap()
 }
 
 fn assert_clean(rollup: &Rollup) {
@@ -115,6 +125,131 @@ fn batches_that_outlived_the_slack_are_sealed_again() {
     let (seven, now) = (before.account(7).unwrap(), rollup.batcher.state());
     assert_eq!(now.account(7).unwrap().nonce + 1, seven.nonce);
     assert_clean(&rollup);
+}
+
+const MONTH: u64 = 30 * 86_400;
+
+/// A batch was sealed, and proven, by a clock that was a month ahead. It does not stand in the way of
+/// those after it, and what seemed to have expired has not.
+#[test]
+fn batches_from_the_future_are_sealed_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Keys::make().unwrap();
+    let rollup = create(folder.path(), &keys, 0).unwrap();
+    let mut rollup = rollup.with_clock(Clock::Trusted);
+    let mut short = transfer(7, 2, 1_000, 0, 0);
+    short.valid_until = START + 3_600;
+    let short = sign(short, 7, &rollup).into();
+    let short = rollup.batcher.submit(short, START).unwrap().unwrap();
+    let ids: Vec<OperationId> = (2..=5)
+        .map(|from| pay(&mut rollup, from, from + 1, 1_000, START))
+        .collect();
+    let sealed = seal_all(&mut rollup, START + MONTH);
+    assert!(sealed >= 2, "{sealed}");
+    assert_eq!(verdict(&rollup, &short), Verdict::Pending);
+    prove_batch(&mut rollup, &keys, 1, START + MONTH, &mut rng()).unwrap();
+    drop(rollup);
+
+    let mut rollup = open_unfollowed(folder.path());
+    let followed = rollup.follow(START).unwrap();
+    let (reason, reopened) = followed.reopened.unwrap();
+    let expected = Reopening::AheadOfTime {
+        batch: 1,
+        timestamp: START + MONTH,
+        latest: START,
+    };
+    assert_eq!(reason, expected);
+    assert_eq!(reopened.batches, sealed);
+    finish(&mut rollup, &keys, START, &mut rng()).unwrap();
+    for id in ids.iter().chain([&short]) {
+        assert!(matches!(verdict(&rollup, id), Verdict::Finalized { .. }));
+    }
+    assert_clean(&rollup);
+}
+
+/// Only what is from the future is sealed again: the batches before it keep their proofs.
+#[test]
+fn batches_before_one_from_the_future_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Keys::make().unwrap();
+    let rollup = create(folder.path(), &keys, 0).unwrap();
+    let mut rollup = rollup.with_clock(Clock::Trusted);
+    pay(&mut rollup, 2, 3, 1_000, START);
+    seal_all(&mut rollup, START);
+    prove_batch(&mut rollup, &keys, 1, START, &mut rng()).unwrap();
+    pay(&mut rollup, 4, 5, 1_000, START);
+    assert_eq!(seal_all(&mut rollup, START + 7_200), 1);
+    let (reason, reopened) = rollup.follow(START).unwrap().reopened.unwrap();
+    assert_eq!((reason.batch(), reopened.batches), (2, 1));
+    assert!(rollup.batcher.unproved().unwrap().is_empty());
+}
+
+/// A little ahead, a batch waits: to prove it again would take longer.
+#[test]
+fn a_batch_that_is_a_little_ahead_waits_for_its_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Keys::make().unwrap();
+    let mut rollup = create(folder.path(), &keys, 0).unwrap();
+    pay(&mut rollup, 2, 3, 1_000, START);
+    let ahead = START + WAIT;
+    seal_all(&mut rollup, ahead);
+    prove_batch(&mut rollup, &keys, 1, ahead, &mut rng()).unwrap();
+    assert_eq!(rollup.follow(START).unwrap().reopened, None);
+    let waits = rollup.submit(OPERATOR, 8, START);
+    let waits = waits.err().unwrap();
+    assert!(
+        matches!(waits, NodeError::Early { batch: 1, timestamp, time: START } if timestamp == ahead)
+    );
+    assert!(waits.to_string().contains("60 s"), "{waits}");
+    assert_eq!(rollup.submit(OPERATOR, 8, ahead).unwrap().len(), 1);
+    assert_clean(&rollup);
+}
+
+/// Nothing is sealed, submitted or thrown away by a clock that jumped, until somebody vouches for it.
+#[test]
+fn a_clock_that_jumps_decides_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Keys::make().unwrap();
+    let mut rollup = create(folder.path(), &keys, 0).unwrap();
+    pay(&mut rollup, 2, 3, 1_000, START);
+    seal_all(&mut rollup, START);
+    prove_batch(&mut rollup, &keys, 1, START, &mut rng()).unwrap();
+    pay(&mut rollup, 4, 5, 1_000, START);
+    let head = rollup.l1.head().unwrap();
+    for jumped in [START + JUMP + 1, START + MONTH, u64::MAX] {
+        let is_jump = |error: NodeError| {
+            assert!(matches!(
+                error,
+                NodeError::Clock(ClockError::Jumped { known: START, .. })
+            ));
+            assert!(error.to_string().contains("--trust-clock"), "{error}");
+        };
+        // By this clock the batch is older than L1 accepts; its proof is kept all the same.
+        assert_eq!(rollup.follow(jumped).unwrap().reopened, None);
+        is_jump(rollup.seal(SealLimit::All, jumped, |_| {}).err().unwrap());
+        is_jump(rollup.submit(OPERATOR, 8, jumped).err().unwrap());
+        assert_eq!(rollup.l1.head().unwrap(), head);
+        assert_eq!(rollup.batcher.status().sealed, 1);
+    }
+    // As much as is no jump is believed, and so is what the operator vouches for.
+    let most = START + JUMP;
+    assert!(rollup.follow(most).unwrap().reopened.is_some());
+    assert_eq!(seal_all(&mut rollup, most), 2);
+    let mut rollup = rollup.with_clock(Clock::Trusted);
+    assert!(rollup.follow(START + MONTH).unwrap().reopened.is_some());
+    assert_eq!(seal_all(&mut rollup, START + MONTH), 2);
+}
+
+/// The clock of a trial is moved on purpose: that is no jump.
+#[test]
+fn a_clock_that_a_trial_moved_is_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Keys::make().unwrap();
+    let mut rollup = create(folder.path(), &keys, 0).unwrap();
+    rollup.l1.advance_time(MONTH).unwrap();
+    pay(&mut rollup, 2, 3, 1_000, START);
+    finish(&mut rollup, &keys, START, &mut rng()).unwrap();
+    assert_eq!(rollup.batcher.status().finalized, 1);
 }
 
 #[test]

@@ -4,7 +4,8 @@
 //! on disk are those after the last sealed batch, whose root they have; batch `n` starts from the
 //! root that batch `n − 1` left; batches are finalized in order. Time is given by the caller.
 //! After a failed write every further call that writes is refused: opening the database again
-//! continues from what is on disk.
+//! continues from what is on disk. An operation is dropped as expired only when L1 has a final batch
+//! whose timestamp is after its expiry: timestamps on L1 never go back, a machine's clock may.
 //!
 //! The witness of a batch is written when the batch is sealed and deleted when it is finalized, so
 //! a proof can be made at any time between, whatever was sealed on top and across restarts.
@@ -37,8 +38,8 @@ use crate::mempool::{Entry, Limits, Mempool, Refusal, Screened, Surroundings};
 use crate::operation::{OperationId, SignedOperation};
 use crate::seal::{BuildError, Demand, Due, Fill, OpenBatch, QueueEntry, context, unconsumed};
 use crate::store::{
-    BatchTimes, Changes, Head, Identity, NewBatch, NewStore, OpenError, Outcome, Place, SealWrites,
-    Settled, Store, StoreError, StoredOperation,
+    BatchTimes, Changes, Head, Identity, NewBatch, NewOutcome, NewStore, OpenError, Outcome, Place,
+    SealWrites, Settled, Store, StoreError, StoredOperation,
 };
 use crate::undo::{Returned, Undo};
 use crate::witness_codec;
@@ -320,6 +321,7 @@ pub struct Status {
 }
 
 /// One batch, or only drops, on its way to disk.
+#[derive(Default)]
 struct Built {
     writes: SealWrites,
     dropped: usize,
@@ -558,6 +560,13 @@ impl Batcher {
         Some(self.pool.next_nonce(index, account.nonce))
     }
 
+    /// The latest time that the database knows: the last batch's timestamp, or when the operation
+    /// that arrived last was received.
+    pub fn latest_time(&self) -> u64 {
+        let received = self.pool.last_received();
+        received.unwrap_or(0).max(self.head.timestamp)
+    }
+
     /// For each token the sum of all balances.
     pub fn supply(&self) -> BTreeMap<u32, u128> {
         let mut supply = BTreeMap::new();
@@ -731,6 +740,7 @@ impl Batcher {
         if self.check_age(now).is_err() {
             return Ok(None);
         }
+        self.pool.judge_expiry_at(now, &self.state);
         if !self.returned.is_empty() {
             return Ok(Some(Due::Reopened));
         }
@@ -740,8 +750,9 @@ impl Batcher {
         }
         let oldest = self.pool.oldest_ready().map(|entry| entry.received);
         let since = oldest.into_iter().chain(self.queue_seen).min();
-        let old = since.is_some_and(|since| now.saturating_sub(since) >= self.settings.max_age);
-        Ok(old.then_some(Due::Age))
+        // Why also from the future: whoever waits by a clock that was ahead would wait for its time.
+        let is_old = |since: u64| since > now || now - since >= self.settings.max_age;
+        Ok(since.is_some_and(is_old).then_some(Due::Age))
     }
 
     /// Mirrors seal nothing.
@@ -852,16 +863,14 @@ impl Batcher {
     fn build(&mut self, queue: &[QueueEntry], now: u64, fill: Fill) -> Result<Built, BuildError> {
         let queue = unconsumed(queue, self.head.queue)?;
         let timestamp = now.max(self.head.timestamp);
+        self.pool.judge_expiry_at(timestamp, &self.state);
         let open = match self.returned.front().cloned() {
             Some((_, batch)) => self.open_returned(&batch, queue, timestamp)?,
             None => self.open_new(queue, timestamp, fill)?,
         };
         let mut built = match open {
-            Some(open) => self.finish(open, timestamp, now)?,
-            None => {
-                let expired = self.expired(timestamp);
-                self.drop_only(expired)
-            }
+            Some(open) => self.finish(open, now)?,
+            None => Built::default(),
         };
         self.end_returned(&mut built);
         Ok(built)
@@ -910,22 +919,10 @@ impl Batcher {
         Ok(Some(open))
     }
 
-    /// Closes a batch and drops what expired or turned out invalid.
-    fn finish(
-        &mut self,
-        mut open: OpenBatch,
-        timestamp: u64,
-        now: u64,
-    ) -> Result<Built, BuildError> {
-        let mut dropped = mem::take(&mut open.dropped);
+    /// Closes a batch and drops what turned out invalid.
+    fn finish(&mut self, mut open: OpenBatch, now: u64) -> Result<Built, BuildError> {
+        let dropped = mem::take(&mut open.dropped);
         let included = mem::take(&mut open.included);
-        let seen: BTreeSet<u64> = dropped.iter().map(|(place, _)| *place).collect();
-        let expired = self.expired(timestamp);
-        dropped.extend(
-            expired
-                .into_iter()
-                .filter(|(place, _)| !seen.contains(place)),
-        );
         if open.is_empty() {
             return Ok(self.drop_only(dropped));
         }
@@ -978,7 +975,7 @@ impl Batcher {
         OpenBatch::begin(&self.state, shape, context, self.head.queue).map(Some)
     }
 
-    /// Operations that expired, with the reason.
+    /// Operations that expired before a batch's timestamp, with the reason.
     fn expired(&self, timestamp: u64) -> Vec<(u64, Reject)> {
         let reason = |place: u64| {
             let valid_until = self.pool.entry(place)?.fields.valid_until;
@@ -1004,7 +1001,7 @@ impl Batcher {
         }
     }
 
-    fn drop_operations(&mut self, dropped: Vec<(u64, Reject)>) -> Vec<(u64, OperationId, Settled)> {
+    fn drop_operations(&mut self, dropped: Vec<(u64, Reject)>) -> Vec<NewOutcome> {
         let mut outcomes = Vec::with_capacity(dropped.len());
         for (place, reject) in dropped {
             if let Some(entry) = self.pool.remove(place) {
@@ -1109,18 +1106,6 @@ impl Batcher {
             .inspect_err(|_| self.stopped = true)
     }
 
-    /// Drops operations that expired before `now`, durably, and says how many.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn evict_expired(&mut self, now: u64) -> Result<usize, StoreError> {
-        self.check_running()?;
-        let expired = self.expired(now);
-        let built = self.drop_only(expired);
-        self.commit(&[built.writes])?;
-        Ok(built.dropped)
-    }
-
     /// A batch at the stage that it has reached.
     ///
     /// # Errors
@@ -1221,9 +1206,9 @@ impl Batcher {
         Ok(ProvedBatch { batch, proof })
     }
 
-    /// Notes that L1 has accepted a proved batch at `time`, in seconds since 1970, and deletes its
-    /// witness. In order, once each. What it takes to undo the batch is kept until
-    /// [`Settings::undo_window`] more are finalized.
+    /// Notes that L1 has accepted a proved batch at `time`, in seconds since 1970, deletes its
+    /// witness, and drops operations that expired before its timestamp. In order, once each. What it
+    /// takes to undo the batch is kept until [`Settings::undo_window`] more are finalized.
     ///
     /// # Errors
     /// [`StageError`].
@@ -1248,8 +1233,10 @@ impl Batcher {
             ..self.store.times(number)?
         };
         let oldest = self.timestamp_after(number)?;
+        let expired = self.expired(batch.words().header.timestamp);
+        let outcomes = self.drop_operations(expired);
         self.store
-            .finalize(number, self.settings.undo_window, times, &head)
+            .finalize(number, self.settings.undo_window, (times, &outcomes), &head)
             .inspect_err(|_| self.stopped = true)?;
         self.head = head;
         self.oldest = oldest;

@@ -1,10 +1,11 @@
 //! Operations that were acknowledged and are not executed yet.
 //!
 //! Every account's operations stand in nonce order; the one with the account's next nonce is
-//! ready, later ones wait, gaps included, up to a bounded distance. Invariants: one operation per
-//! account and nonce, and of two with the same nonce the one that was acknowledged first stays;
-//! what is held has a good signature or is marked as still to be checked; places are given in
-//! order of arrival and never change. What survives a restart is left to `store`, execution to
+//! ready unless it expired, later ones wait, gaps included, up to a bounded distance. Invariants:
+//! one operation per account and nonce, and of two with the same nonce the one that was acknowledged
+//! first stays; what is held has a good signature or is marked as still to be checked; places are
+//! given in order of arrival and never change; an operation that expired by some clock is set aside
+//! and comes back if the clock was wrong. What survives a restart is left to `store`, execution to
 //! `seal`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -239,7 +240,7 @@ pub struct Mempool {
     places: BTreeMap<OperationId, u64>,
     /// Sender → nonce → place.
     accounts: BTreeMap<u32, BTreeMap<u64, u64>>,
-    /// Places of operations whose nonce is the account's.
+    /// Places of operations whose nonce is the account's and that have not expired at `time`.
     ready: BTreeSet<u64>,
     /// `valid_until` and place of operations that expire.
     expiring: BTreeSet<(u64, u64)>,
@@ -247,6 +248,8 @@ pub struct Mempool {
     unverified: BTreeSet<u64>,
     withdrawals: usize,
     next_place: u64,
+    /// The time at which expiry is judged.
+    time: u64,
 }
 
 impl Mempool {
@@ -262,6 +265,7 @@ impl Mempool {
             unverified: BTreeSet::new(),
             withdrawals: 0,
             next_place,
+            time: 0,
         }
     }
 
@@ -371,7 +375,7 @@ impl Mempool {
         } = entry.fields;
         self.places.insert(entry.id, place);
         self.accounts.entry(from).or_default().insert(nonce, place);
-        if Some(nonce) == next {
+        if Some(nonce) == next && valid_until >= self.time {
             self.ready.insert(place);
         }
         if valid_until != NO_EXPIRY {
@@ -408,10 +412,36 @@ impl Mempool {
         Some(entry)
     }
 
-    /// The account's nonce has become `next`: the operation that has it is ready.
+    /// The account's nonce has become `next`: the operation that has it is ready unless it expired.
     pub(crate) fn advance(&mut self, index: u32, next: u64) {
-        if let Some(place) = self.place_of(index, next) {
+        if let Some(place) = self.place_of(index, next)
+            && !self.is_expired(place)
+        {
             self.ready.insert(place);
+        }
+    }
+
+    /// True if the operation at a place expired before the time at which expiry is judged.
+    fn is_expired(&self, place: u64) -> bool {
+        self.entries[&place].fields.valid_until < self.time
+    }
+
+    /// Judges expiry at `time`: operations that expired before it are not ready, and those that a
+    /// clock which was ahead had made expire are ready again. Nothing is dropped.
+    pub(crate) fn judge_expiry_at(&mut self, time: u64, state: &State) {
+        let changed = self.time.min(time)..self.time.max(time);
+        let changed = self.expiring.range((changed.start, 0)..(changed.end, 0));
+        let places: Vec<u64> = changed.map(|(_, place)| *place).collect();
+        self.time = time;
+        for place in places {
+            let Fields { from, nonce, .. } = self.entries[&place].fields;
+            let is_next = state
+                .account(from)
+                .is_some_and(|account| account.nonce == nonce);
+            match is_next && !self.is_expired(place) {
+                true => self.ready.insert(place),
+                false => self.ready.remove(&place),
+            };
         }
     }
 
@@ -450,7 +480,7 @@ impl Mempool {
     }
 
     /// The same operations, and others at places that are free, over another state. Those of
-    /// accounts that do not exist are not ready.
+    /// accounts that do not exist are not ready. Expiry is to be judged anew.
     pub(crate) fn moved(
         self,
         others: impl IntoIterator<Item = (u64, Entry)>,
@@ -488,9 +518,15 @@ impl Mempool {
         self.first_ready(0).and_then(|place| self.entry(place))
     }
 
-    /// Places of operations that expire before `now`.
-    pub(crate) fn expired(&self, now: u64) -> Vec<u64> {
-        let expired = self.expiring.range(..(now, 0));
+    /// When the operation that arrived last was received.
+    pub(crate) fn last_received(&self) -> Option<u64> {
+        let (_, entry) = self.entries.last_key_value()?;
+        Some(entry.received)
+    }
+
+    /// Places of operations that expire before `time`.
+    pub(crate) fn expired(&self, time: u64) -> Vec<u64> {
+        let expired = self.expiring.range(..(time, 0));
         expired.map(|(_, place)| *place).collect()
     }
 
@@ -516,7 +552,8 @@ impl Mempool {
         let Fields { from, nonce, .. } = self.entries[&place].fields;
         let mut in_withdrawals = false;
         for nonce in nonce.. {
-            let Some(place) = self.place_of(from, nonce) else {
+            let place = self.place_of(from, nonce);
+            let Some(place) = place.filter(|place| !self.is_expired(*place)) else {
                 return;
             };
             let withdrawal = self.entries[&place].is_withdrawal();

@@ -3,8 +3,9 @@
 //! A reopened batch never was: state, queue position and time go back to before it, its operations
 //! wait again at their old places, its number is used again. Invariant: whatever is undone is
 //! sealed again before anything else, batch by batch, with the operations in the order in which
-//! they were executed, so an operation is lost only if it expired or L1 took away what it rested
-//! on, and then it is rejected with its reason. One durable transaction: all of it or nothing.
+//! they were executed, so an operation is lost only if it expired before the next batch is final or
+//! L1 took away what it rested on, and then it is rejected with its reason. One durable transaction:
+//! all of it or nothing.
 
 use std::mem;
 
@@ -103,8 +104,8 @@ impl Batcher {
     /// Undoes batch `from`, which is not finalized, and all later ones. Their signed operations
     /// wait again at their old places, their proofs and witnesses are deleted, their numbers are
     /// used again. The next calls of [`Batcher::seal`] seal them again, batch by batch, with the
-    /// same operations in the same order; of these, expired ones are rejected, and those that rest
-    /// on entries that the L1 queue no longer has. Give `seal` the queue as it stands on L1 then.
+    /// same operations in the same order; of these, expired ones go on waiting, and those are rejected
+    /// that rest on entries that the L1 queue no longer has. Give `seal` the queue as it stands on L1 then.
     ///
     /// # Errors
     /// [`ReopenError`]; nothing was undone.

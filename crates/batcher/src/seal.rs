@@ -371,7 +371,8 @@ impl OpenBatch {
         Ok(())
     }
 
-    /// Executes one operation: it becomes part of the batch, or is dropped, or does not fit.
+    /// Executes one operation: it becomes part of the batch, or is dropped, or does not fit. One that
+    /// expired goes on waiting.
     fn take(
         &mut self,
         state: &State,
@@ -391,6 +392,8 @@ impl OpenBatch {
                 self.included.push(place);
                 candidates.unlock(entry.fields.from, entry.fields.nonce + 1);
             }
+            // Why kept: the clock may be ahead. It is dropped once L1 has a batch after its expiry.
+            Err(PushError::Rejected(Reject::NotExpired { .. })) => {}
             Err(PushError::Rejected(reject)) => self.dropped.push((place, reject)),
             Err(PushError::DoesNotFit(reason)) => return Ok(Err(reason)),
             Err(PushError::State(moved)) => return Err(moved.into()),

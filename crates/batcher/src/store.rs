@@ -238,11 +238,14 @@ pub(crate) struct NewBatch {
     pub(crate) sealed: u64,
 }
 
+/// An operation that does not wait any more: its place, its id, and what became of it.
+pub(crate) type NewOutcome = (u64, OperationId, Settled);
+
 /// Everything that sealing one batch changes on disk, apart from accounts and nodes.
 #[derive(Default)]
 pub(crate) struct SealWrites {
     pub(crate) batch: Option<NewBatch>,
-    pub(crate) outcomes: Vec<(u64, OperationId, Settled)>,
+    pub(crate) outcomes: Vec<NewOutcome>,
     /// Key of the returned batch that this was made of.
     pub(crate) returned: Option<u64>,
 }
@@ -837,12 +840,7 @@ impl Store {
         self.write(|tx| {
             changes.write(tx)?;
             for seal in seals {
-                let mut pending = tx.open_table(PENDING)?;
-                let mut verdicts = tx.open_table(VERDICTS)?;
-                for (place, id, settled) in &seal.outcomes {
-                    pending.remove(place)?;
-                    verdicts.insert(&id.0, settled.to_bytes().as_slice())?;
-                }
+                put_outcomes(tx, &seal.outcomes)?;
                 if let Some(key) = seal.returned {
                     tx.open_table(RETURNED)?.remove(key)?;
                 }
@@ -866,13 +864,14 @@ impl Store {
         })
     }
 
-    /// Writes the head after a batch was finalized. Its witness is of no use any more, nor is what
-    /// it takes to undo the batch that leaves the window of `kept` batches.
+    /// Writes the head after a batch was finalized, and what became of operations by that. Its
+    /// witness is of no use any more, nor is what it takes to undo the batch that leaves the window
+    /// of `kept` batches.
     pub(crate) fn finalize(
         &self,
         number: u64,
         kept: u64,
-        times: BatchTimes,
+        (times, outcomes): (BatchTimes, &[NewOutcome]),
         head: &Head,
     ) -> Result<(), StoreError> {
         self.write(|tx| {
@@ -880,6 +879,7 @@ impl Store {
             if let Some(old) = number.checked_sub(kept) {
                 tx.open_table(UNDO)?.remove(old)?;
             }
+            put_outcomes(tx, outcomes)?;
             put_times(tx, number, times)?;
             put_head(tx, head)
         })
@@ -1039,6 +1039,16 @@ fn put_head(tx: &WriteTransaction, head: &Head) -> Result<(), redb::Error> {
 fn put_times(tx: &WriteTransaction, number: u64, times: BatchTimes) -> Result<(), redb::Error> {
     tx.open_table(TIMES)?
         .insert(number, times.to_bytes().as_slice())?;
+    Ok(())
+}
+
+fn put_outcomes(tx: &WriteTransaction, outcomes: &[NewOutcome]) -> Result<(), redb::Error> {
+    let mut pending = tx.open_table(PENDING)?;
+    let mut verdicts = tx.open_table(VERDICTS)?;
+    for (place, id, settled) in outcomes {
+        pending.remove(place)?;
+        verdicts.insert(&id.0, settled.to_bytes().as_slice())?;
+    }
     Ok(())
 }
 

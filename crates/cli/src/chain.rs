@@ -9,7 +9,7 @@ use node::{Call, Called, Outcome, Standing, Unsettled};
 
 use crate::amount::{ETH, show};
 use crate::args::{AdvanceArgs, BlocksArgs, ChainCommand};
-use crate::deployment::{L1, now, open_l1, operator_file, rollup_dir, token_name};
+use crate::deployment::{L1, open_l1, operator_file, rollup_dir, token_name};
 use crate::exit::Fault;
 use crate::keystore::Locked;
 use crate::leave::freeze_from;
@@ -131,11 +131,12 @@ pub fn run(settings: &Settings, command: &ChainCommand) -> Result<()> {
         ChainCommand::Status => return status(settings, &l1),
         ChainCommand::Collect => return collect(settings, l1),
         ChainCommand::Mine(BlocksArgs { blocks, .. }) => {
-            l1.mine(*blocks, now()?)?;
+            l1.mine(*blocks, l1.time_to_keep()?)?;
         }
         ChainCommand::Advance(AdvanceArgs { seconds, .. }) => {
+            let now = l1.time_to_keep()?;
             l1.advance_time(*seconds)?;
-            l1.mine(1, now()?)?;
+            l1.mine(1, now)?;
         }
         ChainCommand::Reorg(BlocksArgs { blocks, .. }) => {
             l1.native.reorg(*blocks)?;

@@ -19,7 +19,7 @@ use ledger::babyjubjub::Point;
 use ledger::eddsa::PrivateKey;
 use ledger::shape::Shape;
 use node::restore::genesis_accounts;
-use node::{Call, Called, Followed, Link, Outcome, Reopening, Rollup, SettleError};
+use node::{Call, Called, Clock, Followed, Link, Outcome, Reopening, Rollup, SettleError};
 use prover::key::AllowDevKeys;
 use rand::RngCore;
 use rand::rngs::OsRng;
@@ -63,6 +63,7 @@ pub struct L1 {
     pub native: NativeL1,
     /// Where calls go.
     pub link: Link,
+    clock: Clock,
 }
 
 impl Deref for L1 {
@@ -79,7 +80,8 @@ impl L1 {
     /// # Errors
     /// If L1 refuses, or a contract's chain cannot be reached.
     pub fn call(&mut self, call: Call<'_>) -> Result<Called> {
-        Ok(self.link.call(&mut self.native, call, now()?)?)
+        let now = self.time_to_keep()?;
+        Ok(self.link.call(&mut self.native, call, now)?)
     }
 
     /// As [`Self::call`], for calls that queue an entry, which is returned, with whether an earlier command
@@ -122,6 +124,18 @@ impl L1 {
     /// If L1 cannot be read.
     pub fn time_now(&self) -> Result<u64> {
         Ok(self.link.time(&self.native, now()?)?)
+    }
+
+    /// The system's time, for a block of a native L1: refused if it jumped. A chain keeps its own.
+    ///
+    /// # Errors
+    /// If it jumped, or L1 cannot be read.
+    pub fn time_to_keep(&self) -> Result<u64> {
+        let now = now()?;
+        if !self.link.is_remote() {
+            self.clock.time(&self.native, &self.link, 0, now)?;
+        }
+        Ok(now)
     }
 
     /// Who calls: the wallet's address on a native L1, the Ethereum key's on a contract.
@@ -453,7 +467,11 @@ pub fn open_l1(settings: &Settings) -> Result<L1> {
     let mut native = native.context("cannot open the L1")?;
     let mut link = link(settings, &native)?;
     link.sync(&mut native)?;
-    Ok(L1 { native, link })
+    Ok(L1 {
+        native,
+        link,
+        clock: settings.clock,
+    })
 }
 
 /// Where calls go: what L1's file says and what `--l1` says have to go together.
@@ -515,7 +533,9 @@ impl Node {
                 settings.data_dir.display()
             )));
         }
-        let L1 { native: l1, link } = open_l1(settings)?;
+        let L1 {
+            native: l1, link, ..
+        } = open_l1(settings)?;
         // Why: what was registered is checked against what is accepted now, with a better message.
         check_registered_keys(&l1, settings)?;
         let configured = batcher_settings(&l1)?;
@@ -525,7 +545,9 @@ impl Node {
             .unwrap_or_else(|| role_of_old(&folder, &link));
         let operator = operator_wallet(&folder, &l1, &link, role)?;
         let mut node = Self {
-            rollup: Rollup::new(l1, batcher, settings.confirmations).with_link(link),
+            rollup: Rollup::new(l1, batcher, settings.confirmations)
+                .with_link(link)
+                .with_clock(settings.clock),
             operator,
             unlocked: None,
             role,
@@ -591,12 +613,20 @@ impl Node {
                 format!("L1 reorganized the queue entries of batch {batch}")
             }
             Reopening::Outlived { batch, .. } => format!("batch {batch} is too old for L1"),
+            Reopening::AheadOfTime {
+                batch,
+                timestamp,
+                latest,
+            } => format!(
+                "batch {batch} was sealed by a clock that was {} s ahead of L1's time",
+                timestamp - latest
+            ),
         };
         settings.ui.note(format!(
             "{why}: {} batches are open again, {} operations wait to be sealed again",
             reopened.batches, reopened.returned
         ));
-        let (Reopening::QueueChanged { batch } | Reopening::Outlived { batch, .. }) = reason;
+        let batch = reason.batch();
         (batch..batch + reopened.batches).try_for_each(|number| remove_folder(settings, number))
     }
 

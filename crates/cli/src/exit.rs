@@ -12,7 +12,7 @@ use batcher::batcher::{SealError, StageError};
 use interop::FormatError;
 use interop::ceremony::CeremonyError;
 use l1::L1Error;
-use node::{FollowError, LeaveError, NodeError, PlanError, RestoreError, SettleError};
+use node::{ClockError, FollowError, LeaveError, NodeError, PlanError, RestoreError, SettleError};
 use prover::key::KeyError;
 
 /// Exit status after a fault of this program, `EX_SOFTWARE` of `sysexits.h`.
@@ -174,11 +174,15 @@ fn wrapped<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'sta
             NodeError::Restore(inner) => inner,
             NodeError::Follow(inner) => inner,
             NodeError::Settle(inner) => inner,
+            NodeError::Clock(inner) => inner,
             NodeError::Unconfirmed { .. }
+            | NodeError::Early { .. }
             | NodeError::Witness { .. }
             | NodeError::Proof { .. }
             | NodeError::Words { .. } => return None,
         }
+    } else if let Some(ClockError::L1(inner)) = cause.downcast_ref() {
+        inner
     } else if let Some(FollowError::L1(inner)) = cause.downcast_ref() {
         inner
     } else if let Some(FollowError::Settle(inner)) = cause.downcast_ref() {

@@ -12,7 +12,7 @@ use node::{Call, ExitPlan, final_state};
 use serde::Serialize;
 
 use crate::args::{ExitExecuteArgs, ExitPlanArgs, ExitRequestArgs};
-use crate::deployment::{L1, now, open_l1, token_name};
+use crate::deployment::{L1, open_l1, token_name};
 use crate::exit::{Fault, message};
 use crate::settings::{Settings, make_folder};
 use crate::ui::{complain, table};
@@ -282,8 +282,9 @@ pub fn execute(settings: &Settings, args: &ExitExecuteArgs) -> Result<()> {
 /// Leaves with one plan and tells in `text` what it came to.
 fn execute_plan(l1: &mut L1, path: &Path, text: &mut String) -> Result<Executed> {
     let plan = read_plan(path)?;
+    let now = l1.time_to_keep()?;
     let left = plan
-        .execute_over(&mut l1.native, &mut l1.link, now()?)
+        .execute_over(&mut l1.native, &mut l1.link, now)
         .with_context(|| format!("cannot leave with {}", path.display()))?;
     let token = token_name(l1, plan.token);
     let (account, owner) = (plan.account, plan.owner);

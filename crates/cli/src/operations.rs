@@ -260,7 +260,8 @@ fn acknowledge(accounts: Accounts, signed: &SignedOperation) -> Result<()> {
     let Accounts::Batcher(mut node) = accounts else {
         bail!(batcher::Refusal::Mirror);
     };
-    let verdict = node.batcher.submit(*signed, now()?)?;
+    let time = node.time_to_keep(now()?)?;
+    let verdict = node.batcher.submit(*signed, time)?;
     verdict.context("the batcher refuses")?;
     Ok(())
 }
@@ -394,7 +395,8 @@ pub fn accept(settings: &Settings, args: &AcceptArgs) -> Result<()> {
     }
     let mut node = Node::open_operators(settings)?;
     node.check_not_frozen()?;
-    let verdicts = node.batcher.submit_many(&operations, now()?)?;
+    let time = node.time_to_keep(now()?)?;
+    let verdicts = node.batcher.submit_many(&operations, time)?;
     let handed_in = verdicts.into_iter().map(|verdict| match verdict {
         Ok(id) => HandedIn {
             id: Some(id.to_string()),

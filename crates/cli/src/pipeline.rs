@@ -403,9 +403,9 @@ fn register_key(settings: &Settings, node: &mut Node, shape: &ledger::shape::Sha
     })?;
     key.check_origin(settings.dev_keys)?;
     key.check_origin_known()?;
-    let operator = node.operator()?;
+    let (operator, time) = (node.operator()?, node.time_to_keep(now()?)?);
     node.l1
-        .register_key(operator, shape.id, &key, now()?)
+        .register_key(operator, shape.id, &key, time)
         .with_context(|| format!("L1 refused the key {}", path.display()))
 }
 

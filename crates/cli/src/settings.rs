@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use node::Clock;
 use prover::key::AllowDevKeys;
 use serde::Serialize;
 
@@ -47,6 +48,8 @@ pub struct Settings {
     pub memory: String,
     /// Whether keys of a seeded setup are accepted.
     pub dev_keys: AllowDevKeys,
+    /// What is believed of the time.
+    pub clock: Clock,
     /// The configuration file that was read.
     config_file: Option<PathBuf>,
     /// Where each value came from, in the order of [`VARIABLES`].
@@ -178,7 +181,10 @@ impl Settings {
             true => Format::Json,
             false => Format::Text,
         };
-        let (settings, threads) = Self::of(&mut layers, Ui::new(format));
+        let (mut settings, threads) = Self::of(&mut layers, Ui::new(format));
+        if args.trust_clock {
+            settings.clock = Clock::Trusted;
+        }
         if let Some(threads) = threads {
             rayon::ThreadPoolBuilder::new()
                 .num_threads(usize::from(threads))
@@ -269,6 +275,7 @@ impl Settings {
                 Some(true) => AllowDevKeys::Yes,
                 _ => AllowDevKeys::No,
             },
+            clock: Clock::default(),
             config_file: layers.file.path.clone(),
             shown: std::mem::take(&mut layers.shown),
         };

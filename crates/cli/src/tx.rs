@@ -9,7 +9,7 @@ use crate::deployment::Node;
 use crate::exit::Fault;
 use crate::settings::Settings;
 
-/// What `tx` prints. Times are seconds since 1970, by L1's clock but `received`.
+/// What `tx` prints. Times are seconds since 1970, by L1's clock.
 #[derive(Serialize)]
 struct TxFacts {
     id: String,

@@ -1,8 +1,9 @@
 //! Blocks and time: heights, confirmations, the clock, and what tests do to them.
 //!
 //! Every call that changes the chain is one block. Its time is that of the system's clock plus the
-//! clock's offset, and never before the last block's. Invariant: dropping the last blocks restores
-//! exactly what the chain was before them, registered keys included; only the clock stays moved.
+//! clock's offset, and never before the last block's. Invariants: dropping the last blocks restores
+//! exactly what the chain was before them, registered keys included, only the clock stays moved; no
+//! block has a time that a batch's timestamp cannot have.
 //!
 //! [`NativeL1::mine`], [`NativeL1::advance_time`] and [`NativeL1::reorg`] are controls for tests and
 //! drills, as a development chain has them. A deployment that is in use never calls them.
@@ -11,10 +12,11 @@ use crate::codec::Reader;
 use crate::error::{L1Error, StoreError};
 use crate::native::NativeL1;
 use crate::queue;
-use crate::store::{Head, Snapshot, advance, l1_time, transact, undo};
+use crate::store::{Head, Snapshot, TIME_LIMIT, advance, l1_time, transact, undo};
 
-/// The first number of seconds that is no batch's timestamp; the clock is ahead by less.
-pub(crate) const CLOCK_LIMIT: u64 = 1 << 40;
+/// The first number of seconds that the clock is never ahead: half of the range of timestamps, so
+/// that a system's clock in the other half never makes a block without a timestamp.
+const CLOCK_LIMIT: u64 = TIME_LIMIT / 2;
 
 /// How much of the chain has enough blocks on top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,14 @@ impl NativeL1 {
         Ok(l1_time(&snapshot.head()?, snapshot.clock()?, now))
     }
 
+    /// Seconds that L1's clock was moved ahead of the system's.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn clock_offset(&self) -> Result<u64, StoreError> {
+        Snapshot::begin(self.db())?.clock()
+    }
+
     /// Makes empty blocks, all at one time, and returns the head.
     ///
     /// # Errors
@@ -53,7 +63,7 @@ impl NativeL1 {
     /// Moves L1's clock forward by some seconds, for this and all later calls. Not a block.
     ///
     /// # Errors
-    /// [`crate::Refusal::ClockTooFar`] if the offset leaves the range of timestamps.
+    /// [`crate::Refusal::ClockTooFar`] if the offset reaches half of the range of timestamps.
     pub fn advance_time(&self, seconds: u64) -> Result<(), L1Error> {
         advance(self.db(), seconds, CLOCK_LIMIT)
     }

@@ -8,14 +8,13 @@ use std::collections::BTreeMap;
 use ledger::field::to_hex;
 use redb::{ReadableTable, ReadableTableMetadata};
 
-use crate::blocks::CLOCK_LIMIT;
 use crate::error::StoreError;
 use crate::escrow::{self, TokenTotals};
 use crate::genesis::Deployment;
 use crate::journal::{Block, REORG_WINDOW};
 use crate::native::FinalizedBatch;
 use crate::queue::{self, QueueEntry};
-use crate::store::{Head, Snapshot};
+use crate::store::{Head, Snapshot, TIME_LIMIT};
 
 /// All checks of an opened chain.
 pub(crate) fn check_chain(snapshot: &Snapshot, deployment: &Deployment) -> Result<(), StoreError> {
@@ -70,10 +69,10 @@ fn check_blocks(snapshot: &Snapshot, head: &Head) -> Result<(), StoreError> {
         let QueueEntry { height, time, .. } = queue::entry(&snapshot.queue()?, number)?;
         not_after("the last queue entry", height, time, head)?;
     }
-    if snapshot.clock()? >= CLOCK_LIMIT {
+    if snapshot.clock()? >= TIME_LIMIT {
         return Err(StoreError::Inconsistent {
             what: "the clock's offset".to_owned(),
-            expected: format!("below {CLOCK_LIMIT}"),
+            expected: format!("below {TIME_LIMIT}"),
             got: snapshot.clock()?.to_string(),
         });
     }

@@ -295,16 +295,26 @@ pub enum Refusal {
         /// Blocks to mine.
         blocks: u64,
     },
+    /// The system's clock is beyond every timestamp.
+    #[error(
+        "a block now would have the time {time} in seconds since 1970, timestamps end before {limit}: set the system's clock"
+    )]
+    TimeTooFar {
+        /// Time of the block.
+        time: u64,
+        /// The first number that is not a timestamp.
+        limit: u64,
+    },
     /// The clock would leave the range of a batch's timestamp.
     #[error(
-        "the clock is {offset} s ahead, {seconds} s more would reach {limit}, where timestamps end"
+        "the clock is {offset} s ahead, and {seconds} s more would reach the limit of {limit} s"
     )]
     ClockTooFar {
         /// Seconds that it is ahead.
         offset: u64,
         /// Seconds to add.
         seconds: u64,
-        /// The first number that is not a timestamp.
+        /// Seconds that it is never ahead.
         limit: u64,
     },
 }

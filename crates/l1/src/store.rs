@@ -38,6 +38,9 @@ pub(crate) const DATABASE_VERSION: u32 = 2;
 /// Heights that [`Tx::mine`] skips to stay below, so that no later block can pass 64 bits.
 const HEIGHT_LIMIT: u64 = 1 << 63;
 
+/// The first number of seconds that is no batch's timestamp: no block has such a time.
+pub(crate) const TIME_LIMIT: u64 = 1 << 40;
+
 /// Key and value types of every table but where said: a number and a record.
 type Records<K> = TableDefinition<'static, K, &'static [u8]>;
 /// An owner's address and a token.
@@ -220,13 +223,25 @@ impl<'t> Tx<'t> {
     }
 
     /// As [`Self::resume`], in the next block, which is made at `now` by the system's clock.
-    fn next(txn: &'t WriteTransaction, now: u64) -> Result<Self, StoreError> {
+    fn next<E>(txn: &'t WriteTransaction, now: u64) -> Result<Self, E>
+    where
+        E: From<StoreError> + From<Refusal>,
+    {
         let mut tx = Self::resume(txn)?;
-        let clock = tx.meta.get(CLOCK_RECORD)?;
-        let clock = read_clock(clock.map(|record| record.value().to_vec()))?;
-        tx.head.time = l1_time(&tx.head, clock, now);
+        let time = l1_time(&tx.head, tx.clock()?, now);
+        if time >= TIME_LIMIT {
+            let limit = TIME_LIMIT;
+            return Err(Refusal::TimeTooFar { time, limit }.into());
+        }
+        tx.head.time = time;
         tx.head.height += 1;
         Ok(tx)
+    }
+
+    /// Seconds that L1's clock is ahead of the system's.
+    fn clock(&self) -> Result<u64, StoreError> {
+        let record = self.meta.get(CLOCK_RECORD)?;
+        read_clock(record.map(|record| record.value().to_vec()))
     }
 
     /// All logged tables. Their order is part of the format.
@@ -331,13 +346,13 @@ fn read_clock(record: Option<Vec<u8>>) -> Result<u64, StoreError> {
 }
 
 /// Runs a call in one durable transaction, which is one block; an error leaves no trace.
-pub(crate) fn transact<T, E: From<StoreError>>(
+pub(crate) fn transact<T, E: From<StoreError> + From<Refusal>>(
     db: &Database,
     now: u64,
     call: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
     let txn = db.begin_write().map_err(StoreError::from)?;
-    let mut tx = Tx::next(&txn, now)?;
+    let mut tx = Tx::next::<E>(&txn, now)?;
     let result = call(&mut tx)?;
     tx.seal_block()?;
     tx.finish()?;
@@ -346,13 +361,13 @@ pub(crate) fn transact<T, E: From<StoreError>>(
 }
 
 /// Runs a call as [`transact`] does and undoes it.
-pub(crate) fn rehearse<T, E: From<StoreError>>(
+pub(crate) fn rehearse<T, E: From<StoreError> + From<Refusal>>(
     db: &Database,
     now: u64,
     call: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
     let txn = db.begin_write().map_err(StoreError::from)?;
-    let result = call(&mut Tx::next(&txn, now)?);
+    let result = Tx::next(&txn, now).and_then(|mut tx| call(&mut tx));
     txn.abort().map_err(StoreError::from)?;
     result
 }

@@ -1,19 +1,25 @@
 //! What the batcher does when L1 moved without it.
 //!
 //! L1 may have finalized batches that the batcher was cut off from noting, may have lost blocks in
-//! a reorganization, or may have let a batch grow older than Δ. Invariant: after
-//! [`Rollup::follow`], the batcher's final batches are L1's, every open batch starts where the one
-//! before ended, consumes the queue as L1 has it and is young enough to be accepted, or there is an
-//! error that says what to do. Nothing that was acknowledged is dropped here: operations of
-//! reopened batches wait again.
+//! a reorganization, or may have let a batch grow older than Δ; a clock that was ahead may have left
+//! batches from the future. Invariant: after [`Rollup::follow`], the batcher's final batches are L1's,
+//! every open batch starts where the one before ended, consumes the queue as L1 has it and has a
+//! timestamp that L1 accepts now or within [`WAIT`] (as far as the clock is believed), or there is an
+//! error that says what to do. Nothing that was acknowledged is dropped here: operations of reopened
+//! batches wait again.
 
 use batcher::batcher::StageError;
 use batcher::{ReopenError, Reopened, StoredBatch};
 use l1::FinalizedBatch;
 use thiserror::Error;
 
+use crate::clock::ClockError;
 use crate::rollup::{Rollup, fee_accounts};
 use crate::settlement::SettleError;
+
+/// Seconds that a batch may be ahead of L1's time: to wait is cheaper than to prove it again. A chain
+/// that reorganized, or a clock that was set back a little, catches up within it.
+pub const WAIT: u64 = 60;
 
 /// Why L1 and batcher do not go together.
 #[derive(Debug, Error)]
@@ -67,6 +73,27 @@ pub enum Reopening {
         /// The earliest that L1 accepts.
         earliest: u64,
     },
+    /// The batch is from the future: it was sealed by a clock that was ahead, and L1 would refuse its
+    /// timestamp, which its proof fixes, until that time.
+    AheadOfTime {
+        /// The first batch concerned.
+        batch: u64,
+        /// Its timestamp.
+        timestamp: u64,
+        /// L1's time: the latest that it accepts.
+        latest: u64,
+    },
+}
+
+impl Reopening {
+    /// The first batch concerned.
+    pub fn batch(&self) -> u64 {
+        match self {
+            Self::QueueChanged { batch }
+            | Self::Outlived { batch, .. }
+            | Self::AheadOfTime { batch, .. } => *batch,
+        }
+    }
 }
 
 /// What following L1 changed.
@@ -97,11 +124,10 @@ impl Rollup {
         followed.finalized = self.catch_up()?;
         let stale = match self.changed_queue()? {
             Some(stale) => Some(stale),
-            None => self.outlived(now)?,
+            None => self.untimely(now)?,
         };
         if let Some(reason) = stale {
-            let (Reopening::QueueChanged { batch } | Reopening::Outlived { batch, .. }) = reason;
-            followed.reopened = Some((reason, self.batcher.reopen(batch)?));
+            followed.reopened = Some((reason, self.batcher.reopen(reason.batch())?));
         }
         Ok(followed)
     }
@@ -185,20 +211,34 @@ impl Rollup {
         Ok(None)
     }
 
-    /// The first open batch, if it is older than L1 accepts.
-    fn outlived(&self, now: u64) -> Result<Option<Reopening>, FollowError> {
-        let status = self.batcher.status();
-        if status.finalized == status.sealed {
-            return Ok(None);
-        }
-        let batch = status.finalized + 1;
-        let timestamp = self.batcher.batch(batch)?.batch().words().header.timestamp;
+    /// The first open batch whose timestamp L1 does not accept: the oldest if it is too old, else the
+    /// first from the future. None if the clock jumped: no proof is thrown away for a wrong clock.
+    fn untimely(&self, now: u64) -> Result<Option<Reopening>, FollowError> {
+        let time = match self.time_to_keep(now) {
+            Ok(time) => time,
+            Err(ClockError::L1(error)) => return Err(error.into()),
+            Err(ClockError::Jumped { .. } | ClockError::BlockAhead { .. }) => return Ok(None),
+        };
         let slack = self.l1.deployment().parameters().timestamp_slack;
-        let earliest = self.l1_time(now)?.saturating_sub(slack);
-        Ok((timestamp < earliest).then_some(Reopening::Outlived {
-            batch,
-            timestamp,
-            earliest,
-        }))
+        let earliest = time.saturating_sub(slack);
+        let status = self.batcher.status();
+        for batch in status.finalized + 1..=status.sealed {
+            let timestamp = self.batcher.batch(batch)?.batch().words().header.timestamp;
+            if timestamp < earliest {
+                return Ok(Some(Reopening::Outlived {
+                    batch,
+                    timestamp,
+                    earliest,
+                }));
+            }
+            if timestamp > time.saturating_add(WAIT) {
+                return Ok(Some(Reopening::AheadOfTime {
+                    batch,
+                    timestamp,
+                    latest: time,
+                }));
+            }
+        }
+        Ok(None)
     }
 }

@@ -6,6 +6,7 @@
 //! all that follow it, and nothing that was acknowledged is lost on the way.
 //!
 //! - [`audit`]: whether money and roots add up.
+//! - [`clock`]: which times may be kept.
 //! - [`rollup`]: sealing, proving and submitting on both.
 //! - [`follow`]: what the batcher does when L1 moved without it: finality, reorganizations, Δ.
 //! - [`mod@restore`]: the batcher's database and the state from L1's data alone.
@@ -16,6 +17,7 @@
 //! program.
 
 pub mod audit;
+pub mod clock;
 pub mod follow;
 pub mod leave;
 pub mod restore;
@@ -23,6 +25,7 @@ pub mod rollup;
 pub mod settlement;
 
 pub use audit::{Audit, Depth};
+pub use clock::{Clock, ClockError};
 pub use follow::{FollowError, Followed, Reopening};
 pub use leave::{ExitPlan, LeaveError, Left, PlanError};
 pub use restore::{RestoreError, final_state, genesis_accounts, restore};

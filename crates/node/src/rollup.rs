@@ -1,6 +1,7 @@
 //! Sealing, proving and submitting, on L1 and batcher together.
 //!
-//! Invariants: all times are L1's (its clock may run ahead of the system's); only queue entries
+//! Invariants: all times are L1's (its clock may run ahead of the system's), and none is kept that
+//! jumped ([`crate::clock`]); only queue entries
 //! with enough confirmations are executed; what is submitted comes from the batcher's database and
 //! in order. Making a proof from an assignment is left to `prover`.
 
@@ -19,6 +20,7 @@ use ledger::words::{WordsError, commitment};
 use prover::proof::{DecodeError, Proof};
 use thiserror::Error;
 
+use crate::clock::{Clock, ClockError};
 use crate::follow::FollowError;
 use crate::settlement::{Link, SettleError};
 
@@ -52,6 +54,22 @@ pub enum NodeError {
     /// L1 and batcher do not agree.
     #[error(transparent)]
     Follow(#[from] FollowError),
+    /// The clock jumped, so nothing is decided by it.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
+    /// The next batch cannot be submitted yet.
+    #[error(
+        "batch {batch} has the timestamp {timestamp}, which is {} s ahead of L1's time: submit it then",
+        timestamp - time
+    )]
+    Early {
+        /// The batch.
+        batch: u64,
+        /// Its timestamp, seconds since 1970.
+        timestamp: u64,
+        /// L1's time.
+        time: u64,
+    },
     /// Batches are to be sealed again, and queue entries that they rest on are too young.
     #[error(
         "batches that were reopened rest on entries of the L1 queue up to {needed}, of which those \
@@ -124,6 +142,8 @@ pub struct Rollup {
     pub batcher: Batcher,
     /// Blocks on top of a queue entry before it is executed.
     confirmations: u64,
+    /// What is believed of the time.
+    clock: Clock,
 }
 
 /// What a proof of a batch needs.
@@ -237,7 +257,13 @@ impl Rollup {
             link: Link::default(),
             batcher,
             confirmations,
+            clock: Clock::default(),
         }
+    }
+
+    /// Believes the time as told.
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Sends calls of L1 elsewhere: `l1` is the mirror of a contract.
@@ -251,6 +277,15 @@ impl Rollup {
     /// If L1 cannot be read.
     pub fn l1_time(&self, now: u64) -> Result<u64, l1::StoreError> {
         self.link.time(&self.l1, now)
+    }
+
+    /// L1's time when the system's clock says `now`, for whatever is kept or decided by it.
+    ///
+    /// # Errors
+    /// [`ClockError`] if it jumped.
+    pub fn time_to_keep(&self, now: u64) -> Result<u64, ClockError> {
+        let recorded = self.batcher.latest_time();
+        self.clock.time(&self.l1, &self.link, recorded, now)
     }
 
     /// The first queue entry that does not have enough confirmations.
@@ -313,7 +348,8 @@ impl Rollup {
     /// Seals batches at L1's time; `on_batch` sees each once it is durable.
     ///
     /// # Errors
-    /// [`NodeError::Seal`], also if proving is too far behind; [`NodeError::L1`] if L1 is frozen.
+    /// [`NodeError::Seal`], also if proving is too far behind; [`NodeError::L1`] if L1 is frozen;
+    /// [`NodeError::Clock`] if the clock jumped.
     pub fn seal(
         &mut self,
         limit: SealLimit,
@@ -321,7 +357,7 @@ impl Rollup {
         mut on_batch: impl FnMut(&SealedBatch),
     ) -> Result<SealSummary, NodeError> {
         self.check_not_frozen()?;
-        let (queue, time) = (self.queue_to_seal()?, self.l1_time(now)?);
+        let (queue, time) = (self.queue_to_seal()?, self.time_to_keep(now)?);
         let most = match limit {
             SealLimit::All => {
                 let fill = Fill::UntilNextDoesNotFit;
@@ -385,7 +421,8 @@ impl Rollup {
     /// call, and notes their finality. Returns them; none if the next batch has no proof.
     ///
     /// # Errors
-    /// [`NodeError::Settle`] if L1 refuses; then none of them is final.
+    /// [`NodeError::Settle`] if L1 refuses; then none of them is final. [`NodeError::Early`] if the
+    /// first is not to be submitted yet.
     pub fn submit(
         &mut self,
         operator: Address,
@@ -393,9 +430,19 @@ impl Rollup {
         now: u64,
     ) -> Result<Vec<ProvedBatch>, NodeError> {
         let mut group = self.next_proved(limit.min(SUBMIT_AT_ONCE))?;
-        if group.is_empty() {
+        let Some(first) = group.first() else {
             return Ok(group);
+        };
+        let time = self.time_to_keep(now)?;
+        let timestamp = |proved: &ProvedBatch| proved.batch().words().header.timestamp;
+        if timestamp(first) > time {
+            return Err(NodeError::Early {
+                batch: first.batch().number(),
+                timestamp: timestamp(first),
+                time,
+            });
         }
+        group.retain(|proved| timestamp(proved) <= time);
         let each = group.iter();
         let submissions = each
             .map(|proved| submission(proved.batch(), proved.proof()))

@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ::node::{
-    Call, Called, FollowError, Link, NodeError, Outcome, Rollup, SealLimit, SettleError, Settlement,
+    Call, Called, Clock, ClockError, FollowError, Link, NodeError, Outcome, Reopening, Rollup,
+    SealLimit, SettleError, Settlement,
 };
 use batcher::Batcher;
 use chain::{Access, Chain, ChainError, EthKey, Found, Patience, create_mirror, genesis_of};
@@ -128,7 +129,8 @@ fn open(folder: &Path, url: &str, confirmations: u64) -> Result<Rollup, FollowEr
     link.sync(&mut mirror)?;
     let settings = settings(&mirror).unwrap();
     let rollup = Rollup::open(mirror, folder, settings, confirmations).unwrap();
-    let mut rollup = rollup.with_link(link);
+    // Why trusted: a test has no clock of its own to compare the chain's with.
+    let mut rollup = rollup.with_link(link).with_clock(Clock::Trusted);
     rollup.follow(0)?;
     Ok(rollup)
 }
@@ -419,6 +421,61 @@ fn blocks_that_are_replaced_by_others_are_followed() {
     assert_eq!(life.deposit(9, 9).unwrap().number, 2);
     life.finish();
     assert_eq!(life.balance(3), 9);
+}
+
+/// Blocks that were a month ahead, which the chain does not have any more: the batch that was sealed by
+/// them is sealed again, and nobody has to wait for a month.
+#[test]
+fn a_batch_sealed_by_blocks_from_the_future_is_sealed_again() {
+    const MONTH: u64 = 30 * 86_400;
+    let mut life = Life::with_accounts();
+    life.pay(2, 3, 1_000, 0);
+    let snapshot = life.control("evm_snapshot", json!([]));
+    life.control("evm_increaseTime", json!([MONTH]));
+    life.control("anvil_mine", json!([1]));
+    assert_eq!(life.seal_and_prove(), 1);
+    let number = life.rollup.batcher.status().sealed;
+    let header = |life: &Life| {
+        let batch = life.rollup.batcher.batch(number).unwrap();
+        batch.batch().words().header.timestamp
+    };
+    let ahead = header(&life);
+    life.replace_since(&snapshot);
+    let followed = life.rollup.follow(0).unwrap();
+    let (reason, _) = followed.reopened.unwrap();
+    assert!(
+        matches!(reason, Reopening::AheadOfTime { batch, .. } if batch == number),
+        "{reason:?}"
+    );
+    life.finish();
+    assert!(header(&life) + MONTH / 2 < ahead);
+    assert_eq!(life.rollup.batcher.status().finalized, number);
+    assert_eq!(life.balance(3), 501_000);
+}
+
+/// The node's blocks are a month ahead of the system's clock, so one of the two is wrong.
+#[test]
+fn nothing_is_sealed_by_blocks_that_are_ahead_of_the_systems_clock() {
+    const MONTH: u64 = 30 * 86_400;
+    let mut life = Life::with_accounts();
+    life.pay(2, 3, 1_000, 0);
+    life.control("evm_increaseTime", json!([MONTH]));
+    life.control("anvil_mine", json!([1]));
+    life.rollup.follow(0).unwrap();
+    let now = life.rollup.l1_time(0).unwrap() - MONTH;
+    let empty = tempfile::tempdir().unwrap();
+    make(empty.path(), &life.found);
+    let other = open(empty.path(), &life.node.url, 0).unwrap();
+    let trusting = std::mem::replace(&mut life.rollup, other);
+    life.rollup = trusting.with_clock(Clock::Checked);
+    let refused = life.rollup.seal(SealLimit::All, now, |_| {}).err().unwrap();
+    assert!(
+        matches!(refused, NodeError::Clock(ClockError::BlockAhead { .. })),
+        "{refused}"
+    );
+    // A system's clock that agrees, or one that is ahead itself, is no reason to wait.
+    let sealed = life.rollup.seal(SealLimit::All, now + MONTH, |_| {});
+    assert_eq!(sealed.unwrap().batches, 1);
 }
 
 #[test]

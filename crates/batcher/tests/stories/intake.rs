@@ -1,6 +1,6 @@
 //! What is acknowledged and what is not.
 
-use batcher::{Limits, Refusal, SignedOperation, Verdict};
+use batcher::{Batcher, Due, Limits, Refusal, SignedOperation, Verdict};
 use ledger::babyjubjub::Point;
 use ledger::float::{Float16, Float40};
 use ledger::operation::{NO_EXPIRY, Signable, Transfer};
@@ -223,30 +223,76 @@ fn withdrawals_are_refused_where_no_shape_takes_them() {
     assert_eq!(refusal, Err(Refusal::KindNotTaken { kind: 2 }));
 }
 
+/// Only a final batch makes an expiry final: a clock that is ahead drops nothing.
 #[test]
-fn expired_operations_are_evicted_with_a_verdict() {
-    let (_folder, mut batcher) = world();
+fn expired_operations_are_dropped_once_a_later_batch_is_final() {
+    let (folder, mut batcher) = world();
     let short = signed(Transfer {
         valid_until: NOW + 10,
-        ..plain(2, 3, 10, 1)
+        ..plain(2, 3, 10, 0)
     });
     let long = signed(Transfer {
         valid_until: NOW + 20,
-        ..plain(4, 3, 10, 1)
+        ..plain(4, 3, 10, 0)
     });
-    accept(&mut batcher, &[short, long, transfer(5, 3, 10, 1)]);
-    assert_eq!(batcher.evict_expired(NOW + 10).unwrap(), 0);
-    assert_eq!(batcher.evict_expired(NOW + 11).unwrap(), 1);
-    let Some(Verdict::Rejected { reason }) = batcher.verdict(&id(&short)).unwrap() else {
-        panic!("the operation has expired");
-    };
-    assert!(reason.contains("valid until 1700000010"), "{reason}");
-    assert!(batcher.seal(&[], NOW + 21).unwrap().is_none());
-    assert_eq!(batcher.mempool().len(), 1);
-    assert!(matches!(
-        batcher.verdict(&id(&long)).unwrap(),
-        Some(Verdict::Rejected { .. })
-    ));
+    accept(&mut batcher, &[short, long, transfer(5, 3, 10, 0)]);
+    let verdict = |batcher: &Batcher, operation| batcher.verdict(&id(operation)).unwrap().unwrap();
+    let month = NOW + 30 * 86_400;
+    let sealed = batcher.seal(&[], month).unwrap().unwrap();
+    assert_eq!(sealed.counts(), [0, 1, 0]);
+    assert_eq!(batcher.seal_due(&[], month), Ok(None), "nothing is ready");
+    assert!(batcher.seal(&[], month).unwrap().is_none());
+
+    // The clock was wrong: the batch never was, and nothing expired.
+    batcher.reopen(1).unwrap();
+    drop(batcher);
+    let mut batcher = Batcher::open(folder.path(), settings()).unwrap();
+    assert_eq!(batcher.mempool().len(), 3);
+    let sealed = batcher.seal(&[], NOW + 11).unwrap().unwrap();
+    assert_eq!(sealed.counts(), [0, 1, 0], "as before");
+    let sealed = batcher.seal(&[], NOW + 11).unwrap().unwrap();
+    assert_eq!(sealed.counts(), [0, 1, 0]);
+    assert_eq!(verdict(&batcher, &long), Verdict::Sealed { batch: 2 });
+    assert_eq!(verdict(&batcher, &short), Verdict::Pending);
+
+    let proved = batcher.record_proof(batcher.batch(1).unwrap().batch().clone(), vec![1], NOW);
+    batcher.record_finalized(proved.unwrap(), NOW + 12).unwrap();
+    for _ in 0..2 {
+        let Verdict::Rejected { reason } = verdict(&batcher, &short) else {
+            panic!("the operation has expired");
+        };
+        assert!(reason.contains("valid until 1700000010"), "{reason}");
+        assert!(batcher.mempool().is_empty());
+        drop(batcher);
+        batcher = Batcher::open(folder.path(), settings()).unwrap();
+    }
+}
+
+/// One clock made it expire, the next one did not: it is taken at its place.
+#[test]
+fn what_a_clock_that_was_ahead_set_aside_is_ready_again() {
+    let (_folder, mut batcher) = world();
+    let short = signed(Transfer {
+        valid_until: NOW + 10,
+        ..plain(2, 3, 10, 0)
+    });
+    accept(&mut batcher, &[short, transfer(2, 3, 10, 1)]);
+    assert!(batcher.seal(&[], NOW + 11).unwrap().is_none());
+    let sealed = batcher.seal(&[], NOW + 10).unwrap().unwrap();
+    assert_eq!(sealed.counts(), [0, 2, 0]);
+}
+
+/// What was received by a clock that was ahead does not wait for its time.
+#[test]
+fn an_operation_from_the_future_is_due() {
+    let (_folder, mut batcher) = world();
+    let ahead = NOW + 30 * 86_400;
+    batcher
+        .submit(transfer(2, 3, 10, 0), ahead)
+        .unwrap()
+        .unwrap();
+    assert_eq!(batcher.latest_time(), ahead);
+    assert_eq!(batcher.seal_due(&[], NOW), Ok(Some(Due::Age)));
 }
 
 #[test]

@@ -263,7 +263,7 @@ fn a_reopened_batch_never_was_and_is_sealed_again_the_same() {
 }
 
 #[test]
-fn what_expired_meanwhile_is_rejected_and_the_rest_is_kept() {
+fn what_expired_meanwhile_waits_and_the_rest_is_kept() {
     let (folder, mut batcher) = world();
     let expiring = signed(ledger::operation::Transfer {
         valid_until: NOW + 50,
@@ -285,13 +285,15 @@ fn what_expired_meanwhile_is_rejected_and_the_rest_is_kept() {
     let sealed = batcher.seal(&[], NOW + 51).unwrap().unwrap();
     assert_eq!((sealed.number(), sealed.counts()), (1, [0, 1, 0]));
     let verdict = |batcher: &Batcher, operation| batcher.verdict(&id(operation)).unwrap().unwrap();
+    assert_eq!(verdict(&batcher, &expiring), Verdict::Pending);
+    assert_eq!(verdict(&batcher, &other), Verdict::Sealed { batch: 1 });
+    assert_eq!(verdict(&batcher, &after), Verdict::Pending);
+    finalize(&mut batcher, 1, NOW + 52);
     let rejected = verdict(&batcher, &expiring);
     assert!(
         matches!(&rejected, Verdict::Rejected { reason } if reason.contains("valid")),
         "{rejected:?}"
     );
-    assert_eq!(verdict(&batcher, &other), Verdict::Sealed { batch: 1 });
-    assert_eq!(verdict(&batcher, &after), Verdict::Pending);
     accept(&mut batcher, &[transfer(2, 3, 1, 0)]);
     let sealed = batcher.seal(&[], NOW + 52).unwrap().unwrap();
     assert_eq!(sealed.counts(), [0, 2, 0]);

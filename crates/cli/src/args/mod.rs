@@ -88,6 +88,9 @@ pub struct GlobalArgs {
     /// Accept keys of a seeded setup, for which anybody can forge proofs: trials only
     #[arg(long, global = true)]
     pub allow_dev_keys: bool,
+    /// The time is right, though it is days ahead of what was recorded last
+    #[arg(long, global = true)]
+    pub trust_clock: bool,
     /// Threads to use [default: one a core]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,

@@ -6,6 +6,7 @@ mod attack;
 mod bad_input;
 mod batches;
 mod chains;
+mod clock;
 mod configuration;
 mod contracts;
 mod delivery;

@@ -69,12 +69,31 @@ fn h14_time_never_goes_back() {
     let l1 = open(&folder.path().join("l1.redb"));
     assert_eq!(l1.time(T0).unwrap(), T0 + 101);
     assert_eq!(l1.time(u64::MAX).unwrap(), u64::MAX);
-    let limit = 1 << 40;
+    let limit = 1 << 39;
     for seconds in [limit - 101, u64::MAX] {
         let refusal = refused(&l1, |l1| l1.advance_time(seconds));
         assert!(matches!(refusal, Refusal::ClockTooFar { offset: 101, .. }));
     }
     l1.advance_time(limit - 102).unwrap();
+}
+
+/// A time that no batch can have is never a block's: no batch could follow it, for ever.
+#[test]
+fn no_block_has_a_time_beyond_timestamps() {
+    let chain = chain_with_key(&genesis());
+    let before = picture(&chain);
+    let end = 1 << 40;
+    for now in [end, end + 1, u64::MAX] {
+        let refusal = refused(&chain, |l1| l1.top_up(ALICE, 2, 1, FEE, now));
+        assert!(matches!(refusal, Refusal::TimeTooFar { limit, .. } if limit == end));
+        let refusal = refused(&chain, |l1| l1.mine(1, now));
+        assert!(matches!(refusal, Refusal::TimeTooFar { .. }));
+    }
+    assert_eq!(picture(&chain), before);
+    // Both at their ends, the system's clock and the offset leave room for a block.
+    chain.advance_time((1 << 39) - 1).unwrap();
+    chain.mine(1, 1 << 39).unwrap();
+    assert_eq!(place(&chain), (2, end - 1));
 }
 
 #[test]
