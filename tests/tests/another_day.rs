@@ -542,40 +542,160 @@ fn a_lost_database_is_restored_and_goes_on() {
     assert_clean(&rollup);
 }
 
+/// Two batchers of one deployment with a first payment each; L1 has the second one's batch.
+fn another_first_batch(ours: &Path, theirs: &Path, keys: &Keys) -> OperationId {
+    let mut first = None;
+    for (folder, to) in [(ours, 3), (theirs, 4)] {
+        let mut rollup = create(folder, keys, 0).unwrap();
+        first.get_or_insert(pay(&mut rollup, 2, to, 1_000, START));
+        for from in 5..8 {
+            pay(&mut rollup, from, to, 1_000, START);
+            finish(&mut rollup, keys, START, &mut rng()).unwrap();
+        }
+    }
+    std::fs::copy(l1_file(theirs), l1_file(ours)).unwrap();
+    first.unwrap()
+}
+
+/// What another submitter finalized is executed. What was final here and is not on L1 any more is
+/// sealed again, or rejected with a reason.
 #[test]
-fn a_database_of_another_history_is_refused() {
+fn batches_of_another_submitter_take_the_place_of_ours() {
     let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let keys = Keys::make().unwrap();
-    for (folder, to) in [(&ours, 3), (&theirs, 4)] {
-        let mut rollup = create(folder.path(), &keys, 0).unwrap();
-        pay(&mut rollup, 2, to, 1_000, START);
-        finish(&mut rollup, &keys, START, &mut rng()).unwrap();
-    }
-    // The same deployment, another first batch.
-    std::fs::copy(l1_file(theirs.path()), l1_file(ours.path())).unwrap();
-    let diverged = open(ours.path(), 0, START).err().unwrap();
-    let diverged = diverged.downcast_ref::<FollowError>().unwrap();
-    assert!(matches!(diverged, FollowError::Diverged { number: 1 }));
+    let first = another_first_batch(ours.path(), theirs.path(), &keys);
+    let mut rollup = open(ours.path(), 0, START).unwrap();
+    let Verdict::Rejected { reason } = verdict(&rollup, &first) else {
+        panic!("{:?}", verdict(&rollup, &first));
+    };
+    assert!(reason.contains("nonce 0 of account 2"), "{reason}");
+    let of_theirs = open(theirs.path(), 0, START).unwrap();
+    assert_eq!(rollup.batcher.state(), of_theirs.batcher.state());
+    assert_eq!(rollup.follow(START).unwrap(), Default::default());
+    assert_clean(&rollup);
+    let next = pay(&mut rollup, 2, 3, 1_000, START);
+    finish(&mut rollup, &keys, START, &mut rng()).unwrap();
+    assert!(matches!(verdict(&rollup, &next), Verdict::Finalized { .. }));
+    assert_clean(&rollup);
+}
 
-    // A backup from before L1's last batch.
+#[test]
+fn a_backup_that_is_older_than_l1_catches_up() {
     let folder = tempfile::tempdir().unwrap();
+    let keys = Keys::make().unwrap();
     let mut rollup = create(folder.path(), &keys, 0).unwrap();
+    let waits = pay(&mut rollup, 2, 3, 1_000, START);
     drop(rollup);
     let file = folder.path().join(batcher::store::FILE_NAME);
     let backup = folder.path().join("backup");
     std::fs::copy(&file, &backup).unwrap();
     rollup = open(folder.path(), 0, START).unwrap();
-    pay(&mut rollup, 2, 3, 1_000, START);
-    finish(&mut rollup, &keys, START, &mut rng()).unwrap();
+    for from in 4..7 {
+        pay(&mut rollup, from, 3, 1_000, START);
+        finish(&mut rollup, &keys, START, &mut rng()).unwrap();
+    }
+    let (state, status) = (rollup.batcher.state().clone(), rollup.batcher.status());
     drop(rollup);
     std::fs::copy(&backup, &file).unwrap();
-    let behind = open(folder.path(), 0, START).err().unwrap();
-    let behind = behind.downcast_ref::<FollowError>().unwrap();
+    let mut rollup = open(folder.path(), 0, START).unwrap();
+    assert_eq!(rollup.batcher.state(), &state);
+    assert_eq!(rollup.batcher.status(), status);
     assert!(matches!(
-        behind,
-        FollowError::Behind {
-            on_l1: 1,
-            sealed: 0
-        }
+        verdict(&rollup, &waits),
+        Verdict::Finalized { batch: 1 }
     ));
+    assert_clean(&rollup);
+    pay(&mut rollup, 2, 3, 1_000, START);
+    finish(&mut rollup, &keys, START, &mut rng()).unwrap();
+    assert_clean(&rollup);
+}
+
+/// L1 has the same last batch, and others before it that lead to the same accounts: which batch an
+/// operation is part of is what L1 says.
+#[test]
+fn a_history_that_leads_to_the_same_accounts_is_still_another() {
+    let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let keys = Keys::make().unwrap();
+    let mut ids = Vec::new();
+    for (folder, order) in [(&ours, [2, 4]), (&theirs, [4, 2])] {
+        let mut rollup = create(folder.path(), &keys, 0).unwrap();
+        for (from, now) in order.into_iter().zip([START, START + 1]) {
+            ids.push(pay(&mut rollup, from, 5, 1_000, now));
+            finish(&mut rollup, &keys, START, &mut rng()).unwrap();
+        }
+        pay(&mut rollup, 6, 7, 1_000, START);
+        let later = START + u64::from(folder.path() == theirs.path());
+        rollup.seal(SealLimit::All, START, |_| {}).unwrap();
+        prove_batch(&mut rollup, &keys, 3, START, &mut rng()).unwrap();
+        rollup.submit(OPERATOR, 1, later).unwrap();
+    }
+    std::fs::copy(l1_file(theirs.path()), l1_file(ours.path())).unwrap();
+    let rollup = open(ours.path(), 0, START + 1).unwrap();
+    for (id, batch) in ids.iter().zip([2, 1]) {
+        assert_eq!(verdict(&rollup, id), Verdict::Finalized { batch });
+    }
+    assert_clean(&rollup);
+}
+
+#[test]
+fn a_database_of_another_history_is_refused() {
+    let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let keys = Keys::make().unwrap();
+    another_first_batch(ours.path(), theirs.path(), &keys);
+    let follow = |undo_window: u64| {
+        let l1 = l1::NativeL1::open(&l1_file(ours.path()), prover::key::AllowDevKeys::Yes);
+        let l1 = l1.unwrap();
+        let settings = batcher::Settings {
+            undo_window,
+            ..settings(&l1).unwrap()
+        };
+        let mut rollup = Rollup::open(l1, ours.path(), settings, 0).unwrap();
+        rollup.follow(START)
+    };
+    // Batches that are too old to be undone, by a program that kept fewer.
+    let file = ours.path().join(batcher::store::FILE_NAME);
+    std::fs::remove_file(&file).unwrap();
+    let l1 = l1::NativeL1::open(&l1_file(ours.path()), prover::key::AllowDevKeys::Yes).unwrap();
+    let short = batcher::Settings {
+        undo_window: 1,
+        ..settings(&l1).unwrap()
+    };
+    drop(restore(&l1, ours.path(), short, |_| {}).unwrap());
+    drop(l1);
+    let other = tempfile::tempdir().unwrap();
+    let third = tempfile::tempdir().unwrap();
+    another_first_batch(other.path(), third.path(), &keys);
+    let mut rollup = open(third.path(), 0, START).unwrap();
+    rollup.l1.reorg(3).unwrap();
+    rollup.follow(START).unwrap();
+    rollup.batcher.reopen(1).unwrap();
+    pay(&mut rollup, 4, 6, 1_000, START);
+    finish(&mut rollup, &keys, START + 9, &mut rng()).unwrap();
+    drop(rollup);
+    std::fs::copy(l1_file(third.path()), l1_file(ours.path())).unwrap();
+    let diverged = follow(1).unwrap_err();
+    assert!(
+        matches!(diverged, FollowError::Diverged { number: 1, .. }),
+        "{diverged}"
+    );
+    assert!(diverged.to_string().contains("quire restore"), "{diverged}");
+
+    // Accounts that L1's first batch does not start from.
+    let folder = tempfile::tempdir().unwrap();
+    let rollup = create(folder.path(), &keys, 0).unwrap();
+    let mut accounts = node::restore::genesis_accounts(&rollup.l1).unwrap();
+    let settings = settings(&rollup.l1).unwrap();
+    drop(rollup);
+    accounts[2].1.balance += 1;
+    std::fs::remove_file(folder.path().join(batcher::store::FILE_NAME)).unwrap();
+    drop(batcher::Batcher::create(folder.path(), settings, accounts).unwrap());
+    std::fs::copy(l1_file(theirs.path()), l1_file(folder.path())).unwrap();
+    let unexplained = open(folder.path(), 0, START).err().unwrap();
+    assert!(
+        matches!(
+            unexplained.downcast_ref(),
+            Some(FollowError::Unexplained { number: 1, .. })
+        ),
+        "{unexplained}"
+    );
 }

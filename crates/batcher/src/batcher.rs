@@ -976,7 +976,7 @@ impl Batcher {
     }
 
     /// Operations that expired before a batch's timestamp, with the reason.
-    fn expired(&self, timestamp: u64) -> Vec<(u64, Reject)> {
+    pub(crate) fn expired(&self, timestamp: u64) -> Vec<(u64, Reject)> {
         let reason = |place: u64| {
             let valid_until = self.pool.entry(place)?.fields.valid_until;
             let reject = Reject::NotExpired {
@@ -1082,7 +1082,7 @@ impl Batcher {
     /// Operations that wait for accounts which the batch created, and which these accounts' keys did
     /// not sign, with the reason. Only an account that was undone has operations before it is
     /// created: L1 may have given its index to another key since.
-    fn strangers(&self, before: &[(u32, Option<Account>)]) -> Vec<(u64, Reject)> {
+    pub(crate) fn strangers(&self, before: &[(u32, Option<Account>)]) -> Vec<(u64, Reject)> {
         let created = before.iter().filter(|(_, account)| account.is_none());
         let of_account = |(index, _): &(u32, Option<Account>)| {
             let key = self.state.account(*index)?.key;
@@ -1308,7 +1308,7 @@ impl Batcher {
 }
 
 /// The account that pays, if the operation is a withdrawal.
-fn withdrawn_from(entry: &Entry) -> Option<u32> {
+pub(crate) fn withdrawn_from(entry: &Entry) -> Option<u32> {
     entry.is_withdrawal().then_some(entry.fields.from)
 }
 

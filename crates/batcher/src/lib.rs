@@ -1,6 +1,8 @@
 //! From signed operations to sealed batches: mempool, sealing, durable state, reopening of batches
-//! that did not make it to L1, restoration from L1's data, and the import of transfer histories.
+//! that did not make it to L1, application of batches that others submitted, restoration from L1's
+//! data, and the import of transfer histories.
 
+mod apply;
 pub mod batch;
 pub mod batcher;
 mod codec;
@@ -15,12 +17,13 @@ pub mod store;
 mod undo;
 mod witness_codec;
 
+pub use apply::{Applied, ApplyError};
 pub use batch::{FinalizedBatch, ProvedBatch, SealedBatch, StoredBatch};
 pub use batcher::{AuditError, Batcher, History, Role, SealSummary, Settings, Status, Verdict};
 pub use codec::CodecError;
 pub use mempool::{Limits, Refusal};
 pub use operation::{OperationId, SignedOperation};
 pub use reopen::{ReopenError, Reopened};
-pub use restore::{RestoreError, RestoredBatch};
+pub use restore::{HistoryError, RestoreError, RestoredBatch};
 pub use seal::{Due, Fill, QueueEntry};
 pub use store::{BatchTimes, OpenError, StoreError};

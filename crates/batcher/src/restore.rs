@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use ledger::account::Account;
-use ledger::replay::{ReplayError, replay_many};
+use ledger::replay::{BatchError, ReplayError, replay_many};
 use ledger::shape::Shape;
 use ledger::state::State;
 use ledger::transition::Payout;
@@ -19,7 +19,8 @@ use thiserror::Error;
 
 use crate::batch::SealedBatch;
 use crate::batcher::{Batcher, Settings};
-use crate::store::{Head, NewStore, OpenError, Place};
+use crate::store::{FinalizedWrites, Head, NewStore, OpenError, Place};
+use crate::undo::Undo;
 
 /// Batches that are executed before the tree is hashed.
 const GROUP: usize = 256;
@@ -48,6 +49,14 @@ pub enum RestoreError<E> {
     /// The database could not be made.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The batches are not one history.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+}
+
+/// Why batches of L1 do not continue a history.
+#[derive(Debug, Error)]
+pub enum HistoryError {
     /// A batch does not follow the one before it.
     #[error(
         "batch {number}: {field} is {got}, expected {expected}: this is not the history of the deployment"
@@ -100,15 +109,17 @@ impl Batcher {
         let mut state = State::new(depth);
         let inserted = state.insert_genesis(genesis);
         inserted.map_err(OpenError::from)?;
+        let head = Head {
+            root: state.root(),
+            sealed: 0,
+            finalized: 0,
+            timestamp: 0,
+            queue: 0,
+        };
         let mut run = Run {
             settings: &settings,
-            head: Head {
-                root: state.root(),
-                sealed: 0,
-                finalized: 0,
-                timestamp: 0,
-                queue: 0,
-            },
+            head,
+            executed: head,
             state,
             group: Vec::with_capacity(GROUP),
         };
@@ -130,6 +141,8 @@ struct Run<'a> {
     settings: &'a Settings,
     /// Accounts after the last group.
     state: State,
+    /// After the last group.
+    executed: Head,
     /// After the last batch taken.
     head: Head,
     /// Batches taken and not executed.
@@ -138,43 +151,8 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Takes the next batch if it follows.
-    fn take<E>(&mut self, batch: RestoredBatch) -> Result<(), RestoreError<E>> {
-        let number = self.head.sealed + 1;
-        let expect = |field, expected: &dyn ToString, got: &dyn ToString| {
-            let (expected, got) = (expected.to_string(), got.to_string());
-            if expected == got {
-                return Ok(());
-            }
-            Err(RestoreError::Order {
-                number,
-                field,
-                expected,
-                got,
-            })
-        };
-        let (header, shape, queue) = (&batch.words.header, &batch.shape, &batch.queue);
-        let end = u64::try_from(batch.words.l1_ops.len()).unwrap_or(u64::MAX);
-        let end = self.head.queue.saturating_add(end);
-        expect("its number", &number, &header.batch_number)?;
-        expect("its domain", &self.settings.domain, &header.domain)?;
-        expect("its old root", &self.head.root, &header.old_root)?;
-        expect(
-            "the start of its queue entries",
-            &self.head.queue,
-            &queue.start,
-        )?;
-        expect("the end of its queue entries", &end, &queue.end)?;
-        let timestamp = header.timestamp.max(self.head.timestamp);
-        expect("its timestamp", &timestamp, &header.timestamp)?;
-        let listed = self.settings.shapes.contains(shape);
-        expect("whether its shape is listed", &true, &listed)?;
-        self.head = Head {
-            root: header.new_root,
-            sealed: number,
-            finalized: number,
-            timestamp,
-            queue: end,
-        };
+    fn take(&mut self, batch: RestoredBatch) -> Result<(), HistoryError> {
+        self.head = batch.follows(&self.head, self.settings)?;
         self.group.push(batch);
         Ok(())
     }
@@ -186,33 +164,94 @@ impl Run<'_> {
         on_batch: &mut impl FnMut(&SealedBatch),
     ) -> Result<(), RestoreError<E>> {
         let group = std::mem::take(&mut self.group);
-        let numbers = self.head.sealed + 1 - u64::try_from(group.len()).unwrap_or(u64::MAX)..;
         let list: Vec<(&PublicWords, &Shape)> = group
             .iter()
             .map(|batch| (&batch.words, &batch.shape))
             .collect();
-        let payouts = replay_many(&list, &mut self.state).map_err(|error| {
-            let number = numbers.clone().nth(error.position).unwrap_or_default();
-            let source = error.source;
-            RestoreError::Replay { number, source }
-        })?;
-        for ((number, batch), payouts) in numbers.zip(group).zip(payouts) {
+        let before = self.executed;
+        let replayed = replay_many(&list, &mut self.state)
+            .map_err(|error| HistoryError::replay(before.sealed, error))?;
+        for (batch, of_batch) in group.into_iter().zip(replayed) {
+            let undo = Undo {
+                timestamp: self.executed.timestamp,
+                accounts: of_batch.before,
+                operations: Vec::new(),
+            };
+            self.executed = batch.head_after();
             let (proof, time) = (batch.proof.clone(), batch.time);
-            let sealed = sealed(batch, payouts);
-            let sealed = sealed.map_err(|source| RestoreError::Words { number, source })?;
-            new.add_finalized(&sealed, &proof, time)?;
-            on_batch(&sealed);
+            let batch = batch.sealed(of_batch.payouts)?;
+            let writes = FinalizedWrites {
+                batch,
+                proof,
+                time,
+                undo,
+                outcomes: Vec::new(),
+            };
+            new.add_finalized(&writes, self.settings.undo_window)?;
+            on_batch(&writes.batch);
         }
         Ok(())
     }
 }
 
-fn sealed(batch: RestoredBatch, payouts: Vec<Payout>) -> Result<SealedBatch, WordsError> {
-    let RestoredBatch {
-        words,
-        shape,
-        queue,
-        ..
-    } = batch;
-    SealedBatch::from_words(shape, words, queue, payouts)
+impl HistoryError {
+    /// Of batches that were replayed after batch `last`.
+    pub(crate) fn replay(last: u64, error: BatchError) -> Self {
+        let position = u64::try_from(error.position).unwrap_or(u64::MAX);
+        let number = last.saturating_add(position).saturating_add(1);
+        let source = error.source;
+        Self::Replay { number, source }
+    }
+}
+
+impl RestoredBatch {
+    /// Where a batcher stands after it, if it follows on where one stands.
+    pub(crate) fn follows(&self, head: &Head, settings: &Settings) -> Result<Head, HistoryError> {
+        let number = head.sealed + 1;
+        let expect = |field, expected: &dyn ToString, got: &dyn ToString| {
+            let (expected, got) = (expected.to_string(), got.to_string());
+            if expected == got {
+                return Ok(());
+            }
+            Err(HistoryError::Order {
+                number,
+                field,
+                expected,
+                got,
+            })
+        };
+        let (header, queue) = (&self.words.header, &self.queue);
+        let count = u64::try_from(self.words.l1_ops.len()).unwrap_or(u64::MAX);
+        let end = head.queue.saturating_add(count);
+        expect("its number", &number, &header.batch_number)?;
+        expect("its domain", &settings.domain, &header.domain)?;
+        expect("its old root", &head.root, &header.old_root)?;
+        expect("the start of its queue entries", &head.queue, &queue.start)?;
+        expect("the end of its queue entries", &end, &queue.end)?;
+        let timestamp = header.timestamp.max(head.timestamp);
+        expect("its timestamp", &timestamp, &header.timestamp)?;
+        let listed = settings.shapes.contains(&self.shape);
+        expect("whether its shape is listed", &true, &listed)?;
+        Ok(self.head_after())
+    }
+
+    /// Where a batcher stands once the batch is finalized and is its last.
+    fn head_after(&self) -> Head {
+        let header = &self.words.header;
+        Head {
+            root: header.new_root,
+            sealed: header.batch_number,
+            finalized: header.batch_number,
+            timestamp: header.timestamp,
+            queue: self.queue.end,
+        }
+    }
+
+    /// The batch as it is stored.
+    pub(crate) fn sealed(&self, payouts: Vec<Payout>) -> Result<SealedBatch, HistoryError> {
+        let number = self.words.header.batch_number;
+        let words = self.words.clone();
+        SealedBatch::from_words(self.shape, words, self.queue.clone(), payouts)
+            .map_err(|source| HistoryError::Words { number, source })
+    }
 }

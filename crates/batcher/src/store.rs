@@ -250,6 +250,16 @@ pub(crate) struct SealWrites {
     pub(crate) returned: Option<u64>,
 }
 
+/// A batch that L1 has finalized and that was not sealed here, with what is written beside it.
+pub(crate) struct FinalizedWrites {
+    pub(crate) batch: SealedBatch,
+    pub(crate) proof: Vec<u8>,
+    /// When L1 accepted it, in seconds since 1970.
+    pub(crate) time: u64,
+    pub(crate) undo: Undo,
+    pub(crate) outcomes: Vec<NewOutcome>,
+}
+
 /// Accounts and nodes as they are after a change; `None` is gone.
 #[derive(Default)]
 pub(crate) struct Changes {
@@ -541,27 +551,13 @@ impl NewStore {
         Ok(new)
     }
 
-    /// Adds a finalized batch.
+    /// Adds a finalized batch; what it takes to undo batches is kept for the last `kept`.
     pub(crate) fn add_finalized(
         &self,
-        batch: &SealedBatch,
-        proof: &[u8],
-        time: u64,
+        writes: &FinalizedWrites,
+        kept: u64,
     ) -> Result<(), OpenError> {
-        let times = BatchTimes {
-            finalized: Some(time),
-            ..BatchTimes::default()
-        };
-        let (tx, number) = (self.transaction(), batch.number());
-        let write = || -> Result<(), redb::Error> {
-            tx.open_table(BATCHES)?
-                .insert(number, batch.to_record().as_slice())?;
-            tx.open_table(PROOFS)?.insert(number, proof)?;
-            tx.open_table(TIMES)?
-                .insert(number, times.to_bytes().as_slice())?;
-            Ok(())
-        };
-        write().map_err(|error| self.failed(error))
+        put_finalized(self.transaction(), writes, kept).map_err(|error| self.failed(error))
     }
 
     /// Adds accounts, nodes and head, and puts the database in its place.
@@ -852,6 +848,24 @@ impl Store {
         })
     }
 
+    /// Writes batches that L1 has finalized and that were not sealed here, and what became of
+    /// operations, with accounts, nodes and head that result.
+    pub(crate) fn add_finalized(
+        &self,
+        batches: &[FinalizedWrites],
+        kept: u64,
+        changes: &Changes,
+        head: &Head,
+    ) -> Result<(), StoreError> {
+        self.write(|tx| {
+            changes.write(tx)?;
+            for writes in batches {
+                put_finalized(tx, writes, kept)?;
+            }
+            put_head(tx, head)
+        })
+    }
+
     pub(crate) fn add_proof(
         &self,
         number: u64,
@@ -876,9 +890,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.write(|tx| {
             tx.open_table(WITNESSES)?.remove(number)?;
-            if let Some(old) = number.checked_sub(kept) {
-                tx.open_table(UNDO)?.remove(old)?;
-            }
+            forget_undo(tx, number, kept)?;
             put_outcomes(tx, outcomes)?;
             put_times(tx, number, times)?;
             put_head(tx, head)
@@ -1063,6 +1075,40 @@ fn put_pending<'a>(
         table.insert(operation.place, out.finish().as_slice())?;
     }
     Ok(())
+}
+
+/// Drops what it takes to undo the batch that leaves the window of `kept` finalized ones.
+fn forget_undo(tx: &WriteTransaction, finalized: u64, kept: u64) -> Result<(), redb::Error> {
+    if let Some(old) = finalized.checked_sub(kept) {
+        tx.open_table(UNDO)?.remove(old)?;
+    }
+    Ok(())
+}
+
+fn put_finalized(
+    tx: &WriteTransaction,
+    writes: &FinalizedWrites,
+    kept: u64,
+) -> Result<(), redb::Error> {
+    let FinalizedWrites {
+        batch,
+        proof,
+        time,
+        undo,
+        outcomes,
+    } = writes;
+    let (number, record) = (batch.number(), batch.to_record());
+    let times = BatchTimes {
+        finalized: Some(*time),
+        ..BatchTimes::default()
+    };
+    put_outcomes(tx, outcomes)?;
+    tx.open_table(BATCHES)?.insert(number, record.as_slice())?;
+    tx.open_table(PROOFS)?.insert(number, proof.as_slice())?;
+    tx.open_table(UNDO)?
+        .insert(number, undo.to_record().as_slice())?;
+    forget_undo(tx, number, kept)?;
+    put_times(tx, number, times)
 }
 
 fn add_batch(tx: &WriteTransaction, new: &NewBatch) -> Result<(), redb::Error> {

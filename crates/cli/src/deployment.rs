@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
 use batcher::store::FILE_NAME;
-use batcher::{Batcher, Limits, Role};
+use batcher::{Batcher, Limits, Reopened, Role};
 use circuits::shapes;
 use l1::bytes::Bytes;
 use l1::genesis::{DEFAULT_FREEZE_AFTER, DEFAULT_TIMESTAMP_SLACK, ListedShape, Operator, Token};
@@ -592,42 +592,34 @@ impl Node {
         let Followed {
             finalized,
             lost,
+            applied,
             reopened,
         } = followed;
         tracing::info!(
             finalized,
             lost,
+            applied = applied.batches,
             reopened = reopened.is_some(),
             "followed L1"
         );
         if lost > 0 {
-            let note =
-                format!("L1 reorganized and lost {lost} batches; they will be submitted again");
-            settings.ui.note(note);
+            settings.ui.note(format!(
+                "L1 reorganized and lost {lost} batches that were final; what L1 does not replace is submitted again"
+            ));
         }
-        let Some((reason, reopened)) = reopened else {
-            return Ok(());
-        };
-        let why = match reason {
-            Reopening::QueueChanged { batch } => {
-                format!("L1 reorganized the queue entries of batch {batch}")
-            }
-            Reopening::Outlived { batch, .. } => format!("batch {batch} is too old for L1"),
-            Reopening::AheadOfTime {
-                batch,
-                timestamp,
-                latest,
-            } => format!(
-                "batch {batch} was sealed by a clock that was {} s ahead of L1's time",
-                timestamp - latest
-            ),
-        };
-        settings.ui.note(format!(
-            "{why}: {} batches are open again, {} operations wait to be sealed again",
-            reopened.batches, reopened.returned
-        ));
-        let batch = reason.batch();
-        (batch..batch + reopened.batches).try_for_each(|number| remove_folder(settings, number))
+        if let Some((reason, reopened)) = reopened {
+            tell_reopened(settings, reason, reopened)?;
+        }
+        if applied.batches > 0 {
+            settings.ui.note(format!(
+                "{} batches of another submitter are final on L1 and were executed here; they settled {} operations that waited here: {} are part of them, {} were rejected, `quire tx` says why",
+                applied.batches,
+                applied.executed + applied.rejected,
+                applied.executed,
+                applied.rejected
+            ));
+        }
+        Ok(())
     }
 
     /// Unlocks the operator's wallet, asking for its passphrase if it has one.
@@ -735,6 +727,31 @@ fn operator_wallet(
         ))
     );
     Ok(Some(operator))
+}
+
+/// Tells why batches are open again, and removes their exports.
+fn tell_reopened(settings: &Settings, reason: Reopening, reopened: Reopened) -> Result<()> {
+    let why = match reason {
+        Reopening::Replaced { batch } => format!("L1 has another batch {batch} than this database"),
+        Reopening::QueueChanged { batch } => {
+            format!("L1 reorganized the queue entries of batch {batch}")
+        }
+        Reopening::Outlived { batch, .. } => format!("batch {batch} is too old for L1"),
+        Reopening::AheadOfTime {
+            batch,
+            timestamp,
+            latest,
+        } => format!(
+            "batch {batch} was sealed by a clock that was {} s ahead of L1's time",
+            timestamp - latest
+        ),
+    };
+    settings.ui.note(format!(
+        "{why}: {} batches are open again, {} operations wait to be sealed again",
+        reopened.batches, reopened.returned
+    ));
+    let first = reason.batch();
+    (first..first + reopened.batches).try_for_each(|number| remove_folder(settings, number))
 }
 
 /// Removes the export of a batch that was reopened: another one gets its number.

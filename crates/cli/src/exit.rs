@@ -197,6 +197,8 @@ fn wrapped<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'sta
         inner
     } else if let Some(FollowError::Reopen(inner)) = cause.downcast_ref() {
         inner
+    } else if let Some(FollowError::Restore(inner)) = cause.downcast_ref() {
+        inner
     } else if let Some(RestoreError::L1(inner)) = cause.downcast_ref() {
         inner
     } else if let Some(RestoreError::Batcher(inner)) = cause.downcast_ref() {
@@ -375,11 +377,14 @@ mod tests {
         assert_eq!(node(L1Error::Store(what()).into()), Class::Damaged);
         let follow = FollowError::L1(what());
         assert_eq!(node(follow.into()), Class::Damaged);
-        let behind = FollowError::Behind {
-            on_l1: 2,
-            sealed: 1,
+        let diverged = FollowError::Diverged {
+            number: 2,
+            source: batcher::ReopenError::NotKept {
+                number: 2,
+                window: 1,
+            },
         };
-        assert_eq!(class_of(&failed(behind)), Class::Damaged);
+        assert_eq!(class_of(&failed(diverged)), Class::Damaged);
         let stage = FollowError::Stage(StageError::Store(stopped()));
         assert_eq!(class_of(&failed(stage)), Class::Environment);
         let refused = L1Error::Refused(l1::Refusal::Frozen);

@@ -104,6 +104,15 @@ pub enum ReplayError {
     },
 }
 
+/// What replaying one of several batches came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// What became claimable.
+    pub payouts: Vec<Payout>,
+    /// The accounts that the batch names, as they were before it; `None` is one that it created.
+    pub before: Vec<(u32, Option<Account>)>,
+}
+
 /// The first of several batches that cannot be replayed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("batch {position} of those given: {source}")]
@@ -129,9 +138,8 @@ pub fn replay(
     Ok(payouts)
 }
 
-/// Executes batches that follow one another and returns for each what became claimable, as
-/// [`replay`] of one after the other does, but hashes the tree once: roots chain by the batches'
-/// headers, and the last one is compared with the tree. That the roots between are those of the
+/// Executes batches that follow one another, as [`replay`] of one after the other does, but hashes
+/// the tree once: roots chain by the batches' headers, and the last one is compared with the tree. That the roots between are those of the
 /// data is left to the proofs that L1 checked. All or nothing: on an error the state is unchanged.
 ///
 /// # Errors
@@ -140,17 +148,19 @@ pub fn replay(
 pub fn replay_many(
     batches: &[(&PublicWords, &Shape)],
     state: &mut State,
-) -> Result<Vec<Vec<Payout>>, BatchError> {
+) -> Result<Vec<Replayed>, BatchError> {
     let Some((last, _)) = batches.last() else {
         return Ok(Vec::new());
     };
     let (mut overlay, mut root) = (Overlay::default(), state.root());
-    let mut payouts = Vec::with_capacity(batches.len());
+    let mut replayed = Vec::with_capacity(batches.len());
     for (position, (words, shape)) in batches.iter().enumerate() {
+        let content = |index: u32| (index, overlay.get(state, index).copied());
+        let before = touched(words).into_iter().map(content).collect();
         match execute(words, shape, (state, root), overlay) {
-            Ok((next, of_batch)) => {
+            Ok((next, payouts)) => {
                 overlay = next;
-                payouts.push(of_batch);
+                replayed.push(Replayed { payouts, before });
                 root = words.header.new_root;
             }
             // Why: an earlier batch may have led elsewhere than its header says.
@@ -165,7 +175,7 @@ pub fn replay_many(
         let (position, source) = (batches.len() - 1, Box::new(source));
         first_bad(batches, state).unwrap_or(BatchError { position, source })
     })?;
-    Ok(payouts)
+    Ok(replayed)
 }
 
 /// The first batch that does not lead to its root; the state is as before.

@@ -1130,13 +1130,18 @@ fn many_batches_replayed_at_once_are_those_replayed_one_by_one() {
     };
     for group in [1, 7, 30] {
         let mut state = states[0].clone();
-        let mut payouts = Vec::new();
+        let mut replayed = Vec::new();
         for words in words.chunks(group) {
-            payouts.extend(many(words, &mut state).unwrap());
+            replayed.extend(many(words, &mut state).unwrap());
         }
         assert!(&state == states.last().unwrap());
         let expected: Vec<_> = applied.iter().map(|batch| batch.payouts.clone()).collect();
-        assert_eq!(payouts, expected);
+        let payouts = replayed.iter().map(|batch| batch.payouts.clone());
+        assert_eq!(payouts.collect::<Vec<_>>(), expected);
+        for (batch, before) in replayed.into_iter().zip(&states).rev() {
+            state.put_back(batch.before).unwrap();
+            assert!(&state == before, "the accounts before a batch of {group}");
+        }
     }
     assert_eq!(many(&[], &mut states[0].clone()), Ok(Vec::new()));
     let mut found = 0;

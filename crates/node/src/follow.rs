@@ -1,21 +1,29 @@
 //! What the batcher does when L1 moved without it.
 //!
-//! L1 may have finalized batches that the batcher was cut off from noting, may have lost blocks in
-//! a reorganization, or may have let a batch grow older than Δ; a clock that was ahead may have left
-//! batches from the future. Invariant: after [`Rollup::follow`], the batcher's final batches are L1's,
-//! every open batch starts where the one before ended, consumes the queue as L1 has it and has a
-//! timestamp that L1 accepts now or within [`WAIT`] (as far as the clock is believed), or there is an
-//! error that says what to do. Nothing that was acknowledged is dropped here: operations of reopened
-//! batches wait again.
+//! L1 may have finalized batches that the batcher was cut off from noting, or that somebody else
+//! submitted (foreign batches); it may have lost blocks in a reorganization, or may have let a
+//! batch grow older than Δ; a clock that was ahead may have left batches from the future. A copy of
+//! the database that is older than L1 is the same case as a foreign batch. Invariant: after
+//! [`Rollup::follow`], the batcher's final batches are L1's, every open batch starts where the one
+//! before ended, consumes the queue as L1 has it and has a timestamp that L1 accepts now or within
+//! [`WAIT`] (as far as the clock is believed), or there is an error that says what to do. Nothing
+//! that was acknowledged is dropped here: operations of reopened batches wait again, unless a
+//! foreign batch executed them, used their nonces or came after their expiry, which settles them
+//! with a verdict. Each step is one durable transaction and leaves a database that the next call
+//! continues from.
 
 use batcher::batcher::StageError;
-use batcher::{ReopenError, Reopened, StoredBatch};
+use batcher::{Applied, ApplyError, ReopenError, Reopened, StoredBatch};
 use l1::FinalizedBatch;
 use thiserror::Error;
 
 use crate::clock::ClockError;
+use crate::restore::{RestoreError, batches_from};
 use crate::rollup::{Rollup, fee_accounts};
 use crate::settlement::SettleError;
+
+/// Foreign batches that are read and executed at once.
+const AT_ONCE: usize = 64;
 
 /// Seconds that a batch may be ahead of L1's time: to wait is cheaper than to prove it again. A chain
 /// that reorganized, or a clock that was set back a little, catches up within it.
@@ -36,29 +44,39 @@ pub enum FollowError {
     /// A contract's chain cannot be followed.
     #[error(transparent)]
     Settle(#[from] SettleError),
-    /// L1 has batches that the batcher never sealed.
+    /// A batch of L1 is not one of the deployment.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// L1 has another batch, and this database cannot undo its own.
     #[error(
-        "L1 has finalized {on_l1} batches, the batcher has sealed {sealed}: its database is older than L1; keep it, move it away and make another with `quire restore`: what only it knew (operations that were accepted and are not final) has to be sent again"
-    )]
-    Behind {
-        /// Batches on L1.
-        on_l1: u64,
-        /// Batches of the batcher.
-        sealed: u64,
-    },
-    /// L1 has another batch under this number.
-    #[error(
-        "L1 finalized another batch {number} than the batcher sealed: another operator has been at work, or the database is of another history; keep it, move it away and make another with `quire restore`: what only it knew (operations that were accepted and are not final) has to be sent again"
+        "L1 finalized another batch {number} than this database has, and {source}; keep the database, move it away and make another with `quire restore`: operations that only it knew (accepted and not final) have to be sent again"
     )]
     Diverged {
         /// The first batch that differs.
         number: u64,
+        /// Why it cannot be undone.
+        source: ReopenError,
+    },
+    /// L1's batches do not lead on from the accounts of this database.
+    #[error(
+        "the batches of L1 from {number} on do not follow from the accounts of this database: {source}: check it with `quire audit`, then move it away and make another with `quire restore`"
+    )]
+    Unexplained {
+        /// The first batch that was to be executed.
+        number: u64,
+        /// What does not hold.
+        source: ApplyError,
     },
 }
 
 /// Why batches were reopened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reopening {
+    /// L1 has another batch under this number.
+    Replaced {
+        /// The first batch concerned.
+        batch: u64,
+    },
     /// The batch consumed queue entries that L1 no longer has in this place.
     QueueChanged {
         /// The first batch concerned.
@@ -89,7 +107,8 @@ impl Reopening {
     /// The first batch concerned.
     pub fn batch(&self) -> u64 {
         match self {
-            Self::QueueChanged { batch }
+            Self::Replaced { batch }
+            | Self::QueueChanged { batch }
             | Self::Outlived { batch, .. }
             | Self::AheadOfTime { batch, .. } => *batch,
         }
@@ -101,8 +120,11 @@ impl Reopening {
 pub struct Followed {
     /// Batches that L1 had finalized and the batcher had not noted.
     pub finalized: u64,
-    /// Batches that were final and that L1 has lost: they are to be submitted again.
+    /// Batches that were final and that L1 has lost. They are to be submitted again, or L1 has
+    /// others in their place.
     pub lost: u64,
+    /// Foreign batches that were executed, and what they did to operations acknowledged here.
+    pub applied: Applied,
     /// Batches that were reopened, and why.
     pub reopened: Option<(Reopening, Reopened)>,
 }
@@ -117,11 +139,8 @@ impl Rollup {
         self.link.sync(&mut self.l1)?;
         // Why anew: a reorganization may have given a fee account's index to somebody else.
         self.batcher.set_fee_accounts(fee_accounts(&self.l1)?);
-        let mut followed = Followed {
-            lost: self.roll_back()?,
-            ..Followed::default()
-        };
-        followed.finalized = self.catch_up()?;
+        let mut followed = Followed::default();
+        self.agree_on_finality(&mut followed)?;
         let stale = match self.changed_queue()? {
             Some(stale) => Some(stale),
             None => self.untimely(now)?,
@@ -132,53 +151,97 @@ impl Rollup {
         Ok(followed)
     }
 
+    /// Makes the batcher's final batches those of L1.
+    fn agree_on_finality(&mut self, followed: &mut Followed) -> Result<(), FollowError> {
+        let (on_l1, before) = (self.last_on_l1()?, self.batcher.status());
+        let settled = self.last_settled(on_l1)?;
+        let common = self.last_common(on_l1, settled)?;
+        followed.lost = before.finalized.saturating_sub(common);
+        followed.finalized = common.saturating_sub(before.finalized);
+        if before.finalized > settled {
+            self.batcher.roll_back_finalized(settled)?;
+        }
+        for number in settled + 1..=common {
+            if let Some(batch) = self.l1.batch(number)? {
+                self.note_final(&batch)?;
+            }
+        }
+        if on_l1 == common {
+            return Ok(());
+        }
+        let number = common + 1;
+        if before.sealed > common {
+            let reopened = self.batcher.reopen(number);
+            let reopened = reopened.map_err(|source| match source {
+                ReopenError::NotKept { .. } | ReopenError::Root { .. } => {
+                    FollowError::Diverged { number, source }
+                }
+                other => other.into(),
+            })?;
+            followed.reopened = Some((Reopening::Replaced { batch: number }, reopened));
+        }
+        followed.applied = self.apply(number)?;
+        Ok(())
+    }
+
     /// Number of the last batch that L1 has finalized.
     fn last_on_l1(&self) -> Result<u64, l1::StoreError> {
         Ok(self.l1.head()?.next_batch - 1)
     }
 
+    /// The last final batch that L1 has unchanged since it was noted here.
+    ///
+    /// Why its time counts: two histories may lead to the same batch, but L1 accepts it at one time.
+    fn last_settled(&self, on_l1: u64) -> Result<u64, FollowError> {
+        let mut number = on_l1.min(self.batcher.status().finalized);
+        while number > 0 {
+            let noted = self.batcher.times(number).map_err(StageError::from)?;
+            let batch = self.l1.batch(number)?;
+            let unmoved = batch.is_some_and(|batch| Some(batch.time) == noted.finalized);
+            if unmoved && self.same(number)? {
+                break;
+            }
+            number -= 1;
+        }
+        Ok(number)
+    }
+
+    /// The last batch of those after `settled` up to which L1 and batcher have the same ones.
+    fn last_common(&self, on_l1: u64, settled: u64) -> Result<u64, FollowError> {
+        let end = on_l1.min(self.batcher.status().sealed);
+        let mut common = settled;
+        while common < end && self.same(common + 1)? {
+            common += 1;
+        }
+        Ok(common)
+    }
+
     /// True if L1 and batcher have the same batch under this number.
     fn same(&self, number: u64) -> Result<bool, FollowError> {
         let on_l1 = self.l1.batch(number)?;
-        let ours = self.batcher.batch(number)?;
-        let data = on_l1.map(|batch| batch.submission.data);
-        Ok(data.as_deref() == Some(ours.batch().bytes()))
+        let stored = self.batcher.batch(number)?;
+        let ours = stored.batch();
+        Ok(on_l1.is_some_and(|batch| {
+            batch.submission.data.as_slice() == ours.bytes() && batch.queue == ours.queue()
+        }))
     }
 
-    /// Takes back finality that L1 has lost and returns for how many batches.
-    ///
-    /// Why the last common batch is compared: roots chain, so if it is the same, all before are.
-    fn roll_back(&mut self) -> Result<u64, FollowError> {
-        let (on_l1, finalized) = (self.last_on_l1()?, self.batcher.status().finalized);
-        let common = on_l1.min(finalized);
-        if common > 0 && !self.same(common)? {
-            let mut number = common;
-            while number > 1 && !self.same(number - 1)? {
-                number -= 1;
+    /// Executes L1's batches from a number on.
+    fn apply(&mut self, from: u64) -> Result<Applied, FollowError> {
+        let (mut applied, mut number) = (Applied::default(), from);
+        loop {
+            let batches = batches_from(&self.l1, number, AT_ONCE)?;
+            if batches.is_empty() {
+                return Ok(applied);
             }
-            return Err(FollowError::Diverged { number });
+            let more = self.batcher.apply_finalized(&batches);
+            let more = more.map_err(|source| match source {
+                ApplyError::Store(error) => StageError::from(error).into(),
+                source => FollowError::Unexplained { number, source },
+            })?;
+            number += more.batches;
+            applied = applied.and(more);
         }
-        match finalized > on_l1 {
-            true => Ok(self.batcher.roll_back_finalized(on_l1)?),
-            false => Ok(0),
-        }
-    }
-
-    /// Notes batches that L1 has finalized and returns how many.
-    fn catch_up(&mut self) -> Result<u64, FollowError> {
-        let on_l1 = self.last_on_l1()?;
-        let status = self.batcher.status();
-        if on_l1 > status.sealed {
-            let sealed = status.sealed;
-            return Err(FollowError::Behind { on_l1, sealed });
-        }
-        for number in status.finalized + 1..=on_l1 {
-            match self.l1.batch(number)? {
-                Some(batch) if self.same(number)? => self.note_final(&batch)?,
-                _ => return Err(FollowError::Diverged { number }),
-            }
-        }
-        Ok(on_l1 - status.finalized)
     }
 
     fn note_final(&mut self, on_l1: &FinalizedBatch) -> Result<(), FollowError> {

@@ -135,18 +135,30 @@ pub fn restore(
 /// All finalized batches in order, read some at a time.
 fn batches(l1: &NativeL1) -> impl Iterator<Item = Result<RestoredBatch, Box<RestoreError>>> + '_ {
     let mut next = 1;
-    let mut read: std::vec::IntoIter<FinalizedBatch> = Vec::new().into_iter();
+    let mut read = Vec::new().into_iter();
     std::iter::from_fn(move || {
         if read.as_slice().is_empty() {
-            match l1.batches(next, AT_ONCE) {
+            match batches_from(l1, next, AT_ONCE) {
                 Ok(batches) => read = batches.into_iter(),
-                Err(error) => return Some(Err(Box::new(error.into()))),
+                Err(error) => return Some(Err(Box::new(error))),
             }
         }
-        let batch = read.next()?;
-        next = batch.number + 1;
-        Some(restored(l1, batch).map_err(Box::new))
+        next += 1;
+        read.next().map(Ok)
     })
+}
+
+/// Finalized batches as the batcher takes them, from a number on, at most `limit`.
+///
+/// # Errors
+/// [`RestoreError::L1`], [`RestoreError::UnknownShape`].
+pub(crate) fn batches_from(
+    l1: &NativeL1,
+    number: u64,
+    limit: usize,
+) -> Result<Vec<RestoredBatch>, RestoreError> {
+    let batches = l1.batches(number, limit)?.into_iter();
+    batches.map(|batch| restored(l1, batch)).collect()
 }
 
 fn restored(l1: &NativeL1, batch: FinalizedBatch) -> Result<RestoredBatch, RestoreError> {

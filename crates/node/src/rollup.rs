@@ -318,7 +318,10 @@ impl Rollup {
     /// [`NodeError::Unconfirmed`] after a reorg, as long as L1 has entries that reopened batches
     /// rest on and that are not confirmed again.
     pub fn queue_to_seal(&self) -> Result<Vec<QueueEntry>, NodeError> {
-        if let Some(end) = self.batcher.reopened_queue_end() {
+        let next = self.batcher.status().queue;
+        let end = self.batcher.reopened_queue_end();
+        // Why only those after the next: a foreign batch may have consumed the others.
+        if let Some(end) = end.filter(|end| *end > next) {
             let confirmations = self.confirmations;
             let confirmed = self.confirmed_tail()?;
             let needed = end.min(self.l1.head()?.queue_tail);

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use batcher::batch::StoredBatch;
 use batcher::store::FILE_NAME;
-use batcher::{Batcher, Due, History, OpenError, SignedOperation, Status, StoreError};
+use batcher::{
+    Batcher, Due, History, OpenError, RestoredBatch, SignedOperation, Status, StoreError, Verdict,
+};
 use ledger::operation::L1Op;
 use ledger::state::State;
 use rand::{Rng, SeedableRng};
@@ -259,10 +261,13 @@ fn busy() -> Vec<u8> {
 /// through: what is there afterwards is what was there before or what the call would have left,
 /// the latter if the call said that it succeeded.
 fn sweep(act: impl Fn(&mut Batcher) -> Result<(), String>) {
-    let start = busy();
-    let before = picture_of(&start);
+    sweep_from(&busy(), act);
+}
+
+fn sweep_from(start: &[u8], act: impl Fn(&mut Batcher) -> Result<(), String>) {
+    let before = picture_of(start);
     let after = {
-        let disk = Disk::with(&start);
+        let disk = Disk::with(start);
         let mut batcher = Batcher::open_on(disk.clone(), settings()).unwrap();
         act(&mut batcher).unwrap();
         drop(batcher);
@@ -272,7 +277,7 @@ fn sweep(act: impl Fn(&mut Batcher) -> Result<(), String>) {
     let mut failures = 0;
     for fault in [Fault::Once, Fault::Torn, Fault::Dead] {
         for call in 1.. {
-            let disk = Disk::with(&start);
+            let disk = Disk::with(start);
             let mut batcher = Batcher::open_on(disk.clone(), settings()).unwrap();
             disk.arm(call, fault);
             let result = act(&mut batcher);
@@ -333,6 +338,82 @@ fn finality_is_whole_whichever_write_fails() {
 #[test]
 fn reopening_is_whole_whichever_write_fails() {
     sweep(|batcher| told(batcher.reopen(2)));
+}
+
+/// What L1 has after another submitter made the second batch, or both.
+fn foreign(first: Option<RestoredBatch>) -> Vec<RestoredBatch> {
+    let (_folder, mut other) = world();
+    let mut on_l1: Vec<_> = first.into_iter().collect();
+    other.apply_finalized(&on_l1).unwrap();
+    let next = |batcher: &Batcher, index| batcher.next_nonce(index).unwrap();
+    let operations = [
+        transfer(2, 3, 5, next(&other, 2)),
+        transfer(2, 3, 6, next(&other, 2) + 1),
+        transfer(6, 7, 5, 0),
+    ];
+    accept(&mut other, &operations);
+    while let Some(batch) = seal_final(&mut other, &entries(), NOW + 9) {
+        on_l1.push(batch);
+    }
+    on_l1
+}
+
+/// The first batch of [`busy`], which is final.
+fn first_batch() -> RestoredBatch {
+    let batcher = Batcher::open_on(Disk::with(&busy()), settings()).unwrap();
+    on_l1(&batcher, 1)
+}
+
+#[test]
+fn applying_foreign_batches_is_whole_whichever_write_fails() {
+    let disk = Disk::with(&busy());
+    let mut batcher = Batcher::open_on(disk.clone(), settings()).unwrap();
+    batcher.reopen(2).unwrap();
+    drop(batcher);
+    let on_l1 = foreign(Some(first_batch()));
+    sweep_from(&disk.bytes(), |batcher| {
+        told(batcher.apply_finalized(&on_l1[1..]))
+    });
+}
+
+/// Following another submitter takes several writes. Whichever fails, following again leads where
+/// it would have led.
+#[test]
+fn following_a_foreign_batch_goes_on_after_any_write_that_fails() {
+    let start = busy();
+    for on_l1 in [foreign(Some(first_batch())), foreign(None)] {
+        assert!(on_l1.len() > 1);
+        let through = Disk::with(&start);
+        let mut batcher = Batcher::open_on(through.clone(), settings()).unwrap();
+        follow(&mut batcher, &on_l1).unwrap();
+        drop(batcher);
+        let after = picture_of(&through.bytes());
+        let settled = after.histories.iter().flatten();
+        let settled = settled.filter(|history| history.verdict != Verdict::Pending);
+        assert!(settled.count() > 2);
+        for fault in [Fault::Once, Fault::Torn, Fault::Dead] {
+            for call in 1.. {
+                let disk = Disk::with(&start);
+                let mut batcher = Batcher::open_on(disk.clone(), settings()).unwrap();
+                disk.arm(call, fault);
+                let result = follow(&mut batcher, &on_l1);
+                let (fired, images) = (disk.fired(), disk.images(call));
+                drop(batcher);
+                for image in images {
+                    let again = Disk::with(&image);
+                    let mut batcher = Batcher::open_on(again.clone(), settings()).unwrap();
+                    follow(&mut batcher, &on_l1).unwrap();
+                    drop(batcher);
+                    let found = picture_of(&again.bytes());
+                    assert!(found == after, "{fault:?} at call {call}: {result:?}");
+                }
+                if !fired {
+                    assert_eq!(result, Ok(()));
+                    break;
+                }
+            }
+        }
+    }
 }
 
 #[test]

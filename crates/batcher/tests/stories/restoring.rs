@@ -3,12 +3,11 @@
 use std::convert::Infallible;
 use std::path::Path;
 
-use batcher::batch::StoredBatch;
 use batcher::batcher::SealError;
 use batcher::import::{Import, ImportOptions};
 use batcher::store::FILE_NAME;
 use batcher::{
-    Batcher, Fill, QueueEntry, Refusal, RestoreError, RestoredBatch, Role, Settings,
+    Batcher, Fill, HistoryError, QueueEntry, Refusal, RestoreError, RestoredBatch, Role, Settings,
     SignedOperation,
 };
 use ledger::account::Account;
@@ -18,20 +17,6 @@ use ledger::shape::Shape;
 use tempfile::TempDir;
 
 use crate::world::*;
-
-/// What L1 has of a finalized batch.
-fn on_l1(batcher: &Batcher, number: u64) -> RestoredBatch {
-    let StoredBatch::Finalized(batch) = batcher.batch(number).unwrap() else {
-        panic!("batch {number} is finalized");
-    };
-    RestoredBatch {
-        words: batch.batch().words().clone(),
-        shape: *batch.batch().shape(),
-        queue: batch.batch().queue(),
-        proof: batch.proof().to_vec(),
-        time: batcher.times(number).unwrap().finalized.unwrap(),
-    }
-}
 
 fn finalize_all(batcher: &mut Batcher) {
     for number in batcher.unproved().unwrap() {
@@ -179,6 +164,37 @@ fn batches_of_all_kinds_are_restored() {
     assert_eq!(restored.status().sealed, 0);
 }
 
+/// L1 may lose its last batches after the restoration, and others take their place.
+#[test]
+fn a_restored_database_undoes_its_last_batches() {
+    let (_folder, original) = finalized();
+    let history = history(&original);
+    let kept = 2;
+    let settings = Settings {
+        undo_window: kept,
+        ..settings()
+    };
+    let last = original.status().finalized;
+    for from in 1..=last {
+        let folder = TempDir::new().unwrap();
+        let mut restored = restore(folder.path(), settings.clone(), genesis(), &history).unwrap();
+        restored.roll_back_finalized(from - 1).unwrap();
+        let reopened = restored.reopen(from);
+        if from + kept <= last {
+            assert!(reopened.is_err(), "batch {from} is out of the window");
+            continue;
+        }
+        assert_eq!(reopened.unwrap().batches, last - from + 1);
+        let other = TempDir::new().unwrap();
+        let until = &history[..usize::try_from(from - 1).unwrap()];
+        let before = restore(other.path(), settings.clone(), genesis(), until).unwrap();
+        assert!(restored.state() == before.state(), "before batch {from}");
+        assert_eq!(restored.status(), before.status());
+        assert_eq!(restored.check_tree(), Ok(()));
+    }
+    assert!(last > kept + 1);
+}
+
 fn refused(batches: &[RestoredBatch]) -> RestoreError<String> {
     let folder = TempDir::new().unwrap();
     let error = restore(folder.path(), settings(), genesis(), batches).err();
@@ -197,27 +213,33 @@ fn the_first_bad_batch_is_named_and_nothing_is_left_behind() {
         if let Some(transfer) = bad[at].words.transfers.first_mut() {
             transfer.amount = Float40::exact(6).unwrap();
             let error = refused(&bad);
-            let named = matches!(error, RestoreError::Replay { number: n, .. } if n == number);
+            let named = matches!(error, RestoreError::History(HistoryError::Replay { number: n, .. }) if n == number);
             assert!(named, "batch {number}: {error}");
         }
         let mut bad = good.clone();
         bad.remove(at);
         if at + 1 < good.len() {
             let error = refused(&bad);
-            let named = matches!(error, RestoreError::Order { number: n, .. } if n == number);
+            let named = matches!(error, RestoreError::History(HistoryError::Order { number: n, .. }) if n == number);
             assert!(named, "batch {number} is missing: {error}");
         }
         let mut bad = good.clone();
         bad[at].queue = bad[at].queue.start + 1..bad[at].queue.end + 1;
         let error = refused(&bad);
-        assert!(matches!(error, RestoreError::Order { .. }), "{error}");
+        assert!(
+            matches!(error, RestoreError::History(HistoryError::Order { .. })),
+            "{error}"
+        );
         let mut bad = good.clone();
         bad[at].words.header.domain += ledger::field::Fr::from(1u64);
         let error = refused(&bad);
         assert!(error.to_string().contains("domain"), "{error}");
         let mut bad = good.clone();
         bad[at].shape.id = 9;
-        assert!(matches!(refused(&bad), RestoreError::Order { .. }));
+        assert!(matches!(
+            refused(&bad),
+            RestoreError::History(HistoryError::Order { .. })
+        ));
     }
 }
 

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use batcher::{Batcher, Limits, OperationId, QueueEntry, Settings, SignedOperation};
+use batcher::{
+    Batcher, Limits, OperationId, QueueEntry, RestoredBatch, Settings, SignedOperation, StoredBatch,
+};
 use ledger::account::Account;
 use ledger::eddsa::PrivateKey;
 use ledger::float::{Float16, Float40};
@@ -12,10 +14,9 @@ use ledger::shape::Shape;
 use tempfile::TempDir;
 
 pub const NOW: u64 = 1_700_000_000;
-/// L1's Δ; sealing pauses after 3/4 of it.
 /// Finalized batches that can be undone.
 pub const UNDO_WINDOW: u64 = 64;
-
+/// L1's Δ; sealing pauses after 3/4 of it.
 pub const SLACK: u64 = 3600;
 pub const OPENING: u128 = 1_000_000;
 
@@ -130,4 +131,63 @@ pub fn balance(batcher: &Batcher, index: u32) -> u128 {
 pub fn queue(ops: &[L1Op]) -> Vec<QueueEntry> {
     let entry = |(number, op): (u64, &L1Op)| QueueEntry { number, op: *op };
     (0..).zip(ops).map(entry).collect()
+}
+
+/// What L1 has of a finalized batch.
+pub fn on_l1(batcher: &Batcher, number: u64) -> RestoredBatch {
+    let StoredBatch::Finalized(batch) = batcher.batch(number).unwrap() else {
+        panic!("batch {number} is finalized");
+    };
+    RestoredBatch {
+        words: batch.batch().words().clone(),
+        shape: *batch.batch().shape(),
+        queue: batch.batch().queue(),
+        proof: batch.proof().to_vec(),
+        time: batcher.times(number).unwrap().finalized.unwrap(),
+    }
+}
+
+/// Seals what waits, if anything does, and notes the batch as final at `now`.
+pub fn seal_final(batcher: &mut Batcher, queue: &[QueueEntry], now: u64) -> Option<RestoredBatch> {
+    let batch = batcher.seal(queue, now).unwrap()?;
+    let number = batch.number();
+    let proof = number.to_be_bytes().to_vec();
+    let proved = batcher.record_proof(batch, proof, now).unwrap();
+    batcher.record_finalized(proved, now).unwrap();
+    Some(on_l1(batcher, number))
+}
+
+/// Brings a batcher in line with the batches that L1 has: finality is rolled back, batches of its
+/// own are opened, the others' are executed.
+pub fn follow(batcher: &mut Batcher, on_l1: &[RestoredBatch]) -> Result<(), String> {
+    let told = |error: &dyn ToString| error.to_string();
+    let place = |number: u64| usize::try_from(number).unwrap() - 1;
+    let last = u64::try_from(on_l1.len()).unwrap();
+    let end = last.min(batcher.status().sealed);
+    let same = |number: &u64| {
+        let stored = batcher.batch(*number).unwrap();
+        stored.batch().words() == &on_l1[place(*number)].words
+    };
+    let common = (1..=end).take_while(same).last().unwrap_or(0);
+    if batcher.status().finalized > common {
+        let rolled = batcher.roll_back_finalized(common);
+        rolled.map_err(|error| told(&error))?;
+    }
+    for number in batcher.status().finalized + 1..=common {
+        let RestoredBatch { proof, time, .. } = on_l1[place(number)].clone();
+        let batch = batcher.batch(number).unwrap().batch().clone();
+        let proved = batcher.record_proof(batch, proof, time);
+        let proved = proved.map_err(|error| told(&error))?;
+        let finalized = batcher.record_finalized(proved, time);
+        finalized.map_err(|error| told(&error))?;
+    }
+    if last == common {
+        return Ok(());
+    }
+    if batcher.status().sealed > common {
+        let reopened = batcher.reopen(common + 1);
+        reopened.map_err(|error| told(&error))?;
+    }
+    let applied = batcher.apply_finalized(&on_l1[place(common + 1)..]);
+    applied.map(drop).map_err(|error| told(&error))
 }
