@@ -2,23 +2,27 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-evm evm interop drill test verdict kills portable judges compare-snarkjs fuzz ci fmt clippy docs layering shapes contracts contracts-check slither bench clean-demo
+# The program whole, and without what the demo does not need: `bench`, `chain` and `evm` of crates/cli.
+QUIRE = $(CARGO) build --release --locked --bin quire
+DEMO = -p cli --no-default-features
+
+.PHONY: help demo demo-crates demo-evm evm interop drill test verdict kills portable judges compare-snarkjs fuzz ci fmt clippy docs layering shapes contracts contracts-check slither bench clean-demo
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
 
 demo: ## real mainnet transfers, batched, proven, checked and finalized
-	$(CARGO) run --release --locked --bin quire -- demo
+	$(CARGO) run --release --locked $(DEMO) -- demo
 
 drill: ## the operator is gone for good: everybody leaves, the escrow is zero
-	$(CARGO) run --release --locked --bin quire -- drill
+	$(CARGO) run --release --locked $(DEMO) -- drill
 
 demo-evm: ## the whole life on a real chain (anvil): deployed, used, the operator killed, everybody leaves; needs Node
-	$(CARGO) build --release --locked --bin quire
+	$(QUIRE)
 	./tests/interop/install && node tests/interop/demo.mjs
 
 interop: ## a wallet that is not ours: zk-kit and viem sign, the rollup proves and settles; needs Node
-	$(CARGO) build --release --locked --bin quire
+	$(QUIRE)
 	./tests/interop/install && node tests/interop/interop.mjs
 
 evm: ## settlement on a real chain: reorganizations, cut wires, nodes that lie; needs Node
@@ -39,30 +43,36 @@ portable: ## the prover's tests without vector instructions
 	QUIRE_SIMD=portable $(CARGO) test --release --locked -p msm -p prover
 
 judges: ## snarkjs judges our files, and we its; needs Node
-	$(CARGO) build --release --locked --bin quire
+	$(QUIRE)
 	./tests/interop/install && node tests/interop/judge.mjs
 
 compare-snarkjs: ## proving times beside snarkjs; SHAPE (tiny), PAIRS (3), THREADS (2); needs Node
-	$(CARGO) build --release --locked --bin quire
+	$(QUIRE)
 	./tests/interop/install && node tests/interop/compare.mjs target/release/quire $${SHAPE:-tiny} $${PAIRS:-3} $${THREADS:-2}
 
 fuzz: ## every decoder, FUZZ_SECONDS (60) each, two at a time; needs g++
 	./tests/fuzz/run
 
+# The tests' build has the program too: one build serves all steps.
 ci: export QUIRE_KILLS = 100
-ci: fmt clippy layering docs contracts-check test portable drill judges evm interop demo-evm fuzz ## what CI runs, with 100 kills instead of 25
+ci: QUIRE = $(CARGO) test --release --locked --workspace --no-run
+ci: fmt clippy layering demo-crates docs contracts-check test portable drill judges evm interop demo-evm fuzz ## what CI runs, with 100 kills instead of 25
 
 fmt: ## formatting
 	$(CARGO) fmt --all --check
 
 clippy: ## lints, warnings denied
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --release --locked $(DEMO) -- -D warnings
 
 docs: ## API documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --workspace --no-deps
 
 layering: ## dependencies point one way: ledger <- circuits <- prover <- interop / l1 / batcher <- node <- chain <- cli
 	./.ci/layering
+
+demo-crates: ## `make demo` compiles few crates, and none of those that only other commands need
+	./.ci/demo-crates
 
 shapes: ## rewrite circuits/shapes.csv after a deliberate change of the circuit
 	UPDATE_SHAPES=1 $(CARGO) test --release --locked -p circuits --test shape_ledger

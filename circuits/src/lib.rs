@@ -5,6 +5,7 @@
 //! fingerprint of every circuit.
 
 pub mod account;
+#[cfg(feature = "arkworks")]
 pub mod arkworks;
 pub mod attacks;
 pub mod babyjubjub;

@@ -161,6 +161,7 @@ impl Cs {
     }
 
     /// The arkworks system that rows are recorded in.
+    #[cfg(feature = "arkworks")]
     pub(crate) fn rows(&self) -> Option<&ConstraintSystemRef<Fr>> {
         self.rows.as_ref()
     }
@@ -436,6 +437,7 @@ impl Num {
     }
 
     /// A linear combination with its value; terms in any order, a variable any number of times.
+    #[cfg(feature = "arkworks")]
     pub(crate) fn from_terms(value: Fr, terms: Vec<(Variable, Fr)>) -> Self {
         Self {
             value,

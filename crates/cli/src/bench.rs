@@ -10,18 +10,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use ark_bn254::Bn254;
-use ark_ff::UniformRand;
-use ark_groth16::Groth16;
-use ark_relations::gr1cs::{
-    ConstraintSystem, Matrix, OptimizationGoal, R1CS_PREDICATE_LABEL, SynthesisMode,
-};
-use ark_snark::SNARK;
 use circuits::r1cs::R1cs;
 use circuits::shapes;
-use circuits::transition::{BatchCircuit, BatchValues, assignment};
+use circuits::transition::{BatchValues, assignment};
+use comparison::groth16::Ark;
+use comparison::primitives::simd;
 use l1::submission::{Submission, verify_batch};
-use ledger::field::Fr;
 use ledger::shape::Shape;
 use ledger::words::{challenge, evaluation};
 use prover::key::{AllowDevKeys, ProvingKey};
@@ -34,7 +28,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::args::{BenchKeyArgs, BenchPeakArgs, BenchProveArgs, BenchVerifyArgs, Simd, SimdArgs};
 use crate::exit::Fault;
-use crate::primitives::simd;
 use crate::sample::{full_batch, full_values};
 use crate::settings::Settings;
 use crate::stats::named;
@@ -114,65 +107,6 @@ pub fn choose_path(args: SimdArgs) -> Result<()> {
     Ok(())
 }
 
-/// The other prover with what it keeps between proofs.
-struct Ark {
-    key: ark_groth16::ProvingKey<Bn254>,
-    matrices: Vec<Matrix<Fr>>,
-}
-
-impl Ark {
-    fn make(ui: Ui, subject: &Subject) -> Result<Self> {
-        let task = ui.task("ark-groth16: setup of its own key", None);
-        let circuit = BatchCircuit(shapes::padding(&subject.shape));
-        let cs = ConstraintSystem::<Fr>::new_ref();
-        cs.set_optimization_goal(OptimizationGoal::Constraints);
-        cs.set_mode(SynthesisMode::Setup);
-        circuit.synthesize(cs.clone());
-        cs.finalize();
-        let mut matrices = cs.to_matrices().context("ark-relations gave no matrices")?;
-        let matrices = matrices
-            .remove(R1CS_PREDICATE_LABEL)
-            .context("ark-relations gave no R1CS matrices")?;
-        drop(cs);
-        let (key, _) = Groth16::<Bn254>::circuit_specific_setup(circuit, &mut OsRng)
-            .context("the setup of ark-groth16 failed")?;
-        task.done();
-        Ok(Self { key, matrices })
-    }
-
-    /// `Groth16::prove`: synthesis with matrices, then the proof.
-    fn prove(&self, values: &BatchValues) -> Result<Duration> {
-        let circuit = BatchCircuit(values.clone());
-        let started = Instant::now();
-        let proof = Groth16::<Bn254>::prove(&self.key, circuit, &mut OsRng)
-            .context("ark-groth16 failed")?;
-        let time = started.elapsed();
-        let inputs = [values.c, values.z, values.y];
-        let holds = Groth16::<Bn254>::verify(&self.key.vk, &inputs, &proof);
-        ensure!(
-            holds.context("ark-groth16 failed")?,
-            "the proof of ark-groth16 does not hold"
-        );
-        Ok(time)
-    }
-
-    /// The proof from matrices and a witness that are there already.
-    fn prove_cached(&self, subject: &Subject, assignment: &[Fr]) -> Result<Duration> {
-        let started = Instant::now();
-        let proof = Groth16::<Bn254>::create_proof_with_reduction_and_matrices(
-            &self.key,
-            Fr::rand(&mut OsRng),
-            Fr::rand(&mut OsRng),
-            &self.matrices,
-            subject.r1cs.num_instance(),
-            subject.r1cs.num_constraints(),
-            assignment,
-        );
-        black_box(proof.context("ark-groth16 failed")?);
-        Ok(started.elapsed())
-    }
-}
-
 /// What `bench prove` measures; times are medians in seconds.
 #[derive(Serialize)]
 struct ProveFigures {
@@ -236,7 +170,9 @@ pub fn run_prove(settings: &Settings, args: &BenchProveArgs) -> Result<()> {
         .context("cannot read the key's size")?
         .len();
     let peak_bytes = peak_of_child(settings, &args.shape, &key_file)?;
-    let ark = Ark::make(ui, &subject)?;
+    let task = ui.task("ark-groth16: setup of its own key", None);
+    let ark = Ark::setup(&subject.shape)?;
+    task.done();
     let task = ui.task("interleaved pairs", Some(args.pairs.into()));
     let [mut ours, mut witnesses, mut theirs, mut cached] = [const { Vec::new() }; 4];
     let mut stages = Vec::new();
@@ -247,7 +183,7 @@ pub fn run_prove(settings: &Settings, args: &BenchProveArgs) -> Result<()> {
         stages.push(made.stages);
         theirs.push(ark.prove(&subject.values)?);
         let assignment = assignment(&subject.values);
-        cached.push(ark.prove_cached(&subject, &assignment)?);
+        cached.push(ark.prove_cached(&subject.r1cs, &assignment)?);
         task.at(u64::from(pair) + 1);
     }
     task.done();

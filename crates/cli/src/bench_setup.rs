@@ -4,20 +4,17 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use ark_bn254::Bn254;
-use ark_groth16::Groth16;
-use ark_snark::SNARK;
 use circuits::shapes;
-use circuits::transition::{BatchCircuit, assignment};
+use circuits::transition::assignment;
+use comparison::groth16::setup_time;
+use comparison::primitives::simd;
 use prover::prove::ProveError;
 use prover::schedule::{Follow, ManyError, Plan, prove_many};
 use prover::setup::{setup, setup_insecure_dev};
-use rand::rngs::OsRng;
 use serde::Serialize;
 
 use crate::args::{BenchScheduleArgs, BenchSetupArgs};
 use crate::pipeline::memory;
-use crate::primitives::simd;
 use crate::sample::full_values;
 use crate::settings::Settings;
 use crate::stats::named;
@@ -63,11 +60,7 @@ pub fn run_setup(settings: &Settings, args: &BenchSetupArgs) -> Result<()> {
         ours.push(started.elapsed().as_secs_f64());
         constraints = r1cs.num_constraints();
         drop(r1cs);
-        let circuit = BatchCircuit(shapes::padding(&shape));
-        let started = Instant::now();
-        let keys = Groth16::<Bn254>::circuit_specific_setup(circuit, &mut OsRng);
-        theirs.push(started.elapsed().as_secs_f64());
-        black_box(keys.context("the setup of ark-groth16 failed")?);
+        theirs.push(setup_time(&shape)?.as_secs_f64());
         task.at(u64::from(pair) + 1);
     }
     task.done();

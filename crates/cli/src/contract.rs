@@ -20,7 +20,7 @@ use crate::settings::Settings;
 /// If the node does not answer, is on another chain, or does not have the contract.
 #[cfg(not(feature = "chain"))]
 pub fn link(_: &Settings, _: &NativeL1) -> Result<Link> {
-    bail!(without())
+    bail!(Fault::left_out("a client for Ethereum", "chain"))
 }
 
 /// `quire l1 deploy`.
@@ -29,7 +29,7 @@ pub fn link(_: &Settings, _: &NativeL1) -> Result<Link> {
 /// If a key is missing, or the chain refuses.
 #[cfg(not(feature = "chain"))]
 pub fn deploy(_: &Settings, _: &DeployArgs) -> Result<()> {
-    bail!(without())
+    bail!(Fault::left_out("a client for Ethereum", "chain"))
 }
 
 /// `quire l1 connect`.
@@ -38,7 +38,7 @@ pub fn deploy(_: &Settings, _: &DeployArgs) -> Result<()> {
 /// If there is no rollup at the address.
 #[cfg(not(feature = "chain"))]
 pub fn connect(_: &Settings, _: &ConnectArgs) -> Result<()> {
-    bail!(without())
+    bail!(Fault::left_out("a client for Ethereum", "chain"))
 }
 
 /// `quire l1 add-token`.
@@ -47,7 +47,7 @@ pub fn connect(_: &Settings, _: &ConnectArgs) -> Result<()> {
 /// If the contract refuses.
 #[cfg(not(feature = "chain"))]
 pub fn add_token(_: &Settings, _: &AddTokenArgs) -> Result<()> {
-    bail!(without())
+    bail!(Fault::left_out("a client for Ethereum", "chain"))
 }
 
 /// `quire l1 cancel`.
@@ -56,14 +56,7 @@ pub fn add_token(_: &Settings, _: &AddTokenArgs) -> Result<()> {
 /// If the node does not answer.
 #[cfg(not(feature = "chain"))]
 pub fn cancel(_: &Settings) -> Result<()> {
-    bail!(without())
-}
-
-#[cfg(not(feature = "chain"))]
-fn without() -> Fault {
-    Fault::usage(
-        "this program was built without the feature chain and speaks to no chain; build it with default features",
-    )
+    bail!(Fault::left_out("a client for Ethereum", "chain"))
 }
 
 #[cfg(feature = "chain")]

@@ -75,6 +75,15 @@ impl Fault {
         Self::new(Class::Environment, message)
     }
 
+    /// A command whose part was left out of this build.
+    #[cfg(not(all(feature = "bench", feature = "chain", feature = "evm")))]
+    pub fn left_out(part: &str, feature: &str) -> Self {
+        Self::usage(format!(
+            "this program was built without {part} (feature {feature}); build all of it with \
+             `cargo build --release --locked`"
+        ))
+    }
+
     /// Kept data.
     pub fn damaged(message: impl Into<String>) -> Self {
         Self::new(Class::Damaged, message)

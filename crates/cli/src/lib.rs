@@ -7,7 +7,9 @@ mod amount;
 mod args;
 mod attack;
 mod batches;
+#[cfg(feature = "bench")]
 mod bench;
+#[cfg(feature = "bench")]
 mod bench_setup;
 mod ceremony;
 mod chain;
@@ -27,6 +29,7 @@ mod gas;
 mod import;
 mod init;
 mod inspect;
+#[cfg(feature = "bench")]
 mod intake;
 mod interrupt;
 mod key_check;
@@ -36,6 +39,7 @@ mod leave;
 mod operations;
 mod passphrase;
 mod pipeline;
+#[cfg(feature = "bench")]
 mod primitives;
 mod restore;
 mod sample;
@@ -169,6 +173,8 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Bench(command) => run_bench(settings, command),
         #[cfg(feature = "evm")]
         Command::Gas => gas::run(settings.ui),
+        #[cfg(not(feature = "evm"))]
+        Command::Gas => Err(exit::Fault::left_out("an EVM", "evm").into()),
         Command::Verifier(VerifierCommand::Solidity(args)) => verifier::run(settings, args),
         Command::Config(ConfigCommand::Show) => settings::run_show(settings),
         Command::Completions(args) => shell::run_completions(settings.ui, args),
@@ -223,6 +229,12 @@ fn run_batch(settings: &Settings, command: &BatchCommand) -> Result<()> {
     }
 }
 
+#[cfg(not(feature = "bench"))]
+fn run_bench(_: &Settings, _: &BenchCommand) -> Result<()> {
+    Err(exit::Fault::left_out("measurements", "bench").into())
+}
+
+#[cfg(feature = "bench")]
 fn run_bench(settings: &Settings, command: &BenchCommand) -> Result<()> {
     let simd = match command {
         BenchCommand::Prove(args) => args.simd,

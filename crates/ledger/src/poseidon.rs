@@ -4,7 +4,8 @@
 //!
 //! Invariant: [`permute`] computes the plain permutation's function. It does so in the optimised
 //! form below, whose constants are derived here from the plain ones (ePrint 2019/458, appendix B).
-//! The constants themselves come from `light-poseidon`; the vectors pin them to circomlib's.
+//! The plain ones are computed as the paper says (its appendix E), by a library; the vectors pin them to
+//! circomlib's.
 //!
 //! # Plain form
 //!
@@ -36,7 +37,8 @@
 
 use std::sync::OnceLock;
 
-use ark_ff::{Field, One, Zero};
+use ark_crypto_primitives::sponge::poseidon::find_poseidon_ark_and_mds;
+use ark_ff::{Field, One, PrimeField, Zero};
 
 use crate::field::Fr;
 
@@ -48,6 +50,10 @@ pub const MAX_WIDTH: usize = 9;
 pub const MAX_INPUTS: usize = MAX_WIDTH - 1;
 /// Number of widths.
 const WIDTHS: usize = MAX_WIDTH - MIN_WIDTH + 1;
+/// `R_F`, the same for every width.
+const FULL_ROUNDS: usize = 8;
+/// `R_P` by width, from [`MIN_WIDTH`] on, as circomlib chose it.
+const PARTIAL_ROUNDS: [usize; WIDTHS] = [56, 57, 56, 60, 60, 63, 64, 63];
 
 /// The matrix of one partial round of the optimised form: the identity except for row 0 and
 /// column 0.
@@ -146,24 +152,27 @@ pub fn compress4(inputs: &[Fr; 4]) -> Fr {
 
 type Matrix = Vec<Vec<Fr>>;
 
-/// Reads the plain constants and derives the optimised ones.
+/// Computes the plain constants and derives the optimised ones.
 fn derive(t: usize) -> Params {
-    let width = u8::try_from(t).expect("a width is at most 9");
-    let plain = light_poseidon::parameters::bn254_x5::get_poseidon_parameters::<Fr>(width)
-        .expect("light-poseidon has widths 2 to 9");
-    let (full_rounds, partial_rounds) = (plain.full_rounds, plain.partial_rounds);
-    let round_constants: Matrix = plain.ark.chunks(t).map(<[Fr]>::to_vec).collect();
-    let half = full_rounds / 2;
+    let partial_rounds = PARTIAL_ROUNDS[t - MIN_WIDTH];
+    let (round_constants, mds) = find_poseidon_ark_and_mds::<Fr>(
+        Fr::MODULUS_BIT_SIZE.into(),
+        t - 1,
+        FULL_ROUNDS as u64,
+        partial_rounds as u64,
+        0,
+    );
+    let half = FULL_ROUNDS / 2;
     let (partial_constants, last_constants) =
-        fold_constants(&round_constants[half..], &plain.mds, partial_rounds);
-    let (pre_sparse, sparse) = factor(&plain.mds, partial_rounds);
+        fold_constants(&round_constants[half..], &mds, partial_rounds);
+    let (pre_sparse, sparse) = factor(&mds, partial_rounds);
     Params {
         t,
-        full_rounds,
+        full_rounds: FULL_ROUNDS,
         partial_rounds,
         first_constants: round_constants[..half].to_vec(),
         round_constants,
-        mds: plain.mds,
+        mds,
         pre_sparse,
         partial_constants,
         sparse,

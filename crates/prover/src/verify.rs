@@ -83,11 +83,19 @@ pub fn verify_many<I: AsRef<[Fr]> + Sync>(
     key: &VerifyingKey,
     proofs: &[(I, Proof)],
 ) -> Result<(), VerifyError> {
+    // Why: pairings are compiled here once, not in every crate that calls this.
+    let proofs = proofs
+        .iter()
+        .map(|(inputs, proof)| (inputs.as_ref(), proof));
+    verify_all(key, &proofs.collect::<Vec<_>>())
+}
+
+fn verify_all(key: &VerifyingKey, proofs: &[(&[Fr], &Proof)]) -> Result<(), VerifyError> {
     if proofs.is_empty() {
         return Err(VerifyError::Nothing);
     }
     for (index, (inputs, _)) in proofs.iter().enumerate() {
-        check_count(key, index, inputs.as_ref())?;
+        check_count(key, index, inputs)?;
     }
     let powers: Vec<Fr> = proofs.iter().map(|_| random_power()).collect();
     let (mut left, mut right): (Vec<G1Affine>, Vec<G2Affine>) = proofs
@@ -138,15 +146,11 @@ fn input_sum(key: &VerifyingKey, inputs: &[Fr]) -> G1Projective {
 }
 
 /// `Σ powerⱼ·Lⱼ` with one scalar for each point of the key.
-fn combine_inputs<I: AsRef<[Fr]>>(
-    key: &VerifyingKey,
-    proofs: &[(I, Proof)],
-    powers: &[Fr],
-) -> G1Projective {
+fn combine_inputs(key: &VerifyingKey, proofs: &[(&[Fr], &Proof)], powers: &[Fr]) -> G1Projective {
     let mut scalars = vec![Fr::zero(); key.num_inputs() + 1];
     for ((inputs, _), power) in proofs.iter().zip(powers) {
         scalars[0] += power;
-        for (scalar, input) in scalars[1..].iter_mut().zip(inputs.as_ref()) {
+        for (scalar, input) in scalars[1..].iter_mut().zip(*inputs) {
             *scalar += *power * input;
         }
     }

@@ -370,7 +370,6 @@ setup_seconds, load_seconds, prove_seconds, transfers_per_second")]
     #[command(subcommand)]
     Bench(BenchCommand),
     /// What each call of the contract costs on Ethereum, exactly
-    #[cfg(feature = "evm")]
     #[command(after_help = "\
 The contract's committed bytecode is deployed on Ethereum's own machine (revm, Osaka rules) in this
 process and called; gas is that of the receipts. Batches hold real signed transfers. Their proofs are
