@@ -333,6 +333,7 @@ pub(crate) fn small_genesis() -> Genesis {
         l1_fee: 10,
         pending_cap: 100,
         timestamp_slack: 86_400,
+        takeover_after: 259_200,
         freeze_after: 604_800,
         tokens: vec![token("ETH", 0), token("TOK", 1)],
     };

@@ -37,6 +37,7 @@ pub const START: u64 = 1_700_000_000;
 /// Δ: a day.
 pub const SLACK: u64 = 86_400;
 /// Seconds that the queue may wait: a week.
+pub const TAKEOVER_AFTER: u64 = 3 * 86_400;
 pub const FREEZE_AFTER: u64 = 7 * 86_400;
 
 /// The shape of all batches.
@@ -134,6 +135,7 @@ pub fn genesis(fingerprint: [u8; 32]) -> Result<Genesis> {
         l1_fee: L1_FEE,
         pending_cap: 100,
         timestamp_slack: SLACK,
+        takeover_after: TAKEOVER_AFTER,
         freeze_after: FREEZE_AFTER,
         tokens: vec![token("ETH", 0), token("ONE", 1)],
     };

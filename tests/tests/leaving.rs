@@ -115,7 +115,12 @@ fn everybody_leaves_without_the_operator() {
         let again = plan.execute(&l1, START).unwrap();
         assert_eq!((again.exited, again.cancelled), (None, Vec::new()));
         let after = ExitPlan::new(&l1, &state, *index).unwrap();
-        assert_eq!((after.leaf, after.waiting), (None, Vec::new()));
+        assert_eq!(after.leaf, None);
+        // Whoever paid for somebody else takes that back alone.
+        for deposit in after.waiting {
+            assert_ne!(deposit.payer, after.owner);
+            l1.cancel_deposit(deposit.entry, START).unwrap();
+        }
     }
     let mut paid = BTreeMap::new();
     for (owner, token, _) in l1.claims().unwrap() {
@@ -167,18 +172,27 @@ fn money_adds_up_after_a_freeze_over_batches_that_never_became_final() {
             .batches,
         1
     );
-    rollup
-        .l1
-        .top_up(owner_of(7), 2, 55_555, L1_FEE, START)
-        .unwrap();
+    let (owner, stranger) = (owner_of(2), owner_of(7));
+    let top_up = |payer, amount| rollup.l1.top_up(payer, 2, amount, L1_FEE, START).unwrap();
+    let first = top_up(stranger, 1);
+    top_up(owner, 55_555);
+    for _ in 0..40 {
+        top_up(stranger, 1);
+    }
     rollup.l1.freeze(START).unwrap();
     assert!(rollup.audit(Depth::Books).unwrap().is_clean());
 
-    // The plan is older than the top-up: the root is the same, and all of it leaves.
+    // The plan is older than the top-ups: the root is the same, and all that is the owner's leaves. What
+    // a stranger paid in costs the owner nothing, and the stranger gets it.
+    let before = rollup.l1.head().unwrap().height;
     let left = plan.execute(&rollup.l1, START).unwrap();
     assert_eq!(left.exited, Some(OPENING.to_string()));
-    assert_eq!(left.cancelled.len(), 1);
-    assert_eq!(rollup.l1.claimable(owner_of(7), 0).unwrap(), 55_555);
+    assert_eq!((left.cancelled.len(), left.of_others), (1, 41));
+    assert_eq!(rollup.l1.head().unwrap().height, before + 2, "two calls");
+    let owed = OPENING + 55_555;
+    assert_eq!(rollup.l1.claimable(owner, 0).unwrap(), owed);
+    rollup.l1.cancel_deposit(first, START).unwrap();
+    assert_eq!(rollup.l1.claimable(stranger, 0).unwrap(), 1);
     let audit = rollup.audit(Depth::Books).unwrap();
     assert!(audit.is_clean(), "{audit:?}");
 

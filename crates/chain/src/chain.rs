@@ -445,6 +445,9 @@ impl Chain {
                 let data = abi::collect_fees(&self.access.caller()?);
                 ("the collection of fees", 0, data)
             }
+            Call::ReturnOperator { .. } => ("the return", 0, abi::return_operator()),
+            Call::OfferOperator { to, .. } => ("the offer", 0, abi::offer_operator(to.as_ref())),
+            Call::AcceptOperator { .. } => ("the acceptance", 0, abi::accept_operator()),
         };
         let keep = match call {
             Call::Deposit(_)
@@ -456,7 +459,10 @@ impl Chain {
             | Call::Freeze
             | Call::Exit(_)
             | Call::CancelDeposit(_)
-            | Call::AddToken(_) => false,
+            | Call::AddToken(_)
+            | Call::ReturnOperator { .. }
+            | Call::OfferOperator { .. }
+            | Call::AcceptOperator { .. } => false,
         };
         Ok(Encoded {
             what,

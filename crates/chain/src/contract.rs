@@ -355,6 +355,7 @@ impl Contract<'_> {
             l1_fee: self.one("l1Fee()", &[], Words::uint)?,
             pending_cap: self.one("pendingCap()", &[], Words::small)?,
             timestamp_slack: self.one("timestampSlack()", &[], Words::small)?,
+            takeover_after: l1::genesis::DEFAULT_TAKEOVER_AFTER,
             freeze_after: self.one("freezeAfter()", &[], Words::small)?,
             tokens: vec![eth],
         })

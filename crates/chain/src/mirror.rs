@@ -590,7 +590,7 @@ impl Mirror {
                 same("a cancelled deposit", cancelled.amount, amount)?;
             }
             Event::FeesCollected { amount } => {
-                let operator = mirror.deployment().parameters().operator.address;
+                let operator = mirror.operator()?;
                 let fees = mirror.collect_fees(operator, now);
                 let fees = fees.map_err(refused("the operator's fees".to_owned()))?;
                 same("the operator's fees", fees, amount)?;

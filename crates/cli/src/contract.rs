@@ -78,7 +78,6 @@ mod with_chain {
     use ledger::field::to_hex;
     use ledger::shape::Shape;
     use node::Call;
-    use node::rollup::FEE_ACCOUNTS_WITHIN;
     use prover::key::{AllowDevKeys, KeyInfo, Origin, VerifyingKey};
     use serde::Serialize;
 
@@ -248,6 +247,7 @@ mod with_chain {
             l1_fee: parse(&args.l1_fee)?,
             pending_cap: args.pending_cap,
             timestamp_slack: args.timestamp_slack,
+            takeover_after: l1::genesis::DEFAULT_TAKEOVER_AFTER,
             freeze_after: args.freeze_after,
             tokens: vec![eth()],
         };
@@ -280,24 +280,17 @@ mod with_chain {
         token: u32,
         public: &Point,
     ) -> Result<Option<u32>> {
-        let parameters = l1.deployment().parameters();
         let deposit = Deposit {
-            caller: parameters.operator.address,
+            caller: l1.operator()?,
             token,
             amount: 0,
             key: *public,
             q: cofactor_inverse_point(public),
-            fee: parameters.l1_fee,
+            fee: l1.deployment().parameters().l1_fee,
         };
         let call = Call::Deposit(&deposit);
         let there = batcher_settings(l1)?.fee_accounts.contains_key(&token);
-        let within = l1.head()?.next_index <= FEE_ACCOUNTS_WITHIN;
-        if !within && !there {
-            settings.ui.note(format!(
-                "nobody takes fees in token {token}: fee accounts are the operator's among the first {FEE_ACCOUNTS_WITHIN}"
-            ));
-        }
-        if l1.link.is_unsettled(&l1.native, call) || (within && !there) {
+        if l1.link.is_unsettled(&l1.native, call) || !there {
             l1.queue_entry(settings, call)?;
         }
         Ok(batcher_settings(l1)?.fee_accounts.get(&token).copied())
@@ -326,7 +319,7 @@ mod with_chain {
         let token = list_token(&mut l1, args.token)?;
         let caller = l1.caller(settings, None)?;
         let wallet = operator_file(&rollup_dir(settings));
-        let is_operator = caller == l1.deployment().parameters().operator.address;
+        let is_operator = caller == l1.operator()?;
         let fee_account = match is_operator && wallet.exists() {
             true => {
                 let public = Locked::read(&wallet)?.public;

@@ -12,7 +12,10 @@ use batcher::store::FILE_NAME;
 use batcher::{Batcher, Limits, Reopened, Role};
 use circuits::shapes;
 use l1::bytes::Bytes;
-use l1::genesis::{DEFAULT_FREEZE_AFTER, DEFAULT_TIMESTAMP_SLACK, ListedShape, Operator, Token};
+use l1::genesis::{
+    DEFAULT_FREEZE_AFTER, DEFAULT_TAKEOVER_AFTER, DEFAULT_TIMESTAMP_SLACK, ListedShape, Operator,
+    Token,
+};
 use l1::{Address, Genesis, GenesisAccount, NativeL1, Parameters};
 use ledger::account::Account;
 use ledger::babyjubjub::Point;
@@ -196,6 +199,8 @@ pub struct Plan {
     pub pending_cap: u64,
     /// Seconds by which a batch's timestamp may lie before L1's time.
     pub timestamp_slack: u64,
+    /// Seconds that the oldest queue entry may wait before anybody may submit batches.
+    pub takeover_after: u64,
     /// Seconds that the oldest queue entry may wait before anybody may freeze L1.
     pub freeze_after: u64,
 }
@@ -327,6 +332,7 @@ impl Plan {
             l1_fee: 0,
             pending_cap: PENDING_CAP,
             timestamp_slack: DEFAULT_TIMESTAMP_SLACK,
+            takeover_after: DEFAULT_TAKEOVER_AFTER,
             freeze_after: DEFAULT_FREEZE_AFTER,
         }
     }
@@ -356,6 +362,7 @@ impl Plan {
             l1_fee: self.l1_fee,
             pending_cap: self.pending_cap,
             timestamp_slack: self.timestamp_slack,
+            takeover_after: self.takeover_after,
             freeze_after: self.freeze_after,
             tokens: self.tokens.clone(),
         };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use batcher::import::{Import, ImportOptions, ImportSummary};
 use l1::bytes::Bytes;
-use l1::genesis::{DEFAULT_FREEZE_AFTER, DEFAULT_TIMESTAMP_SLACK, Token};
+use l1::genesis::{DEFAULT_FREEZE_AFTER, DEFAULT_TAKEOVER_AFTER, DEFAULT_TIMESTAMP_SLACK, Token};
 use ledger::shape::Shape;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -128,6 +128,7 @@ impl History {
             l1_fee: 0,
             pending_cap: PENDING_CAP,
             timestamp_slack: DEFAULT_TIMESTAMP_SLACK,
+            takeover_after: DEFAULT_TAKEOVER_AFTER,
             freeze_after: DEFAULT_FREEZE_AFTER,
         })
     }

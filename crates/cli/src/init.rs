@@ -81,6 +81,7 @@ pub fn run(settings: &Settings, args: &InitArgs) -> Result<()> {
     plan.l1_fee = parse(&args.l1_fee)?;
     plan.pending_cap = args.pending_cap;
     plan.timestamp_slack = args.timestamp_slack;
+    plan.takeover_after = args.takeover_after;
     plan.freeze_after = args.freeze_after;
     let node = Draft::new(settings, plan)?.keep(settings)?;
     let facts = facts(settings, &node);

@@ -49,6 +49,8 @@ struct Executed {
     account: u32,
     exited: Option<String>,
     cancelled: Vec<u64>,
+    /// Deposits that others paid, and that wait on.
+    of_others: usize,
 }
 
 /// What a freeze prints.
@@ -253,7 +255,8 @@ fn read_plan(path: &Path) -> Result<ExitPlan> {
     ExitPlan::from_json(&bytes).with_context(context)
 }
 
-/// `quire exit execute`. A plan that fails does not keep those after it from being executed.
+/// `quire exit execute`: every account is paid out before the first deposit is given back. A plan that
+/// fails does not keep the others from being executed.
 ///
 /// # Errors
 /// If a plan cannot be read, L1 is not frozen, or a plan is not for its root; the others are
@@ -261,11 +264,18 @@ fn read_plan(path: &Path) -> Result<ExitPlan> {
 pub fn execute(settings: &Settings, args: &ExitExecuteArgs) -> Result<()> {
     let mut l1 = open_l1(settings)?;
     let (mut all, mut text, mut failed) = (Vec::new(), String::new(), Vec::new());
+    let mut paid_out = Vec::new();
     for path in &args.plan {
-        match execute_plan(&mut l1, path, &mut text) {
-            Ok(executed) => all.push(executed),
+        match pay_out(&mut l1, path, &mut text) {
+            Ok(paid) => paid_out.push(paid),
             Err(error) => failed.push(error),
         }
+    }
+    for (plan, mut executed) in paid_out {
+        if let Err(error) = take_back(&mut l1, &plan, &mut executed, &mut text) {
+            failed.push(error);
+        }
+        all.push(executed);
     }
     if !all.is_empty() {
         text.push_str("collect it with `quire claim --wallet W`");
@@ -279,31 +289,57 @@ pub fn execute(settings: &Settings, args: &ExitExecuteArgs) -> Result<()> {
     Err(last)
 }
 
-/// Leaves with one plan and tells in `text` what it came to.
-fn execute_plan(l1: &mut L1, path: &Path, text: &mut String) -> Result<Executed> {
+/// Pays out a plan's account and tells in `text` what it came to.
+fn pay_out(l1: &mut L1, path: &Path, text: &mut String) -> Result<(ExitPlan, Executed)> {
     let plan = read_plan(path)?;
     let now = l1.time_to_keep()?;
-    let left = plan
-        .execute_over(&mut l1.native, &mut l1.link, now)
+    let exited = plan
+        .pay_out(&mut l1.native, &mut l1.link, now)
         .with_context(|| format!("cannot leave with {}", path.display()))?;
     let token = token_name(l1, plan.token);
     let (account, owner) = (plan.account, plan.owner);
-    let came_to = match &left.exited {
+    let came_to = match &exited {
         Some(amount) => format!("{amount} of {token} can be claimed by {owner}"),
         None if l1.exited(account)? => "it has left before".to_owned(),
         None => "the plan has no leaf, since no batch executed its deposit".to_owned(),
     };
     text.push_str(&format!("account {account}: {came_to}\n"));
-    for deposit in &left.cancelled {
+    let executed = Executed {
+        plan: path.to_owned(),
+        account,
+        exited,
+        cancelled: Vec::new(),
+        of_others: 0,
+    };
+    Ok((plan, executed))
+}
+
+/// Takes the plan's deposits back that the owner or the caller paid, and tells in `text`.
+fn take_back(
+    l1: &mut L1,
+    plan: &ExitPlan,
+    executed: &mut Executed,
+    text: &mut String,
+) -> Result<()> {
+    // None if there is no key: then there is nothing to call with either.
+    let caller = l1.link.caller(plan.owner).ok();
+    let now = l1.time_to_keep()?;
+    let taken = plan.take_back(&mut l1.native, &mut l1.link, caller, now);
+    let (own, of_others) =
+        taken.with_context(|| format!("cannot leave with {}", executed.plan.display()))?;
+    let (account, token) = (plan.account, token_name(l1, plan.token));
+    for deposit in &own {
         text.push_str(&format!(
             "account {account}: deposit {} of {} of {token} can be claimed by {}\n",
             deposit.entry, deposit.amount, deposit.payer
         ));
     }
-    Ok(Executed {
-        plan: path.to_owned(),
-        account,
-        exited: left.exited,
-        cancelled: left.cancelled.iter().map(|deposit| deposit.entry).collect(),
-    })
+    if of_others != 0 {
+        text.push_str(&format!(
+            "account {account}: {of_others} deposits that others paid wait on: each gets its own back with a plan of this account and its own key\n"
+        ));
+    }
+    executed.cancelled = own.iter().map(|deposit| deposit.entry).collect();
+    executed.of_others = of_others;
+    Ok(())
 }

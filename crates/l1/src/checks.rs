@@ -3,7 +3,7 @@
 //! The database's own checksums find damage; these checks find a file that is whole but says two
 //! things. Invariant: a chain that opened has a head that follows from its records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::field::to_hex;
 use redb::{ReadableTable, ReadableTableMetadata};
@@ -14,6 +14,7 @@ use crate::genesis::Deployment;
 use crate::journal::{Block, REORG_WINDOW};
 use crate::native::FinalizedBatch;
 use crate::queue::{self, QueueEntry};
+use crate::registry::Registration;
 use crate::store::{Head, Snapshot, TIME_LIMIT};
 
 /// All checks of an opened chain.
@@ -22,6 +23,7 @@ pub(crate) fn check_chain(snapshot: &Snapshot, deployment: &Deployment) -> Resul
     check_counts(snapshot, deployment, &head)?;
     check_head(snapshot, deployment, &head)?;
     check_blocks(snapshot, &head)?;
+    check_operator(&head)?;
     check_departures(snapshot, deployment, &head)?;
     check_waiting(snapshot, &head)
 }
@@ -100,6 +102,21 @@ fn check_blocks(snapshot: &Snapshot, head: &Head) -> Result<(), StoreError> {
         });
     }
     Ok(())
+}
+
+/// Somebody else's batch was taken over with, and nobody returns in the future.
+fn check_operator(head: &Head) -> Result<(), StoreError> {
+    if head.taken_over && head.next_batch == 1 {
+        return agree("whether a batch was taken over with", &false, &true);
+    }
+    if head.operator_back_at <= head.time {
+        return Ok(());
+    }
+    Err(StoreError::Inconsistent {
+        what: "the operator's last return".to_owned(),
+        expected: format!("at most {}", head.time),
+        got: head.operator_back_at.to_string(),
+    })
 }
 
 /// A record's block is not after the head.
@@ -187,6 +204,26 @@ pub(crate) fn audit(snapshot: &Snapshot) -> Result<BTreeMap<u32, TokenTotals>, S
         same_totals(token, &sum, &TokenTotals::default())?;
     }
     Ok(totals)
+}
+
+/// The first deposited account of each owner in each token is what the registry says.
+pub(crate) fn audit_deposited(
+    snapshot: &Snapshot,
+    deployment: &Deployment,
+) -> Result<(), StoreError> {
+    let (registry, kept) = (snapshot.registry()?, snapshot.deposited()?);
+    let mut seen = BTreeSet::new();
+    for record in registry.range(deployment.accounts().count + 1..)? {
+        let (index, record) = record?;
+        let Registration { owner, token } = Registration::from_bytes(record.value())?;
+        if seen.insert((owner, token)) {
+            let noted = kept.get((&owner.0, token))?.map(|noted| noted.value());
+            let what = format!("the first account of {owner} in token {token}");
+            agree(&what, &index.value(), &noted.unwrap_or(0))?;
+        }
+    }
+    let (owners, noted) = (seen.len() as u64, kept.len()?);
+    agree("the number of owners and tokens", &owners, &noted)
 }
 
 /// For each token the sum of all claims and of the entries that wait; escrow is left 0.

@@ -125,6 +125,65 @@ pub enum Refusal {
         /// The fee to add.
         amount: u128,
     },
+    /// Batches are not open to anybody.
+    #[error(
+        "only the operator {operator} may submit batches now, the caller is {caller}; {}",
+        opens(*opens_at)
+    )]
+    NotOpen {
+        /// The operator.
+        operator: Address,
+        /// Who called.
+        caller: Address,
+        /// The first second from which anybody may, if no batch comes before; none if nothing waits.
+        opens_at: Option<u64>,
+    },
+    /// The operator has returned and is alone for an hour.
+    #[error(
+        "the operator {operator} has returned and alone may submit batches until {until} s since 1970; try again afterwards"
+    )]
+    OperatorsHour {
+        /// The operator.
+        operator: Address,
+        /// The last second of its hour.
+        until: u64,
+    },
+    /// The operator returns although batches are its own.
+    #[error(
+        "batches are the operator's alone, so there is nothing to return to: submit them; {}",
+        opens(*opens_at)
+    )]
+    NothingToReturnTo {
+        /// The first second from which anybody may submit; none if nothing waits.
+        opens_at: Option<u64>,
+    },
+    /// The operator has returned not long ago.
+    #[error(
+        "the operator returned at {last} s since 1970 and may return again from {again} on; until then it may submit as anybody may"
+    )]
+    ReturnTooSoon {
+        /// When it returned last.
+        last: u64,
+        /// From when on it may again.
+        again: u64,
+    },
+    /// The operator's office is offered to the operator.
+    #[error("{operator} is the operator already: offer the office to another address")]
+    OfferedToItself {
+        /// The operator.
+        operator: Address,
+    },
+    /// The office was not offered to the caller.
+    #[error(
+        "the operator's office is offered to {}, the caller is {caller}; the operator has to offer it first",
+        offered.map_or_else(|| "nobody".to_owned(), |offered| offered.to_string())
+    )]
+    NotOffered {
+        /// Whom it is offered.
+        offered: Option<Address>,
+        /// Who called.
+        caller: Address,
+    },
     /// Only the operator may make this call.
     #[error("only the operator {operator} may do this, the caller is {caller}")]
     NotOperator {
@@ -319,6 +378,16 @@ pub enum Refusal {
     },
 }
 
+/// When batches open to anybody, in words.
+fn opens(at: Option<u64>) -> String {
+    match at {
+        Some(at) => format!(
+            "anybody may from {at} s since 1970 on, if the oldest queue entry still waits then"
+        ),
+        None => "anybody may once a queue entry has waited too long, and nothing waits".to_owned(),
+    }
+}
+
 /// What is wrong with a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BatchFault {
@@ -364,6 +433,26 @@ pub enum BatchFault {
         latest: u64,
         /// The batch's.
         got: u64,
+    },
+    /// A batch of somebody else than the operator is older than the moment from which anybody may submit.
+    #[error(
+        "at its timestamp, {timestamp}, only the operator might submit: the oldest queue entry was not overdue; seal the batch again"
+    )]
+    NotOpen {
+        /// The batch's timestamp.
+        timestamp: u64,
+    },
+    /// A batch of somebody else than the operator leaves an overdue entry for which it had a slot.
+    #[error(
+        "queue entry {entry} is overdue and stays behind, though the batch uses {used} of its {slots} L1 slots: while entries are overdue, a batch of anybody but the operator fills the L1 slots of its shape, of which there must be some"
+    )]
+    OverdueLeftBehind {
+        /// Number of the entry.
+        entry: u64,
+        /// L1 slots of the shape.
+        slots: usize,
+        /// Those that the batch uses.
+        used: usize,
     },
     /// The batch has more queue entries than wait.
     #[error("the batch has {got} queue entries, {pending} wait")]

@@ -164,6 +164,14 @@ impl Tx<'_> {
         self.credit(owner, token, amount, totals).map(Ok)
     }
 
+    /// Fees, which are outside escrow, become claimable by an operator that leaves its office.
+    pub(crate) fn fees_to_claimable(&mut self, owner: &Address, fees: u128) -> Result<(), L1Error> {
+        /// Fees are paid in ETH.
+        const ETH: u32 = 0;
+        let totals = self.take(ETH, fees)?;
+        Ok(self.credit(owner, ETH, fees, totals)?)
+    }
+
     /// Adds to a claim, with totals from which the amount is already taken, escrow aside.
     fn credit(
         &mut self,

@@ -40,10 +40,17 @@ pub const GENESIS_FILE: &str = "genesis.json";
 pub const ACCOUNTS_FILE: &str = "genesis.accounts";
 /// Default of [`Parameters::timestamp_slack`]: a day.
 pub const DEFAULT_TIMESTAMP_SLACK: u64 = 24 * 60 * 60;
+/// Default of [`Parameters::takeover_after`]: three days.
+pub const DEFAULT_TAKEOVER_AFTER: u64 = 3 * 24 * 60 * 60;
+/// Least [`Parameters::takeover_after`]: an operator that returns as often as it may leaves everybody
+/// else at least half of the time.
+pub const LEAST_TAKEOVER_AFTER: u64 = 2 * crate::operator::OPERATORS_HOUR;
 /// Default of [`Parameters::freeze_after`]: seven days.
 pub const DEFAULT_FREEZE_AFTER: u64 = 7 * 24 * 60 * 60;
+/// Greatest [`Parameters::freeze_after`]: 90 days.
+pub const MOST_FREEZE_AFTER: u64 = 90 * 24 * 60 * 60;
 /// Version of the JSON and of the accounts' file.
-pub const GENESIS_VERSION: u32 = 2;
+pub const GENESIS_VERSION: u32 = 3;
 /// Greatest length of an operator's or token's name in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
 
@@ -51,7 +58,7 @@ const ACCOUNTS_LABEL: &[u8; 8] = b"QUIRE-GA";
 const RECORD_BYTES: usize = 20 + 4 + 4 * 32 + 16;
 const ACCOUNTS: &str = "the genesis accounts";
 
-/// Who may submit batches and collect fees.
+/// The first operator, who submits batches and collects fees.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Operator {
@@ -92,7 +99,7 @@ pub struct Parameters {
     pub contract: Option<Address>,
     /// Tells deployments apart that agree in all else.
     pub salt: Bytes<32>,
-    /// Who may submit batches.
+    /// The first operator; L1 says who is it now.
     pub operator: Operator,
     /// The accepted shapes: distinct ids, one depth, at least one with L1 slots.
     pub shapes: Vec<ListedShape>,
@@ -103,7 +110,11 @@ pub struct Parameters {
     pub pending_cap: u64,
     /// Δ: seconds that a batch's timestamp may lie before the L1's time.
     pub timestamp_slack: u64,
-    /// Seconds that the oldest queue entry may wait for a batch before anyone may freeze L1.
+    /// Seconds that the oldest queue entry may wait for a batch before anyone may submit batches: more
+    /// than `timestamp_slack`, at least [`LEAST_TAKEOVER_AFTER`].
+    pub takeover_after: u64,
+    /// Seconds that the oldest queue entry may wait for a batch before anyone may freeze L1: at least
+    /// twice `takeover_after`, at most [`MOST_FREEZE_AFTER`].
     pub freeze_after: u64,
     /// All tokens by id, the first ETH with address zero; addresses distinct.
     pub tokens: Vec<Token>,
@@ -186,6 +197,26 @@ pub enum GenesisError {
         of: &'static str,
         /// The name.
         got: String,
+    },
+    /// The rollup could be taken over too soon.
+    #[error(
+        "takeover_after is {got} s: it must be at least {least} s, that is two hours and more than timestamp_slack"
+    )]
+    TakeoverAfter {
+        /// The least.
+        least: u64,
+        /// The parameter.
+        got: u64,
+    },
+    /// The rollup could be frozen too soon, or not within a reasonable time.
+    #[error(
+        "freeze_after is {got} s: it must be at least {least} s, twice takeover_after, and at most {MOST_FREEZE_AFTER} s, 90 days"
+    )]
+    FreezeAfter {
+        /// The least.
+        least: u64,
+        /// The parameter.
+        got: u64,
     },
     /// Two shapes have one id.
     #[error("two shapes have id {id}")]
@@ -397,8 +428,22 @@ impl Parameters {
             return Err(GenesisError::ChainId { chain_id, contract });
         }
         check_name("operator", &self.operator.name)?;
+        self.check_times()?;
         self.check_shapes()?;
         self.check_tokens()
+    }
+
+    fn check_times(&self) -> Result<(), GenesisError> {
+        let least = LEAST_TAKEOVER_AFTER.max(self.timestamp_slack.saturating_add(1));
+        let got = self.takeover_after;
+        if got < least {
+            return Err(GenesisError::TakeoverAfter { least, got });
+        }
+        let (least, got) = (got.saturating_mul(2), self.freeze_after);
+        if (least..=MOST_FREEZE_AFTER).contains(&got) {
+            return Ok(());
+        }
+        Err(GenesisError::FreezeAfter { least, got })
     }
 
     fn check_shapes(&self) -> Result<(), GenesisError> {

@@ -8,6 +8,7 @@
 //! - [`genesis`]: what a deployment is fixed to at its start.
 //! - [`native`]: the persisted chain and its calls.
 //! - [`blocks`]: heights, time, confirmations, and the reorgs that tests cause.
+//! - [`operator`]: who may submit batches, take-over, hand-over.
 //! - [`leave`]: freeze, exit by Merkle proof, cancelled deposits.
 //! - [`submission`]: a proven batch as bytes and as a folder, and its verification.
 //!
@@ -24,6 +25,7 @@ pub mod genesis;
 mod journal;
 pub mod leave;
 pub mod native;
+pub mod operator;
 pub mod queue;
 pub mod records;
 pub mod registry;
@@ -39,6 +41,7 @@ pub use genesis::{Deployment, Genesis, GenesisAccount, Parameters};
 pub use journal::REORG_WINDOW;
 pub use leave::{Cancelled, Exit};
 pub use native::{FinalizedBatch, Head, NativeL1};
+pub use operator::{OPERATORS_HOUR, SubmissionRight};
 pub use queue::{Deposit, QueueEntry};
 pub use registry::Registration;
 pub use submission::{Submission, VerifiedBatch, verify_batch};

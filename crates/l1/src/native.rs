@@ -52,6 +52,8 @@ pub struct FinalizedBatch {
     pub height: u64,
     /// L1's time of that block, seconds since 1970.
     pub time: u64,
+    /// Who called: the operator, or whoever submitted in its absence.
+    pub submitter: Address,
     /// The queue entries that it consumed.
     pub queue: Range<u64>,
     /// What was submitted: shape, published data, `c`, proof.
@@ -280,7 +282,7 @@ impl NativeL1 {
     }
 }
 
-/// Calls of the operator.
+/// Calls of the operator, and batches.
 impl NativeL1 {
     /// Registers the verifying key of a shape, once and for good.
     ///
@@ -300,6 +302,7 @@ impl NativeL1 {
         let bytes = key.to_bytes();
         transact(&self.db, now, |tx| -> Result<(), L1Error> {
             tx.not_frozen()?;
+            tx.head.only_operator(caller)?;
             tx.keys.insert(shape_id, bytes.as_slice())?;
             Ok(())
         })?;
@@ -324,8 +327,8 @@ impl NativeL1 {
     /// # Errors
     /// [`Refusal::NotOperator`].
     pub fn collect_fees(&self, caller: Address, now: u64) -> Result<u128, L1Error> {
-        self.only_operator(caller)?;
         transact(&self.db, now, |tx| {
+            tx.head.only_operator(caller)?;
             Ok(std::mem::take(&mut tx.head.operator_fees))
         })
     }
@@ -348,10 +351,11 @@ impl NativeL1 {
     }
 
     /// Finalizes the next batches, which have one shape and chain onto each other: all or nothing.
-    /// Several proofs are verified in one check.
+    /// Several proofs are verified in one check. Whoever [`Self::submission_right`] names may call; the
+    /// rule is applied to each batch as those before it left L1.
     ///
     /// # Errors
-    /// [`Refusal`]: not the operator, no batch, unknown shape, no key, a batch that is malformed or
+    /// [`Refusal`]: not the caller's right, no batch, unknown shape, no key, a batch that is malformed or
     /// not the next, or proofs that do not hold.
     pub fn submit_batches(
         &self,
@@ -359,16 +363,15 @@ impl NativeL1 {
         submissions: &[Submission],
         now: u64,
     ) -> Result<Vec<FinalizedBatch>, L1Error> {
-        self.not_frozen()?;
-        self.only_operator(caller)?;
+        self.check_right(caller, now)?;
         let shape_id = one_shape(submissions)?;
         let shape = &self.listed(shape_id)?.shape;
         let key = self.usable_key(shape_id)?;
         let execute_all = |tx: &mut Tx<'_>| {
-            tx.not_frozen()?;
+            tx.check_right(caller, self.deployment.parameters())?;
             let each = submissions.iter().enumerate();
             each.map(|(position, submission)| {
-                let executed = self.execute(tx, submission, shape);
+                let executed = self.execute(tx, caller, submission, shape);
                 executed.map_err(|error| error.at(position))
             })
             .collect::<Result<Vec<_>, L1Error>>()
@@ -391,15 +394,6 @@ impl NativeL1 {
         Ok(())
     }
 
-    fn only_operator(&self, caller: Address) -> Result<(), Refusal> {
-        let operator = self.deployment.parameters().operator.address;
-        if caller == operator {
-            Ok(())
-        } else {
-            Err(Refusal::NotOperator { operator, caller })
-        }
-    }
-
     fn listed(&self, shape_id: u16) -> Result<&ListedShape, Refusal> {
         let listed = self.deployment.shape(shape_id);
         listed.ok_or(Refusal::UnknownShape { shape_id })
@@ -417,22 +411,27 @@ impl NativeL1 {
     fn execute(
         &self,
         tx: &mut Tx<'_>,
+        caller: Address,
         submission: &Submission,
         shape: &Shape,
     ) -> Result<(FinalizedBatch, ProofToVerify), BatchError> {
         let Opened { words, c, proof } = submission.open(shape)?;
-        let slack = self.deployment.parameters().timestamp_slack;
-        let words = rebuild(tx, self.domain, words, slack)?;
+        let parameters = self.deployment.parameters();
+        let words = rebuild(tx, self.domain, words, parameters.timestamp_slack)?;
+        tx.check_turn(caller, words.header.timestamp, parameters)?;
         let inputs = public_inputs(&words, shape, c)?;
         let batch = FinalizedBatch {
             number: words.header.batch_number,
             height: tx.head.height,
             time: tx.head.time,
+            submitter: caller,
             queue: tx.head.queue_head..tx.head.queue_head,
             submission: submission.clone(),
             words,
         };
         let batch = apply(tx, batch)?;
+        let slots = (usize::from(shape.l1_ops), batch.words.l1_ops.len());
+        tx.end_turn(caller, slots, parameters)?;
         Ok((batch, (inputs, proof)))
     }
 }
@@ -610,12 +609,13 @@ impl FinalizedBatch {
             number: _,
             height,
             time,
+            submitter,
             queue,
             submission,
             words: _,
         } = self;
         let out = Writer::default().u64(*height).u64(*time);
-        let out = out.u64(queue.start).u64(queue.end);
+        let out = out.u64(queue.start).u64(queue.end).put(&submitter.0);
         out.put(&submission.to_bytes()).finish()
     }
 
@@ -627,6 +627,7 @@ impl FinalizedBatch {
         let mut reader = Reader::new("a finalized batch", bytes);
         let (height, time) = (reader.u64()?, reader.u64()?);
         let queue = reader.u64()?..reader.u64()?;
+        let submitter = reader.bytes()?;
         let submission = Submission::read(&mut reader)?;
         reader.end()?;
         let shape_id = submission.shape_id;
@@ -641,6 +642,7 @@ impl FinalizedBatch {
             number,
             height,
             time,
+            submitter,
             queue,
             submission,
             words,
@@ -690,9 +692,7 @@ impl NativeL1 {
     /// [`StoreError`].
     pub fn tokens(&self) -> Result<Vec<Token>, StoreError> {
         let mut tokens = self.deployment.parameters().tokens.clone();
-        let Some(table) = Snapshot::begin(&self.db)?.tokens()? else {
-            return Ok(tokens);
-        };
+        let table = Snapshot::begin(&self.db)?.tokens()?;
         for record in table.range::<u32>(..)? {
             let (id, address) = record?;
             let mut reader = Reader::new("a token", address.value());
@@ -753,6 +753,21 @@ impl NativeL1 {
     /// [`StoreError`].
     pub fn registered(&self, index: u32) -> Result<Option<Registration>, StoreError> {
         registry::registration(&Snapshot::begin(&self.db)?.registry()?, index)
+    }
+
+    /// For each token the first account that a deposit of this owner opened. Those that genesis made are
+    /// not among them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn deposited(&self, owner: Address) -> Result<BTreeMap<u32, u32>, StoreError> {
+        let table = Snapshot::begin(&self.db)?.deposited()?;
+        let mut accounts = BTreeMap::new();
+        for record in table.range((&owner.0, 0)..=(&owner.0, u32::MAX))? {
+            let (key, index) = record?;
+            accounts.insert(key.value().1, index.value());
+        }
+        Ok(accounts)
     }
 
     /// The finalized batch with this number.
@@ -819,12 +834,15 @@ impl NativeL1 {
 
     /// Escrow, claimable and pending of every token that was ever deposited. Claims and waiting
     /// entries that are not cancelled are added up and compared with the totals kept; `balances()`
-    /// of each is to be compared with the accounts that have not exited.
+    /// of each is to be compared with the accounts that have not exited. What [`Self::deposited`] tells
+    /// is compared with the registry.
     ///
     /// # Errors
     /// [`StoreError::Inconsistent`] if the sums differ from the totals.
     pub fn audit(&self) -> Result<BTreeMap<u32, TokenTotals>, StoreError> {
-        checks::audit(&Snapshot::begin(&self.db)?)
+        let snapshot = Snapshot::begin(&self.db)?;
+        checks::audit_deposited(&snapshot, &self.deployment)?;
+        checks::audit(&snapshot)
     }
 }
 
@@ -851,6 +869,10 @@ fn make_database(path: &Path, genesis: &Genesis) -> Result<(), OpenError> {
         next_index: 1,
         pending_deposits: 0,
         operator_fees: 0,
+        operator: genesis.deployment().parameters().operator.address,
+        offered_operator: None,
+        taken_over: false,
+        operator_back_at: 0,
     };
     let written = found(&db, head, |tx| write_genesis(tx, genesis));
     written.map_err(|error| {

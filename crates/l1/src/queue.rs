@@ -152,6 +152,7 @@ impl Tx<'_> {
         self.take_pending(token, amount)?;
         let owner = caller;
         let index = self.register(Registration { owner, token })?;
+        self.note_deposited(&owner, token, index)?;
         let op = L1Op::Create {
             index,
             token,

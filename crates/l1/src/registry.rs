@@ -1,7 +1,8 @@
 //! The registry: who owns an account on L1, and which token it holds.
 //!
 //! Invariant: an index is registered once and never changes; genesis has 1 to G, deposits get
-//! G + 1, G + 2, … in the order of their calls (design: Protocol, sections 2 and 6).
+//! G + 1, G + 2, … in the order of their calls (design: Protocol, sections 2 and 6). Whoever takes
+//! fees looks its accounts up by owner, so what others deposit costs it nothing.
 
 use redb::ReadableTable;
 
@@ -54,5 +55,19 @@ impl Tx<'_> {
             .insert(index, registration.to_bytes().as_slice())?;
         self.head.next_index += 1;
         Ok(index)
+    }
+
+    /// Notes an account that a deposit opened, if it is the owner's first of the token.
+    pub(crate) fn note_deposited(
+        &mut self,
+        owner: &Address,
+        token: u32,
+        index: u32,
+    ) -> Result<(), StoreError> {
+        let key = (&owner.0, token);
+        if self.deposited.get(key)?.is_none() {
+            self.deposited.insert(key, index)?;
+        }
+        Ok(())
     }
 }

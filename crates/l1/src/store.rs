@@ -8,32 +8,34 @@
 //! | table | key | record, big-endian |
 //! |---|---|---|
 //! | `meta` | `version`, `deployment`, `clock` | version 4; canonical genesis; the clock's offset 8 |
-//! | | `head` | root 32, then 8 each: height, time, next batch, timestamp, queue head, queue tail, next index, pending deposits; frozen 1, operator's fees 16 |
+//! | | `head` | root 32, then 8 each: height, time, next batch, timestamp, queue head, queue tail, next index, pending deposits, last return of the operator; frozen 1, taken over 1, operator's fees 16, operator 20, whom its office is offered 20 (zeros: nobody) |
 //! | `genesis_accounts` | number of the record | up to 3,100 accounts as in the accounts' file |
 //! | `registry` | index | owner 20, token 4 |
 //! | `queue` | number | height 8, time 8, kind 1, index 4, token 4, amount 16, `Ax` 32, `Ay` 32, payer 20 |
 //! | `pending_exits` | index | number of the queue entry |
 //! | `totals` | token | escrow 16, claimable 16, pending 16 |
 //! | `claimable` | owner, token | amount |
-//! | `batches` | number | height 8, time 8, queue from 8, queue to 8, submission |
+//! | `batches` | number | height 8, time 8, queue from 8, queue to 8, submitter 20, submission |
 //! | `keys` | shape id | verifying key |
 //! | `exited` | index | amount paid out |
 //! | `cancelled` | number of the queue entry | amount paid back |
+//! | `deposited` | owner, token | index of the first account that a deposit of the owner opened in the token |
 //! | `tokens` | id | address of a token that was added to a contract |
 //! | `journal` | height | what the block changed |
 
 use ledger::field::Fr;
 use redb::{
     Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
-    ReadableTableMetadata, Table, TableDefinition, TableError, WriteTransaction,
+    ReadableTableMetadata, Table, TableDefinition, WriteTransaction,
 };
 
+use crate::bytes::{Address, Bytes};
 use crate::codec::{CodecError, Reader, Writer};
 use crate::error::{L1Error, Refusal, StoreError};
 use crate::journal::{Block, Logged, REORG_WINDOW, Undo};
 
 /// Version of the database; another version is refused.
-pub(crate) const DATABASE_VERSION: u32 = 2;
+pub(crate) const DATABASE_VERSION: u32 = 3;
 
 /// Heights that [`Tx::mine`] skips to stay below, so that no later block can pass 64 bits.
 const HEIGHT_LIMIT: u64 = 1 << 63;
@@ -57,6 +59,7 @@ const BATCHES: Records<u64> = TableDefinition::new("batches");
 const KEYS: Records<u16> = TableDefinition::new("keys");
 const EXITED: TableDefinition<u32, u128> = TableDefinition::new("exited");
 const CANCELLED: TableDefinition<u64, u128> = TableDefinition::new("cancelled");
+const DEPOSITED: TableDefinition<ClaimKey, u32> = TableDefinition::new("deposited");
 const TOKENS: Records<u32> = TableDefinition::new("tokens");
 const JOURNAL: Records<u64> = TableDefinition::new("journal");
 
@@ -91,10 +94,20 @@ pub struct Head {
     pub pending_deposits: u64,
     /// Fees that the operator may collect, in ETH's smallest unit.
     pub operator_fees: u128,
+    /// The operator.
+    pub operator: Address,
+    /// Whom the operator has offered its office.
+    pub offered_operator: Option<Address>,
+    /// True if a batch of somebody else was final and the operator is not back.
+    pub taken_over: bool,
+    /// L1's time when an operator returned last, 0 if none did.
+    pub operator_back_at: u64,
 }
 
+/// The address that is nobody's.
+const NOBODY: Address = Bytes([0; 20]);
 /// Length of an encoded head.
-pub(crate) const HEAD_BYTES: usize = 32 + 8 * 8 + 1 + 16;
+pub(crate) const HEAD_BYTES: usize = 32 + 9 * 8 + 2 + 16 + 2 * 20;
 
 impl Head {
     pub(crate) fn to_bytes(self) -> Vec<u8> {
@@ -110,6 +123,10 @@ impl Head {
             next_index,
             pending_deposits,
             operator_fees,
+            operator,
+            offered_operator,
+            taken_over,
+            operator_back_at,
         } = self;
         let numbers = [
             height,
@@ -120,16 +137,19 @@ impl Head {
             queue_tail,
             next_index,
             pending_deposits,
+            operator_back_at,
         ];
         let out = Writer::default().fr(&root);
         let out = numbers.into_iter().fold(out, Writer::u64);
-        out.u8(frozen.into()).u128(operator_fees).finish()
+        let out = out.u8(frozen.into()).u8(taken_over.into());
+        let out = out.u128(operator_fees).put(&operator.0);
+        out.put(&offered_operator.unwrap_or(NOBODY).0).finish()
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
         let mut reader = Reader::new("the head of the chain", bytes);
         let root = reader.fr("root")?;
-        let mut numbers = [0; 8];
+        let mut numbers = [0; 9];
         for number in &mut numbers {
             *number = reader.u64()?;
         }
@@ -142,17 +162,20 @@ impl Head {
             queue_tail,
             next_index,
             pending_deposits,
+            operator_back_at,
         ] = numbers;
-        let frozen = match reader.u8()? {
-            0 => false,
-            1 => true,
-            other => return Err(reader.value("frozen", other)),
-        };
+        let frozen = read_flag(&mut reader, "frozen")?;
+        let taken_over = read_flag(&mut reader, "taken over")?;
         let waiting = queue_tail.checked_sub(queue_head);
         if waiting.is_none_or(|waiting| pending_deposits > waiting) {
             return Err(reader.value("pending deposits", pending_deposits));
         }
         let operator_fees = reader.u128()?;
+        let operator: Address = reader.bytes()?;
+        let offered_operator = Some(reader.bytes()?).filter(|offered| *offered != NOBODY);
+        if offered_operator == Some(operator) {
+            return Err(reader.value("whom the operator's office is offered", operator));
+        }
         reader.end()?;
         Ok(Self {
             root,
@@ -166,7 +189,19 @@ impl Head {
             next_index,
             pending_deposits,
             operator_fees,
+            operator,
+            offered_operator,
+            taken_over,
+            operator_back_at,
         })
+    }
+}
+
+fn read_flag(reader: &mut Reader<'_>, field: &'static str) -> Result<bool, CodecError> {
+    match reader.u8()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(reader.value(field, other)),
     }
 }
 
@@ -186,6 +221,7 @@ pub(crate) struct Tx<'t> {
     pub(crate) exited: Logged<'t, u32, u128>,
     pub(crate) cancelled: Logged<'t, u64, u128>,
     pub(crate) tokens: Logged<'t, u32, &'static [u8]>,
+    pub(crate) deposited: Logged<'t, ClaimKey, u32>,
     journal: Table<'t, u64, &'static [u8]>,
 }
 
@@ -207,6 +243,7 @@ impl<'t> Tx<'t> {
             exited: Logged::new(txn.open_table(EXITED)?, logs),
             cancelled: Logged::new(txn.open_table(CANCELLED)?, logs),
             tokens: Logged::new(txn.open_table(TOKENS)?, logs),
+            deposited: Logged::new(txn.open_table(DEPOSITED)?, logs),
             journal: txn.open_table(JOURNAL)?,
         })
     }
@@ -245,7 +282,7 @@ impl<'t> Tx<'t> {
     }
 
     /// All logged tables. Their order is part of the format.
-    fn logged(&mut self) -> [&mut dyn Undo; 10] {
+    fn logged(&mut self) -> [&mut dyn Undo; 11] {
         [
             &mut self.registry,
             &mut self.queue,
@@ -257,6 +294,7 @@ impl<'t> Tx<'t> {
             &mut self.exited,
             &mut self.cancelled,
             &mut self.tokens,
+            &mut self.deposited,
         ]
     }
 
@@ -500,13 +538,12 @@ impl Snapshot {
         Ok(self.0.open_table(CANCELLED)?)
     }
 
-    /// None in a file that was made before tokens could be added and not written since.
-    pub(crate) fn tokens(&self) -> Result<Option<RecordTable<u32>>, StoreError> {
-        match self.0.open_table(TOKENS) {
-            Ok(table) => Ok(Some(table)),
-            Err(TableError::TableDoesNotExist(_)) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+    pub(crate) fn tokens(&self) -> Result<RecordTable<u32>, StoreError> {
+        Ok(self.0.open_table(TOKENS)?)
+    }
+
+    pub(crate) fn deposited(&self) -> Result<ReadOnlyTable<ClaimKey, u32>, StoreError> {
+        Ok(self.0.open_table(DEPOSITED)?)
     }
 
     pub(crate) fn journal(&self) -> Result<RecordTable<u64>, StoreError> {

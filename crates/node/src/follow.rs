@@ -138,7 +138,9 @@ impl Rollup {
     pub fn follow(&mut self, now: u64) -> Result<Followed, FollowError> {
         self.link.sync(&mut self.l1)?;
         // Why anew: a reorganization may have given a fee account's index to somebody else.
-        self.batcher.set_fee_accounts(fee_accounts(&self.l1)?);
+        let operator = self.l1.operator()?;
+        self.batcher
+            .set_fee_accounts(fee_accounts(&self.l1, operator)?);
         let mut followed = Followed::default();
         self.agree_on_finality(&mut followed)?;
         let stale = match self.changed_queue()? {

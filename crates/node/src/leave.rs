@@ -3,8 +3,10 @@
 //! Once the operator has let the queue wait too long, anyone may freeze L1. Then every account is
 //! paid out against a Merkle proof of its leaf under the last root, and deposits that no batch
 //! consumed are given back to who paid them (design: Protocol, section 6). An [`ExitPlan`] is that
-//! proof and that list, as a file that can be made at any time and kept. Invariant: a plan is for
-//! one deployment and one root; L1 checks everything in it again.
+//! proof and that list, as a file that can be made at any time and kept. Invariants: a plan is for
+//! one deployment and one root; L1 checks everything in it again. Whoever leaves pays for no call
+//! that others caused: a deposit is given back only if the owner or the caller paid it in, and after
+//! all accounts are paid out.
 
 use l1::{Address, Exit, L1Error, NativeL1, QueueEntry};
 use ledger::account::Account;
@@ -182,8 +184,10 @@ pub struct WaitingDeposit {
 pub struct Left {
     /// Amount that was credited to the owner for the leaf, decimal; none if there is no leaf.
     pub exited: Option<String>,
-    /// Deposits that were given back to their payers.
+    /// Deposits that were given back to their payers: the account's owner and the caller.
     pub cancelled: Vec<WaitingDeposit>,
+    /// Deposits into the account that others paid, and that wait on.
+    pub of_others: usize,
 }
 
 impl ExitPlan {
@@ -257,13 +261,8 @@ impl ExitPlan {
         }))
     }
 
-    /// The calls that leave, after checking that the plan is for this L1 and its root: the leaf if it was
-    /// not paid out before, and the account's deposits that wait, those paid in since the plan was made
-    /// included.
-    ///
-    /// # Errors
-    /// [`LeaveError`]: the plan is not for this L1 or its root.
-    pub fn steps(&self, l1: &NativeL1) -> Result<(Option<Exit>, Vec<WaitingDeposit>), LeaveError> {
+    /// Checks that the plan is for this L1, its last root and the account's owner.
+    fn check(&self, l1: &NativeL1) -> Result<(), LeaveError> {
         let expected = l1.deployment().contract();
         if self.contract != expected {
             let got = self.contract;
@@ -278,37 +277,83 @@ impl ExitPlan {
                 batch: self.batch,
             });
         }
-        self.check_registered(l1)?;
-        let exited = l1.exited(self.account).map_err(L1Error::from)?;
-        let exit = self.exit()?.filter(|_| !exited);
-        // Why not those of the plan: more may have been paid in since it was made, and the root
-        // does not tell.
-        Ok((exit, waiting(l1, self.account).map_err(L1Error::from)?))
+        self.check_registered(l1)
     }
 
-    /// Leaves: the leaf is paid out and the account's waiting deposits are given back, those paid
-    /// in since the plan was made included, each to be claimed. What was done before, by this plan
-    /// or another call, is passed over.
+    /// What L1 is called with for the leaf, if it was not paid out before.
+    fn exit_now(&self, l1: &NativeL1) -> Result<Option<Exit>, LeaveError> {
+        self.check(l1)?;
+        let exited = l1.exited(self.account).map_err(L1Error::from)?;
+        Ok(self.exit()?.filter(|_| !exited))
+    }
+
+    /// Deposits into the account that wait and that the owner or the caller paid, and how many others did.
+    /// Not those of the plan: more may have been paid in since it was made, and the root does not tell.
+    fn refunds_now(
+        &self,
+        l1: &NativeL1,
+        caller: Option<Address>,
+    ) -> Result<(Vec<WaitingDeposit>, usize), LeaveError> {
+        self.check(l1)?;
+        let waiting = waiting(l1, self.account).map_err(L1Error::from)?;
+        let payers = [Some(self.owner), caller];
+        let (own, others): (Vec<_>, Vec<_>) =
+            (waiting.into_iter()).partition(|deposit| payers.contains(&Some(deposit.payer)));
+        Ok((own, others.len()))
+    }
+
+    /// Leaves a native L1: the leaf is paid out, then the deposits that wait and that the owner paid are
+    /// given back, those paid in since the plan was made included, each to be claimed. What was done
+    /// before, by this plan or another call, is passed over.
     ///
     /// # Errors
     /// [`LeaveError`]: L1 is not frozen, or the plan is not for its root.
     pub fn execute(&self, l1: &NativeL1, now: u64) -> Result<Left, LeaveError> {
-        let steps = self.steps(l1)?;
-        leave(steps, |call| Ok(native_call(l1, call, now)?))
+        let mut left = Left::default();
+        if let Some(exit) = self.exit_now(l1)? {
+            left.exited = amount(native_call(l1, Call::Exit(&exit), now)?);
+        }
+        (left.cancelled, left.of_others) = self.refunds_now(l1, None)?;
+        for deposit in &left.cancelled {
+            native_call(l1, Call::CancelDeposit(deposit.entry), now)?;
+        }
+        Ok(left)
     }
 
-    /// As [`Self::execute`], on the L1 that the link leads to.
+    /// The first half of [`Self::execute`], on the L1 that the link leads to: pays the leaf out and returns
+    /// the amount, decimal. None if there is no leaf, or it was paid out before.
     ///
     /// # Errors
     /// As [`Self::execute`], and if a contract's chain cannot be reached.
-    pub fn execute_over(
+    pub fn pay_out(
         &self,
         l1: &mut NativeL1,
         link: &mut Link,
         now: u64,
-    ) -> Result<Left, LeaveError> {
-        let steps = self.steps(l1)?;
-        leave(steps, |call| Ok(link.call(l1, call, now)?.outcome))
+    ) -> Result<Option<String>, LeaveError> {
+        let Some(exit) = self.exit_now(l1)? else {
+            return Ok(None);
+        };
+        Ok(amount(link.call(l1, Call::Exit(&exit), now)?.outcome))
+    }
+
+    /// The second half: gives the deposits back that the owner or the caller paid and that wait. Returns
+    /// them, and how many of others wait on.
+    ///
+    /// # Errors
+    /// As [`Self::pay_out`].
+    pub fn take_back(
+        &self,
+        l1: &mut NativeL1,
+        link: &mut Link,
+        caller: Option<Address>,
+        now: u64,
+    ) -> Result<(Vec<WaitingDeposit>, usize), LeaveError> {
+        let (own, of_others) = self.refunds_now(l1, caller)?;
+        for deposit in &own {
+            link.call(l1, Call::CancelDeposit(deposit.entry), now)?;
+        }
+        Ok((own, of_others))
     }
 
     /// Who is told to be paid is who is paid.
@@ -332,22 +377,12 @@ impl ExitPlan {
     }
 }
 
-/// Makes the calls of [`ExitPlan::steps`].
-fn leave(
-    (exit, waiting): (Option<Exit>, Vec<WaitingDeposit>),
-    mut call: impl FnMut(Call<'_>) -> Result<Outcome, SettleError>,
-) -> Result<Left, LeaveError> {
-    let mut left = Left::default();
-    if let Some(exit) = exit
-        && let Outcome::Amount(amount) = call(Call::Exit(&exit))?
-    {
-        left.exited = Some(amount.to_string());
+/// The amount that a call came to, decimal.
+fn amount(outcome: Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Amount(amount) => Some(amount.to_string()),
+        Outcome::Entry(_) | Outcome::Done => None,
     }
-    for deposit in waiting {
-        call(Call::CancelDeposit(deposit.entry))?;
-        left.cancelled.push(deposit);
-    }
-    Ok(left)
 }
 
 impl PlannedLeaf {

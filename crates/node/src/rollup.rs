@@ -190,7 +190,7 @@ pub fn settings(
         domain: l1.domain(),
         genesis: *blake3::hash(&deployment.canonical_bytes()).as_bytes(),
         shapes: shapes.collect(),
-        fee_accounts: fee_accounts(l1)?,
+        fee_accounts: fee_accounts(l1, l1.operator()?)?,
         limits,
         max_age,
         timestamp_slack: parameters.timestamp_slack,
@@ -198,39 +198,23 @@ pub fn settings(
     })
 }
 
-/// Accounts of a contract among which the operator's fee accounts are.
-pub const FEE_ACCOUNTS_WITHIN: u64 = 256;
-
-/// Token → account that takes its fees: the operator's accounts at the start of the genesis, the
-/// first of each token; on a contract, the first of each token that the operator deposited into
-/// early. Fees in other tokens are not taken.
-pub(crate) fn fee_accounts(l1: &NativeL1) -> Result<BTreeMap<u32, u32>, l1::StoreError> {
-    let deployment = l1.deployment();
-    if deployment.is_on_chain() {
-        return deposited_fee_accounts(l1);
-    }
-    let operator = deployment.parameters().operator.address;
-    let mut accounts = BTreeMap::new();
-    for index in 1..=deployment.accounts().count {
+/// Token → account that takes fees for `owner`, who submits batches: the first that it owns of each
+/// token, among those at the start of the genesis and those that it deposited into, at whatever index.
+/// Fees in other tokens are not taken.
+pub(crate) fn fee_accounts(
+    l1: &NativeL1,
+    owner: Address,
+) -> Result<BTreeMap<u32, u32>, l1::StoreError> {
+    let mut accounts = l1.deposited(owner)?;
+    let mut of_genesis = BTreeMap::new();
+    for index in 1..=l1.deployment().accounts().count {
         let registered = l1.registered(index)?;
-        let Some(account) = registered.filter(|account| account.owner == operator) else {
+        let Some(account) = registered.filter(|account| account.owner == owner) else {
             break;
         };
-        accounts.entry(account.token).or_insert(index);
+        of_genesis.entry(account.token).or_insert(index);
     }
-    Ok(accounts)
-}
-
-fn deposited_fee_accounts(l1: &NativeL1) -> Result<BTreeMap<u32, u32>, l1::StoreError> {
-    let operator = l1.deployment().parameters().operator.address;
-    let end = l1.head()?.next_index.min(FEE_ACCOUNTS_WITHIN + 1);
-    let mut accounts = BTreeMap::new();
-    for index in (1..end).filter_map(|index| u32::try_from(index).ok()) {
-        let registered = l1.registered(index)?;
-        if let Some(account) = registered.filter(|account| account.owner == operator) {
-            accounts.entry(account.token).or_insert(index);
-        }
-    }
+    accounts.extend(of_genesis);
     Ok(accounts)
 }
 

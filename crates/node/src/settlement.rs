@@ -37,7 +37,7 @@ pub enum Call<'a> {
     },
     /// The next batches, of one shape.
     Submit {
-        /// Who calls: the operator.
+        /// Who calls: the operator, or anybody while batches are open.
         caller: Address,
         /// The batches.
         batches: &'a [Submission],
@@ -60,6 +60,23 @@ pub enum Call<'a> {
     /// The operator is paid the fees kept so far.
     CollectFees {
         /// Who calls: the operator.
+        caller: Address,
+    },
+    /// The operator returns: for an hour it alone may submit batches.
+    ReturnOperator {
+        /// Who calls: the operator.
+        caller: Address,
+    },
+    /// The operator offers its office.
+    OfferOperator {
+        /// Who calls: the operator.
+        caller: Address,
+        /// Whom it is offered; none withdraws an offer.
+        to: Option<Address>,
+    },
+    /// Whoever was offered the operator's office takes it.
+    AcceptOperator {
+        /// Who calls: the new operator.
         caller: Address,
     },
 }
@@ -377,5 +394,17 @@ pub(crate) fn native_call(l1: &NativeL1, call: Call<'_>, now: u64) -> Result<Out
             Outcome::Done
         }
         Call::CollectFees { caller } => Outcome::Amount(l1.collect_fees(caller, now)?),
+        Call::ReturnOperator { caller } => {
+            l1.return_operator(caller, now)?;
+            Outcome::Done
+        }
+        Call::OfferOperator { caller, to } => {
+            l1.offer_operator(caller, to, now)?;
+            Outcome::Done
+        }
+        Call::AcceptOperator { caller } => {
+            l1.accept_operator(caller, now)?;
+            Outcome::Done
+        }
     })
 }

@@ -90,6 +90,7 @@ fn parameters(access: &Access) -> Parameters {
         l1_fee: L1_FEE,
         pending_cap: 100,
         timestamp_slack: SLACK,
+        takeover_after: TAKEOVER_AFTER,
         freeze_after: FREEZE_AFTER,
         tokens: vec![Token {
             name: "ETH".to_owned(),

@@ -40,15 +40,17 @@ JSON: a list of plan, account, owner, token, balance, nonce, waiting, batch, roo
     Plan(ExitPlanArgs),
     /// Leave with a plan, once L1 is frozen
     #[command(after_help = "\
-Anybody may execute a plan; the money goes to the owner, who claims it. What was done before is
-passed over. Of several plans, those that fail are told and the others are executed; the exit status
-is then that of the last one that failed.
+Anybody may execute a plan; the money goes to the owner, who claims it. First all accounts are paid
+out, then the deposits that wait are given back which the owner or the caller paid; what others paid in
+waits for them and costs the caller nothing. What was done before is passed over. Of several plans,
+those that fail are told and the others are executed; the exit status is then that of the last one that
+failed.
 
 Examples:
   quire exit execute exit-7.json
   quire exit execute exit-*.json && quire claim --wallet alice
 
-JSON: a list of plan, account, exited, cancelled")]
+JSON: a list of plan, account, exited, cancelled (queue entries), of_others (deposits that others paid)")]
     Execute(ExitExecuteArgs),
 }
 

@@ -141,7 +141,12 @@ pub struct InitArgs {
     /// Seconds by which a batch's timestamp may lie before L1's time
     #[arg(long, default_value_t = l1::genesis::DEFAULT_TIMESTAMP_SLACK, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub timestamp_slack: u64,
-    /// Seconds that the oldest entry of the L1 queue may wait before anybody may freeze L1
+    /// Seconds that the oldest entry of the L1 queue may wait before anybody may submit batches: more
+    /// than --timestamp-slack, at least two hours
+    #[arg(long, default_value_t = l1::genesis::DEFAULT_TAKEOVER_AFTER, value_name = "SECONDS")]
+    pub takeover_after: u64,
+    /// Seconds that the oldest entry of the L1 queue may wait before anybody may freeze L1: at least
+    /// twice --takeover-after, at most 90 days
     #[arg(long, default_value_t = l1::genesis::DEFAULT_FREEZE_AFTER, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub freeze_after: u64,
     /// Wallet of the operator, which is copied into the deployment [default: a new one]

@@ -99,6 +99,7 @@ fn parameters() -> Parameters {
         l1_fee: FEE,
         pending_cap: CAP,
         timestamp_slack: config.timestamp_slack,
+        takeover_after: l1::genesis::DEFAULT_TAKEOVER_AFTER,
         freeze_after: config.freeze_after,
         tokens: vec![token("ETH", 0), token("TKN", 0x11)],
     }

@@ -127,6 +127,22 @@ pub fn collect_fees(to: &Address) -> Vec<u8> {
     call("collectFees(address)", &[address(to)])
 }
 
+/// `returnOperator`.
+pub fn return_operator() -> Vec<u8> {
+    call("returnOperator()", &[])
+}
+
+/// `offerOperator`; to the address of zeros: the offer is withdrawn.
+pub fn offer_operator(to: Option<&Address>) -> Vec<u8> {
+    let to = to.map_or([0; 32], address);
+    call("offerOperator(address)", &[to])
+}
+
+/// `acceptOperator`.
+pub fn accept_operator() -> Vec<u8> {
+    call("acceptOperator()", &[])
+}
+
 /// `freeze`, with the oldest entry.
 pub fn freeze(oldest: &Entry) -> Vec<u8> {
     call(&format!("freeze({ENTRY})"), &entry_words(oldest))

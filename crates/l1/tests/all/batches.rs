@@ -113,7 +113,7 @@ fn only_the_operator_submits() {
         let refusal = refused(&chain, |l1| {
             l1.submit_batch(caller, &story().first.submission, T1)
         });
-        assert!(matches!(refusal, Refusal::NotOperator { .. }));
+        assert!(matches!(refusal, Refusal::NotOpen { .. }));
     }
 }
 

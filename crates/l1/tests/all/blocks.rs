@@ -288,6 +288,11 @@ fn calls() -> Vec<fn(&mut NativeL1)> {
         |l1| {
             l1.mine(1, T2).unwrap();
         },
+        |l1| l1.offer_operator(OPERATOR, Some(CAROL), T2).unwrap(),
+        |l1| {
+            assert_eq!(l1.accept_operator(CAROL, T2).unwrap(), 3 * FEE);
+        },
+        |l1| l1.return_operator(CAROL, T2 + TAKEOVER_AFTER + 1).unwrap(),
         |l1| l1.freeze(T2 + FREEZE_AFTER + 1).unwrap(),
         |l1| {
             let exit = exit_of(&story().second.state, 4);

@@ -210,7 +210,7 @@ fn another_version_is_refused() {
         matches!(
             error,
             OpenError::Version {
-                expected: 2,
+                expected: 3,
                 got: 1,
                 ..
             }

@@ -50,6 +50,7 @@ pub const CAROL: Address = Bytes([0xca; 20]);
 pub const FEE: u128 = 1_000;
 pub const CAP: u64 = 300;
 pub const SLACK: u64 = 86_400;
+pub const TAKEOVER_AFTER: u64 = 3 * 86_400;
 pub const FREEZE_AFTER: u64 = 7 * 86_400;
 /// The system's time when the queue is filled, ten minutes before the first batch.
 pub const T0: u64 = T1 - 600;
@@ -119,6 +120,7 @@ pub fn parameters() -> Parameters {
         l1_fee: FEE,
         pending_cap: CAP,
         timestamp_slack: SLACK,
+        takeover_after: TAKEOVER_AFTER,
         freeze_after: FREEZE_AFTER,
         tokens: vec![
             Token {

@@ -150,7 +150,7 @@ fn genesis_balances_are_in_escrow_and_registered() {
 fn the_contract_binds_every_part() {
     let base = genesis();
     let contract = |genesis: &Genesis| genesis.deployment().contract();
-    let changes: [&dyn Fn(&mut Parameters); 8] = [
+    let changes: [&dyn Fn(&mut Parameters); 10] = [
         &|p| p.salt.0[31] ^= 1,
         &|p| p.operator.name.push('x'),
         &|p| p.operator.address.0[0] ^= 1,
@@ -158,6 +158,8 @@ fn the_contract_binds_every_part() {
         &|p| p.l1_fee += 1,
         &|p| p.pending_cap += 1,
         &|p| p.timestamp_slack += 1,
+        &|p| p.takeover_after += 1,
+        &|p| p.freeze_after += 1,
         &|p| p.tokens[1].name.push('x'),
     ];
     let mut seen = vec![(contract(&base), base.deployment().domain())];
@@ -220,7 +222,7 @@ fn broken_files_are_refused() {
     assert!(matches!(error, GenesisError::Accounts(_)), "{error}");
 
     for (from, to) in [
-        ("\"version\":2", "\"version\":3"),
+        ("\"version\":3", "\"version\":2"),
         ("\"l1_fee\":\"1000\"", "\"l1_fee\":1000"),
         ("\"l1_fee\":\"1000\"", "\"l1_fee\":\"01000\""),
         ("\"l1_fee\":\"1000\"", "\"l1_fee\":\"+1000\""),
@@ -238,7 +240,7 @@ fn broken_files_are_refused() {
         assert_ne!(changed, text, "{from}");
         assert!(read(&changed, &accounts).is_err(), "{to}");
     }
-    let older = text.replace("\"version\":2", "\"version\":1");
+    let older = text.replace("\"version\":3", "\"version\":1");
     let older = older.replace("\"freeze_after\":604800,", "");
     let error = read(&older, &accounts).unwrap_err();
     let version = |error| matches!(error, GenesisError::Version { got: 1, .. });

@@ -10,5 +10,6 @@ mod files;
 mod fixture;
 mod genesis;
 mod leave;
+mod operator;
 mod queue;
 mod refusals;
