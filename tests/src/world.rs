@@ -36,8 +36,9 @@ pub const L1_FEE: u128 = 10;
 pub const START: u64 = 1_700_000_000;
 /// Δ: a day.
 pub const SLACK: u64 = 86_400;
-/// Seconds that the queue may wait: a week.
+/// Seconds that the queue may wait for the operator: three days.
 pub const TAKEOVER_AFTER: u64 = 3 * 86_400;
+/// Seconds that the queue may wait: a week.
 pub const FREEZE_AFTER: u64 = 7 * 86_400;
 
 /// The shape of all batches.

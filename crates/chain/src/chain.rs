@@ -241,7 +241,7 @@ impl Chain {
         view.check_code(got)?;
         let same = view.domain()? == mirror.domain()
             && view.depth()? == mirror.deployment().depth()
-            && view.parameters(got)? == unnamed(parameters);
+            && view.parameters(got, parameters.operator.address)? == unnamed(parameters);
         if !same {
             return Err(
                 access.not_the_contract(contract, "its constants are not those of the mirror")
@@ -425,12 +425,7 @@ impl Chain {
             Call::Claim { token, .. } => {
                 ("the claim", 0, abi::claim(token, &self.access.caller()?))
             }
-            Call::Freeze => {
-                let oldest = mirror.pending(1)?;
-                let oldest = oldest.first().ok_or(Refusal::QueueEmpty);
-                let oldest = oldest.map_err(l1::L1Error::from)?;
-                ("the freeze", 0, abi::freeze(&Entry::from(oldest)))
-            }
+            Call::Freeze => ("the freeze", 0, abi::freeze()),
             Call::Exit(exit) => ("the exit", 0, abi::exit(exit)),
             Call::CancelDeposit(number) => {
                 let entry = mirror.queue(number, 1)?;
@@ -562,6 +557,7 @@ pub(crate) fn constructed(parameters: &Parameters, depth: u8, path_hasher: Addre
         l1_fee: parameters.l1_fee,
         pending_cap: parameters.pending_cap,
         timestamp_slack: parameters.timestamp_slack,
+        takeover_after: parameters.takeover_after,
         freeze_after: parameters.freeze_after,
         depth,
         path_hasher,

@@ -57,6 +57,17 @@ pub(crate) enum Event {
     FeesCollected {
         amount: u128,
     },
+    OperatorReturned {
+        until: u64,
+    },
+    OperatorOffered {
+        to: Address,
+    },
+    OperatorChanged {
+        from: Address,
+        to: Address,
+        fees: u128,
+    },
 }
 
 /// Signature of the event that every deployment begins with.
@@ -69,6 +80,9 @@ const FROZEN: &str = "Frozen(bytes32,uint40)";
 const EXITED: &str = "Exited(uint32,uint128)";
 const DEPOSIT_CANCELLED: &str = "DepositCancelled(uint40,uint128)";
 const FEES_COLLECTED: &str = "FeesCollected(address,uint256)";
+const OPERATOR_RETURNED: &str = "OperatorReturned(address,uint256)";
+const OPERATOR_OFFERED: &str = "OperatorOffered(address)";
+const OPERATOR_CHANGED: &str = "OperatorChanged(address,address,uint256)";
 
 /// The topic of a signature.
 pub(crate) fn topic(signature: &str) -> B256 {
@@ -161,6 +175,18 @@ impl Event {
             let (_to, amount) = (words.word()?, words.uint()?);
             return Some(Self::FeesCollected { amount });
         }
+        if is(OPERATOR_RETURNED) {
+            let (_operator, until) = (words.word()?, words.small()?);
+            return Some(Self::OperatorReturned { until });
+        }
+        if is(OPERATOR_OFFERED) {
+            let to = words.address()?;
+            return Some(Self::OperatorOffered { to });
+        }
+        if is(OPERATOR_CHANGED) {
+            let (from, to, fees) = (words.address()?, words.address()?, words.uint()?);
+            return Some(Self::OperatorChanged { from, to, fees });
+        }
         None
     }
 }
@@ -182,6 +208,9 @@ fn queued(words: &mut Words) -> Option<Event> {
     })
 }
 
+/// The address that is nobody's.
+const NOBODY: Address = Bytes([0; 20]);
+
 /// Where the contract stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Standing {
@@ -194,6 +223,10 @@ pub(crate) struct Standing {
     pub(crate) pending_deposits: u64,
     pub(crate) frozen: bool,
     pub(crate) operator_fees: u128,
+    pub(crate) operator: Address,
+    pub(crate) offered_operator: Option<Address>,
+    pub(crate) taken_over: bool,
+    pub(crate) operator_back_at: u64,
     pub(crate) tokens: u64,
 }
 
@@ -211,6 +244,10 @@ impl Standing {
             pending_deposits: head.pending_deposits,
             frozen: head.frozen,
             operator_fees: head.operator_fees,
+            operator: head.operator,
+            offered_operator: head.offered_operator,
+            taken_over: head.taken_over,
+            operator_back_at: head.operator_back_at,
             tokens: mirror.token_count()? as u64,
         })
     }
@@ -220,6 +257,7 @@ impl Standing {
         let (a, b) = (self, contract);
         let (root_a, root_b) = (to_hex(&a.root), to_hex(&b.root));
         let number = |value: u64| value.to_string();
+        let offered = |to: Option<Address>| to.map_or("nobody".to_owned(), |to| to.to_string());
         let pairs = [
             ("root", root_a, root_b),
             ("next batch", number(a.next_batch), number(b.next_batch)),
@@ -238,6 +276,22 @@ impl Standing {
                 "operator fees",
                 a.operator_fees.to_string(),
                 b.operator_fees.to_string(),
+            ),
+            ("operator", a.operator.to_string(), b.operator.to_string()),
+            (
+                "offered operator",
+                offered(a.offered_operator),
+                offered(b.offered_operator),
+            ),
+            (
+                "taken over",
+                a.taken_over.to_string(),
+                b.taken_over.to_string(),
+            ),
+            (
+                "last return",
+                number(a.operator_back_at),
+                number(b.operator_back_at),
             ),
         ];
         let differs = pairs.into_iter().find(|(_, ours, theirs)| ours != theirs);
@@ -307,6 +361,9 @@ impl Contract<'_> {
         let root = self.one("root()", &[], Words::field)?;
         let operator_fees = self.one("operatorFees()", &[], Words::uint)?;
         let tokens = self.one("tokenCount()", &[], Words::small)?;
+        let operator = self.one("operator()", &[], Words::address)?;
+        let offered = self.one("offeredOperator()", &[], Words::address)?;
+        let operator_back_at = self.one("operatorBackAt()", &[], Words::small)?;
         self.one("head()", &[], |words| {
             Some(Standing {
                 root,
@@ -317,7 +374,11 @@ impl Contract<'_> {
                 next_index: words.small()?,
                 pending_deposits: words.small()?,
                 frozen: words.uint()? != 0,
+                taken_over: words.uint()? != 0,
                 operator_fees,
+                operator,
+                offered_operator: Some(offered).filter(|offered| *offered != NOBODY),
+                operator_back_at,
                 tokens,
             })
         })
@@ -336,11 +397,16 @@ impl Contract<'_> {
         })
     }
 
-    /// What the constructor fixed, shapes aside; names are this program's.
-    pub(crate) fn parameters(&self, chain_id: u64) -> Result<Parameters, ChainError> {
+    /// What the constructor fixed, shapes aside; names are this program's. Who the first operator was the
+    /// contract does not tell.
+    pub(crate) fn parameters(
+        &self,
+        chain_id: u64,
+        first_operator: Address,
+    ) -> Result<Parameters, ChainError> {
         let operator = l1::genesis::Operator {
             name: "operator".to_owned(),
-            address: self.one("operator()", &[], Words::address)?,
+            address: first_operator,
         };
         let eth = l1::genesis::Token {
             name: "ETH".to_owned(),
@@ -355,7 +421,7 @@ impl Contract<'_> {
             l1_fee: self.one("l1Fee()", &[], Words::uint)?,
             pending_cap: self.one("pendingCap()", &[], Words::small)?,
             timestamp_slack: self.one("timestampSlack()", &[], Words::small)?,
-            takeover_after: l1::genesis::DEFAULT_TAKEOVER_AFTER,
+            takeover_after: self.one("takeoverAfter()", &[], Words::small)?,
             freeze_after: self.one("freezeAfter()", &[], Words::small)?,
             tokens: vec![eth],
         })
@@ -549,9 +615,22 @@ fn shown(input: &AbiInput, word: &[u8]) -> String {
 /// What to do about an error of the contract.
 fn advice(name: &str) -> &'static str {
     match name {
-        "NotOperator" | "NotPlainAccount" => {
-            "only the operator of the deployment may do this, from an account without code"
+        "NotOperator" => "only the operator may do this: use its Ethereum key",
+        "NotPlainAccount" => "use an account without code, which signs the transaction itself",
+        "NotOpen" => {
+            "only the operator may submit batches, as long as the queue does not wait too long; `quire l1 status` says from when on anybody may"
         }
+        "OperatorsHour" => {
+            "the operator has returned and is alone until then; try again afterwards"
+        }
+        "OverdueLeftBehind" => {
+            "queue entries are overdue: take as many of them as the shape has L1 slots"
+        }
+        "NothingToReturnTo" => "batches are the operator's alone: submit them",
+        "ReturnTooSoon" => "until then submit as anybody may",
+        "OfferedToItself" => "offer the office to another address",
+        "NotOffered" => "the operator has to offer its office to this address first",
+        "Starved" => "the transaction needs more gas; nothing is said about the proof",
         "IsFrozen" => "the rollup is frozen for good: leave with `quire exit plan`",
         "NotFrozen" => "ask for an exit through the queue; after the deadline `quire freeze`",
         "Unregistered" => "give the index that the deposit returned",

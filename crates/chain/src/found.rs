@@ -91,7 +91,9 @@ impl Access {
         })?;
         let ids = shape_ids(arguments)
             .ok_or_else(|| refused("the arguments of its constructor list no shapes"))?;
-        let mut parameters = view.parameters(self.chain_id())?;
+        let operator = first_operator(arguments)
+            .ok_or_else(|| refused("the arguments of its constructor name no operator"))?;
+        let mut parameters = view.parameters(self.chain_id(), operator)?;
         let mut keys = BTreeMap::new();
         for id in &ids {
             let unknown = || {
@@ -228,10 +230,17 @@ fn place(log: &Log) -> Option<(B256, Place)> {
     (!log.removed).then_some((log.transaction_hash?, place))
 }
 
+/// The operator in the constructor's arguments. Who it is now the contract tells.
+fn first_operator(arguments: &[u8]) -> Option<Address> {
+    let (words, _) = arguments.as_chunks::<32>();
+    let (_, address) = words.first()?.split_last_chunk::<20>()?;
+    Some(Bytes(*address))
+}
+
 /// Ids of the shapes in the constructor's arguments, in their order; see [`abi::constructor`].
 fn shape_ids(arguments: &[u8]) -> Option<Vec<u16>> {
     /// Words before the number of shapes: the configuration, and where the list starts.
-    const BEFORE: usize = 9;
+    const BEFORE: usize = abi::CONFIG_WORDS as usize + 1;
     let (words, _) = arguments.as_chunks::<32>();
     let list = words.get(BEFORE + 1..)?;
     let count = small(words.get(BEFORE)?)?;

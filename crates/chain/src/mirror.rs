@@ -17,7 +17,9 @@ use std::time::Duration;
 use alloy::primitives::B256;
 use alloy::rpc::types::Log;
 use l1::evm::calldata;
-use l1::{Address, Deposit, Exit, Genesis, L1Error, NativeL1, REORG_WINDOW, Refusal};
+use l1::{
+    Address, Deposit, Exit, Genesis, L1Error, NativeL1, OPERATORS_HOUR, REORG_WINDOW, Refusal,
+};
 use ledger::babyjubjub::cofactor_inverse_point;
 use ledger::operation::L1Op;
 use ledger::state::State;
@@ -594,6 +596,25 @@ impl Mirror {
                 let fees = mirror.collect_fees(operator, now);
                 let fees = fees.map_err(refused("the operator's fees".to_owned()))?;
                 same("the operator's fees", fees, amount)?;
+            }
+            Event::OperatorReturned { until } => {
+                let returned = mirror.return_operator(mirror.operator()?, now);
+                returned.map_err(refused("the operator's return".to_owned()))?;
+                let computed = mirror.head()?.operator_back_at + OPERATORS_HOUR;
+                same("the operator's hour", computed.into(), until.into())?;
+            }
+            Event::OperatorOffered { to } => {
+                let offered = mirror.offer_operator(mirror.operator()?, Some(to), now);
+                offered.map_err(refused(format!("the office offered to {to}")))?;
+            }
+            Event::OperatorChanged { from, to, fees } => {
+                self.unchecked.insert(0);
+                let what = format!("the office that {from} hands over to {to}");
+                if mirror.operator()? != from {
+                    return Err(disagree(block, what, "it is somebody else's"));
+                }
+                let credited = mirror.accept_operator(to, now).map_err(refused(what))?;
+                same("the fees of a former operator", credited, fees)?;
             }
         }
         Ok(())

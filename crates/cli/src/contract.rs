@@ -110,7 +110,56 @@ mod with_chain {
         tokens: Vec<String>,
         fee_accounts: Vec<FeeAccount>,
         l1_fee: String,
+        timestamp_slack: u64,
+        takeover_after: u64,
+        freeze_after: u64,
+        frozen: bool,
         state_root: String,
+    }
+
+    /// What a user of the deployment must know before money goes into it.
+    fn duties(facts: &Facts) -> String {
+        let fees = match facts.fee_accounts.is_empty() {
+            true => {
+                "none: the operator has no account, so only operations without a fee are executed"
+                    .to_owned()
+            }
+            false => {
+                let each = facts.fee_accounts.iter();
+                let each = each.map(|of| format!("token {} by account {}", of.token, of.account));
+                each.collect::<Vec<_>>().join(", ")
+            }
+        };
+        let frozen = match facts.frozen {
+            true => "it is frozen for good: leave with `quire exit plan`\n",
+            false => "",
+        };
+        format!(
+            "fees taken   {fees}\n\
+             timestamps   a batch's may lie {} before its block's\n\
+             take-over    once an entry of the queue has waited {}, anybody may submit batches who has the\n\
+             \x20            proving keys: they are not on the chain, so ask the operator where they are\n\
+             \x20            published; without them nobody can take over, and the end is a freeze\n\
+             freeze       once an entry has waited {}, anybody may freeze it, and everybody leaves with a proof\n\
+             {frozen}",
+            duration(facts.timestamp_slack),
+            duration(facts.takeover_after),
+            duration(facts.freeze_after),
+        )
+    }
+
+    /// Seconds in the largest unit that divides them.
+    fn duration(seconds: u64) -> String {
+        let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
+        let whole = units
+            .into_iter()
+            .find(|(unit, _)| seconds != 0 && seconds.is_multiple_of(*unit));
+        let (count, name) =
+            whole.map_or((seconds, "second"), |(unit, name)| (seconds / unit, name));
+        match count {
+            1 => format!("1 {name}"),
+            count => format!("{count} {name}s"),
+        }
     }
 
     /// An account that takes fees.
@@ -247,7 +296,7 @@ mod with_chain {
             l1_fee: parse(&args.l1_fee)?,
             pending_cap: args.pending_cap,
             timestamp_slack: args.timestamp_slack,
-            takeover_after: l1::genesis::DEFAULT_TAKEOVER_AFTER,
+            takeover_after: args.takeover_after,
             freeze_after: args.freeze_after,
             tokens: vec![eth()],
         };
@@ -452,7 +501,7 @@ mod with_chain {
             contract: deployment.contract().to_string(),
             block,
             domain: to_hex(&l1.domain()),
-            operator: parameters.operator.address.to_string(),
+            operator: l1.operator()?.to_string(),
             shapes: (parameters.shapes.iter())
                 .map(|listed| shape_name(&listed.shape))
                 .collect(),
@@ -464,12 +513,16 @@ mod with_chain {
                 .map(|(token, account)| FeeAccount { token, account })
                 .collect(),
             l1_fee: parameters.l1_fee.to_string(),
+            timestamp_slack: parameters.timestamp_slack,
+            takeover_after: parameters.takeover_after,
+            freeze_after: parameters.freeze_after,
+            frozen: l1.head()?.frozen,
             state_root: to_hex(&l1.head()?.root),
         };
         let block = block.map_or(String::new(), |block| format!(", block {block}"));
         let text = format!(
             "contract     {} on chain {}{block}\ndirectory    {}\noperator     {}\nshapes       {}\n\
-             tokens       {}\nstate root   {}\n\
+             tokens       {}\nstate root   {}\n{}\
              go on with `quire wallet new NAME` and `quire deposit --wallet NAME --amount A --eth-key-file F`",
             facts.contract,
             facts.chain_id,
@@ -478,6 +531,7 @@ mod with_chain {
             facts.shapes.join(", "),
             facts.tokens.len(),
             facts.state_root,
+            duties(&facts),
         );
         settings.ui.result(&facts, text)
     }

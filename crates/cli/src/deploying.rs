@@ -71,6 +71,7 @@ impl Planned {
             ("--l1-fee", a.l1_fee == b.l1_fee),
             ("--pending-cap", a.pending_cap == b.pending_cap),
             ("--timestamp-slack", a.timestamp_slack == b.timestamp_slack),
+            ("--takeover-after", a.takeover_after == b.takeover_after),
             ("--freeze-after", a.freeze_after == b.freeze_after),
             ("--token", self.tokens == other.tokens),
             ("the verifying keys", self.keys == other.keys),

@@ -153,10 +153,33 @@ impl Chain {
         wei: u128,
         code: Vec<u8>,
     ) -> Result<(Address, Receipt), CallError> {
+        self.create(from, wei, code, MAX_GAS)
+    }
+
+    /// Deploys code with this much gas.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn deploy_with_gas(
+        &mut self,
+        from: &Address,
+        code: Vec<u8>,
+        gas: u64,
+    ) -> Result<(Address, Receipt), CallError> {
+        self.create(from, 0, code, gas)
+    }
+
+    fn create(
+        &mut self,
+        from: &Address,
+        wei: u128,
+        code: Vec<u8>,
+        gas: u64,
+    ) -> Result<(Address, Receipt), CallError> {
         let nonce = self.evm.ctx.db_mut().load_account(revm_address(from));
         let Ok(account) = nonce;
         let nonce = account.info.nonce;
-        let (receipt, created) = self.transact(from, TxKind::Create, wei, code, MAX_GAS, nonce)?;
+        let (receipt, created) = self.transact(from, TxKind::Create, wei, code, gas, nonce)?;
         let address = created.expect("a deployment that succeeds has an address");
         Ok((Bytes(address.into()), receipt))
     }

@@ -91,6 +91,7 @@ pub fn measure() -> Report {
     open_accounts(&mut world, &m20, &mut rows);
     batches(&mut world, &[t20, t22], &mut rows);
     tokens(&mut world, &m20, &mut rows);
+    operator(&mut world, &m20, &mut rows);
     leave(&mut world, &mut rows);
     plain(&mut world, &mut rows);
     let code = |artifact: &Artifact| {
@@ -245,6 +246,28 @@ fn tokens(world: &mut World, m20: &Shape, rows: &mut Rows) {
     rows.call("claim_erc20", receipt.expect("the exit is claimable").gas);
 }
 
+/// A batch of somebody else once the queue is overdue, the operator's return and the batch that ends the
+/// take-over; then the office is handed over.
+fn operator(world: &mut World, m20: &Shape, rows: &mut Rows) {
+    world.top_up(address(1), 4, 5);
+    let later = world.chain.time() + world.rollup.config.takeover_after + 1;
+    world.chain.set_time(later);
+    let batch = world.seal(m20, 1, &[]);
+    let receipt = world.submit_by(&address(9), m20, batch);
+    rows.call("m20_top_up_by_anybody", receipt.gas);
+    let World { rollup, chain, .. } = world;
+    let receipt = rollup.return_operator(chain, &OPERATOR);
+    let receipt = receipt.expect("somebody else's batch is final");
+    rows.call("return_operator", receipt.gas);
+    let batch = world.seal(m20, 0, &[]);
+    world.submit(m20, batch);
+    let World { rollup, chain, .. } = world;
+    let receipt = rollup.offer_operator(chain, &OPERATOR, Some(&address(9)));
+    rows.call("offer_operator", receipt.expect("it is the operator's").gas);
+    let receipt = rollup.accept_operator(chain, &address(9));
+    rows.call("accept_operator", receipt.expect("it was offered").gas);
+}
+
 /// Freeze, an exit by proof, a cancelled deposit.
 fn leave(world: &mut World, rows: &mut Rows) {
     let number = u64::try_from(world.queue.len()).expect("few entries");
@@ -252,7 +275,7 @@ fn leave(world: &mut World, rows: &mut Rows) {
     let oldest = *world.queue.last().expect("just deposited");
     let later = world.chain.time() + world.rollup.config.freeze_after + 1;
     world.chain.set_time(later);
-    let receipt = world.rollup.freeze(&mut world.chain, &address(9), &oldest);
+    let receipt = world.rollup.freeze(&mut world.chain, &address(9));
     rows.call("freeze", receipt.expect("the entry is overdue").gas);
     let exit = Exit {
         index: 6,

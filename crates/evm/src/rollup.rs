@@ -46,6 +46,8 @@ pub struct State {
     pub pending_deposits: u64,
     /// True after a freeze.
     pub frozen: bool,
+    /// True if a batch of somebody else was final and the operator is not back.
+    pub taken_over: bool,
 }
 
 /// Registration of an index.
@@ -191,13 +193,45 @@ impl Rollup {
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn freeze(
+    pub fn freeze(&self, chain: &mut Chain, caller: &Address) -> Result<Receipt, CallError> {
+        self.send(chain, caller, 0, abi::freeze())
+    }
+
+    /// `returnOperator`.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn return_operator(
         &self,
         chain: &mut Chain,
         caller: &Address,
-        oldest: &Entry,
     ) -> Result<Receipt, CallError> {
-        self.send(chain, caller, 0, abi::freeze(oldest))
+        self.send(chain, caller, 0, abi::return_operator())
+    }
+
+    /// `offerOperator`.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn offer_operator(
+        &self,
+        chain: &mut Chain,
+        caller: &Address,
+        to: Option<&Address>,
+    ) -> Result<Receipt, CallError> {
+        self.send(chain, caller, 0, abi::offer_operator(to))
+    }
+
+    /// `acceptOperator`.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn accept_operator(
+        &self,
+        chain: &mut Chain,
+        caller: &Address,
+    ) -> Result<Receipt, CallError> {
+        self.send(chain, caller, 0, abi::accept_operator())
     }
 
     /// `exit`.
@@ -233,7 +267,7 @@ impl Rollup {
     /// If the contract does not answer as its interface says.
     pub fn state(&self, chain: &mut Chain) -> State {
         let [root] = self.words(chain, &call("root()", &[]));
-        let head = self.words::<7>(chain, &call("head()", &[]));
+        let head = self.words::<8>(chain, &call("head()", &[]));
         let [
             next_batch,
             timestamp,
@@ -242,6 +276,7 @@ impl Rollup {
             next_index,
             pending,
             frozen,
+            taken_over,
         ] = head.map(|word| u64_of(&word));
         State {
             root: from_be_bytes(&root).expect("the contract keeps roots below r"),
@@ -252,6 +287,7 @@ impl Rollup {
             next_index,
             pending_deposits: pending,
             frozen: frozen == 1,
+            taken_over: taken_over == 1,
         }
     }
 
@@ -297,13 +333,28 @@ impl Rollup {
         }
     }
 
-    /// Hash of a waiting entry, else 0.
+    /// What is kept of a waiting entry, else 0; see [`Entry::kept`].
     ///
     /// # Panics
     /// As [`Self::state`].
-    pub fn queue_hash(&self, chain: &mut Chain, number: u64) -> Bytes<32> {
-        let [hash] = self.words(chain, &call("queueHash(uint40)", &[uint(number.into())]));
-        Bytes(hash)
+    pub fn kept(&self, chain: &mut Chain, number: u64) -> Bytes<32> {
+        let data = call("queueEntry(uint40)", &[uint(number.into())]);
+        let [mut kept, time] = self.words(chain, &data);
+        assert_eq!(kept[27..], [0; 5], "a hash of 27 bytes");
+        kept[27..].copy_from_slice(&time[27..]);
+        Bytes(kept)
+    }
+
+    /// The operator, whom it offers its office, and when an operator returned last.
+    ///
+    /// # Panics
+    /// As [`Self::state`].
+    pub fn operator(&self, chain: &mut Chain) -> (Address, Option<Address>, u64) {
+        let [operator] = self.words(chain, &call("operator()", &[]));
+        let [offered] = self.words(chain, &call("offeredOperator()", &[]));
+        let [back_at] = self.words(chain, &call("operatorBackAt()", &[]));
+        let offered = Some(address_of(&offered)).filter(|offered| *offered != Bytes([0; 20]));
+        (address_of(&operator), offered, u64_of(&back_at))
     }
 
     /// Fees that wait for the operator.

@@ -30,7 +30,8 @@ use rand_chacha::ChaCha20Rng;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::world::{
-    FREEZE_AFTER, Keys, L1_FEE, SLACK, key_of, settings, shape, sign, transfer, withdraw,
+    FREEZE_AFTER, Keys, L1_FEE, SLACK, TAKEOVER_AFTER, key_of, settings, shape, sign, transfer,
+    withdraw,
 };
 
 use crate::node::{Anvil, Fate, Wire, error, faithful};

@@ -234,8 +234,7 @@ fn a_transaction_that_failed_in_its_block_is_told_to_its_own_command() {
     wire.set(cut_after(1));
     life.deposit(4, 7).unwrap_err();
     // Before it in the block: somebody freezes the rollup.
-    let oldest = life.rollup.l1.pending(1).unwrap().remove(0);
-    let data = hex(&abi::freeze(&l1::evm::calldata::Entry::from(&oldest)));
+    let data = hex(&abi::freeze());
     life.control("evm_increaseTime", json!([FREEZE_AFTER + 10]));
     let freeze = json!({
         "from": "0x70997970c51812dc3a010c7d01b50e0d17dc79c8",

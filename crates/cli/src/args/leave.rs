@@ -111,7 +111,7 @@ Examples:
   quire l1 deploy --l1 https://node.example/key --chain-id 1 --eth-key-file op.key --token 0x00000000000000000000000000000000000000aa
 
 JSON: data_dir, chain_id, contract, block, domain, operator, shapes, tokens, fee_accounts, l1_fee,
-state_root")]
+timestamp_slack, takeover_after, freeze_after (seconds), frozen, state_root")]
     Deploy(DeployArgs),
     /// Make the mirror of a contract that somebody else deployed, from the chain alone
     #[command(after_help = "\
@@ -125,7 +125,7 @@ Examples:
   quire l1 connect 0x5fbdb2315678afecb367f032d93f642f64180aa3 --l1 https://node.example/key --chain-id 1
 
 JSON: data_dir, chain_id, contract, block, domain, operator, shapes, tokens, fee_accounts, l1_fee,
-state_root")]
+timestamp_slack, takeover_after, freeze_after (seconds), frozen, state_root")]
     Connect(ConnectArgs),
     /// Make a contract take an ERC-20; the operator's fee account for it comes with it
     #[command(after_help = "\
@@ -208,8 +208,13 @@ pub struct DeployArgs {
     /// Seconds by which a batch's timestamp may lie before L1's time
     #[arg(long, default_value_t = l1::genesis::DEFAULT_TIMESTAMP_SLACK, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..1 << 40))]
     pub timestamp_slack: u64,
-    /// Seconds that the oldest entry of the L1 queue may wait before anybody may freeze L1
-    #[arg(long, default_value_t = l1::genesis::DEFAULT_FREEZE_AFTER, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..1 << 40))]
+    /// Seconds that the oldest entry of the L1 queue may wait before anybody may submit batches: more
+    /// than --timestamp-slack, at least two hours
+    #[arg(long, default_value_t = l1::genesis::DEFAULT_TAKEOVER_AFTER, value_name = "SECONDS")]
+    pub takeover_after: u64,
+    /// Seconds that the oldest entry of the L1 queue may wait before anybody may freeze L1: at least
+    /// twice --takeover-after, at most 90 days
+    #[arg(long, default_value_t = l1::genesis::DEFAULT_FREEZE_AFTER, value_name = "SECONDS")]
     pub freeze_after: u64,
     /// Wallet of the operator's fee accounts, which is copied into the deployment [default: a new one]
     #[arg(long, value_name = "W")]

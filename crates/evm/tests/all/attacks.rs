@@ -211,6 +211,30 @@ fn a1_bad_configurations_are_refused_at_deployment() {
         &[shape],
         "BadConfig()",
     );
+    let with_times = |slack, takeover_after, freeze_after| abi::Config {
+        timestamp_slack: slack,
+        takeover_after,
+        freeze_after,
+        ..good
+    };
+    let (day, most) = (86_400, 90 * 86_400);
+    for (slack, takeover_after, freeze_after) in [
+        (3 * day, 3 * day, 7 * day),
+        (0, 7_199, 7 * day),
+        (day, 3 * day, 6 * day - 1),
+        (day, 3 * day, most + 1),
+        (day, (1 << 40) - 1, (1 << 40) - 1),
+        (day, 3 * day, 34_800 * 365 * day),
+    ] {
+        let config = with_times(slack, takeover_after, freeze_after);
+        try_with(config, &[shape], "BadConfig()");
+    }
+    for (slack, takeover_after, freeze_after) in [(3 * day - 1, 3 * day, 6 * day), (0, 7_200, most)]
+    {
+        let mut chain = Chain::new(1, START);
+        let config = with_times(slack, takeover_after, freeze_after);
+        deploy(&mut chain, &OPERATOR, config, &[(shape, &key)]).unwrap();
+    }
     try_with(good, &[shape, shape], "BadShape(uint16)");
     try_with(
         good,
@@ -417,7 +441,7 @@ fn a11_g7_only_the_operator_itself_may_submit_and_collect() {
     let data = encode(&sealed);
     let rollup = world.rollup.address;
     let stranger = world.chain.call(&address(3), &rollup, 0, data.clone());
-    refused(stranger, "NotOperator()");
+    refused(stranger, "NotOpen()");
     refused(
         world
             .chain
@@ -465,20 +489,64 @@ fn a14_with_too_little_gas_nothing_happens() {
     let rollup = world.rollup.address;
     let needed = send(&mut world, &data).unwrap().gas;
     world.chain.restore(&start);
-    let mut refusals = 0;
-    for gas in (40_000..needed + 60_000).step_by(4_999) {
+    let (mut refusals, mut starved) = (0, 0);
+    for gas in (40_000..needed + 60_000).step_by(997) {
         let result = world
             .chain
             .call_with_gas(&OPERATOR, &rollup, 0, data.clone(), gas);
         if result.is_ok() {
             assert_ne!(world.rollup.state(&mut world.chain).root, before.root);
             world.chain.restore(&start);
-        } else {
-            assert_eq!(world.rollup.state(&mut world.chain), before);
-            refusals += 1;
+            continue;
+        }
+        assert_eq!(world.rollup.state(&mut world.chain), before);
+        refusals += 1;
+        // Nobody is told that the proof does not hold.
+        if let Err(CallError::Reverted { output, .. }) = result {
+            assert_eq!(output, selector("Starved()"), "{gas}");
+            starved += 1;
         }
     }
-    assert!(refusals > 20);
+    assert!(refusals > 100 && starved > 0);
+}
+
+#[test]
+fn a14_with_too_little_gas_no_proof_of_several_and_no_key_is_called_bad() {
+    let (mut world, first) = story();
+    let second = world.seal_after(&first, 2, &tiny(), &[]);
+    let batches = [
+        (&first.submission, first.entries.as_slice()),
+        (&second.submission, &[][..]),
+    ];
+    let data = encode_batches(&batches, &tiny()).unwrap();
+    let start = world.chain.snapshot();
+    let needed = send(&mut world, &data).unwrap().gas;
+    let rollup = world.rollup.address;
+    let mut starved = 0;
+    for gas in (40_000..needed + 80_000).step_by(997) {
+        world.chain.restore(&start);
+        let sent = world
+            .chain
+            .call_with_gas(&OPERATOR, &rollup, 0, data.clone(), gas);
+        if let Err(CallError::Reverted { output, .. }) = sent {
+            assert_eq!(output, selector("Starved()"), "{gas}");
+            starved += 1;
+        }
+    }
+    assert!(starved > 0);
+    world.chain.restore(&start);
+    let key = world.trapdoor.key([0; 32]);
+    let config = world.rollup.config;
+    let mut code = l1::evm::artifacts::ROLLUP.bytecode();
+    code.extend(abi::constructor(&config, &[(tiny(), &key)]));
+    let needed = world.chain.deploy(&OPERATOR, code.clone()).unwrap().1.limit;
+    for gas in (1_000_000..needed).step_by(39_989) {
+        world.chain.restore(&start);
+        let deployed = world.chain.deploy_with_gas(&OPERATOR, code.clone(), gas);
+        if let Err(CallError::Reverted { output, .. }) = deployed {
+            assert_eq!(output, selector("Starved()"), "{gas}");
+        }
+    }
 }
 
 #[test]
@@ -673,10 +741,7 @@ fn frozen() -> (World, Fr, Entry) {
     let entry = *world.queue.last().unwrap();
     let later = world.chain.time() + 7 * 86_400 + 1;
     world.chain.set_time(later);
-    world
-        .rollup
-        .freeze(&mut world.chain, &address(9), &entry)
-        .unwrap();
+    world.rollup.freeze(&mut world.chain, &address(9)).unwrap();
     (world, old_root, entry)
 }
 
@@ -794,13 +859,9 @@ fn e6_a_leaf_of_an_older_root_does_not_leave() {
     world.submit(&tiny(), batch);
     refused(try_exit(&mut world, &old), "NotFrozen()");
     world.deposit(address(3), 0, 77);
-    let entry = *world.queue.last().unwrap();
     let later = world.chain.time() + 7 * 86_400 + 1;
     world.chain.set_time(later);
-    world
-        .rollup
-        .freeze(&mut world.chain, &address(9), &entry)
-        .unwrap();
+    world.rollup.freeze(&mut world.chain, &address(9)).unwrap();
     refused(try_exit(&mut world, &old), "NotInTree(uint32)");
 }
 
@@ -927,7 +988,10 @@ fn calls_have_the_selectors_of_the_abi() {
         abi::request_exit(1),
         abi::claim(0, &OPERATOR),
         abi::collect_fees(&OPERATOR),
-        abi::freeze(&entry),
+        abi::return_operator(),
+        abi::offer_operator(Some(&OPERATOR)),
+        abi::accept_operator(),
+        abi::freeze(),
         abi::cancel_deposit(0, &entry),
         abi::exit(&exit_of(&world, 1)),
         selector(SUBMIT_BATCH).to_vec(),

@@ -266,7 +266,7 @@ fn g6_a_token_that_calls_back_meets_the_lock() {
         abi::claim(1, &address(1)),
         abi::collect_fees(&address(1)),
         abi::add_token(&address(1)),
-        abi::freeze(&entry),
+        abi::freeze(),
         abi::cancel_deposit(0, &entry),
         abi::exit(&exit),
         l1::evm::abi::selector("submitBatch()").to_vec(),
@@ -591,27 +591,18 @@ fn g4_g5_reorgs_of_deposits_and_batches() {
 }
 
 #[test]
-fn g_freeze_needs_the_true_oldest_entry_and_time() {
+fn g_freeze_needs_an_entry_that_waited_too_long() {
     let mut world = World::new(&[tiny()], FEE);
     let (anyone, week) = (address(9), 7 * 86_400);
     world.deposit(address(1), 0, 10);
     let start = world.chain.time();
     world.chain.set_time(start + 100);
     world.deposit(address(2), 0, 10);
-    let (oldest, younger) = (world.queue[0], world.queue[1]);
+    let oldest = world.queue[0];
     world.chain.set_time(start + week);
     refused(
-        world.rollup.freeze(&mut world.chain, &anyone, &oldest),
+        world.rollup.freeze(&mut world.chain, &anyone),
         "NotOverdue(uint256)",
-    );
-    refused(
-        world.rollup.freeze(&mut world.chain, &anyone, &younger),
-        "NotTheQueueEntry(uint40)",
-    );
-    let older = l1::evm::calldata::Entry { time: 0, ..oldest };
-    refused(
-        world.rollup.freeze(&mut world.chain, &anyone, &older),
-        "NotTheQueueEntry(uint40)",
     );
     refused(
         world
@@ -622,20 +613,14 @@ fn g_freeze_needs_the_true_oldest_entry_and_time() {
     world.chain.set_time(start + week + 1);
     let batch = world.seal(&tiny(), 2, &[]);
     let snapshot = world.chain.snapshot();
-    world
-        .rollup
-        .freeze(&mut world.chain, &anyone, &oldest)
-        .unwrap();
+    world.rollup.freeze(&mut world.chain, &anyone).unwrap();
     let data = encode_batch(&batch.submission, &tiny(), &batch.entries).unwrap();
     refused(
         world.rollup.send(&mut world.chain, &OPERATOR, 0, data),
         "IsFrozen()",
     );
     refused(put(&mut world, 3, 0, 5), "IsFrozen()");
-    refused(
-        world.rollup.freeze(&mut world.chain, &anyone, &oldest),
-        "IsFrozen()",
-    );
+    refused(world.rollup.freeze(&mut world.chain, &anyone), "IsFrozen()");
     // A cancelled entry is one that waits, as it was queued, and a deposit.
     refused(
         world
@@ -677,7 +662,7 @@ fn g_freeze_needs_the_true_oldest_entry_and_time() {
     world.chain.restore(&snapshot);
     world.submit(&tiny(), batch);
     refused(
-        world.rollup.freeze(&mut world.chain, &anyone, &oldest),
+        world.rollup.freeze(&mut world.chain, &anyone),
         "QueueEmpty()",
     );
 }
@@ -692,10 +677,7 @@ fn g_a_waiting_exit_is_not_cancelled() {
     let exit = world.queue[1];
     let later = world.chain.time() + 7 * 86_400 + 1;
     world.chain.set_time(later);
-    world
-        .rollup
-        .freeze(&mut world.chain, &address(9), &exit)
-        .unwrap();
+    world.rollup.freeze(&mut world.chain, &address(9)).unwrap();
     refused(
         world
             .rollup

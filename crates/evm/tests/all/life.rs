@@ -89,17 +89,9 @@ fn everybody_leaves_after_a_freeze() {
     world.deposit(bob, 0, 77);
     let oldest = world.queue[2];
     world.chain.set_time(world.chain.time() + 7 * 86_400);
-    assert!(
-        world
-            .rollup
-            .freeze(&mut world.chain, &alice, &oldest)
-            .is_err()
-    );
+    assert!(world.rollup.freeze(&mut world.chain, &alice).is_err());
     world.chain.set_time(world.chain.time() + 1);
-    world
-        .rollup
-        .freeze(&mut world.chain, &alice, &oldest)
-        .unwrap();
+    world.rollup.freeze(&mut world.chain, &alice).unwrap();
     for index in [1, 2] {
         let exit = Exit {
             index,

@@ -5,6 +5,7 @@ mod attacks;
 mod bridge;
 mod documents;
 mod life;
+mod operator;
 mod twins;
 mod verdict;
 mod verifier;

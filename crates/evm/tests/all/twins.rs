@@ -34,6 +34,20 @@ pub fn other() -> Shape {
     Shape { id: 2, ..tiny() }
 }
 
+/// Listed too; without L1 slots.
+pub fn slotless() -> Shape {
+    Shape {
+        id: 3,
+        l1_ops: 0,
+        ..tiny()
+    }
+}
+
+/// All listed shapes.
+pub fn shapes() -> [Shape; 3] {
+    [tiny(), other(), slotless()]
+}
+
 /// What an operation of a user is, before it is signed for a deployment.
 #[derive(Clone, Copy, Debug)]
 pub struct Wish {
@@ -95,11 +109,11 @@ fn parameters() -> Parameters {
             name: "operator".to_owned(),
             address: OPERATOR,
         },
-        shapes: vec![listed(tiny()), listed(other())],
+        shapes: shapes().map(listed).into(),
         l1_fee: FEE,
         pending_cap: CAP,
         timestamp_slack: config.timestamp_slack,
-        takeover_after: l1::genesis::DEFAULT_TAKEOVER_AFTER,
+        takeover_after: config.takeover_after,
         freeze_after: config.freeze_after,
         tokens: vec![token("ETH", 0), token("TKN", 0x11)],
     }
@@ -111,13 +125,13 @@ impl Twins {
             pending_cap: CAP,
             ..sample::config(4, FEE)
         };
-        let mut world = World::with(config, &[tiny(), other()]);
+        let mut world = World::with(config, &shapes());
         let folder = tempfile::tempdir().unwrap();
         let genesis = Genesis::new(parameters(), Vec::new()).unwrap();
         let path = folder.path().join("l1.redb");
         let mut native = NativeL1::create(&path, &genesis, AllowDevKeys::Yes).unwrap();
         let key = world.trapdoor.key([0; 32]);
-        for id in [1, 2] {
+        for id in [1, 2, 3] {
             native
                 .register_key(OPERATOR, id, &key, sample::START)
                 .unwrap();
@@ -175,8 +189,16 @@ impl Twins {
             ]
         );
         assert_eq!(
-            (state.next_index, state.pending_deposits, state.frozen),
-            (head.next_index, head.pending_deposits, head.frozen)
+            (state.next_index, state.pending_deposits),
+            (head.next_index, head.pending_deposits)
+        );
+        assert_eq!(
+            (state.frozen, state.taken_over),
+            (head.frozen, head.taken_over)
+        );
+        assert_eq!(
+            world.rollup.operator(&mut world.chain),
+            (head.operator, head.offered_operator, head.operator_back_at)
         );
         assert_eq!(
             world.rollup.operator_fees(&mut world.chain),
@@ -193,8 +215,7 @@ impl Twins {
                 let balance = token_balance(world, &self.erc20);
                 assert_eq!(balance, totals.escrow);
             }
-            for actor in 1..=ACTORS {
-                let owner = address(actor);
+            for owner in (1..=ACTORS).map(address).chain([OPERATOR]) {
                 let got = world.rollup.claimable(&mut world.chain, &owner, token);
                 assert_eq!(got, native.claimable(owner, token).unwrap());
             }
@@ -210,14 +231,12 @@ impl Twins {
         for entry in native.queue(0, usize::MAX).unwrap() {
             let waits = entry.number >= head.queue_head && !native.cancelled(entry.number).unwrap();
             let expected = if waits {
-                Entry::from(&entry).hash()
+                Entry::from(&entry).kept()
             } else {
                 Bytes([0; 32])
             };
-            assert_eq!(
-                world.rollup.queue_hash(&mut world.chain, entry.number),
-                expected
-            );
+            let kept = world.rollup.kept(&mut world.chain, entry.number);
+            assert_eq!(kept, expected);
         }
     }
 
@@ -295,24 +314,33 @@ impl Twins {
         self.agree("collect fees", &evm, &native)
     }
 
-    /// With the entry that the native L1 has as the oldest.
+    pub fn return_operator(&mut self, caller: Address) -> bool {
+        let now = self.now();
+        let World { rollup, chain, .. } = &mut self.world;
+        let evm = rollup.return_operator(chain, &caller);
+        let native = self.native.return_operator(caller, now);
+        self.agree(&format!("return of {caller}"), &evm, &native)
+    }
+
+    pub fn offer_operator(&mut self, caller: Address, to: Option<Address>) -> bool {
+        let now = self.now();
+        let World { rollup, chain, .. } = &mut self.world;
+        let evm = rollup.offer_operator(chain, &caller, to.as_ref());
+        let native = self.native.offer_operator(caller, to, now);
+        self.agree(&format!("{caller} offers to {to:?}"), &evm, &native)
+    }
+
+    pub fn accept_operator(&mut self, caller: Address) -> bool {
+        let now = self.now();
+        let World { rollup, chain, .. } = &mut self.world;
+        let evm = rollup.accept_operator(chain, &caller);
+        let native = self.native.accept_operator(caller, now);
+        self.agree(&format!("{caller} accepts"), &evm, &native)
+    }
+
     pub fn freeze(&mut self, caller: Address) -> bool {
         let now = self.now();
-        let none = Entry {
-            op: L1Op::ForcedExit { index: 0, token: 0 },
-            payer: caller,
-            time: 0,
-        };
-        let oldest = self
-            .native
-            .pending(1)
-            .unwrap()
-            .first()
-            .map_or(none, Entry::from);
-        let evm = self
-            .world
-            .rollup
-            .freeze(&mut self.world.chain, &caller, &oldest);
+        let evm = self.world.rollup.freeze(&mut self.world.chain, &caller);
         let native = self.native.freeze(now);
         self.agree("freeze", &evm, &native)
     }
@@ -364,7 +392,7 @@ impl Twins {
     }
 
     fn native_verdict(&self, caller: Address, data: &[u8]) -> Result<(), String> {
-        let shapes = [tiny(), other()];
+        let shapes = shapes();
         let shape_of = |id| shapes.iter().find(|shape| shape.id == id);
         let head = self.native.head().unwrap();
         let sent = calldata::decode(data, shape_of, &self.native.domain(), &head.root);
@@ -389,6 +417,7 @@ impl Twins {
     pub fn seal(&self, rng: &mut ChaCha20Rng, count: usize) -> Vec<TwinBatch> {
         let mut batches: Vec<TwinBatch> = Vec::new();
         let mut consumed = self.world.consumed;
+        let timestamp = self.timestamp(rng);
         for more in 0..count {
             let state = batches
                 .last()
@@ -409,7 +438,7 @@ impl Twins {
                 let context = ledger::transition::BatchContext {
                     domain,
                     batch_number: self.world.next_batch + u64::try_from(more).unwrap(),
-                    timestamp: self.now(),
+                    timestamp,
                     fee_accounts: fee_accounts.clone(),
                 };
                 let operations: Vec<Operation> =
@@ -431,6 +460,16 @@ impl Twins {
             batches.push(twin);
         }
         batches
+    }
+
+    /// A time that a batch may have: now, or earlier.
+    fn timestamp(&self, rng: &mut ChaCha20Rng) -> u64 {
+        let (now, last) = (self.now(), self.native.head().unwrap().timestamp);
+        let slack = self.world.rollup.config.timestamp_slack;
+        match rng.gen_bool(0.7) {
+            true => now,
+            false => last.max(now - rng.gen_range(0..=slack)),
+        }
     }
 
     /// Takes note of accepted batches.

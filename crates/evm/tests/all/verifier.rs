@@ -92,6 +92,42 @@ fn a3_a4_a5_a14_the_generated_verifier_takes_proof_and_inputs_and_nothing_else()
     crate::attacks::refused(sample.chain.view(&sample.at, longer), "BadLength()");
 }
 
+/// A verdict that depends on how much gas the caller gives would be the caller's.
+#[test]
+fn a14_the_generated_verifier_that_is_starved_gives_no_verdict() {
+    let mut sample = sample();
+    let inputs = [3u64, 5, 7].map(Fr::from);
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let proof = sample.trapdoor.prove(&inputs, &mut rng).to_bytes();
+    let words = inputs.map(|input| to_be_bytes(&input));
+    let data = call(SIGNATURE, &[proof.as_chunks().0, words.as_slice()].concat());
+    let (mut answers, mut silent) = (0, 0);
+    for gas in (30_000..500_000).step_by(499) {
+        let called = (sample.chain).call_with_gas(&OPERATOR, &sample.at, 0, data.clone(), gas);
+        match called {
+            Ok(receipt) => {
+                assert_eq!(receipt.output[31], 1, "{gas}");
+                answers += 1;
+            }
+            Err(_) => silent += 1,
+        }
+    }
+    assert!(answers > 100 && silent > 100);
+    // With gas enough a point that is none is an answer, and the answer is no.
+    let mut bad = data;
+    bad[4 + 64 + 31] ^= 1;
+    let mut told = 0;
+    for gas in (30_000..800_000).step_by(4_999) {
+        if let Ok(receipt) =
+            (sample.chain).call_with_gas(&OPERATOR, &sample.at, 0, bad.clone(), gas)
+        {
+            assert_eq!(receipt.output[31], 0, "{gas}");
+            told += 1;
+        }
+    }
+    assert!(told > 20);
+}
+
 #[test]
 fn a13_the_generated_verifier_and_this_prover_agree() {
     let mut sample = sample();

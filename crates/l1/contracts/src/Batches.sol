@@ -2,18 +2,20 @@
 pragma solidity 0.8.37;
 
 import {Groth16} from "./Groth16.sol";
-import {Queue} from "./Queue.sol";
 import {IRollup} from "./IRollup.sol";
+import {Operator} from "./Operator.sol";
 
 /// @title Batches: published data, public inputs, verification, what a batch moves
 /// @dev Domain, batch number, old root and queue entries are this contract's own; every value that
-/// the operator supplies is bounded before it is reduced. `z` is hashed from `c` and all words of
+/// the caller supplies is bounded before it is reduced. `z` is hashed from `c` and all words of
 /// the shape, zeros included, and nothing of `z` and `y` is supplied (docs/protocol.md, section 5).
 /// Nothing is called but precompiles, and a failure undoes everything: state is written on the way.
-abstract contract Batches is Queue {
+abstract contract Batches is Operator {
     /// Bytes after a batch's fee indices and before its L1 slots: counts, new root, `c`, proof.
     uint256 private constant FIXED_BYTES = 6 + 32 + 32 + 256;
     uint256 private constant ENTRY_BYTES = 114;
+    /// Where an entry has its time.
+    uint256 private constant TIME_OFFSET = 45;
     uint256 private constant SLOT_BYTES = ENTRY_BYTES + 16;
 
     /// What the batches of one call share.
@@ -22,6 +24,8 @@ abstract contract Batches is Queue {
         ListedShape sizes;
         Head head;
         uint256 root;
+        /// The caller is the operator.
+        bool byOperator;
         /// Memory: `c`, then the words. Made once, used for each batch.
         uint256 buffer;
     }
@@ -80,13 +84,15 @@ abstract contract Batches is Queue {
         _end(work);
     }
 
-    /// @notice Only the operator, and its transaction itself: through another contract or delegated
-    /// code the data would not be the transaction's calldata.
     function _begin(uint16 shape_) private view returns (Work memory work) {
-        if (msg.sender != operator) revert NotOperator();
-        if (msg.sender != tx.origin || msg.sender.code.length != 0) revert NotPlainAccount();
+        _plainAccount();
         work.head = _loadHead();
         _notFrozen(work.head);
+        (address operator_, uint256 backAt) = _loadOperator();
+        work.byOperator = msg.sender == operator_;
+        if (!work.byOperator && backAt != 0 && block.timestamp <= backAt + OPERATORS_HOUR) {
+            revert OperatorsHour(backAt + OPERATORS_HOUR);
+        }
         work.shape = shape_;
         work.sizes = _loadShape(shape_);
         if (work.sizes.key == address(0)) revert UnknownShape(shape_);
@@ -113,6 +119,7 @@ abstract contract Batches is Queue {
     {
         Sections memory s = _sections(work.sizes, offset);
         _place(work.head, offset);
+        _checkTurn(work);
         uint256 newRoot = _load(s.proof - 64, 32);
         c = _load(s.proof - 32, 32);
         if (newRoot >= R || c >= R) revert NotCanonical();
@@ -123,6 +130,7 @@ abstract contract Batches is Queue {
         uint256 withdrawals = transfers + 16 * uint256(work.sizes.transfers);
         uint256 last = withdrawals + 16 * uint256(work.sizes.withdrawals);
         uint256 slotsEnd = _slots(work.head, s, slots);
+        _endTurn(work, s.slotCount);
         _zero(slotsEnd, transfers);
         uint256 transfersEnd = _copyTransfers(s.transfers, s.transferCount, transfers);
         _zero(transfersEnd, withdrawals);
@@ -140,6 +148,25 @@ abstract contract Batches is Queue {
         uint40 number = work.head.nextBatch++;
         emit BatchFinalized(number, bytes32(newRoot), work.head.queueHead, uint16(position));
         return (s.end, s.proof, c, z, y);
+    }
+
+    /// @notice Whether the next batch is the caller's, at the batch's own time.
+    function _checkTurn(Work memory work) private view {
+        Head memory h = work.head;
+        if (!work.byOperator && !h.takenOver && !_isOverdue(h, h.timestamp)) revert NotOpen();
+    }
+
+    /// @notice What follows from whose batch it is, once it has consumed its entries: somebody else
+    /// leaves nothing overdue behind for which the shape has a slot.
+    function _endTurn(Work memory work, uint256 used) private view {
+        Head memory h = work.head;
+        if (work.byOperator) {
+            h.takenOver = h.takenOver && _isOverdue(h, block.timestamp);
+            return;
+        }
+        bool full = used != 0 && used == work.sizes.l1Ops;
+        if (!full && _isOverdue(h, h.timestamp)) revert OverdueLeftBehind(h.queueHead);
+        h.takenOver = true;
     }
 
     /// @notice Lengths: what is carried is not more than the shape has, and the batch lies within
@@ -221,13 +248,14 @@ abstract contract Batches is Queue {
         for (uint256 offset = s.slots; offset < s.transfers; offset += SLOT_BYTES) {
             uint40 number = h.queueHead++;
             uint256 place = to;
-            bytes32 hash;
+            uint256 hash;
             assembly ("memory-safe") {
                 let m := mload(0x40)
                 calldatacopy(m, offset, ENTRY_BYTES)
                 hash := keccak256(m, ENTRY_BYTES)
             }
-            if (_queue[number] != hash) revert NotTheQueueEntry(number);
+            uint256 kept = (hash & ~uint256(type(uint40).max)) | _load(offset + TIME_OFFSET, 5);
+            if (uint256(_queue[number]) != kept) revert NotTheQueueEntry(number);
             _queue[number] = 0;
             uint256 packed = _load(offset, 25);
             uint256 paid = _load(offset + ENTRY_BYTES, 16);

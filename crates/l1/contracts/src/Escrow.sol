@@ -37,9 +37,8 @@ abstract contract Escrow is Base {
 
     /// @inheritdoc IRollup
     function collectFees(address to) external locked returns (uint256 amount) {
-        if (msg.sender != operator) revert NotOperator();
-        amount = operatorFees();
-        _feesCollected += amount;
+        if (msg.sender != operator()) revert NotOperator();
+        amount = _takeFees();
         emit FeesCollected(to, amount);
         _sendEth(to, amount);
     }
@@ -47,6 +46,16 @@ abstract contract Escrow is Base {
     /// @notice Every entry paid `l1Fee`: what of it was not collected.
     function operatorFees() public view returns (uint256) {
         return uint256(_loadHead().queueTail) * l1Fee - _feesCollected;
+    }
+
+    /// @notice What the operator could collect, which from now on is collected.
+    function _takeFees() internal returns (uint256 amount) {
+        amount = operatorFees();
+        _feesCollected += amount;
+    }
+
+    function _fits(uint32 token, uint256 escrow) internal pure {
+        if (escrow > type(uint128).max) revert EscrowFull(token);
     }
 
     /// @notice Takes the fee and `amount` of a token from the caller and adds what arrived to the
@@ -63,8 +72,7 @@ abstract contract Escrow is Base {
         }
         Totals storage totals_ = _totals[token];
         (uint128 balances, uint128 pending) = (totals_.balances, totals_.pending);
-        uint256 escrow = uint256(balances) + pending + totals_.claimable + received;
-        if (escrow > type(uint128).max) revert EscrowFull(token);
+        _fits(token, uint256(balances) + pending + totals_.claimable + received);
         (totals_.balances, totals_.pending) = (balances, pending + received);
     }
 
@@ -91,7 +99,7 @@ abstract contract Escrow is Base {
         uint256 afterwards = IERC20(erc20).balanceOf(address(this));
         if (afterwards < before) revert TokenFailed(erc20);
         uint256 received = afterwards - before;
-        if (received > type(uint128).max) revert EscrowFull(token);
+        _fits(token, received);
         return uint128(received);
     }
 

@@ -6,13 +6,22 @@ pragma solidity 0.8.37;
 /// a proof holds if e(A, B)·e(-alpha, beta)·e(L, -gamma)·e(C, -delta) = 1 with
 /// L = IC0 + c·IC1 + z·IC2 + y·IC3 (Groth, ePrint 2016/260, section 3.2). Points are as in EIP-197.
 /// The precompiles refuse coordinates that are not below p, points off their curve, and points of
-/// the second group outside its subgroup; every call's success and length is checked.
+/// the second group outside its subgroup; every call's success and length is checked. A precompile
+/// that gets too little gas fails as one that refuses its input does: where that may be the reason,
+/// there is no answer.
 library Groth16 {
     uint256 private constant P = 0x30644e72e131a029b85045b68181585d97816a916871ca8d3c208c16d87cfd47;
     uint256 private constant R = 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001;
     uint256 internal constant KEY_BYTES = 704;
 
-    error Refused();
+    /// Gas with which, at twice the prices of EIP-1108, a check of one proof ends; of a batch of proofs
+    /// besides what each takes; and with which a key is checked and stored.
+    uint256 private constant ENOUGH = 500_000;
+    uint256 private constant ENOUGH_FOR_EACH = 100_000;
+    uint256 private constant ENOUGH_TO_STORE = 1_200_000;
+
+    /// A precompile failed that may have had too little gas. That says nothing about the proof or key.
+    error Starved();
 
     /// @notice Checks a key as it is given (not negated) and puts it into a new contract's code,
     /// prepared.
@@ -21,7 +30,13 @@ library Groth16 {
     /// sign. Each of these lets somebody prove false statements (crates/prover/src/key.rs).
     /// @return stored The contract, or 0 if the key is bad.
     function store(bytes memory key) internal returns (address stored) {
-        if (key.length != KEY_BYTES || !_isGood(key)) return address(0);
+        bool enough = gasleft() > ENOUGH_TO_STORE;
+        if (key.length != KEY_BYTES) return address(0);
+        if (_isGood(key)) stored = _put(key);
+        if (stored == address(0) && !enough) revert Starved();
+    }
+
+    function _put(bytes memory key) private returns (address stored) {
         _negate(key, 32);
         _negate(key, 256);
         _negate(key, 288);
@@ -36,6 +51,7 @@ library Groth16 {
 
     /// @notice True if the proof at this place of calldata holds.
     function holds(address key, uint256 proof, uint256 c, uint256 z, uint256 y) internal view returns (bool good) {
+        bool enough = gasleft() > ENOUGH;
         assembly ("memory-safe") {
             let m := mload(0x40)
             // Pairs at m (768 bytes), the key at k; IC0 serves as the sum.
@@ -73,6 +89,7 @@ library Groth16 {
             any := or(any, or(calldataload(add(proof, 128)), calldataload(add(proof, 160))))
             good := and(good, iszero(iszero(any)))
         }
+        if (!good && !enough) revert Starved();
     }
 
     /// @notice True if all proofs hold, up to a chance of 2^-127: each equation is raised to its own
@@ -80,6 +97,7 @@ library Groth16 {
     /// equations depend on (`label` tells the deployment and the shape, and with it the key).
     /// @param statements For each proof A 64, B 128, C 64, c, z, y: 352 bytes; nothing else.
     function allHold(address key, bytes32 label, bytes memory statements) internal view returns (bool good) {
+        bool enough = gasleft() > ENOUGH + ENOUGH_FOR_EACH * (statements.length / 352);
         assembly ("memory-safe") {
             let n := div(mload(statements), 352)
             let from := add(statements, 32)
@@ -153,6 +171,7 @@ library Groth16 {
                 good := and(good, eq(mload(0), 1))
             }
         }
+        if (!good && !enough) revert Starved();
     }
 
     /// Replaces a y-coordinate (or half of one) of the key by its negative.

@@ -25,7 +25,7 @@ pragma solidity 0.8.37;
 interface IRollup {
     /// @notice What a deployment is fixed to.
     struct Config {
-        /// Who may submit batches, from a plain account.
+        /// The first operator, who submits batches from a plain account.
         address operator;
         /// Tells deployments apart that agree in all else.
         bytes32 salt;
@@ -35,7 +35,11 @@ interface IRollup {
         uint40 pendingCap;
         /// Seconds that a batch's timestamp may lie before the block's.
         uint40 timestampSlack;
-        /// Seconds that the oldest entry may wait before anyone may freeze.
+        /// Seconds that the oldest entry may wait before anyone may submit batches: more than
+        /// timestampSlack, at least 7,200.
+        uint40 takeoverAfter;
+        /// Seconds that the oldest entry may wait before anyone may freeze: at least twice
+        /// takeoverAfter, at most 90 days.
         uint40 freezeAfter;
         /// Levels of the account tree, 1 to 16.
         uint8 depth;
@@ -58,7 +62,8 @@ interface IRollup {
         bytes key;
     }
 
-    /// @notice A queue entry, whole. The contract keeps its hash alone; `Queued` emits all fields.
+    /// @notice A queue entry, whole. The contract keeps its time and 27 bytes of its hash; `Queued` emits
+    /// all fields.
     struct Entry {
         /// 1 Create, 2 TopUp, 3 ForcedExit.
         uint8 kind;
@@ -111,9 +116,22 @@ interface IRollup {
     event DepositCancelled(uint40 indexed number, uint128 amount);
     /// @notice The operator took the fees.
     event FeesCollected(address indexed to, uint256 amount);
+    /// @notice The operator returned. Until this time, included, it alone may submit batches.
+    event OperatorReturned(address indexed operator, uint256 until);
+    /// @notice The operator offers its office to somebody, or to nobody.
+    event OperatorOffered(address indexed to);
+    /// @notice The office was handed over. What the operator before could collect is claimable by it.
+    event OperatorChanged(address indexed from, address indexed to, uint256 fees);
 
     error NotOperator();
     error NotPlainAccount();
+    error NotOpen();
+    error OperatorsHour(uint256 until);
+    error OverdueLeftBehind(uint40 number);
+    error NothingToReturnTo();
+    error ReturnTooSoon(uint256 again);
+    error OfferedToItself();
+    error NotOffered();
     error IsFrozen();
     error NotFrozen();
     error Reentered();
@@ -176,7 +194,11 @@ interface IRollup {
     /// @notice Queues a ForcedExit of the caller's account. Send l1Fee.
     function requestExit(uint32 index) external payable returns (uint40 number);
 
-    /// @notice Finalizes the next batch, packed after the selector.
+    /// @notice Finalizes the next batch, packed after the selector. The operator may always; anybody may
+    /// while the oldest entry has waited longer than takeoverAfter at the batch's timestamp, and once a
+    /// batch of somebody else was final, until a batch of the operator leaves no such entry; but not for
+    /// an hour after the operator returned. While such entries wait, a batch of somebody else fills the
+    /// L1 slots of its shape with them. From plain accounts only.
     function submitBatch() external;
 
     /// @notice Finalizes the next batches of one shape, packed after the selector, all or nothing.
@@ -188,8 +210,19 @@ interface IRollup {
     /// @notice Pays the operator's fees to `to`. Only the operator.
     function collectFees(address to) external returns (uint256 amount);
 
-    /// @notice Freezes for good, once the oldest entry, given whole, is overdue. Anyone may.
-    function freeze(Entry calldata oldest) external;
+    /// @notice The operator returns: for an hour it alone may submit batches. Only while they are open to
+    /// anybody, and at most once in takeoverAfter.
+    function returnOperator() external;
+
+    /// @notice The operator offers its office; 0 withdraws the offer.
+    function offerOperator(address to) external;
+
+    /// @notice Whoever was offered the office takes it, from a plain account. Fees from before become
+    /// claimable by the operator before.
+    function acceptOperator() external;
+
+    /// @notice Freezes for good, once the oldest entry has waited longer than freezeAfter. Anyone may.
+    function freeze() external;
 
     /// @notice When frozen: credits an account under the last root to its registered owner, once.
     /// @param siblings Three a level, from the leaf upwards, in order of position.
@@ -211,7 +244,8 @@ interface IRollup {
             uint40 queueTail,
             uint40 nextIndex,
             uint40 pendingDeposits,
-            bool frozen
+            bool frozen,
+            bool takenOver
         );
     /// @notice Escrow of a token is the sum of the three.
     function totals(uint32 token) external view returns (uint128 balances, uint128 claims, uint128 pending);
@@ -222,8 +256,9 @@ interface IRollup {
         external
         view
         returns (address owner, uint32 token, bool exitPending, bool exited);
-    /// @notice Hash of a waiting entry; 0 if consumed, cancelled or not there yet.
-    function queueHash(uint40 number) external view returns (bytes32);
+    /// @notice The first 27 bytes of the hash of a waiting entry, and its time; 0 if consumed, cancelled
+    /// or not there yet.
+    function queueEntry(uint40 number) external view returns (bytes27 hash, uint40 time);
     /// @notice Number of token ids, ETH included.
     function tokenCount() external view returns (uint32);
     /// @notice Contract of a token; 0 for ETH.
@@ -239,11 +274,17 @@ interface IRollup {
         returns (uint16 l1Ops, uint16 transfers, uint16 withdrawals, uint8 feeSlots, address key);
 
     function domain() external view returns (uint256);
+    /// @notice The operator now.
     function operator() external view returns (address);
+    /// @notice Whom the operator offers its office, 0 if nobody.
+    function offeredOperator() external view returns (address);
+    /// @notice When an operator returned last, 0 if none did.
+    function operatorBackAt() external view returns (uint40);
     function salt() external view returns (bytes32);
     function l1Fee() external view returns (uint128);
     function pendingCap() external view returns (uint40);
     function timestampSlack() external view returns (uint40);
+    function takeoverAfter() external view returns (uint40);
     function freezeAfter() external view returns (uint40);
     function depth() external view returns (uint8);
     function pathHasher() external view returns (address);

@@ -10,13 +10,12 @@ import {IRollup} from "./IRollup.sol";
 /// from the part of escrow that held it, to the owner or payer on record.
 abstract contract Leaving is Batches {
     /// @inheritdoc IRollup
-    function freeze(Entry calldata oldest) external locked {
+    function freeze() external locked {
         Head memory h = _loadHead();
         _notFrozen(h);
         if (h.queueHead == h.queueTail) revert QueueEmpty();
-        if (_queue[h.queueHead] != _hash(oldest)) revert NotTheQueueEntry(h.queueHead);
-        // Sound because: the hash holds the time of a block that is not after this one.
-        uint256 waited = block.timestamp - oldest.time;
+        // Sound because: nothing is cancelled yet, so the entry waits, and its block is not after this one.
+        uint256 waited = block.timestamp - _timeOf(h.queueHead);
         if (waited <= freezeAfter) revert NotOverdue(waited);
         h.frozen = true;
         _storeHead(h);
@@ -53,8 +52,8 @@ abstract contract Leaving is Batches {
     function cancelDeposit(uint40 number, Entry calldata entry) external locked returns (uint128 amount) {
         Head memory h = _loadHead();
         _isFrozen(h);
-        // A consumed or cancelled entry has no hash.
-        if (_queue[number] != _hash(entry)) revert NotWaiting(number);
+        // Of a consumed or cancelled entry nothing is kept.
+        if (_queue[number] != _kept(entry)) revert NotWaiting(number);
         if (entry.kind == FORCED_EXIT) revert NothingToCancel(number);
         _queue[number] = 0;
         h.pendingDeposits--;

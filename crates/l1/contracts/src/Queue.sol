@@ -7,8 +7,8 @@ import {IRollup} from "./IRollup.sol";
 
 /// @title The queue of L1 operations
 /// @dev Whatever enters can execute, so that nothing accepted here blocks a batch: index and token
-/// come from the registry, keys are checked, amounts are in escrow. An entry is kept as the
-/// keccak256 of all its fields; `Queued` emits them, and whoever uses it brings it whole.
+/// come from the registry, keys are checked, amounts are in escrow. Of an entry its time and 27
+/// bytes of its hash are kept; `Queued` emits its fields, and whoever uses it brings it whole.
 abstract contract Queue is Escrow {
     /// @inheritdoc IRollup
     function deposit(uint32 token, uint128 amount, uint256 ax, uint256 ay, uint256 qx, uint256 qy)
@@ -59,7 +59,7 @@ abstract contract Queue is Escrow {
     /// @notice Appends an entry and stores the head.
     function _append(Head memory h, Entry memory entry) private returns (uint40 number) {
         number = h.queueTail++;
-        _queue[number] = _hash(entry);
+        _queue[number] = _kept(entry);
         _storeHead(h);
         emit Queued(
             number,
@@ -74,8 +74,10 @@ abstract contract Queue is Escrow {
         );
     }
 
-    /// @notice keccak256 of the fields, packed: 114 bytes.
-    function _hash(Entry memory e) internal pure returns (bytes32) {
-        return keccak256(abi.encodePacked(e.kind, e.index, e.token, e.amount, e.payer, e.time, e.ax, e.ay));
+    /// @notice What is kept of an entry: the first 27 bytes of keccak256 of its fields, packed in 114
+    /// bytes, then its time.
+    function _kept(Entry memory e) internal pure returns (bytes32) {
+        bytes memory packed = abi.encodePacked(e.kind, e.index, e.token, e.amount, e.payer, e.time, e.ax, e.ay);
+        return bytes32((uint256(keccak256(packed)) & ~uint256(type(uint40).max)) | e.time);
     }
 }

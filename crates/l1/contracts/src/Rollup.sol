@@ -44,11 +44,19 @@ contract Rollup is Leaving {
             uint40 queueTail,
             uint40 nextIndex,
             uint40 pendingDeposits,
-            bool frozen
+            bool frozen,
+            bool takenOver
         )
     {
         Head memory h = _loadHead();
-        return (h.nextBatch, h.timestamp, h.queueHead, h.queueTail, h.nextIndex, h.pendingDeposits, h.frozen);
+        (nextBatch, timestamp, queueHead, queueTail) = (h.nextBatch, h.timestamp, h.queueHead, h.queueTail);
+        (nextIndex, pendingDeposits, frozen, takenOver) = (h.nextIndex, h.pendingDeposits, h.frozen, h.takenOver);
+    }
+
+    /// @inheritdoc IRollup
+    function operatorBackAt() external view returns (uint40) {
+        (, uint256 backAt) = _loadOperator();
+        return uint40(backAt);
     }
 
     /// @inheritdoc IRollup
@@ -73,8 +81,8 @@ contract Rollup is Leaving {
     }
 
     /// @inheritdoc IRollup
-    function queueHash(uint40 number) external view returns (bytes32) {
-        return _queue[number];
+    function queueEntry(uint40 number) external view returns (bytes27 hash, uint40 time) {
+        return (bytes27(_queue[number]), uint40(_timeOf(number)));
     }
 
     /// @inheritdoc IRollup

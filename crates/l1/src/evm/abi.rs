@@ -17,10 +17,13 @@ use crate::leave::Exit;
 /// 32 bytes, big-endian.
 pub type Word = [u8; 32];
 
+/// Words of [`Config`] in the constructor's arguments.
+pub const CONFIG_WORDS: u8 = 9;
+
 /// What the contract's constructor fixes; see `IRollup.Config`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Who may submit batches.
+    /// The first operator.
     pub operator: Address,
     /// Tells deployments apart that agree in all else.
     pub salt: Bytes<32>,
@@ -30,6 +33,8 @@ pub struct Config {
     pub pending_cap: u64,
     /// Seconds that a batch's timestamp may lie before the block's, below 2^40.
     pub timestamp_slack: u64,
+    /// Seconds that the oldest entry may wait before anybody may submit batches, below 2^40.
+    pub takeover_after: u64,
     /// Seconds that the oldest entry may wait before a freeze, below 2^40.
     pub freeze_after: u64,
     /// Levels of the account tree, 1 to 16.
@@ -143,9 +148,9 @@ pub fn accept_operator() -> Vec<u8> {
     call("acceptOperator()", &[])
 }
 
-/// `freeze`, with the oldest entry.
-pub fn freeze(oldest: &Entry) -> Vec<u8> {
-    call(&format!("freeze({ENTRY})"), &entry_words(oldest))
+/// `freeze`.
+pub fn freeze() -> Vec<u8> {
+    call("freeze()", &[])
 }
 
 /// `cancelDeposit`.
@@ -188,6 +193,7 @@ pub fn constructor(config: &Config, shapes: &[(Shape, &VerifyingKey)]) -> Vec<u8
         l1_fee,
         pending_cap,
         timestamp_slack,
+        takeover_after,
         freeze_after,
         depth,
         path_hasher,
@@ -199,10 +205,11 @@ pub fn constructor(config: &Config, shapes: &[(Shape, &VerifyingKey)]) -> Vec<u8
         uint(*l1_fee),
         uint((*pending_cap).into()),
         uint((*timestamp_slack).into()),
+        uint((*takeover_after).into()),
         uint((*freeze_after).into()),
         uint((*depth).into()),
         address(path_hasher),
-        uint(9 * 32),
+        uint(u128::from(CONFIG_WORDS + 1) * 32),
         count(shapes.len()),
     ];
     let keys: Vec<Vec<u8>> = shapes.iter().map(|(_, key)| key_bytes(key)).collect();

@@ -1,4 +1,4 @@
-//! Batches as the contract takes them, and queue entries as it hashes them.
+//! Batches as the contract takes them, and queue entries as it keeps them.
 //!
 //! | bytes of a batch | field |
 //! |---|---|
@@ -54,7 +54,7 @@ const DATA_HEADER_BYTES: usize = 108;
 /// Bytes of an entry that are published: kind, index, token, amount.
 const OP_BYTES: usize = 25;
 
-/// A queue entry with everything that its hash covers.
+/// A queue entry, whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// What is to be done.
@@ -153,9 +153,12 @@ impl Entry {
         bytes.try_into().expect("the fields have 114 bytes")
     }
 
-    /// What the contract keeps of the entry: keccak256 of [`Self::to_bytes`].
-    pub fn hash(&self) -> Bytes<32> {
-        Bytes(keccak(&self.to_bytes()))
+    /// What the contract keeps of the entry while it waits: the first 27 bytes of keccak256 of
+    /// [`Self::to_bytes`], then its time in 5 bytes.
+    pub fn kept(&self) -> Bytes<32> {
+        let mut kept = keccak(&self.to_bytes());
+        kept[27..].copy_from_slice(&self.time.to_be_bytes()[3..]);
+        Bytes(kept)
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
