@@ -3,20 +3,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use batcher::batcher::{SealError, StageError};
 use batcher::{OperationId, Verdict};
-use l1::{BatchFault, L1Error, Refusal};
+use l1::{BatchFault, Deposit, Genesis, L1Error, NativeL1, Refusal};
 use node::clock::{Clock, ClockError, JUMP};
 use node::follow::WAIT;
 use node::{Depth, FollowError, NodeError, Reopening, Rollup, SealLimit, restore};
+use prover::key::AllowDevKeys;
 use prover::prove::prove;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use tests::world::{
-    GENESIS, Keys, L1_FEE, OPENING, OPERATOR, SLACK, START, create, deposit, finish, key_of,
-    l1_file, open, owner_of, prove_batch, settings, sign, transfer,
+    GENESIS, Keys, L1_FEE, OPENING, OPERATOR, SLACK, START, create, deposit, finish, genesis,
+    key_of, l1_file, open, owner_of, prove_batch, settings, sign, transfer,
 };
 
 fn rng() -> ChaCha20Rng {
@@ -698,4 +700,36 @@ fn a_database_of_another_history_is_refused() {
         ),
         "{unexplained}"
     );
+}
+
+/// Whoever takes fees has its accounts at whatever index: nobody takes the places before.
+#[test]
+fn the_operator_takes_fees_however_many_accounts_others_open_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = genesis([3; 32]).unwrap();
+    let mut parameters = small.deployment().parameters().clone();
+    parameters.shapes[0].shape.depth = 8;
+    parameters.pending_cap = 1_000;
+    let genesis = Genesis::new(parameters, Vec::new()).unwrap();
+    let mut l1 = NativeL1::create(&l1_file(folder.path()), &genesis, AllowDevKeys::Yes).unwrap();
+    let fee_accounts = |l1: &NativeL1| settings(l1).unwrap().fee_accounts;
+    let strangers: Vec<_> = (1..=300).map(|number| deposit(number, 1, 0)).collect();
+    l1.deposit_all(&strangers, START).unwrap();
+    assert_eq!(fee_accounts(&l1), BTreeMap::new());
+    let own = Deposit {
+        caller: OPERATOR,
+        ..deposit(301, 1, 0)
+    };
+    assert_eq!(l1.deposit(&own, START).unwrap(), 301);
+    l1.deposit(&own, START).unwrap();
+    assert_eq!(fee_accounts(&l1), BTreeMap::from([(1, 301)]), "the first");
+    l1.audit().unwrap();
+    // The office goes to somebody who has an account; a reorganization takes that back.
+    let heir = owner_of(7);
+    l1.offer_operator(OPERATOR, Some(heir), START).unwrap();
+    l1.accept_operator(heir, START).unwrap();
+    assert_eq!(fee_accounts(&l1), BTreeMap::from([(1, 7)]));
+    l1.reorg(4).unwrap();
+    assert_eq!(fee_accounts(&l1), BTreeMap::new());
+    l1.audit().unwrap();
 }

@@ -4,6 +4,7 @@
 
 mod connecting;
 mod node;
+mod office;
 mod sending;
 mod whole;
 

@@ -558,7 +558,7 @@ fn one_verdict() {
     assert!(4 * accepted > refused && refused > accepted);
     assert_eq!(tally["honest"].refused + tally["honest, alone"].refused, 0);
     let Tally { accepted, refused } = tally["a stranger's"];
-    assert!(accepted > 3 && refused > 3);
+    assert!(accepted > 0 && refused > 0);
     for name in ["c + k·r", "other deployment", "batch number, proven"] {
         assert!(tally[name].accepted <= tally[name].refused, "{name}");
     }
