@@ -14,7 +14,7 @@ help: ## this list
 demo: ## real mainnet transfers, batched, proven, checked and finalized
 	$(CARGO) run --release --locked $(DEMO) -- demo
 
-drill: ## the operator is gone for good: everybody leaves, the escrow is zero
+drill: ## without the operator: a stranger takes over, then everybody leaves, the escrow is zero
 	$(CARGO) run --release --locked $(DEMO) -- drill
 
 demo-evm: ## the whole life on a real chain (anvil): deployed, used, the operator killed, everybody leaves; needs Node

@@ -14,7 +14,8 @@
 //! a batch that may be refused, nothing is sealed while the oldest batch that is not finalized is
 //! older than three quarters of Δ; undoing batches is left to `reopen`.
 //!
-//! A database is the operator's or a [`Role::Mirror`]. A mirror acknowledges and seals nothing: nobody
+//! A database is the operator's, that of somebody who continues the rollup in the operator's absence, or a
+//! [`Role::Mirror`]. A mirror acknowledges and seals nothing: nobody
 //! else would see it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -147,6 +148,9 @@ impl Settings {
 pub enum Role {
     /// The operator's: it acknowledges operations and seals batches.
     Operator,
+    /// That of somebody who submits batches while L1 lets anybody: it acknowledges and seals as the
+    /// operator's does.
+    Taker,
     /// That of somebody who follows L1. What it acknowledged would reach nobody.
     Mirror,
 }
@@ -759,7 +763,7 @@ impl Batcher {
     fn check_operators(&self) -> Result<(), SealError> {
         match self.role {
             Some(Role::Mirror) => Err(SealError::Mirror),
-            Some(Role::Operator) | None => Ok(()),
+            Some(Role::Operator | Role::Taker) | None => Ok(()),
         }
     }
 
@@ -1091,7 +1095,7 @@ impl Batcher {
         created.filter_map(of_account).flatten().collect()
     }
 
-    fn commit(&mut self, group: &[SealWrites]) -> Result<(), StoreError> {
+    pub(crate) fn commit(&mut self, group: &[SealWrites]) -> Result<(), StoreError> {
         let is_nothing = |writes: &SealWrites| {
             writes.outcomes.is_empty() && writes.batch.is_none() && writes.returned.is_none()
         };

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::batcher::{Batcher, StageError};
 use crate::mempool::Mempool;
-use crate::store::{Changes, Head, ReopenWrites, StoreError, StoredOperation};
+use crate::store::{Changes, Head, ReopenWrites, SealWrites, StoreError, StoredOperation};
 use crate::undo::{Returned, Undo};
 
 /// Keys of returned batches grow from here when they go to the end, and shrink at the beginning.
@@ -124,6 +124,26 @@ impl Batcher {
     pub fn reopened_queue_end(&self) -> Option<u64> {
         let ends = self.returned.iter().map(|(_, batch)| batch.queue_end);
         ends.max()
+    }
+
+    /// Batches that were undone are no longer sealed again one by one as they were: their operations
+    /// wait as all others do, and the next batches take the queue first. For whoever is not the
+    /// operator, from whom L1 demands that. As long as operations wait for accounts that the undone
+    /// batches had created, nothing changes: these batches create them again.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing changed.
+    pub fn release_returned(&mut self) -> Result<(), StoreError> {
+        self.check_running()?;
+        if !self.pool.orphans(&self.state).is_empty() {
+            return Ok(());
+        }
+        let keys = mem::take(&mut self.returned).into_iter();
+        let released = keys.map(|(key, _)| SealWrites {
+            returned: Some(key),
+            ..SealWrites::default()
+        });
+        self.commit(&released.collect::<Vec<_>>())
     }
 
     /// Reads everything that it takes.

@@ -177,6 +177,7 @@ const NEXT_PLACE: &str = "next place";
 const ROLE: &str = "role";
 const OPERATORS: u8 = 1;
 const MIRROR: u8 = 2;
+const TAKERS: u8 = 3;
 
 /// Which deployment a database belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -669,7 +670,10 @@ impl Store {
             None => Ok(None),
             Some([OPERATORS]) => Ok(Some(Role::Operator)),
             Some([MIRROR]) => Ok(Some(Role::Mirror)),
-            Some(_) => Err(self.damaged("the role is neither the operator's nor a mirror's")),
+            Some([TAKERS]) => Ok(Some(Role::Taker)),
+            Some(_) => {
+                Err(self.damaged("the role is none of the operator's, a taker's and a mirror's"))
+            }
         }
     }
 
@@ -678,6 +682,7 @@ impl Store {
         let byte = match role {
             Role::Operator => OPERATORS,
             Role::Mirror => MIRROR,
+            Role::Taker => TAKERS,
         };
         self.write(|tx| put_meta(tx, ROLE, &[byte]))
     }

@@ -9,13 +9,12 @@ use node::{Call, Called, Outcome, Standing, Unsettled};
 
 use crate::amount::{ETH, show};
 use crate::args::{AdvanceArgs, BlocksArgs, ChainCommand};
-use crate::deployment::{L1, open_l1, operator_file, rollup_dir, token_name};
+use crate::deployment::{L1, open_l1, token_name};
 use crate::exit::Fault;
-use crate::keystore::Locked;
 use crate::leave::freeze_from;
 use crate::settings::Settings;
+use crate::takeover::{RightFacts, operator_of, right_text};
 use crate::ui::{count, table};
-use crate::wallet::unlock;
 
 /// What `l1 status` prints.
 #[derive(Serialize)]
@@ -24,6 +23,9 @@ struct ChainFacts {
     #[serde(flatten)]
     head: HeadFacts,
     freeze_from: Option<u64>,
+    operator: String,
+    offered_operator: Option<String>,
+    submission: RightFacts,
     next_batch: u64,
     queue_head: u64,
     queue_tail: u64,
@@ -149,16 +151,7 @@ pub fn run(settings: &Settings, command: &ChainCommand) -> Result<()> {
 
 /// `quire l1 collect`.
 fn collect(settings: &Settings, mut l1: L1) -> Result<()> {
-    let caller = match l1.link.is_remote() {
-        true => l1.caller(settings, None)?,
-        false => {
-            unlock(
-                settings,
-                &Locked::read(&operator_file(&rollup_dir(settings)))?,
-            )?
-            .address
-        }
-    };
+    let caller = operator_of(settings, &l1)?;
     let Called { outcome, earlier } = l1.call(Call::CollectFees { caller })?;
     let Outcome::Amount(amount) = outcome else {
         bail!("the chain told no amount; look at `quire l1 status`");
@@ -189,11 +182,15 @@ fn facts_of(head: &Head) -> HeadFacts {
 
 fn status(settings: &Settings, l1: &L1) -> Result<()> {
     let head = l1.head()?;
+    let right = l1.submission_right()?;
     let totals = l1.audit()?;
     let facts = ChainFacts {
         contract: l1.deployment().contract().to_string(),
         head: facts_of(&head),
         freeze_from: freeze_from(l1)?,
+        operator: head.operator.to_string(),
+        offered_operator: head.offered_operator.map(|offered| offered.to_string()),
+        submission: RightFacts::of(right),
         next_batch: head.next_batch,
         queue_head: head.queue_head,
         queue_tail: head.queue_tail,
@@ -236,11 +233,12 @@ fn status(settings: &Settings, l1: &L1) -> Result<()> {
     };
     let text = format!(
         "deployment   {}\nblock        {}, time {}\nstate        {frozen}\n\
-         batches      {} final\nqueue        {} entries wait\naccounts     {} registered\n\
+         submits      {}\nbatches      {} final\nqueue        {} entries wait\naccounts     {} registered\n\
          final root   {}\n\n{}{}",
         facts.contract,
         count(head.height),
         head.time,
+        right_text(right),
         count(head.next_batch - 1),
         count(head.queue_tail - head.queue_head),
         count(head.next_index - 1),

@@ -16,7 +16,7 @@ use l1::genesis::{
     DEFAULT_FREEZE_AFTER, DEFAULT_TAKEOVER_AFTER, DEFAULT_TIMESTAMP_SLACK, ListedShape, Operator,
     Token,
 };
-use l1::{Address, Genesis, GenesisAccount, NativeL1, Parameters};
+use l1::{Address, Genesis, GenesisAccount, NativeL1, Parameters, SubmissionRight};
 use ledger::account::Account;
 use ledger::babyjubjub::Point;
 use ledger::eddsa::PrivateKey;
@@ -47,6 +47,8 @@ const LIMITS: Limits = Limits {
     per_account: 1 << 20,
     look_ahead: 1 << 20,
 };
+/// The address that is nobody's.
+const NOBODY: Address = Bytes([0; 20]);
 /// Shape with L1 slots that joins shapes without any.
 const COMPANION: &str = "m16";
 
@@ -127,6 +129,18 @@ impl L1 {
     /// If L1 cannot be read.
     pub fn time_now(&self) -> Result<u64> {
         Ok(self.link.time(&self.native, now()?)?)
+    }
+
+    /// Who may submit batches now.
+    ///
+    /// # Errors
+    /// If L1 cannot be read.
+    pub fn submission_right(&self) -> Result<SubmissionRight> {
+        let time = match self.link.is_remote() {
+            true => self.time_now()?,
+            false => now()?,
+        };
+        Ok(self.native.submission_right(time)?)
     }
 
     /// The system's time, for a block of a native L1: refused if it jumped. A chain keeps its own.
@@ -546,11 +560,18 @@ impl Node {
         // Why: what was registered is checked against what is accepted now, with a better message.
         check_registered_keys(&l1, settings)?;
         let configured = batcher_settings(&l1)?;
-        let batcher = Batcher::open(&folder, configured).context("cannot open the batcher")?;
+        let mut batcher = Batcher::open(&folder, configured).context("cannot open the batcher")?;
         let role = batcher
             .role()
             .unwrap_or_else(|| role_of_old(&folder, &link));
         let operator = operator_wallet(&folder, &l1, &link, role)?;
+        if role == Role::Operator && operator.is_none() && !link.is_remote() {
+            settings.ui.note(format!(
+                "the operator's office was handed over to {}: this data directory is a mirror from now on",
+                l1.operator()?
+            ));
+            batcher.set_role(Role::Mirror)?;
+        }
         let mut node = Self {
             rollup: Rollup::new(l1, batcher, settings.confirmations)
                 .with_link(link)
@@ -559,6 +580,10 @@ impl Node {
             unlocked: None,
             role,
         };
+        if node.role() == Role::Taker {
+            // Why: whoever takes over names itself in `run`; until then no account takes fees.
+            node.rollup.work_for(NOBODY);
+        }
         node.follow_l1(settings)?;
         Ok(node)
     }
@@ -575,19 +600,33 @@ impl Node {
             true => None,
             false => Some(Self::open(settings)?),
         };
-        node.filter(|node| node.role == Role::Operator)
+        node.filter(|node| node.role() != Role::Mirror)
             .with_context(|| {
                 let place = settings.data_dir.display();
                 Fault::new(
                     Class::Refused,
-                    format!("{place} is a mirror of the deployment, and only its operator accepts, seals, proves and submits: name the operator's --data-dir"),
+                    format!("{place} is a mirror of the deployment, and only its operator accepts, seals, proves and submits: name the operator's --data-dir; in the operator's absence `quire run --take-over` continues the rollup"),
                 )
             })
     }
 
-    /// Whether the data directory is the operator's or a mirror.
+    /// Whether the data directory is the operator's, a taker's or a mirror.
     pub fn role(&self) -> Role {
-        self.role
+        self.batcher.role().unwrap_or(self.role)
+    }
+
+    /// Who submits: the operator, or whoever takes over.
+    ///
+    /// # Errors
+    /// If the operator's wallet is locked, or the Ethereum key is not the operator's.
+    pub fn submitter(&self) -> Result<Address> {
+        match self.rollup.submitter() {
+            Some(NOBODY) => bail!(Fault::usage(
+                "this directory is not the operator's: submit with `quire run --take-over`"
+            )),
+            Some(submitter) => Ok(submitter),
+            None => self.operator(),
+        }
     }
 
     /// Brings the batcher in line with L1, and tells what that changed.
@@ -619,11 +658,14 @@ impl Node {
         }
         if applied.batches > 0 {
             settings.ui.note(format!(
-                "{} batches of another submitter are final on L1 and were executed here; they settled {} operations that waited here: {} are part of them, {} were rejected, `quire tx` says why",
-                applied.batches,
-                applied.executed + applied.rejected,
-                applied.executed,
-                applied.rejected
+                "{} batches of another submitter are final on L1 and were executed here",
+                applied.batches
+            ));
+        }
+        if applied.executed + applied.rejected > 0 {
+            settings.ui.note(format!(
+                "of the operations that waited here, these batches executed {} and made {} invalid; `quire tx` says why",
+                applied.executed, applied.rejected
             ));
         }
         Ok(())
@@ -649,10 +691,7 @@ impl Node {
     /// If it is locked, or the Ethereum key is not the operator's.
     pub fn operator(&self) -> Result<Address> {
         if self.link.is_remote() {
-            let (caller, named) = (
-                self.link.caller(Bytes([0; 20]))?,
-                self.l1.deployment().parameters().operator.address,
-            );
+            let (caller, named) = (self.link.caller(Bytes([0; 20]))?, self.l1.operator()?);
             ensure!(
                 caller == named,
                 "the Ethereum key is that of {caller}, the operator of this deployment is {named}: name the operator's with --eth-key-file"
@@ -660,7 +699,9 @@ impl Node {
             return Ok(caller);
         }
         let wallet = self.unlocked.as_ref();
-        let wallet = wallet.context("the operator's wallet is locked")?;
+        let wallet = wallet.with_context(|| {
+            Fault::environment("the operator's wallet is not in this data directory: name the operator's --data-dir, or take over with `quire run --take-over`")
+        })?;
         Ok(wallet.address)
     }
 
@@ -707,7 +748,7 @@ fn role_of_old(folder: &Path, link: &Link) -> Role {
 }
 
 /// The operator's wallet. On a native L1 it is who may submit; on a contract that is the Ethereum key, and
-/// the wallet may be elsewhere. A mirror has none.
+/// the wallet may be elsewhere. A mirror has none, nor has an operator that handed its office over.
 fn operator_wallet(
     folder: &Path,
     l1: &NativeL1,
@@ -715,7 +756,7 @@ fn operator_wallet(
     role: Role,
 ) -> Result<Option<Locked>> {
     let file = operator_file(folder);
-    if !file.exists() && (link.is_remote() || role == Role::Mirror) {
+    if !file.exists() && (link.is_remote() || role != Role::Operator) {
         return Ok(None);
     }
     if link.is_remote() {
@@ -724,7 +765,13 @@ fn operator_wallet(
     let operator = Locked::read(&file).with_context(|| {
         Fault::damaged("the operator's wallet, without which nothing can be submitted")
     })?;
-    let named = l1.deployment().parameters().operator.address;
+    let (named, first) = (
+        l1.operator()?,
+        l1.deployment().parameters().operator.address,
+    );
+    if operator.address != named && named != first {
+        return Ok(None);
+    }
     ensure!(
         operator.address == named,
         Fault::damaged(format!(
@@ -744,6 +791,9 @@ fn tell_reopened(settings: &Settings, reason: Reopening, reopened: Reopened) -> 
             format!("L1 reorganized the queue entries of batch {batch}")
         }
         Reopening::Outlived { batch, .. } => format!("batch {batch} is too old for L1"),
+        Reopening::BeforeOpen { batch, .. } => {
+            format!("batch {batch} was sealed when only the operator might submit")
+        }
         Reopening::AheadOfTime {
             batch,
             timestamp,

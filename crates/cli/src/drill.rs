@@ -1,18 +1,23 @@
-//! `quire drill`: the day the operator is gone for good, rehearsed with everything real.
+//! `quire drill`: the days without the operator, rehearsed with everything real.
 //!
 //! Mainnet transfers are batched, proven and finalized by an operator who runs as a process of its
-//! own and is killed at work; its database, wallet and keys are deleted. Then L1 is frozen, every
-//! account leaves with a plan made from L1's data alone, and what is left in escrow is counted.
-//! Invariant: only what the drill made itself is deleted; its keys lie in its data directory, not
-//! where the settings have others.
+//! own and is killed at work, with operations that it had acknowledged. Once a queue entry is
+//! overdue, a stranger restores from L1 in an empty directory, checks the published proving key
+//! against L1's, takes over and finalizes three batches. The operator returns, and every operation
+//! that it had acknowledged is final or rejected with a reason. Then its database, wallet and keys
+//! are deleted: L1 is frozen, every account leaves with a plan made from L1's data alone, and what
+//! is left in escrow is counted. Invariant: only what the drill made itself is deleted; its keys lie
+//! in its data directory, not where the settings have others.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use batcher::store::FILE_NAME;
+use batcher::{OperationId, Verdict};
 use l1::{Address, Deposit, NativeL1};
 use ledger::babyjubjub::cofactor_inverse_point;
 use node::{ExitPlan, SealLimit};
@@ -21,26 +26,38 @@ use serde::Serialize;
 use crate::amount::ETH;
 use crate::args::DrillArgs;
 use crate::deployment::{
-    Draft, L1, check_absent, now, open_l1, operator_file, random_salt, rollup_dir, shapes_by_name,
+    Draft, L1, Node, check_absent, now, open_l1, operator_file, random_salt, shapes_by_name,
 };
 use crate::exit::Fault;
 use crate::import::{History, Source};
 use crate::interrupt::remove_on_interrupt;
 use crate::leave::rebuild;
 use crate::pipeline::seal;
-use crate::settings::Settings;
+use crate::settings::{Settings, make_folder};
 use crate::stats::named;
 use crate::ui::{count, seconds};
 use crate::wallet::Wallet;
 
 /// What a newcomer deposits on the last day.
 const DEPOSIT: u128 = 1_000_000_000_000_000_000;
+/// What others add to an account.
+const TOP_UP: u128 = 1_000_000_000;
+
+/// Batches that the stranger finalizes.
+const TAKEN_OVER: u64 = 3;
+/// Name of the stranger's wallet.
+const STRANGER: &str = "stranger";
 
 /// What the drill came to.
 #[derive(Serialize)]
 struct Facts {
     final_batches: u64,
-    lost_batches: u64,
+    /// Batches that the stranger submitted.
+    taken_over_batches: u64,
+    /// Operations that the operator had acknowledged when it was killed, and what became of them.
+    acknowledged: usize,
+    finalized: usize,
+    rejected: usize,
     accounts: usize,
     exits: usize,
     cancelled: usize,
@@ -79,7 +96,8 @@ pub fn run(settings: &Settings, args: &DrillArgs) -> Result<()> {
 /// Nothing is there that the drill would replace or delete.
 fn check_unused(settings: &Settings) -> Result<()> {
     check_absent(settings)?;
-    for folder in [settings.keys_dir.clone(), settings.data_dir.join("batches")] {
+    let own = ["keys", "batches", "published", "aside", "gone", STRANGER];
+    for folder in own.map(|name| settings.data_dir.join(name)) {
         ensure!(
             !folder.exists(),
             Fault::usage(format!(
@@ -88,6 +106,23 @@ fn check_unused(settings: &Settings) -> Result<()> {
             ))
         );
     }
+    Ok(())
+}
+
+/// What the operator knew when it was killed.
+struct Known {
+    /// Batches that it had sealed.
+    sealed: u64,
+    acknowledged: Vec<OperationId>,
+}
+
+/// A process that was to succeed.
+fn succeeded(status: std::io::Result<ExitStatus>, failure: &str) -> Result<()> {
+    let status = status.context("cannot start this program")?;
+    ensure!(
+        status.success(),
+        Fault::damaged(format!("{failure}: {status}"))
+    );
     Ok(())
 }
 
@@ -100,10 +135,13 @@ struct Drill {
 impl Drill {
     fn run(mut self, args: &DrillArgs) -> Result<()> {
         let started = Instant::now();
-        let sealed = self.good_days(args)?;
-        self.last_day(sealed)?;
-        let l1 = self.users_act()?;
-        let lost_batches = sealed - (l1.head()?.next_batch - 1);
+        let known = self.good_days(args)?;
+        self.publish_keys()?;
+        self.last_day(known.sealed)?;
+        self.users_queue(args)?;
+        let taken_over_batches = self.stranger_takes_over(args)?;
+        let (finalized, rejected) = self.operator_returns(&known.acknowledged)?;
+        let l1 = self.operator_is_gone()?;
         self.freeze(&l1)?;
         let (exits, cancelled) = self.everybody_leaves(&l1)?;
         let claims = self.everybody_claims(&l1)?;
@@ -111,7 +149,10 @@ impl Drill {
         let left: u128 = totals.values().map(|totals| totals.escrow).sum();
         let facts = Facts {
             final_batches: l1.head()?.next_batch - 1,
-            lost_batches,
+            taken_over_batches,
+            acknowledged: known.acknowledged.len(),
+            finalized,
+            rejected,
             accounts: exits,
             exits,
             cancelled,
@@ -121,7 +162,11 @@ impl Drill {
             seconds: seconds(started.elapsed()),
         };
         let text = format!(
-            "\nescrow left of {} tokens: {left}\n{} accounts left without the operator, {:.1} s in all",
+            "\n{} of {} acknowledged operations are final, {} were rejected with a reason, none is lost\n\
+             escrow left of {} tokens: {left}\n{} accounts left without the operator, {:.1} s in all",
+            count(finalized),
+            count(facts.acknowledged),
+            count(rejected),
             count(facts.tokens),
             count(exits),
             facts.seconds
@@ -143,8 +188,8 @@ impl Drill {
         self.settings.ui.say(format!("   {}", text.as_ref()))
     }
 
-    /// Imports, seals and makes keys; returns how many batches were sealed.
-    fn good_days(&mut self, args: &DrillArgs) -> Result<u64> {
+    /// Imports, seals and makes keys.
+    fn good_days(&mut self, args: &DrillArgs) -> Result<Known> {
         self.heading("Good days: mainnet transfers are accepted and sealed")?;
         let names = [args.shape.clone()];
         let shapes = shapes_by_name(&names, &args.shape)?;
@@ -161,6 +206,9 @@ impl Drill {
         let mut draft = Draft::new(&self.settings, history.plan(random_salt())?)?;
         history.submit(&mut draft.node, |_| ())?;
         let mut node = draft.keep(&self.settings)?;
+        let domain = node.l1.domain();
+        let signed = history.import.signed(domain);
+        let acknowledged = signed.map(|operation| operation.id(&domain)).collect();
         let sealed = seal(&self.settings, &mut node, SealLimit::All)?;
         self.say(format!(
             "{} transfers of {} accounts in {} batches of shape {}",
@@ -173,63 +221,120 @@ impl Drill {
         let compiled = circuits::shapes::compile(&shape)?;
         crate::keys::make(&self.settings, &args.shape, &shape, &compiled.r1cs, None)?;
         task.done();
-        Ok(sealed.batches)
+        Ok(Known {
+            sealed: sealed.batches,
+            acknowledged,
+        })
+    }
+
+    fn publish_keys(&mut self) -> Result<()> {
+        self.heading("The operator publishes its proving keys")?;
+        let folder = self.published();
+        let done = self
+            .quire(&self.settings, &["keys", "export"])
+            .arg(&folder)
+            .status();
+        succeeded(done, "the keys could not be exported")?;
+        self.say(format!(
+            "{} has them with checksums: public data, which any mirror may keep",
+            folder.display()
+        ))
+    }
+
+    /// Where the operator's keys are for everybody.
+    fn published(&self) -> PathBuf {
+        self.settings.data_dir.join("published")
+    }
+
+    /// Where the operator's files are while it is away.
+    fn aside(&self) -> PathBuf {
+        self.settings.data_dir.join("aside")
     }
 
     /// The operator finalizes half of the batches, goes on, and is killed while it proves.
     fn last_day(&mut self, sealed: u64) -> Result<()> {
         self.heading("The operator proves and submits, and is killed at work")?;
         let half = (sealed / 2).max(1).to_string();
-        let done = self.operator(&["--max-batches", &half])?.wait();
+        let run = |more: &[&str]| {
+            let mut command = self.quire(&self.settings, &["run"]);
+            command.args(more).stderr(Stdio::piped());
+            command.spawn().context("cannot start the operator")
+        };
+        let done = run(&["--max-batches", &half])?.wait_with_output();
+        let done = done.context("cannot wait for the operator")?;
         ensure!(
-            done.context("cannot wait for the operator")?.success(),
-            "the operator failed before it was to be killed"
+            done.status.success(),
+            "the operator failed before it was to be killed: {}",
+            String::from_utf8_lossy(&done.stderr)
         );
-        let mut operator = self.operator(&[])?;
+        let mut operator = run(&[])?;
         let errors = operator.stderr.take().context("its messages are read")?;
         let mut lines = BufReader::new(errors).lines().map_while(Result::ok);
         let at_work = lines.any(|line| line.starts_with("proving"));
         operator.kill().context("cannot kill the operator")?;
         operator.wait().context("cannot wait for the operator")?;
         ensure!(at_work, "the operator did not get to work");
-        let folder = rollup_dir(&self.settings);
-        for file in [folder.join(FILE_NAME), operator_file(&folder)] {
-            std::fs::remove_file(&file)
-                .with_context(|| format!("cannot remove {}", file.display()))?;
-        }
-        for gone in [
-            self.settings.keys_dir.clone(),
-            self.settings.data_dir.join("batches"),
-        ] {
-            std::fs::remove_dir_all(&gone)
-                .with_context(|| format!("cannot remove {}", gone.display()))?;
-        }
-        self.say("its database, wallet, keys and batches are deleted: only L1 is left")
+        self.move_operator(&self.settings.data_dir, &self.aside())?;
+        self.say("its database, wallet, keys and batches are put aside: L1 and the published keys are left")
     }
 
-    /// Starts `quire run` as a process of its own.
-    fn operator(&self, more: &[&str]) -> Result<std::process::Child> {
-        let program = std::env::current_exe().context("cannot find this program")?;
-        Command::new(program)
-            .arg("run")
+    /// Moves what only the operator has: its database, wallet, keys and batches.
+    fn move_operator(&self, from: &Path, to: &Path) -> Result<()> {
+        let folder = Path::new("rollup");
+        let files = [folder.join(FILE_NAME), operator_file(folder)];
+        let folders = ["keys", "batches"].map(PathBuf::from);
+        make_folder(&to.join(folder))?;
+        for moved in files.iter().chain(&folders) {
+            let (from, to) = (from.join(moved), to.join(moved));
+            std::fs::rename(&from, &to)
+                .with_context(|| format!("cannot move {} to {}", from.display(), to.display()))?;
+        }
+        Ok(())
+    }
+
+    /// This program, to work in the place of these settings and on the drill's L1.
+    fn quire(&self, place: &Settings, arguments: &[&str]) -> Command {
+        let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("quire"));
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
             .arg("--data-dir")
-            .arg(&self.settings.data_dir)
+            .arg(&place.data_dir)
             .arg("--keys-dir")
-            .arg(&self.settings.keys_dir)
+            .arg(&place.keys_dir)
             .arg("--l1")
             .arg(&self.settings.l1_file)
-            .args(more)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("cannot start the operator")
+            .stdout(Stdio::null());
+        command
     }
 
-    /// A newcomer deposits and an owner asks to leave; nobody executes it.
-    fn users_act(&mut self) -> Result<L1> {
-        self.heading("A newcomer deposits, an owner asks to leave; nobody answers")?;
+    /// A newcomer deposits, an owner asks to leave, others add to their accounts: more entries than
+    /// two batches take.
+    fn users_queue(&mut self, args: &DrillArgs) -> Result<()> {
+        self.heading("Users queue deposits and an exit on L1; the operator does not answer")?;
         let l1 = open_l1(&self.settings)?;
+        self.deposit_and_exit(&l1, 2)?;
+        let slots = u64::from(named(&args.shape)?.l1_ops);
+        let account = l1.genesis_accounts()?.into_iter().zip(1..);
+        let account = account.skip(2).find(|(account, _)| account.token == ETH);
+        let (owner, index) = account
+            .map(|(account, index)| (account.owner, index))
+            .context("the workload has accounts in ETH")?;
+        let fee = l1.deployment().parameters().l1_fee;
+        while l1.head()?.queue_tail <= (TAKEN_OVER - 1) * slots {
+            l1.top_up(owner, index, TOP_UP, fee, now()?)?;
+        }
+        let wait = l1.deployment().parameters().takeover_after;
+        l1.advance_time(wait + 1)?;
+        self.say(format!(
+            "{} entries wait; {} days and a second of L1's time pass: batches are open to anybody",
+            l1.head()?.queue_tail,
+            wait / 86_400
+        ))
+    }
+
+    fn deposit_and_exit(&self, l1: &NativeL1, exiting: u32) -> Result<()> {
         let newcomer = Wallet::random();
         let fee = l1.deployment().parameters().l1_fee;
         let deposit = Deposit {
@@ -240,12 +345,112 @@ impl Drill {
             q: cofactor_inverse_point(&newcomer.public),
             fee,
         };
-        let index = l1.deposit(&deposit, now()?)?;
-        let owner = l1.registered(2)?.context("account 2 is registered")?.owner;
-        let entry = l1.request_exit(owner, 2, fee, now()?)?;
+        l1.deposit(&deposit, now()?)?;
+        let owner = l1.registered(exiting)?.map(|account| account.owner);
+        let owner = owner.with_context(|| format!("account {exiting} is registered"))?;
+        l1.request_exit(owner, exiting, fee, now()?)?;
+        Ok(())
+    }
+
+    /// Somebody with an empty directory, L1 and the published keys continues the rollup.
+    fn stranger_takes_over(&mut self, args: &DrillArgs) -> Result<u64> {
+        self.heading("A stranger in an empty directory restores from L1 and takes over")?;
+        let mut stranger = self.settings.clone();
+        stranger.use_alone(&self.settings.data_dir.join(STRANGER));
+        stranger.keys_dir = self.published();
+        let most = TAKEN_OVER.to_string();
+        let steps: [(&[&str], &str); 4] = [
+            (&["restore"], "the stranger could not restore"),
+            (
+                &["keys", "verify", "--shape", &args.shape],
+                "the published key is not L1's",
+            ),
+            (
+                &["wallet", "new", STRANGER, "--no-passphrase"],
+                "the stranger has no wallet",
+            ),
+            (
+                &[
+                    "run",
+                    "--take-over",
+                    "--wallet",
+                    STRANGER,
+                    "--max-batches",
+                    &most,
+                ],
+                "the stranger could not take over",
+            ),
+        ];
+        let before = open_l1(&self.settings)?.head()?.next_batch;
+        for (arguments, failure) in steps {
+            succeeded(self.quire(&stranger, arguments).status(), failure)?;
+        }
+        let l1 = open_l1(&self.settings)?;
+        let (head, operator) = (l1.head()?, l1.operator()?);
+        let batches = l1.batches(before, usize::MAX)?;
+        let foreign = batches.iter().filter(|batch| batch.submitter != operator);
+        let foreign = foreign.count() as u64;
+        ensure!(
+            foreign == TAKEN_OVER && head.queue_head == head.queue_tail,
+            Fault::damaged(format!(
+                "the stranger finalized {foreign} batches instead of {TAKEN_OVER}, and entries {} to {} of the queue wait",
+                head.queue_head, head.queue_tail
+            ))
+        );
         self.say(format!(
-            "the deposit for account {index} and the exit of account 2 wait in the queue, the last is entry {entry}"
+            "it verified the published key against L1's and finalized {foreign} batches; {} queue entries of users were in them",
+            head.queue_tail
         ))?;
+        Ok(foreign)
+    }
+
+    /// The operator comes back with its database and finishes. Returns how many of the operations
+    /// that it had acknowledged are final, and how many were rejected.
+    fn operator_returns(&mut self, acknowledged: &[OperationId]) -> Result<(usize, usize)> {
+        self.heading("The operator returns with the operations that it had acknowledged")?;
+        self.move_operator(&self.aside(), &self.settings.data_dir)?;
+        succeeded(
+            self.quire(&self.settings, &["run"]).status(),
+            "the operator could not go on",
+        )?;
+        let node = Node::open(&self.settings)?;
+        let (mut finalized, mut rejected) = (0, 0);
+        for id in acknowledged {
+            match node.batcher.verdict(id)? {
+                Some(Verdict::Finalized { .. }) => finalized += 1,
+                Some(Verdict::Rejected { .. }) => rejected += 1,
+                other => bail!(Fault::damaged(format!(
+                    "operation {id} was acknowledged and is neither final nor rejected: {other:?}"
+                ))),
+            }
+        }
+        ensure!(
+            matches!(
+                node.submission_right(now()?)?,
+                l1::SubmissionRight::Operator { .. }
+            ),
+            Fault::damaged("the right to submit is not the operator's again")
+        );
+        self.say(format!(
+            "{} operations were acknowledged: {finalized} are final, {rejected} were rejected with a reason, none is lost",
+            acknowledged.len()
+        ))?;
+        Ok((finalized, rejected))
+    }
+
+    /// The operator's files are deleted. A newcomer deposits and an owner asks to leave; nobody
+    /// executes it.
+    fn operator_is_gone(&mut self) -> Result<L1> {
+        self.heading("The operator is gone for good, and nobody takes over")?;
+        let gone = self.settings.data_dir.join("gone");
+        self.move_operator(&self.settings.data_dir, &gone)?;
+        for folder in [gone, self.aside(), self.settings.data_dir.join(STRANGER)] {
+            std::fs::remove_dir_all(&folder)
+                .with_context(|| format!("cannot remove {}", folder.display()))?;
+        }
+        let l1 = open_l1(&self.settings)?;
+        self.deposit_and_exit(&l1, 3)?;
+        self.say("its database, wallet, keys and batches are deleted; a deposit and an exit wait in the queue")?;
         Ok(l1)
     }
 

@@ -11,10 +11,11 @@ use serde::Serialize;
 
 use crate::amount::show;
 use crate::args::{AccountArgs, AuditArgs, VerifyArgs};
-use crate::deployment::Node;
+use crate::deployment::{Node, now};
 use crate::exit::Fault;
 use crate::keys::{shape_name, shape_of};
 use crate::settings::Settings;
+use crate::takeover::{RightFacts, right_text};
 use crate::ui::{Style, count, paint, table};
 use crate::wallet::find;
 
@@ -27,6 +28,8 @@ struct StatusFacts {
     domain: String,
     contract: String,
     operator: String,
+    offered_operator: Option<String>,
+    submission: RightFacts,
     shapes: Vec<ShapeStatus>,
     accounts: usize,
     tokens: usize,
@@ -60,12 +63,15 @@ struct ShapeStatus {
 pub fn status(settings: &Settings) -> Result<()> {
     let node = Node::open(settings)?;
     let (status, head) = (node.batcher.status(), node.l1.head()?);
+    let right = node.submission_right(now()?)?;
     let deployment = node.l1.deployment();
     let parameters = deployment.parameters();
     let facts = StatusFacts {
         domain: to_hex(&node.l1.domain()),
         contract: deployment.contract().to_string(),
-        operator: parameters.operator.address.to_string(),
+        operator: head.operator.to_string(),
+        offered_operator: head.offered_operator.map(|offered| offered.to_string()),
+        submission: RightFacts::of(right),
         shapes: (parameters.shapes.iter())
             .map(|listed| ShapeStatus {
                 shape: shape_name(&listed.shape),
@@ -100,6 +106,7 @@ pub fn status(settings: &Settings) -> Result<()> {
          accounts     {} of {} tokens\n\
          waiting      {} signed operations, {} entries of the L1 queue\n\
          batches      {} sealed, {} without a proof, {} final\n\
+         submits      {}\n\
          state root   {}\nfinal root   {}",
         facts.contract,
         shapes.join(", "),
@@ -110,6 +117,7 @@ pub fn status(settings: &Settings) -> Result<()> {
         count(facts.sealed),
         count(facts.unproved),
         count(facts.finalized),
+        right_text(right),
         facts.state_root,
         facts.finalized_root,
     );

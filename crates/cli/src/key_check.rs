@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use circuits::shapes;
 use circuits::transition::assignment;
+use ledger::shape::Shape;
 use prover::key::{AllowDevKeys, Origin, ProvingKey, VerifyingKey};
 use prover::prove::prove;
 use prover::verify::verify;
@@ -14,7 +15,9 @@ use rand::rngs::OsRng;
 use serde::Serialize;
 
 use crate::args::KeyVerifyArgs;
+use crate::deployment::open_l1;
 use crate::exit::Fault;
+use crate::key_export::check_on_l1;
 use crate::keys::{check_exists, key_path, shape_of};
 use crate::settings::Settings;
 use crate::stats::named;
@@ -30,6 +33,8 @@ struct Checked {
     fingerprint: String,
     insecure_dev: bool,
     points: usize,
+    /// Whether L1 verifies batches with this key; none if there is no L1, or it has no key yet.
+    on_l1: Option<bool>,
     checks: Vec<&'static str>,
     seconds: f64,
 }
@@ -101,6 +106,10 @@ pub fn run(settings: &Settings, args: &KeyVerifyArgs) -> Result<()> {
         ))
     );
     checks.push("both files of one setup");
+    let on_l1 = on_l1(settings, &shape, &verifying)?;
+    if on_l1.is_some() {
+        checks.push("the key that L1 verifies batches with");
+    }
     task.doing("checking every point");
     let points = proving
         .check_points()
@@ -126,10 +135,20 @@ pub fn run(settings: &Settings, args: &KeyVerifyArgs) -> Result<()> {
         fingerprint: format!("0x{}", hex::encode(fingerprint)),
         insecure_dev: verifying.info().origin == Origin::Dev,
         points,
+        on_l1,
         checks,
         seconds: seconds(started.elapsed()),
     };
     settings.ui.result(&facts, describe(&facts))
+}
+
+/// Whether the key is the one of L1, if there is an L1 that has one.
+fn on_l1(settings: &Settings, shape: &Shape, key: &VerifyingKey) -> Result<Option<bool>> {
+    if !settings.l1_file.exists() && settings.l1_url.is_none() {
+        return Ok(None);
+    }
+    let l1 = open_l1(settings)?;
+    Ok(check_on_l1(&l1, shape, key)?.then_some(true))
 }
 
 fn describe(facts: &Checked) -> String {
@@ -145,6 +164,11 @@ fn describe(facts: &Checked) -> String {
         count(facts.points),
         facts.seconds
     ));
+    if facts.on_l1.is_none() {
+        text.push_str(
+            "not compared with an L1: there is none here, or it has no key of the shape yet\n",
+        );
+    }
     text.push_str(&match facts.insecure_dev {
         true => paint(Style::Warning, "development keys: anybody can forge proofs"),
         false => "whether the setup's secrets were forgotten cannot be checked".to_owned(),

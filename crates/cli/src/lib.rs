@@ -33,6 +33,7 @@ mod inspect;
 mod intake;
 mod interrupt;
 mod key_check;
+mod key_export;
 mod keys;
 mod keystore;
 mod leave;
@@ -46,6 +47,7 @@ mod sample;
 mod settings;
 mod shell;
 mod stats;
+mod takeover;
 mod tx;
 mod ui;
 mod user;
@@ -125,7 +127,8 @@ fn trace(verbose: u8) {
 /// The argument `--memory` of the commands that have it.
 fn memory_of(command: &Command) -> Option<&str> {
     match command {
-        Command::Prove(args) | Command::Run(args) => args.memory.as_deref(),
+        Command::Prove(args) => args.memory.as_deref(),
+        Command::Run(args) => args.prove.memory.as_deref(),
         Command::Bench(BenchCommand::Schedule(args)) => args.memory.as_deref(),
         _ => None,
     }
@@ -158,6 +161,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Prove(args) => pipeline::run_prove(settings, args),
         Command::Submit(args) => pipeline::run_submit(settings, args),
         Command::Run(args) => pipeline::run_all(settings, args),
+        Command::Operator(command) => takeover::run(settings, command),
         Command::Batch(command) => run_batch(settings, command),
         Command::Verify(args) => inspect::verify(settings, args),
         Command::Ceremony(command) => run_ceremony(settings, command),
@@ -187,6 +191,7 @@ fn run_keys(settings: &Settings, command: &KeysCommand) -> Result<()> {
         KeysCommand::Setup(args) => keys::run_setup(settings, args),
         KeysCommand::Info(args) => keys::run_info(settings, args),
         KeysCommand::Verify(args) => key_check::run(settings, args),
+        KeysCommand::Export(args) => key_export::run(settings, args),
         KeysCommand::Import(args) => exchange::run_import(settings, args),
     }
 }

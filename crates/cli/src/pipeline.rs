@@ -19,7 +19,7 @@ use prover::prove::Stage;
 use prover::schedule::{Follow, ManyError, Plan, bytes_per_proof, prove_many};
 use serde::Serialize;
 
-use crate::args::{ProveArgs, SealArgs, SubmitArgs};
+use crate::args::{ProveArgs, RunArgs, SealArgs, SubmitArgs};
 use crate::deployment::{Node, now};
 use crate::exit::Fault;
 use crate::interrupt::{is_wanted, shield};
@@ -82,7 +82,7 @@ pub struct Submitted {
 }
 
 /// What `run` came to.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Ran {
     batches: u64,
     transfers: usize,
@@ -367,8 +367,8 @@ pub fn submit(settings: &Settings, node: &mut Node, limit: u64) -> Result<Submit
         if !node.link.is_remote() {
             register_key(settings, node, next.batch().shape())?;
         }
-        let operator = node.operator()?;
-        let group = node.submit(operator, at_once, now()?).with_context(|| {
+        let submitter = node.submitter()?;
+        let group = node.submit(submitter, at_once, now()?).with_context(|| {
             format!("L1 refused batch {} or a later one", next.batch().number())
         })?;
         for proved in &group {
@@ -507,72 +507,121 @@ pub fn run_submit(settings: &Settings, args: &SubmitArgs) -> Result<()> {
 /// `quire run`.
 ///
 /// # Errors
-/// As [`seal`], [`prove`] and [`submit`]; what was done before stays done.
-pub fn run_all(settings: &Settings, args: &ProveArgs) -> Result<()> {
-    let started = Instant::now();
+/// As [`seal`], [`prove`] and [`submit`], and if whoever submits here may not; what was done before
+/// stays done.
+pub fn run_all(settings: &Settings, args: &RunArgs) -> Result<()> {
     let memory = memory(&settings.memory)?;
-    let mut node = Node::open_operators(settings)?;
-    node.unlock_operator(settings)?;
-    let limit = args.max_batches.unwrap_or(u64::MAX);
-    let (mut keys, mut ran, mut dropped) = (Keys::new(), (0, 0, 0.0, 0), 0);
-    // Why a loop: sealing pauses while proving is far behind, and goes on once it has caught up.
-    while ran.0 < limit {
-        node.follow_l1(settings)?;
-        let to_seal = match limit {
-            u64::MAX => SealLimit::All,
-            limit => SealLimit::Batches((limit - ran.0).saturating_sub(open_batches(&node))),
-        };
-        match seal(settings, &mut node, to_seal) {
-            Ok(sealed) => dropped += sealed.dropped,
-            Err(error) if is_paused(&error) => settings.ui.note(error.to_string()),
-            Err(error) => return Err(error),
+    let mut node = match args.take_over {
+        true => Node::open_to_take_over(settings, args.wallet.as_deref())?,
+        false => {
+            let mut node = Node::open_operators(settings)?;
+            node.unlock_operator(settings)?;
+            node
         }
-        if open_batches(&node) == 0 {
-            break;
-        }
-        while ran.0 < limit && open_batches(&node) > 0 {
-            let step = (limit - ran.0).min(SUBMIT_AT_ONCE as u64);
-            let order = Order {
-                limit: step,
-                memory,
-                explain: args.explain,
-            };
-            let proved = prove(settings, &mut node, order, &mut keys)?;
-            node.follow_l1(settings)?;
-            let submitted = submit(settings, &mut node, step)?;
-            let width = ran.3.max(proved.side_by_side);
-            ran = (
-                ran.0 + submitted.batches,
-                ran.1 + submitted.transfers,
-                ran.2 + proved.proving_seconds,
-                width,
-            );
-            let status = node.batcher.status();
-            settings.ui.note(format!(
-                "batch {} of {} is final",
-                status.finalized, status.sealed
-            ));
-        }
-    }
-    let (batches, transfers, proving_seconds, side_by_side) = ran;
+    };
+    let mut running = Running {
+        limit: args.prove.max_batches.unwrap_or(u64::MAX),
+        order: Order {
+            limit: 0,
+            memory,
+            explain: args.prove.explain,
+        },
+        keys: Keys::new(),
+        ran: Ran::default(),
+    };
+    let started = Instant::now();
+    running.run(settings, &mut node)?;
     let facts = Ran {
-        batches,
-        transfers,
         finalized_root: to_hex(&node.l1.head()?.root),
         seconds: seconds(started.elapsed()),
-        proving_seconds,
-        dropped,
-        side_by_side,
+        ..running.ran
     };
     let text = format!(
         "{} batches finalized with {} transfers in {:.1} s, {:.1} s of it proving\nfinalized root {}",
-        count(batches),
-        count(transfers),
+        count(facts.batches),
+        count(facts.transfers),
         facts.seconds,
-        proving_seconds,
+        facts.proving_seconds,
         facts.finalized_root,
     );
     settings.ui.result(&facts, text)
+}
+
+/// `quire run` under way.
+struct Running {
+    /// Batches to be finalized at most.
+    limit: u64,
+    order: Order,
+    keys: Keys,
+    ran: Ran,
+}
+
+impl Running {
+    /// Seals, proves and submits until nothing is left.
+    ///
+    /// Why a loop: sealing pauses while proving is far behind and goes on once it has caught up, and
+    /// somebody else's batch may come before.
+    fn run(&mut self, settings: &Settings, node: &mut Node) -> Result<()> {
+        while self.left() > 0 {
+            node.follow_l1(settings)?;
+            node.begin_turn(settings)?;
+            let to_seal = match self.limit {
+                u64::MAX => SealLimit::All,
+                _ => SealLimit::Batches(self.left().saturating_sub(open_batches(node))),
+            };
+            match seal(settings, node, to_seal) {
+                Ok(sealed) => self.ran.dropped += sealed.dropped,
+                Err(error) if is_paused(&error) => settings.ui.note(error.to_string()),
+                Err(error) => return Err(error),
+            }
+            if open_batches(node) == 0 {
+                return Ok(());
+            }
+            while self.left() > 0 && open_batches(node) > 0 {
+                self.prove_and_submit(settings, node)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn left(&self) -> u64 {
+        self.limit.saturating_sub(self.ran.batches)
+    }
+
+    fn prove_and_submit(&mut self, settings: &Settings, node: &mut Node) -> Result<()> {
+        let limit = self.left().min(SUBMIT_AT_ONCE as u64);
+        let order = Order {
+            limit,
+            ..self.order
+        };
+        let proved = prove(settings, node, order, &mut self.keys)?;
+        node.follow_l1(settings)?;
+        node.begin_turn(settings)?;
+        let before = node.batcher.status();
+        let submitted = match submit(settings, node, limit) {
+            Ok(submitted) => submitted,
+            Err(error) => {
+                node.follow_l1(settings)?;
+                if node.batcher.status() == before {
+                    return Err(error);
+                }
+                settings.ui.note(format!(
+                    "{error:#}: L1 has moved meanwhile, and this goes on from there"
+                ));
+                return Ok(());
+            }
+        };
+        self.ran.batches += submitted.batches;
+        self.ran.transfers += submitted.transfers;
+        self.ran.proving_seconds += proved.proving_seconds;
+        self.ran.side_by_side = self.ran.side_by_side.max(proved.side_by_side);
+        let status = node.batcher.status();
+        settings.ui.note(format!(
+            "batch {} of {} is final",
+            status.finalized, status.sealed
+        ));
+        Ok(())
+    }
 }
 
 /// True if sealing waits: for proving to catch up, or for L1 after a reorg.

@@ -106,7 +106,7 @@ pub fn run(settings: &Settings, args: &RestoreArgs) -> Result<()> {
             Owner::Operator(_) =>
                 "go on with `quire run`; what was accepted and never final has to be sent again by its signers",
             Owner::Mirror =>
-                "this is a mirror: `quire transfer --out FILE` signs for the operator's `quire accept`",
+                "this is a mirror: `quire transfer --out FILE` signs for the operator's `quire accept`; in the operator's absence `quire run --take-over` continues the rollup",
         },
     );
     settings.ui.result(&facts, text)
@@ -163,7 +163,7 @@ fn owner(settings: &Settings, args: &RestoreArgs, folder: &Path, l1: &L1) -> Res
         None if has_operators_key(settings, l1)? => return Ok(Owner::Operator(None)),
         None => return Ok(Owner::Mirror),
     };
-    let named = l1.deployment().parameters().operator.address;
+    let named = l1.operator()?;
     ensure!(
         l1.deployment().is_on_chain() || wallet.address == named,
         Fault::input(format!(
@@ -180,7 +180,7 @@ fn has_operators_key(settings: &Settings, l1: &L1) -> Result<bool> {
     if !l1.link.is_remote() || settings.eth_key_file.is_none() {
         return Ok(false);
     }
-    Ok(l1.caller(settings, None)? == l1.deployment().parameters().operator.address)
+    Ok(l1.caller(settings, None)? == l1.operator()?)
 }
 
 /// A configuration file that is there has to say where L1 is: it is not changed.

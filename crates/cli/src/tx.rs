@@ -95,7 +95,7 @@ fn claimable(node: &Node, index: u32) -> Result<Option<u128>> {
 }
 
 /// A time for people, in UTC.
-fn when(time: u64) -> String {
+pub fn when(time: u64) -> String {
     let seconds = i64::try_from(time).ok();
     let timestamp = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     timestamp.map_or_else(|| time.to_string(), |timestamp| timestamp.to_string())

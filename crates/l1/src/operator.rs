@@ -142,7 +142,10 @@ impl NativeL1 {
     }
 
     /// Refuses whoever may not submit before anything costly is done. The transaction checks it again.
-    pub(crate) fn check_right(&self, caller: Address, now: u64) -> Result<(), L1Error> {
+    ///
+    /// # Errors
+    /// [`Refusal::NotOpen`], [`Refusal::OperatorsHour`], [`Refusal::Frozen`].
+    pub fn check_right(&self, caller: Address, now: u64) -> Result<(), L1Error> {
         let right = self.submission_right(now)?;
         Ok(right.check(self.operator()?, caller)?)
     }

@@ -14,7 +14,7 @@
 
 use batcher::batcher::StageError;
 use batcher::{Applied, ApplyError, ReopenError, Reopened, StoredBatch};
-use l1::FinalizedBatch;
+use l1::{FinalizedBatch, SubmissionRight};
 use thiserror::Error;
 
 use crate::clock::ClockError;
@@ -91,6 +91,16 @@ pub enum Reopening {
         /// The earliest that L1 accepts.
         earliest: u64,
     },
+    /// Somebody who is not the operator sealed the batch when only the operator might submit: its proof
+    /// fixes its timestamp, so L1 would refuse it ever after.
+    BeforeOpen {
+        /// The first batch concerned.
+        batch: u64,
+        /// Its timestamp.
+        timestamp: u64,
+        /// The earliest that L1 accepts of anybody.
+        from: u64,
+    },
     /// The batch is from the future: it was sealed by a clock that was ahead, and L1 would refuse its
     /// timestamp, which its proof fixes, until that time.
     AheadOfTime {
@@ -110,6 +120,7 @@ impl Reopening {
             Self::Replaced { batch }
             | Self::QueueChanged { batch }
             | Self::Outlived { batch, .. }
+            | Self::BeforeOpen { batch, .. }
             | Self::AheadOfTime { batch, .. } => *batch,
         }
     }
@@ -138,14 +149,20 @@ impl Rollup {
     pub fn follow(&mut self, now: u64) -> Result<Followed, FollowError> {
         self.link.sync(&mut self.l1)?;
         // Why anew: a reorganization may have given a fee account's index to somebody else.
-        let operator = self.l1.operator()?;
-        self.batcher
-            .set_fee_accounts(fee_accounts(&self.l1, operator)?);
+        let submitter = match self.submitter {
+            Some(submitter) => submitter,
+            None => self.l1.operator()?,
+        };
+        let fee_accounts = fee_accounts(&self.l1, submitter)?;
+        self.batcher.set_fee_accounts(fee_accounts);
         let mut followed = Followed::default();
         self.agree_on_finality(&mut followed)?;
         let stale = match self.changed_queue()? {
             Some(stale) => Some(stale),
-            None => self.untimely(now)?,
+            None => match self.before_open(now)? {
+                Some(early) => Some(early),
+                None => self.untimely(now)?,
+            },
         };
         if let Some(reason) = stale {
             followed.reopened = Some((reason, self.batcher.reopen(reason.batch())?));
@@ -274,6 +291,36 @@ impl Rollup {
             }
         }
         Ok(None)
+    }
+
+    /// The first open batch, if it is not the operator's and was sealed before anybody might submit.
+    /// Those after it are open to anybody once it is final.
+    fn before_open(&self, now: u64) -> Result<Option<Reopening>, FollowError> {
+        let status = self.batcher.status();
+        if status.finalized == status.sealed || !self.is_strangers()? {
+            return Ok(None);
+        }
+        let SubmissionRight::Anybody {
+            since_entry: Some(entry),
+            taken_over: false,
+        } = self.submission_right(now)?
+        else {
+            return Ok(None);
+        };
+        let since = self
+            .l1
+            .queue(entry, 1)?
+            .first()
+            .map_or(0, |entry| entry.time);
+        let wait = self.l1.deployment().parameters().takeover_after;
+        let from = since.saturating_add(wait).saturating_add(1);
+        let batch = status.finalized + 1;
+        let timestamp = self.batcher.batch(batch)?.batch().words().header.timestamp;
+        Ok((timestamp < from).then_some(Reopening::BeforeOpen {
+            batch,
+            timestamp,
+            from,
+        }))
     }
 
     /// The first open batch whose timestamp L1 does not accept: the oldest if it is too old, else the

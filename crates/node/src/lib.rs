@@ -7,6 +7,7 @@
 //!
 //! - [`audit`]: whether money and roots add up.
 //! - [`clock`]: which times may be kept.
+//! - [`right`]: who may submit batches, and the operator's return.
 //! - [`rollup`]: sealing, proving and submitting on both.
 //! - [`follow`]: what the batcher does when L1 moved without it: finality, reorganizations, Δ.
 //! - [`mod@restore`]: the batcher's database and the state from L1's data alone.
@@ -21,6 +22,7 @@ pub mod clock;
 pub mod follow;
 pub mod leave;
 pub mod restore;
+pub mod right;
 pub mod rollup;
 pub mod settlement;
 

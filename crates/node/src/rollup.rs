@@ -140,6 +140,8 @@ pub struct Rollup {
     pub link: Link,
     /// The batcher.
     pub batcher: Batcher,
+    /// Who submits batches here, if that is not the operator.
+    pub(crate) submitter: Option<Address>,
     /// Blocks on top of a queue entry before it is executed.
     confirmations: u64,
     /// What is believed of the time.
@@ -240,9 +242,16 @@ impl Rollup {
             l1,
             link: Link::default(),
             batcher,
+            submitter: None,
             confirmations,
             clock: Clock::default(),
         }
+    }
+
+    /// Works for somebody who is not the operator: from the next [`Self::follow`](Self::follow) on
+    /// its own accounts take the fees, and its batches take the queue before anything else.
+    pub fn work_for(&mut self, submitter: Address) {
+        self.submitter = Some(submitter);
     }
 
     /// Believes the time as told.
@@ -344,6 +353,9 @@ impl Rollup {
         mut on_batch: impl FnMut(&SealedBatch),
     ) -> Result<SealSummary, NodeError> {
         self.check_not_frozen()?;
+        if self.is_strangers()? {
+            self.batcher.release_returned().map_err(SealError::from)?;
+        }
         let (queue, time) = (self.queue_to_seal()?, self.time_to_keep(now)?);
         let most = match limit {
             SealLimit::All => {
@@ -408,11 +420,11 @@ impl Rollup {
     /// call, and notes their finality. Returns them; none if the next batch has no proof.
     ///
     /// # Errors
-    /// [`NodeError::Settle`] if L1 refuses; then none of them is final. [`NodeError::Early`] if the
-    /// first is not to be submitted yet.
+    /// [`NodeError::L1`] if the caller may not submit now; [`NodeError::Settle`] if L1 refuses; then
+    /// none of them is final. [`NodeError::Early`] if the first is not to be submitted yet.
     pub fn submit(
         &mut self,
-        operator: Address,
+        caller: Address,
         limit: usize,
         now: u64,
     ) -> Result<Vec<ProvedBatch>, NodeError> {
@@ -420,6 +432,7 @@ impl Rollup {
         let Some(first) = group.first() else {
             return Ok(group);
         };
+        self.check_right(caller, now)?;
         let time = self.time_to_keep(now)?;
         let timestamp = |proved: &ProvedBatch| proved.batch().words().header.timestamp;
         if timestamp(first) > time {
@@ -437,7 +450,7 @@ impl Rollup {
         let at_once = self.link.at_once(&self.l1, &submissions);
         group.truncate(at_once);
         let submissions = &submissions[..group.len()];
-        let finalized = self.link.submit(&mut self.l1, operator, submissions, now)?;
+        let finalized = self.link.submit(&mut self.l1, caller, submissions, now)?;
         for (proved, on_l1) in group.iter().zip(finalized) {
             self.batcher.record_finalized(proved.clone(), on_l1.time)?;
         }

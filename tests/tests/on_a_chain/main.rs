@@ -6,6 +6,7 @@ mod connecting;
 mod node;
 mod office;
 mod sending;
+mod taking_over;
 mod whole;
 
 use std::collections::BTreeMap;

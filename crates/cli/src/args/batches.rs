@@ -32,7 +32,7 @@ pub struct SealArgs {
     pub max_batches: Option<u64>,
 }
 
-/// Arguments of `prove` and `run`.
+/// Arguments of `prove`.
 #[derive(Debug, Args)]
 pub struct ProveArgs {
     /// Stop after this many batches
@@ -44,6 +44,20 @@ pub struct ProveArgs {
     /// Say how proofs share threads and memory, and why
     #[arg(long)]
     pub explain: bool,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// How much is proven, and how
+    #[command(flatten)]
+    pub prove: ProveArgs,
+    /// Submit as somebody who is not the operator, while L1 lets anybody
+    #[arg(long)]
+    pub take_over: bool,
+    /// Wallet of whoever takes over on a native L1; on a contract it is the Ethereum key
+    #[arg(long, requires = "take_over", value_name = "W")]
+    pub wallet: Option<String>,
 }
 
 /// Arguments of `submit`.
@@ -137,4 +151,54 @@ pub struct BatchExportArgs {
     /// Write one file instead of a folder
     #[arg(long)]
     pub single_file: bool,
+}
+
+/// `quire operator …`
+#[derive(Debug, Subcommand)]
+pub enum OperatorCommand {
+    /// Return after others have continued the rollup: for an hour only the operator may submit
+    #[command(after_help = "\
+`quire run` calls it by itself where it is needed. It is possible while batches are open to
+anybody, and once in the time after which they open.
+
+Examples:
+  quire operator return
+
+JSON: operator, offered, submission (who, anybody_from, operator_until, overdue_entry, taken_over)")]
+    Return,
+    /// Offer the operator's office to another address, which has to accept it
+    #[command(after_help = "\
+Examples:
+  quire operator offer 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed
+  quire operator offer none                        takes the offer back
+
+JSON: operator, offered, submission (who, anybody_from, operator_until, overdue_entry, taken_over)")]
+    Offer(OperatorOfferArgs),
+    /// Take the operator's office that was offered
+    #[command(after_help = "\
+What the former operator could collect becomes claimable by it. On a native L1 the wallet becomes
+the operator's of this data directory; the former one stays beside it.
+
+Examples:
+  quire operator accept --wallet bob
+  quire operator accept --l1 http://localhost:8545 --eth-key-file bob.key
+
+JSON: operator, offered, submission (who, anybody_from, operator_until, overdue_entry,
+taken_over), fees")]
+    Accept(OperatorWalletArgs),
+}
+
+/// Arguments of `operator offer`.
+#[derive(Debug, Args)]
+pub struct OperatorOfferArgs {
+    /// Address of the new operator, or `none`
+    pub address: String,
+}
+
+/// Arguments of `operator accept`.
+#[derive(Debug, Args)]
+pub struct OperatorWalletArgs {
+    /// Wallet of the new operator on a native L1
+    #[arg(long, value_name = "W")]
+    pub wallet: Option<String>,
 }

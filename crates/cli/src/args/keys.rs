@@ -32,16 +32,30 @@ JSON: a list of file, shape, id, fingerprint, insecure_dev, origin, bytes")]
     #[command(after_help = "\
 Checked: form and checksum of both files; every point of both on its curve and in its subgroup; no
 known degeneracy (γ ≠ ±δ and the rest); the circuit, compiled afresh; the two files are of one setup;
-and a proof made with the one verifies under the other. Who made the keys, and whether the secrets
+a proof made with the one verifies under the other; and, where there is an L1 (--l1, or in the data
+directory), that it verifies batches with this key, wherever the files are from. Who made the keys, and whether the secrets
 were kept, cannot be checked.
 
 Examples:
   quire keys verify --shape t18
   quire keys verify --shape t18 --keys-dir ./downloaded
   quire keys verify --shape t18 --no-proof        leaves out the trial proof
+  quire keys verify --shape t18 --keys-dir ./mirror --l1 ./l1.redb
 
-JSON: shape, proving_key, verifying_key, id, fingerprint, insecure_dev, points, checks, seconds")]
+JSON: shape, proving_key, verifying_key, id, fingerprint, insecure_dev, points,
+on_l1 (null without an L1), checks, seconds")]
     Verify(KeyVerifyArgs),
+    /// Publish the keys of the deployment: without the proving keys nobody can take over
+    #[command(after_help = "\
+Each key is compared with the one that L1 verifies batches with. The
+folder gets S.pk and S.vk of every shape, and their SHA-256 in SHA256SUMS.
+
+Examples:
+  quire keys export ./public
+  cd public && sha256sum --check SHA256SUMS
+
+JSON: folder, files (file, shape, id, bytes, sha256)")]
+    Export(KeyExportArgs),
     /// Make key files of a ceremony's .zkey, after checking it
     #[command(after_help = "\
 Checked: every point; wires, domain and the coefficients of A and B against the circuit, compiled
@@ -76,6 +90,13 @@ pub struct SetupArgs {
 pub struct KeyInfoArgs {
     /// Key files [default: all in the keys directory]
     pub file: Vec<PathBuf>,
+}
+
+/// Arguments of `keys export`.
+#[derive(Debug, Args)]
+pub struct KeyExportArgs {
+    /// The folder, which is made if it does not exist
+    pub folder: PathBuf,
 }
 
 /// Arguments of `keys verify`.

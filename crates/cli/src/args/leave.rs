@@ -154,8 +154,9 @@ Examples:
   quire l1 status
   quire l1 status --json
 
-JSON: contract, height, time, frozen, freeze_from, root, next_batch, queue_head, queue_tail,
-next_index, operator_fees, totals (token, escrow, balances, claimable, pending), unsettled: transactions
+JSON: contract, height, time, frozen, freeze_from, operator, offered_operator, submission (who:
+operator, anybody, operators_hour or nobody; anybody_from, operator_until, overdue_entry,
+taken_over), root, next_batch, queue_head, queue_tail, next_index, operator_fees, totals (token, escrow, balances, claimable, pending), unsettled: transactions
 of the Ethereum key that was named whose end nobody was told (what, nonce, hash, standing, block)")]
     Status,
     /// Pay the operator the fees that L1 kept for deposits and requests

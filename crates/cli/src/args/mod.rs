@@ -247,7 +247,7 @@ transfers_per_second")]
     /// Where L1 stands, contracts on an EVM, and controls for trials
     #[command(subcommand)]
     L1(ChainCommand),
-    /// Rehearse the day the operator is gone: everybody leaves, the escrow is zero
+    /// Rehearse the days without the operator: a stranger takes over, everybody leaves, the escrow is zero
     #[command(after_help = "\
 Examples:
   quire drill
@@ -255,7 +255,8 @@ Examples:
 
 Its keys are its own: --keys-dir is not used. A --data-dir must have no deployment, keys or batches.
 
-JSON: final_batches, lost_batches, accounts, exits, cancelled, claims, tokens, escrow_left, seconds")]
+JSON: final_batches, taken_over_batches, acknowledged, finalized, rejected, accounts, exits,
+cancelled, claims, tokens, escrow_left, seconds")]
     Drill(DrillArgs),
     /// Import a CSV file of transfers into a new data directory
     #[command(after_help = "\
@@ -301,9 +302,17 @@ JSON: batches, transfers, finalized_root, seconds")]
 Examples:
   quire run
   quire run --max-batches 10 --memory 4GiB --json
+  quire run --take-over --wallet alice             while L1 lets anybody submit batches
+
+An operator that others have taken over from returns first (`quire operator return`). Whoever
+takes over has a mirror (`quire restore`) and the deployment's proving keys; its batches take the
+L1 queue first, and fees only in tokens of which it owns an account.
 
 JSON: batches, transfers, finalized_root, seconds, proving_seconds, dropped, side_by_side")]
-    Run(ProveArgs),
+    Run(RunArgs),
+    /// Return as the operator, or hand the operator's office over
+    #[command(subcommand)]
+    Operator(OperatorCommand),
     /// List, show and export batches
     #[command(subcommand)]
     Batch(BatchCommand),
@@ -324,7 +333,8 @@ Examples:
   quire status
   quire status --json
 
-JSON: domain, contract, operator, shapes (shape, fingerprint, verifying_key), accounts, tokens,
+JSON: domain, contract, operator, offered_operator, submission (who: operator, anybody,
+operators_hour or nobody; anybody_from, operator_until, overdue_entry, taken_over), shapes (shape, fingerprint, verifying_key), accounts, tokens,
 waiting, queue_head, queue_sealed, queue_tail, sealed, unproved, finalized, confirmations,
 l1_height, l1_time, frozen, state_root, finalized_root")]
     Status,

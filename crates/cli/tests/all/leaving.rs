@@ -239,6 +239,10 @@ fn the_drill_leaves_nothing_in_escrow() {
     let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(facts["escrow_left"], "0");
     assert_eq!(facts["cancelled"], 1);
-    assert!(facts["lost_batches"].as_u64().unwrap() > 0);
+    assert_eq!(facts["taken_over_batches"], 3);
+    let count = |name: &str| facts[name].as_u64().unwrap();
+    assert_eq!(count("acknowledged"), 8);
+    assert_eq!(count("finalized") + count("rejected"), 8);
+    assert!(count("finalized") > 4);
     assert!(facts["exits"].as_u64().unwrap() > 8);
 }

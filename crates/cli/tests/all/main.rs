@@ -18,5 +18,6 @@ mod interruption;
 mod keys;
 mod leaving;
 mod path;
+mod taking_over;
 mod terminal;
 mod wallets;

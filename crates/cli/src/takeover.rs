@@ -1,0 +1,307 @@
+//! Who submits here: the operator, or somebody else while L1 lets anybody; and `quire operator`.
+//!
+//! Invariant: whoever may not submit is told so before anything is proven or sent, with who may and
+//! from when on.
+
+use anyhow::{Context, Result, bail};
+use batcher::store::FILE_NAME;
+use batcher::{Batcher, Role};
+use l1::bytes::Bytes;
+use l1::{Address, L1Error, SubmissionRight};
+use node::Call;
+use node::right::Return;
+use serde::Serialize;
+
+use crate::args::{OperatorCommand, OperatorOfferArgs, OperatorWalletArgs};
+use crate::deployment::{L1, Node, batcher_settings, now, open_l1, operator_file, rollup_dir};
+use crate::exit::{Class, Fault};
+use crate::interrupt::shield;
+use crate::keystore::{Locked, read_bytes};
+use crate::settings::{Settings, make_folder};
+use crate::tx::when;
+use crate::wallet::{Wallet, find, unlock, write_secret};
+
+/// Who may submit batches, and from when on.
+#[derive(Serialize)]
+pub struct RightFacts {
+    /// `operator`, `anybody`, `operators_hour` or `nobody`.
+    who: &'static str,
+    /// From when on anybody may, if the oldest queue entry still waits then.
+    anybody_from: Option<u64>,
+    /// The last second of the operator's hour.
+    operator_until: Option<u64>,
+    /// The oldest queue entry, if it is overdue.
+    overdue_entry: Option<u64>,
+    /// Whether a batch of somebody else was final and the operator is not back.
+    taken_over: bool,
+}
+
+impl RightFacts {
+    /// Of the right.
+    pub fn of(right: SubmissionRight) -> Self {
+        let nobody = Self {
+            who: "nobody",
+            anybody_from: None,
+            operator_until: None,
+            overdue_entry: None,
+            taken_over: false,
+        };
+        match right {
+            SubmissionRight::Nobody => nobody,
+            SubmissionRight::Operator { opens_at } => Self {
+                who: "operator",
+                anybody_from: opens_at,
+                ..nobody
+            },
+            SubmissionRight::OperatorsHour { until } => Self {
+                who: "operators_hour",
+                operator_until: Some(until),
+                ..nobody
+            },
+            SubmissionRight::Anybody {
+                since_entry,
+                taken_over,
+            } => Self {
+                who: "anybody",
+                overdue_entry: since_entry,
+                taken_over,
+                ..nobody
+            },
+        }
+    }
+}
+
+/// The right in words.
+pub fn right_text(right: SubmissionRight) -> String {
+    match right {
+        SubmissionRight::Nobody => "nobody, L1 is frozen".to_owned(),
+        SubmissionRight::Operator { opens_at: None } => {
+            "the operator; anybody once a queue entry has waited too long".to_owned()
+        }
+        SubmissionRight::Operator { opens_at: Some(at) } => format!(
+            "the operator; anybody from {} on, if the oldest queue entry still waits then",
+            when(at)
+        ),
+        SubmissionRight::OperatorsHour { until } => {
+            format!(
+                "the operator alone, which has returned, until {}",
+                when(until)
+            )
+        }
+        SubmissionRight::Anybody {
+            since_entry: Some(entry),
+            ..
+        } => format!("anybody: entry {entry} of the queue is overdue"),
+        SubmissionRight::Anybody { .. } => {
+            "anybody, until a batch of the operator is final".to_owned()
+        }
+    }
+}
+
+impl Node {
+    /// Opens the data directory for somebody who is not the operator: on a native L1 the owner of the
+    /// named wallet, on a contract whoever has the Ethereum key.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and if there is no such key.
+    pub fn open_to_take_over(settings: &Settings, wallet: Option<&str>) -> Result<Self> {
+        let mut node = Self::open(settings)?;
+        let submitter = match node.link.is_remote() {
+            true => node.link.caller(Bytes([0; 20]))?,
+            false => {
+                let name = wallet.with_context(|| {
+                    Fault::usage("name the wallet of whoever submits with --wallet")
+                })?;
+                Wallet::load(settings, name)?.address
+            }
+        };
+        node.work_for(submitter);
+        node.follow_l1(settings)?;
+        node.begin_turn(settings)?;
+        if node.batcher.role() == Some(Role::Mirror) {
+            node.batcher.set_role(Role::Taker)?;
+        }
+        node.tell_fees(settings);
+        Ok(node)
+    }
+
+    /// Refuses to go on if whoever submits here may not now. An operator that others have taken over
+    /// from calls for its hour, so that no batch of theirs makes its proofs worthless.
+    ///
+    /// # Errors
+    /// If somebody else has the right, or the call fails.
+    pub fn begin_turn(&mut self, settings: &Settings) -> Result<()> {
+        let submitter = self.submitter()?;
+        let right = self.submission_right(now()?)?;
+        let text = right_text(right);
+        match self.check_right(submitter, now()?) {
+            Err(L1Error::Refused(_)) => bail!(Fault::new(
+                Class::Refused,
+                format!("{submitter} may not submit batches now; who may: {text}")
+            )),
+            checked => checked?,
+        }
+        if submitter != self.l1.operator()? {
+            return Ok(());
+        }
+        if let SubmissionRight::Anybody { .. } = right {
+            settings.ui.note(format!("who may submit batches: {text}"));
+        }
+        match self.return_operator(submitter, now()?)? {
+            Return::NotNeeded => Ok(()),
+            Return::Called { until } => {
+                settings.ui.note(format!(
+                    "others have continued the rollup: this operator has returned, and alone may submit until {}",
+                    when(until)
+                ));
+                Ok(self.link.told()?)
+            }
+            Return::TooSoon { again } => {
+                settings.ui.note(format!(
+                    "others continue the rollup, and this operator may return again from {} on: until then batches of others may come before its own",
+                    when(again)
+                ));
+                Ok(())
+            }
+        }
+    }
+
+    /// Says which operations whoever submits here does not take.
+    fn tell_fees(&self, settings: &Settings) {
+        let fees = &self.batcher.settings().fee_accounts;
+        let tokens: Vec<String> = fees.keys().map(|token| self.token_name(*token)).collect();
+        settings.ui.note(match tokens.as_slice() {
+            [] => "this submitter has no account, so it takes the L1 queue and operations without a fee; a deposit makes an account for the fees of its token".to_owned(),
+            tokens => format!(
+                "this submitter takes the L1 queue, operations without a fee, and fees in {}; operations with fees in other tokens wait",
+                tokens.join(", ")
+            ),
+        });
+    }
+}
+
+/// What `quire operator` prints.
+#[derive(Serialize)]
+struct OperatorFacts {
+    operator: String,
+    offered: Option<String>,
+    submission: RightFacts,
+    /// What the operator before may claim, decimal; of an acceptance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fees: Option<String>,
+}
+
+/// `quire operator …`.
+///
+/// # Errors
+/// If L1 refuses.
+pub fn run(settings: &Settings, command: &OperatorCommand) -> Result<()> {
+    match command {
+        OperatorCommand::Return => give_back(settings),
+        OperatorCommand::Offer(args) => offer(settings, args),
+        OperatorCommand::Accept(args) => accept(settings, args),
+    }
+}
+
+/// The operator: of a native L1 by its wallet, of a contract by its Ethereum key.
+///
+/// # Errors
+/// If there is no such wallet or key.
+pub fn operator_of(settings: &Settings, l1: &L1) -> Result<Address> {
+    if l1.link.is_remote() {
+        return Ok(l1.link.caller(Bytes([0; 20]))?);
+    }
+    let file = operator_file(&rollup_dir(settings));
+    let locked = Locked::read(&file).with_context(|| {
+        Fault::environment("only the operator does this, with its wallet in the data directory")
+    })?;
+    Ok(unlock(settings, &locked)?.address)
+}
+
+fn give_back(settings: &Settings) -> Result<()> {
+    let mut l1 = open_l1(settings)?;
+    let caller = operator_of(settings, &l1)?;
+    l1.call(Call::ReturnOperator { caller })?;
+    tell(settings, &mut l1, "the operator has returned", None)
+}
+
+fn offer(settings: &Settings, args: &OperatorOfferArgs) -> Result<()> {
+    let mut l1 = open_l1(settings)?;
+    let caller = operator_of(settings, &l1)?;
+    let to = match args.address.as_str() {
+        "none" => None,
+        text => Some(address(text)?),
+    };
+    l1.call(Call::OfferOperator { caller, to })?;
+    let said = match to {
+        Some(to) => format!(
+            "the operator's office is offered to {to}, who takes it with `quire operator accept`"
+        ),
+        None => "the operator's office is offered to nobody".to_owned(),
+    };
+    tell(settings, &mut l1, &said, None)
+}
+
+fn accept(settings: &Settings, args: &OperatorWalletArgs) -> Result<()> {
+    let mut l1 = open_l1(settings)?;
+    let caller = l1.caller(settings, args.wallet.as_deref())?;
+    let before = l1.head()?.operator_fees;
+    l1.call(Call::AcceptOperator { caller })?;
+    if let Some(name) = args.wallet.as_deref().filter(|_| !l1.link.is_remote()) {
+        keep_wallet(settings, name)?;
+    }
+    let folder = rollup_dir(settings);
+    if folder.join(FILE_NAME).exists() {
+        Batcher::open(&folder, batcher_settings(&l1)?)?.set_role(Role::Operator)?;
+    }
+    let said = format!(
+        "{caller} is the operator; {before} wei of fees before are the former operator's to claim"
+    );
+    tell(settings, &mut l1, &said, Some(before))
+}
+
+/// Makes a wallet that of the operator here; the one before stays beside it.
+fn keep_wallet(settings: &Settings, name: &str) -> Result<()> {
+    let wallet = find(settings, name)?;
+    let folder = rollup_dir(settings);
+    let file = operator_file(&folder);
+    make_folder(&folder)?;
+    let _shield = shield();
+    if file.exists() {
+        let former = Locked::read(&file)?.address;
+        if former == wallet.address {
+            return Ok(());
+        }
+        let kept = folder.join(format!("operator-{former}.json"));
+        std::fs::rename(&file, &kept)
+            .with_context(|| format!("cannot move {} to {}", file.display(), kept.display()))?;
+    }
+    write_secret(&file, &read_bytes(&wallet.path, "wallet")?)
+}
+
+fn tell(settings: &Settings, l1: &mut L1, said: &str, fees: Option<u128>) -> Result<()> {
+    let right = l1.submission_right()?;
+    let facts = OperatorFacts {
+        operator: l1.operator()?.to_string(),
+        offered: l1.offered_operator()?.map(|offered| offered.to_string()),
+        submission: RightFacts::of(right),
+        fees: fees.map(|fees| fees.to_string()),
+    };
+    let text = format!("{said}\nwho may submit batches: {}", right_text(right));
+    settings.ui.result(&facts, text)?;
+    l1.told()
+}
+
+/// An address as it was typed.
+fn address(text: &str) -> Result<Address> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    let mut bytes = [0; 20];
+    hex::decode_to_slice(digits, &mut bytes)
+        .ok()
+        .with_context(|| {
+            Fault::usage(format!(
+                "{text:?} is not an address: 0x and 40 hexadecimal digits"
+            ))
+        })?;
+    Ok(Bytes(bytes))
+}

@@ -1,0 +1,147 @@
+//! Somebody else continues the rollup, the operator comes back, and its office is handed over.
+
+use serde_json::Value;
+
+use crate::fixture::{Quire, tiny_keys};
+
+/// Three days, and a second.
+const OPEN: &str = "259201";
+
+/// A directory of somebody who has L1 and the published keys.
+fn stranger(operator: &Quire) -> (Quire, String) {
+    let stranger = Quire::new();
+    let l1 = operator.path("rollup/l1.redb");
+    let l1 = l1.to_str().unwrap().to_owned();
+    let restored = stranger.json(&["restore", "--l1", &l1]);
+    assert_eq!(restored["mirror"], true);
+    stranger.json(&["wallet", "new", "bob", "--no-passphrase"]);
+    (stranger, l1)
+}
+
+fn who(quire: &Quire) -> Value {
+    quire.json(&["status"])["submission"]["who"].clone()
+}
+
+#[test]
+fn a_stranger_takes_over_and_the_operator_returns() {
+    let operator = Quire::with_accounts();
+    operator.json(&["run"]);
+    let sent = operator.json(&[
+        "transfer", "--wallet", "alice", "--from", "2", "--to", "3", "--amount", "7",
+    ]);
+    let id = sent["id"].as_str().unwrap();
+    assert_eq!(who(&operator), "operator");
+    operator.json(&["exit", "request", "--wallet", "bob", "--account", "3"]);
+    let status = operator.json(&["status"]);
+    assert!(status["submission"]["anybody_from"].as_u64().is_some());
+    let text = operator.command(&["status"]).output().unwrap();
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("anybody from"), "{text}");
+
+    let (stranger, _l1) = stranger(&operator);
+    let run = ["run", "--take-over", "--wallet", "bob"];
+    let early = stranger.fails_with(1, &run);
+    assert!(
+        early.contains("who may: the operator; anybody from"),
+        "{early}"
+    );
+    let mirror = stranger.fails_with(1, &["run"]);
+    assert!(mirror.contains("--take-over"), "{mirror}");
+
+    operator.json(&["l1", "advance", "--trial", OPEN]);
+    assert_eq!(who(&operator), "anybody");
+    let ran = stranger.json(&run);
+    assert_eq!(ran["batches"], 1);
+    let status = stranger.json(&["l1", "status"]);
+    assert_eq!(status["submission"]["taken_over"], true);
+    assert_eq!(status["submission"]["overdue_entry"], Value::Null);
+
+    // The operator's own payment is still there: it returns by itself and is alone again.
+    let returned = operator.command(&["run"]).output().unwrap();
+    let notes = String::from_utf8(returned.stderr).unwrap();
+    assert!(returned.status.success(), "{notes}");
+    assert!(notes.contains("1 batches of another submitter"), "{notes}");
+    assert!(notes.contains("this operator has returned"), "{notes}");
+    let tx = operator.json(&["tx", id]);
+    assert_eq!(tx["status"], "finalized");
+    assert_eq!(who(&operator), "operator");
+    let again = operator.fails_with(1, &["operator", "return"]);
+    assert!(again.contains("nothing to return to"), "{again}");
+    let late = stranger.fails_with(1, &run);
+    assert!(late.contains("the operator"), "{late}");
+}
+
+#[test]
+fn the_operators_office_is_handed_over_in_two_steps() {
+    let operator = Quire::with_accounts();
+    operator.json(&["run"]);
+    let (stranger, _l1) = stranger(&operator);
+    let wallet = stranger.json(&["wallet", "show", "bob"]);
+    let address = wallet["address"].as_str().unwrap();
+    let early = stranger.fails_with(1, &["operator", "accept", "--wallet", "bob"]);
+    assert!(early.contains("offered"), "{early}");
+    operator.fails_with(2, &["operator", "offer", "0x12"]);
+    let offered = operator.json(&["operator", "offer", address]);
+    assert_eq!(offered["offered"], address);
+    let accepted = stranger.json(&["operator", "accept", "--wallet", "bob"]);
+    assert_eq!(accepted["operator"], address);
+    assert_eq!(accepted["offered"], Value::Null);
+    let former = operator.fails_with(1, &["run"]);
+    assert!(former.contains("is a mirror"), "{former}");
+    assert_eq!(operator.json(&["status"])["operator"], address);
+    operator.json(&["exit", "request", "--wallet", "bob", "--account", "3"]);
+    let ran = stranger.json(&["run"]);
+    assert_eq!(ran["batches"], 1, "the new operator goes on");
+}
+
+#[test]
+fn published_keys_are_those_of_l1_and_checked_against_it() {
+    let operator = Quire::with_accounts();
+    operator.json(&["run"]);
+    let public = operator.path("public");
+    let folder = public.to_str().unwrap();
+    let exported = operator.json(&["keys", "export", folder]);
+    assert_eq!(exported["files"].as_array().unwrap().len(), 2);
+    let sums = std::fs::read_to_string(public.join("SHA256SUMS")).unwrap();
+    assert!(
+        sums.lines().all(|line| line.split("  ").count() == 2),
+        "{sums}"
+    );
+    for name in ["tiny.pk", "tiny.vk"] {
+        let published = std::fs::read(public.join(name)).unwrap();
+        assert!(published == std::fs::read(tiny_keys().join(name)).unwrap());
+    }
+    let again = operator.fails_with(2, &["keys", "export", folder]);
+    assert!(again.contains("not replaced"), "{again}");
+
+    let verify = ["keys", "verify", "--shape", "tiny", "--no-proof"];
+    let checked = operator.json(&verify);
+    assert_eq!(checked["on_l1"], true);
+    assert_eq!(Quire::new().json(&verify)["on_l1"], Value::Null);
+    // Another key of the same circuit proves nothing for this deployment.
+    let other = tempfile::tempdir().unwrap();
+    let place = other.path().to_str().unwrap();
+    let setup = [
+        "keys",
+        "setup",
+        "--shape",
+        "tiny",
+        "--insecure-dev-seed",
+        "2",
+    ];
+    let mut command = crate::fixture::program();
+    command.args(setup).args(["--keys-dir", place]);
+    assert!(command.output().unwrap().status.success());
+    let (stranger, l1) = stranger(&operator);
+    let mut command = crate::fixture::program();
+    command
+        .args(verify)
+        .args(["--l1", &l1, "--keys-dir", place, "--data-dir"])
+        .arg(stranger.dir());
+    let (status, message) = crate::fixture::failure_of(&mut command, &verify);
+    assert_eq!(status, 3, "{message}");
+    assert!(
+        message.contains("proves nothing for this deployment"),
+        "{message}"
+    );
+}
