@@ -16,11 +16,11 @@ use crate::{
     transition::{BatchCircuit, BatchValues},
 };
 
-/// The named shapes. `tN` has transfers and fees only, `mN` all operations; both fill a domain of
-/// `2^N` as far as even capacities allow. `tiny` is for tests and small enough for any machine.
+/// The named shapes. `tN` has transfers and fees only, `mN` all operations, `qN` what L1 asks for (its
+/// queue, and withdrawals); they fill a domain of `2^N` as far as even capacities allow. `tiny` is for tests and small enough for any machine.
 ///
 /// Ids are part of every deployment that lists the shape: append, never change.
-pub const SHAPES: [(&str, Shape); 9] = [
+pub const SHAPES: [(&str, Shape); 10] = [
     ("tiny", shape(1, 4, 1, [2, 2, 2], 2)),
     ("t16", shape(16, 12, 3, [0, 2, 0], 4)),
     ("m16", shape(17, 12, 3, [4, 0, 2], 2)),
@@ -30,6 +30,7 @@ pub const SHAPES: [(&str, Shape); 9] = [
     ("m20", shape(21, 12, 3, [100, 24, 8], 2)),
     ("t22", shape(22, 12, 3, [0, 284, 0], 4)),
     ("m22", shape(24, 12, 3, [162, 188, 48], 4)),
+    ("q18", shape(25, 12, 3, [36, 0, 2], 2)),
 ];
 
 /// `slots`: L1 operations, transfers, withdrawals.

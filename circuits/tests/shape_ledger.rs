@@ -126,7 +126,7 @@ fn every_gadget_and_shape_costs_what_shapes_csv_says() {
     for (name, shape) in SHAPES {
         let r1cs = compile(&shape).expect("named shapes compile").r1cs;
         if let Some(log_size) = name
-            .strip_prefix(['t', 'm'])
+            .strip_prefix(['t', 'm', 'q'])
             .and_then(|n| n.parse::<u32>().ok())
         {
             let size = r1cs.num_constraints() + INSTANCE_VARIABLES;

@@ -440,3 +440,44 @@ pub(crate) fn context(
         fee_accounts: fee_accounts.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn shape(id: u16, l1_ops: u16, transfers: u16, withdrawals: u16) -> Shape {
+        Shape {
+            id,
+            depth: 12,
+            l1_ops,
+            transfers,
+            withdrawals,
+            fee_slots: 2,
+            cached_levels: 3,
+        }
+    }
+
+    /// A shape for transfers, a small and a large one for the queue.
+    const SHAPES: [Shape; 3] = [shape(18, 0, 16, 0), shape(17, 4, 0, 2), shape(25, 36, 0, 2)];
+
+    fn chosen(l1_ops: usize, transfers: usize) -> Option<u16> {
+        let demand = Demand {
+            l1_ops,
+            ready: Ready {
+                transfers,
+                withdrawals: 0,
+            },
+            oldest_is_withdrawal: (transfers > 0).then_some(false),
+        };
+        demand.shape(&SHAPES).map(|shape| shape.id)
+    }
+
+    #[test]
+    fn a_long_queue_gets_the_shape_that_takes_most_of_it() {
+        assert_eq!(chosen(0, 1), Some(18));
+        assert_eq!(chosen(1, 0), Some(17));
+        assert_eq!(chosen(4, 30), Some(17));
+        assert_eq!(chosen(5, 30), Some(25));
+        assert_eq!(chosen(37, 30), Some(25));
+    }
+}

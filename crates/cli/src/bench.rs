@@ -41,15 +41,20 @@ const LOADS: usize = 3;
 const VERIFICATIONS: usize = 20;
 
 /// A circuit, its key and a full batch.
-struct Subject {
-    shape: Shape,
+pub struct Subject {
+    /// Its shape.
+    pub shape: Shape,
     r1cs: R1cs,
     key: ProvingKey,
     values: BatchValues,
 }
 
 impl Subject {
-    fn make(ui: Ui, name: &str) -> Result<Self> {
+    /// Compiles the circuit, and makes a key and the batch.
+    ///
+    /// # Errors
+    /// If there is no such shape, or the setup fails.
+    pub fn make(ui: Ui, name: &str) -> Result<Self> {
         let shape = named(name)?;
         let task = ui.task(format!("shape {name}: circuit, key and a full batch"), None);
         let r1cs = shapes::compile(&shape)
@@ -67,7 +72,10 @@ impl Subject {
     }
 
     /// Witness and proof, as a batcher makes them once it has sealed a batch.
-    fn prove(&self) -> Result<Made> {
+    ///
+    /// # Errors
+    /// If the proof fails.
+    pub fn prove(&self) -> Result<Made> {
         let started = Instant::now();
         let assignment = assignment(&self.values);
         let witness = started.elapsed();
@@ -83,11 +91,12 @@ impl Subject {
 }
 
 /// A proof and what it took.
-struct Made {
+pub struct Made {
     proof: Proof,
     stages: StageTimings,
     witness: Duration,
-    whole: Duration,
+    /// Witness and proof, verified.
+    pub whole: Duration,
 }
 
 /// Takes the inner loops that were asked for.
@@ -242,7 +251,8 @@ fn ratio(ours: Duration, theirs: Duration) -> f64 {
     (1e3 * theirs.as_secs_f64() / ours.as_secs_f64()).round() / 1e3
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
+/// The middle one.
+pub fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times.get(times.len() / 2).copied().unwrap_or_default()
 }

@@ -28,7 +28,8 @@ use rand::RngCore;
 use rand::rngs::OsRng;
 use zeroize::Zeroizing;
 
-use crate::amount::ETH;
+use crate::amount::{ETH, parse};
+use crate::args::L1_FEE;
 use crate::exit::{Class, Fault};
 use crate::interrupt::{remove_on_interrupt, shield};
 use crate::keystore::{Locked, Protection, Sealing, encode};
@@ -50,7 +51,7 @@ const LIMITS: Limits = Limits {
 /// The address that is nobody's.
 const NOBODY: Address = Bytes([0; 20]);
 /// Shape with L1 slots that joins shapes without any.
-const COMPANION: &str = "m16";
+const COMPANION: &str = "q18";
 
 /// The embedded L1 and the batcher of a data directory, and the operator's wallet.
 pub struct Node {
@@ -343,7 +344,7 @@ impl Plan {
             accounts: vec![genesis_account(operator.address, ETH, &operator.public, 0)],
             operator,
             salt: random_salt(),
-            l1_fee: 0,
+            l1_fee: parse(L1_FEE).expect("the default is an amount"),
             pending_cap: PENDING_CAP,
             timestamp_slack: DEFAULT_TIMESTAMP_SLACK,
             takeover_after: DEFAULT_TAKEOVER_AFTER,

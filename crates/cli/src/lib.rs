@@ -42,6 +42,8 @@ mod passphrase;
 mod pipeline;
 #[cfg(feature = "bench")]
 mod primitives;
+#[cfg(all(feature = "bench", feature = "evm"))]
+mod queue;
 mod restore;
 mod sample;
 mod settings;
@@ -249,7 +251,9 @@ fn run_bench(settings: &Settings, command: &BenchCommand) -> Result<()> {
         BenchCommand::Schedule(args) => args.simd,
         BenchCommand::Keyload(args) => args.simd,
         BenchCommand::Peak(args) => args.simd,
-        BenchCommand::Verify(_) | BenchCommand::Intake(_) => args::SimdArgs { simd: None },
+        BenchCommand::Verify(_) | BenchCommand::Intake(_) | BenchCommand::Queue(_) => {
+            args::SimdArgs { simd: None }
+        }
     };
     bench::choose_path(simd)?;
     match command {
@@ -262,5 +266,9 @@ fn run_bench(settings: &Settings, command: &BenchCommand) -> Result<()> {
         BenchCommand::Keyload(args) => bench::run_keyload(settings, args),
         BenchCommand::Peak(args) => bench::run_peak(settings, args),
         BenchCommand::Intake(args) => intake::run(settings, args),
+        #[cfg(feature = "evm")]
+        BenchCommand::Queue(args) => queue::run(settings, args),
+        #[cfg(not(feature = "evm"))]
+        BenchCommand::Queue(_) => Err(exit::Fault::left_out("an EVM", "evm").into()),
     }
 }

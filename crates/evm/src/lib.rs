@@ -12,6 +12,7 @@
 
 pub mod chain;
 pub mod gas;
+pub mod queue;
 pub mod rollup;
 pub mod sample;
 

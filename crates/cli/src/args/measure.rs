@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::L1_FEE;
+
 /// `quire circuit …`
 #[derive(Debug, Subcommand)]
 pub enum CircuitCommand {
@@ -63,6 +65,19 @@ Examples:
 JSON: shapes, threads, transfers, batches, accept_seconds, seal_seconds, seconds,
 transfers_per_second")]
     Intake(BenchIntakeArgs),
+    /// What it costs to fill the L1 queue faster than this prover empties it
+    #[command(after_help = "\
+Batches full of queue entries are proven; what entries cost is the gas of the contract's committed
+bytecode (as in `quire gas`). The lines that end in _many queue 128 entries in one transaction.
+
+Examples:
+  quire bench queue --threads 2
+  quire bench queue --shape m20 --gas-price 5gwei --l1-fee 0.0005eth --json
+
+JSON: shape, l1_slots, threads, proofs, seconds, entries_per_second, entries_per_l1_block, gas_price,
+l1_fee, entries (entry, gas, operator_gas, eth, operator_eth, eth_per_day), cheapest, eth_per_day,
+gas_per_l1_block")]
+    Queue(BenchQueueArgs),
     /// This prover against ark-groth16 on the same circuit, in interleaved pairs
     #[command(after_help = "\
 Examples:
@@ -139,6 +154,23 @@ pub struct BenchIntakeArgs {
     /// Read only the first rows
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
+}
+
+/// Arguments of `bench queue`.
+#[derive(Debug, Args)]
+pub struct BenchQueueArgs {
+    /// A shape with L1 slots
+    #[arg(long, default_value = "q18", value_name = "S")]
+    pub shape: String,
+    /// Full batches that are proven; the median counts
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub proofs: u16,
+    /// Price of a unit of gas
+    #[arg(long, default_value = "1gwei", value_name = "P")]
+    pub gas_price: String,
+    /// What L1 takes for an entry
+    #[arg(long, default_value = L1_FEE, value_name = "F")]
+    pub l1_fee: String,
 }
 
 /// Arguments of `bench prove`.

@@ -417,6 +417,10 @@ JSON: pages: a list of name, and file or page")]
     Man(ManArgs),
 }
 
+/// What L1 takes for a deposit, top-up or exit request if nothing is named: `quire bench queue` shows
+/// what it protects from.
+pub const L1_FEE: &str = "0.0001eth";
+
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {

@@ -18,6 +18,7 @@ mod interruption;
 mod keys;
 mod leaving;
 mod path;
+mod queue;
 mod taking_over;
 mod terminal;
 mod wallets;

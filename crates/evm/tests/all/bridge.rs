@@ -750,7 +750,7 @@ fn dearest(shape: Shape) -> (usize, Sealed, World) {
 
 #[test]
 fn g8_the_dearest_batches_stay_below_the_limit_of_a_transaction() {
-    for name in ["m18", "m20", "m22"] {
+    for name in ["m18", "m20", "m22", "q18"] {
         let shape = by_name(name).unwrap();
         let (credits, batch, mut world) = dearest(shape);
         let bytes = encode_batch(&batch.submission, &shape, &batch.entries).unwrap();
