@@ -13,7 +13,7 @@ use alloy::primitives::B256;
 use l1::bytes::Bytes;
 use l1::evm::abi;
 use l1::evm::artifacts::{PATH_HASHER, ROLLUP};
-use l1::evm::calldata::{ENTRY_BYTES, Entry, carried, encode_batch, encode_batches};
+use l1::evm::calldata::{ENTRY_BYTES, Entry, carried, encode_batch, encode_batches, gas_bound};
 use l1::genesis::Parameters;
 use l1::{Address, Genesis, NativeL1, Refusal, StoreError, Submission};
 use ledger::shape::Shape;
@@ -27,7 +27,7 @@ use crate::found::Found;
 use crate::key::EthKey;
 use crate::mirror::Mirror;
 use crate::outbox::Id;
-use crate::rpc::{Mined, Rpc};
+use crate::rpc::{Mined, Range, Rpc};
 use crate::sender::{Intent, Patience, Sender, Settled};
 
 /// Bytes of a batch besides its published data, at most.
@@ -57,6 +57,7 @@ struct Encoded {
     value: u128,
     data: Vec<u8>,
     keep: bool,
+    gas_bound: u64,
 }
 
 impl Access {
@@ -141,6 +142,7 @@ impl Access {
             value: 0,
             data: code,
             keep: true,
+            gas_bound: 0,
         };
         let Mined {
             receipt, number, ..
@@ -311,7 +313,8 @@ impl Chain {
         Err(ChainError::Unsteady { attempts: CATCH_UP })
     }
 
-    /// What a transaction did, as its receipt tells. An entry of the queue is the mirror's.
+    /// What a transaction did, as its own events tell, whatever amount arrived. An entry of the queue is the
+    /// mirror's.
     fn outcome(
         &self,
         mirror: &NativeL1,
@@ -319,16 +322,23 @@ impl Chain {
         settled: &Settled,
         what: &'static str,
     ) -> Result<Outcome, SettleError> {
-        let logs = settled.mined.receipt.inner.logs().iter();
+        let (receipt, block) = (&settled.mined.receipt, settled.mined.hash);
+        let of = Some((receipt.transaction_hash, block));
+        let logs = receipt.inner.logs().iter();
         let ours = logs.filter(|log| log.address().into_array() == self.contract.0);
+        let ours = ours.filter(|log| log.transaction_hash.zip(log.block_hash) == of);
         for event in ours.filter_map(Event::decode) {
             match event {
                 Event::Queued {
-                    number, op, payer, ..
+                    number,
+                    op,
+                    payer,
+                    time,
                 } => {
                     let entry = mirror.queue(number, 1)?.pop();
                     let same = entry.is_some_and(|entry| {
-                        (entry.op, entry.payer) == (op, payer) && call.asks_for(&entry)
+                        (entry.op, entry.payer, entry.time) == (op, payer, time)
+                            && call.asks_for(&entry)
                     });
                     return match same {
                         true => Ok(Outcome::Entry(number)),
@@ -343,6 +353,23 @@ impl Chain {
             }
         }
         Ok(Outcome::Done)
+    }
+
+    /// A transaction of which a receipt says that it failed has no events. A node that contradicts itself is
+    /// not believed: the same call again would be made twice.
+    fn check_failed(&self, settled: &Settled) -> Result<(), ChainError> {
+        let Mined {
+            number, receipt, ..
+        } = &settled.mined;
+        let (rpc, hash) = (&self.access.rpc, receipt.transaction_hash);
+        let (logs, _) = rpc.logs(self.contract, (*number, *number), None, &mut Range::new())?;
+        match logs.iter().any(|log| log.transaction_hash == Some(hash)) {
+            true => Err(rpc.strange(
+                "eth_getTransactionReceipt",
+                format!("the failure of {hash}, which has events in block {number}"),
+            )),
+            false => Ok(()),
+        }
     }
 
     /// Lets the contract take an amount of an ERC-20, if it may not yet.
@@ -379,6 +406,7 @@ impl Chain {
                 value: 0,
                 data: &data,
                 keep: false,
+                gas_bound: 0,
             };
             let (rpc, sender) = self.access.sending()?;
             let settled = sender.send(rpc, &intent)?;
@@ -459,11 +487,18 @@ impl Chain {
             | Call::OfferOperator { .. }
             | Call::AcceptOperator { .. } => false,
         };
+        let gas_bound = match call {
+            Call::Submit { batches, .. } => sizes(mirror, batches)
+                .map(|(credits, bytes)| gas_bound(credits, bytes))
+                .sum(),
+            _ => 0,
+        };
         Ok(Encoded {
             what,
             value,
             data,
             keep,
+            gas_bound,
         })
     }
 
@@ -501,6 +536,7 @@ impl Chain {
             value: encoded.value,
             data: &encoded.data,
             keep: encoded.keep,
+            gas_bound: encoded.gas_bound,
         }
     }
 
@@ -522,6 +558,7 @@ impl Chain {
         };
         let mut settled = self.follow(mirror, settled, what)?;
         if !settled.mined.receipt.status() {
+            self.check_failed(&settled)?;
             let (rpc, sender) = self.access.sending()?;
             settled = sender.checked(rpc, settled, what)?;
             // What seemed to have failed may be in another block.
@@ -570,6 +607,18 @@ fn unnamed(parameters: &Parameters) -> Parameters {
     parameters.operator.name = "operator".to_owned();
     parameters.shapes.clear();
     parameters
+}
+
+/// For each batch what it credits at most, queue entries and withdrawals, and the bytes of its call data at
+/// most.
+fn sizes(mirror: &NativeL1, batches: &[Submission]) -> impl Iterator<Item = (usize, usize)> {
+    batches.iter().map_while(|batch| {
+        let shape = &mirror.deployment().shape(batch.shape_id)?.shape;
+        let words = PublicWords::from_bytes(&batch.data, shape).ok()?;
+        let entries = words.l1_ops.len();
+        let bytes = batch.data.len() + entries * ENTRY_BYTES + BATCH_OVERHEAD;
+        Some((entries + words.withdrawals.len(), bytes))
+    })
 }
 
 /// The genesis of a contract's mirror.
@@ -623,14 +672,11 @@ impl Settlement for Chain {
         self.mirror.confirmed_height(confirmations)
     }
 
+    fn blocks_on(&self, height: u64) -> u64 {
+        self.mirror.blocks_on(height)
+    }
+
     fn at_once(&self, mirror: &NativeL1, batches: &[Submission]) -> usize {
-        let sizes = batches.iter().map_while(|batch| {
-            let shape = &mirror.deployment().shape(batch.shape_id)?.shape;
-            let words = PublicWords::from_bytes(&batch.data, shape).ok()?;
-            let entries = words.l1_ops.len();
-            let bytes = batch.data.len() + entries * ENTRY_BYTES + BATCH_OVERHEAD;
-            Some((entries + words.withdrawals.len(), bytes))
-        });
-        carried(sizes)
+        carried(sizes(mirror, batches))
     }
 }

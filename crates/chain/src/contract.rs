@@ -72,7 +72,8 @@ pub(crate) enum Event {
 
 /// Signature of the event that every deployment begins with.
 pub(crate) const TOKEN_ADDED: &str = "TokenAdded(uint32,address)";
-const QUEUED: &str = "Queued(uint40,uint32,address,uint8,uint32,uint128,uint40,uint256,uint256)";
+pub(crate) const QUEUED: &str =
+    "Queued(uint40,uint32,address,uint8,uint32,uint128,uint40,uint256,uint256)";
 const BATCH_FINALIZED: &str = "BatchFinalized(uint40,bytes32,uint40,uint16)";
 const CREDITED: &str = "Credited(address,uint32,uint32,uint128)";
 const CLAIMED: &str = "Claimed(address,uint32,address,uint256)";

@@ -128,7 +128,7 @@ pub enum ChainError {
     },
     /// The node does not have blocks that were seen before.
     #[error(
-        "the last block of the node is {got}, block {seen} was seen before: the node is not synchronised, or its chain was reset; nothing was changed: wait, or name another node with --l1; on a chain that was reset, begin in another --data-dir"
+        "the last block of the node is {got}, block {seen} was seen before: the node is not synchronised, its chain was reset, or a node that was asked before has invented the block; nothing was changed: wait, or name another node with --l1; once a node's last block is new and it still lacks block {seen} ten minutes after that was seen, the block is dropped; on a chain that was reset, begin in another --data-dir"
     )]
     Behind {
         /// Number of the node's last block.
@@ -138,7 +138,7 @@ pub enum ChainError {
     },
     /// Blocks changed while they were read, again and again.
     #[error(
-        "the chain changed {attempts} times while it was read; wait a little and repeat the command"
+        "the chain changed {attempts} times while it was read, or the node contradicts itself; wait a little and repeat the command, or name another node with --l1"
     )]
     Unsteady {
         /// How often.
@@ -287,6 +287,12 @@ pub enum ChainError {
 impl From<l1::StoreError> for ChainError {
     fn from(error: l1::StoreError) -> Self {
         Self::Mirror(error.into())
+    }
+}
+
+impl From<l1::Refusal> for ChainError {
+    fn from(refusal: l1::Refusal) -> Self {
+        Self::Mirror(refusal.into())
     }
 }
 

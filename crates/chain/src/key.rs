@@ -10,7 +10,6 @@ use std::path::Path;
 use alloy::consensus::{SignableTransaction, TxEip1559};
 use alloy::eips::eip2718::Encodable2718;
 use alloy::network::TxSignerSync;
-use alloy::primitives::B256;
 use alloy::signers::local::PrivateKeySigner;
 use l1::Address;
 use l1::bytes::Bytes;
@@ -23,14 +22,6 @@ const MAX_BYTES: u64 = 256;
 
 /// A key of an externally owned account.
 pub struct EthKey(PrivateKeySigner);
-
-/// A signed transaction.
-pub(crate) struct Signed {
-    /// Its hash.
-    pub(crate) hash: B256,
-    /// As nodes take it (EIP-2718).
-    pub(crate) raw: Vec<u8>,
-}
 
 impl EthKey {
     /// Reads a file of 64 hexadecimal digits, with or without `0x` and a line break.
@@ -68,15 +59,11 @@ impl EthKey {
         Bytes(self.0.address().into_array())
     }
 
-    /// Signs a transaction.
-    pub(crate) fn sign(&self, mut transaction: TxEip1559) -> Signed {
+    /// Signs a transaction, and returns it as nodes take it (EIP-2718).
+    pub(crate) fn sign(&self, mut transaction: TxEip1559) -> Vec<u8> {
         let signature = self.0.sign_transaction_sync(&mut transaction);
         let signature = signature.expect("a key in memory signs any transaction of its chain");
-        let signed = transaction.into_signed(signature);
-        Signed {
-            hash: *signed.hash(),
-            raw: signed.encoded_2718(),
-        }
+        transaction.into_signed(signature).encoded_2718()
     }
 }
 

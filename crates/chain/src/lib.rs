@@ -20,6 +20,8 @@ pub mod key;
 mod mirror;
 mod outbox;
 pub mod rpc;
+#[cfg(test)]
+mod script;
 mod sender;
 
 pub use chain::{Access, Chain, genesis_of};

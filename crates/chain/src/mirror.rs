@@ -3,14 +3,22 @@
 //! Beside the mirror's file lies another with checkpoints: blocks of the chain and the mirror's height
 //! after each. It never says more than the mirror has: after a crash the mirror goes back to the last
 //! checkpoint. When the chain has another block in the place of a checkpoint's, the mirror goes back to the
-//! last that still is, and forward again; further back than it can, it is made anew, being only a copy. A
-//! block that a node does not have undoes nothing: the node may lag.
+//! last that still is, and forward again; further back than it can, it is made anew, being only a copy.
+//!
+//! A node's word for a block is kept only as long as its chain has the block. What a node does not have
+//! undoes nothing that was applied while the node may only lag: its last block is old, or the block was seen
+//! a short while ago. A block without events is dropped at once.
+//!
+//! A block of the chain with events is one of the mirror's. Many become durable together, and each can be
+//! undone by itself: a reorganization is undone block by block, and a program that was killed goes on at the
+//! last border of blocks that is on disk.
 //!
 //! Invariant: after [`Mirror::sync`] the mirror has executed, under its own rules and with every proof
 //! verified, exactly the contract's transactions up to the chain's last block, and head, fees and money
 //! are those that the contract tells at that block.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,7 +26,7 @@ use alloy::primitives::B256;
 use alloy::rpc::types::Log;
 use l1::evm::calldata;
 use l1::{
-    Address, Deposit, Exit, Genesis, L1Error, NativeL1, OPERATORS_HOUR, REORG_WINDOW, Refusal,
+    Address, Blocks, Calls, Deposit, Exit, Genesis, L1Error, NativeL1, OPERATORS_HOUR, Refusal, checked,
 };
 use ledger::babyjubjub::cofactor_inverse_point;
 use ledger::operation::L1Op;
@@ -33,7 +41,7 @@ use crate::outbox::{io, write_whole};
 use crate::rpc::{BlockId, Range, Rpc};
 
 /// Version of the checkpoints' file.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Checkpoints that are kept besides the first.
 const KEPT: usize = 1024;
 /// How often reading is begun again when the chain moves meanwhile.
@@ -47,8 +55,8 @@ const BEHIND: u32 = 4;
 const AGAIN: u64 = 32;
 /// How often a difference to the contract is looked for again before it is told.
 const DISAGREEMENTS: u32 = 4;
-/// Blocks of the mirror that a crash may make it execute again.
-const UNSAVED: u64 = REORG_WINDOW / 2;
+/// Blocks that become durable together: as many as a crash may leave without a checkpoint.
+const GROUP: usize = 128;
 
 /// A block of the chain, and where the mirror stood after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +68,8 @@ pub(crate) struct Checkpoint {
     height: u64,
     /// Events of the contract in the block, all applied.
     events: u64,
+    /// When it was seen, by the system's clock.
+    seen: u64,
 }
 
 /// The file with the checkpoints.
@@ -82,6 +92,8 @@ pub(crate) struct Mirror {
     /// The mirror's own file.
     file: PathBuf,
     checkpoints: Checkpoints,
+    /// Those that the mirror on disk has reached.
+    reached: Checkpoints,
     /// Timestamp of the last block.
     time: u64,
     /// Number of the last block.
@@ -89,27 +101,15 @@ pub(crate) struct Mirror {
     /// The state under the last root, once somebody leaves.
     state: Option<State>,
     /// Tokens whose money was not compared with the contract's since something moved it.
-    unchecked: Unchecked,
-}
-
-/// Tokens.
-enum Unchecked {
-    All,
-    These(BTreeSet<u32>),
-}
-
-impl Unchecked {
-    fn insert(&mut self, token: u32) {
-        if let Self::These(tokens) = self {
-            tokens.insert(token);
-        }
-    }
+    unchecked: BTreeSet<u32>,
 }
 
 /// Reading did not come to an end.
 enum Stop {
     /// The chain moved: begin again.
     Moved,
+    /// What was read after this block is not all that there is: begin again there.
+    Forget(u64),
     Failed(ChainError),
 }
 
@@ -150,6 +150,7 @@ pub fn create_mirror(
             hash: before.hash,
             height: mirror.head()?.height,
             events: 0,
+            seen: 0,
         }],
         verified: before.number,
     };
@@ -161,14 +162,17 @@ impl Checkpoints {
     fn load(file: &Path) -> Result<Self, ChainError> {
         let path = checkpoints_file(file);
         let bytes = std::fs::read(&path).map_err(io(&path, "read it"))?;
+        Self::decode(&path, &bytes)
+    }
+
+    fn decode(path: &Path, bytes: &[u8]) -> Result<Self, ChainError> {
         let bad = |reason: String| ChainError::File {
-            path: path.clone(),
+            path: path.into(),
             reason: format!(
                 "{reason}; move the folder of the mirror away and make it again with `quire l1 connect`"
             ),
         };
-        let read: Self = serde_json::from_slice(&bytes)
-            .map_err(|error| bad(format!("no checkpoints: {error}")))?;
+        let read: Self = checked::open(bytes).map_err(|error| bad(error.to_string()))?;
         let ascend = read
             .blocks
             .is_sorted_by(|a, b| a.number < b.number && a.height <= b.height);
@@ -181,7 +185,7 @@ impl Checkpoints {
     }
 
     fn save(&self, file: &Path) -> Result<(), ChainError> {
-        let json = serde_json::to_vec(self).expect("numbers and hashes are JSON");
+        let json = checked::seal(self).expect("numbers and hashes are JSON");
         write_whole(&checkpoints_file(file), &json)
     }
 
@@ -199,8 +203,17 @@ impl Checkpoints {
         block.map_or(0, |block| block.events)
     }
 
+    /// Height of the mirror after the last checkpoint that is not after a block.
+    fn height_at(&self, number: u64) -> u64 {
+        let blocks = self.blocks.iter().rev();
+        let mut before = blocks.skip_while(|block| block.number > number);
+        before
+            .next()
+            .map_or(self.blocks[0].height, |block| block.height)
+    }
+
     /// Adds a checkpoint. It replaces one before it that has no events.
-    fn push(&mut self, block: BlockId, height: u64, events: usize) {
+    fn push(&mut self, block: BlockId, seen: u64, height: u64, events: usize) {
         if self.last().number >= block.number {
             return;
         }
@@ -212,6 +225,7 @@ impl Checkpoints {
             hash: block.hash,
             height,
             events: events as u64,
+            seen,
         });
         if self.blocks.len() > KEPT + 1 {
             self.blocks.remove(1);
@@ -232,15 +246,13 @@ impl Mirror {
                     .to_owned(),
             });
         }
-        // Why all: what was read after the last comparison is not known any more.
-        let unchecked = match checkpoints.last().number > checkpoints.verified {
-            true => Unchecked::All,
-            false => Unchecked::These(BTreeSet::new()),
-        };
+        let compared = checkpoints.height_at(checkpoints.verified);
+        let unchecked = moved_since(mirror, compared)?;
         Ok(Self {
             contract,
             file: file.to_owned(),
             head: checkpoints.last().number,
+            reached: checkpoints.clone(),
             checkpoints,
             time: 0,
             state: None,
@@ -261,6 +273,13 @@ impl Mirror {
         confirmed.next().map(|block| block.height)
     }
 
+    /// Blocks of the chain on top of the one that is the mirror's block of this height.
+    pub(crate) fn blocks_on(&self, height: u64) -> u64 {
+        let mut blocks = self.checkpoints.blocks.iter();
+        let block = blocks.find(|block| block.height >= height);
+        block.map_or(0, |block| self.head.saturating_sub(block.number))
+    }
+
     /// Brings the mirror in line with the chain.
     pub(crate) fn sync(&mut self, rpc: &Rpc, mirror: &mut NativeL1) -> Result<(), ChainError> {
         let mut disagreements = 0;
@@ -278,6 +297,7 @@ impl Mirror {
                     self.forget(mirror, self.checkpoints.verified)?;
                 }
                 Err(Stop::Failed(error)) => return Err(error),
+                Err(Stop::Forget(last)) => self.forget(mirror, last)?,
                 Err(Stop::Moved) => {}
             }
             rpc.pause(PAUSE * (attempt + 1));
@@ -288,42 +308,7 @@ impl Mirror {
     fn sync_once(&mut self, rpc: &Rpc, mirror: &mut NativeL1) -> Result<(), Stop> {
         let head = self.latest(rpc)?;
         self.roll_back(rpc, mirror, head)?;
-        let before = self.checkpoints.clone();
-        let mut saved = before.last().height;
-        let (first, unread) = (before.blocks[0].number, before.last().number + 1);
-        let mut from = unread.saturating_sub(AGAIN).max(first + 1);
-        let mut range = Range::new();
-        while from <= head.number {
-            let (logs, to) = rpc.logs(self.contract, (from, head.number), None, &mut range)?;
-            for (number, logs) in by_block(logs, from, to).ok_or(Stop::Moved)? {
-                if number < unread {
-                    if logs.len() as u64 > self.checkpoints.events(number) {
-                        tracing::info!(number, "the node had said less of this block's events");
-                        self.forget(mirror, number - 1)?;
-                        return Err(Stop::Moved);
-                    }
-                    continue;
-                }
-                let block = rpc.block(number)?.ok_or(Stop::Moved)?;
-                if logs.iter().any(|log| log.block_hash != Some(block.hash)) {
-                    return Err(Stop::Moved);
-                }
-                self.apply(rpc, mirror, block, &logs)?;
-                let height = mirror.head()?.height;
-                self.checkpoints.push(block, height, logs.len());
-                // Why not after each: while much is made up for, writing would take longest.
-                if height - saved >= UNSAVED {
-                    self.checkpoints.save(&self.file)?;
-                    saved = height;
-                }
-            }
-            if to >= unread && to < head.number {
-                let block = rpc.block(to)?.ok_or(Stop::Moved)?;
-                self.checkpoints.push(block, mirror.head()?.height, 0);
-                self.checkpoints.save(&self.file)?;
-            }
-            from = to + 1;
-        }
+        self.read(rpc, mirror, head)?;
         if rpc.block(head.number)? != Some(head) {
             return Err(Stop::Moved);
         }
@@ -335,32 +320,103 @@ impl Mirror {
             }
             compared => compared?,
         }
-        self.unchecked = Unchecked::These(BTreeSet::new());
-        self.checkpoints.push(head, mirror.head()?.height, 0);
-        self.checkpoints.verified = head.number;
-        if self.checkpoints != before {
-            self.checkpoints.save(&self.file)?;
+        self.unchecked.clear();
+        self.checkpoints
+            .push(head, rpc.now(), mirror.head()?.height, 0);
+        if self.checkpoints.verified != head.number {
+            self.checkpoints.verified = head.number;
+            self.save()?;
         }
         (self.head, self.time) = (head.number, head.time);
+        Ok(())
+    }
+
+    /// Writes the checkpoints, which the mirror on disk has reached.
+    fn save(&mut self) -> Result<(), ChainError> {
+        self.checkpoints.save(&self.file)?;
+        self.reached.clone_from(&self.checkpoints);
+        Ok(())
+    }
+
+    /// Applies the events after the last checkpoint, up to a block.
+    fn read(&mut self, rpc: &Rpc, mirror: &NativeL1, head: BlockId) -> Result<(), Stop> {
+        let read = self.read_events(rpc, mirror, head);
+        if read.is_err() {
+            // Blocks that were not committed are gone from the mirror.
+            self.checkpoints.clone_from(&self.reached);
+        }
+        read
+    }
+
+    fn read_events(&mut self, rpc: &Rpc, mirror: &NativeL1, head: BlockId) -> Result<(), Stop> {
+        let (first, last) = (self.checkpoints.blocks[0].number, self.checkpoints.last());
+        let unread = last.number + 1;
+        let mut before = (last.number, last.hash);
+        let mut from = unread.saturating_sub(AGAIN).max(first + 1);
+        let (mut range, mut group, mut grouped) = (Range::new(), mirror.begin_blocks()?, 0);
+        while from <= head.number {
+            let (logs, to) = rpc.logs(self.contract, (from, head.number), None, &mut range)?;
+            for (number, logs) in by_block(logs, from, to).ok_or(Stop::Moved)? {
+                if number < unread {
+                    if logs.len() as u64 > self.checkpoints.events(number) {
+                        tracing::info!(number, "the node had said less of this block's events");
+                        return Err(Stop::Forget(number - 1));
+                    }
+                    continue;
+                }
+                let block = rpc.block(number)?.ok_or(Stop::Moved)?;
+                let follows = number != before.0 + 1 || block.parent == before.1;
+                if !follows || logs.iter().any(|log| log.block_hash != Some(block.hash)) {
+                    return Err(Stop::Moved);
+                }
+                before = (number, block.hash);
+                let height;
+                (group, height) = self.apply(rpc, mirror, group, (block, &logs))?;
+                self.checkpoints.push(block, rpc.now(), height, logs.len());
+                grouped += 1;
+                if grouped == GROUP {
+                    group.commit()?;
+                    self.save()?;
+                    (group, grouped) = (mirror.begin_blocks()?, 0);
+                }
+            }
+            if to >= unread && to < head.number {
+                let block = rpc.block(to)?.ok_or(Stop::Moved)?;
+                group.commit()?;
+                self.checkpoints
+                    .push(block, rpc.now(), mirror.head()?.height, 0);
+                self.save()?;
+                (group, grouped) = (mirror.begin_blocks()?, 0);
+            }
+            from = to + 1;
+        }
+        if grouped > 0 {
+            group.commit()?;
+            self.reached.clone_from(&self.checkpoints);
+        }
         Ok(())
     }
 
     /// Goes back to the last checkpoint that is not after this block, or to the first: what was read since
     /// may be lies, though the blocks exist.
     fn forget(&mut self, mirror: &mut NativeL1, last: u64) -> Result<(), ChainError> {
-        let checkpoints = &mut self.checkpoints;
-        let first = checkpoints.blocks[0].number;
-        checkpoints
-            .blocks
-            .retain(|block| block.number <= last.max(first));
-        checkpoints.verified = checkpoints.verified.min(checkpoints.last().number);
-        checkpoints.save(&self.file)?;
-        (self.state, self.unchecked) = (None, Unchecked::All);
+        let blocks = &self.checkpoints.blocks;
+        let kept = blocks.iter().skip(1).filter(|block| block.number <= last);
+        self.drop_after(mirror, 1 + kept.count())
+    }
+
+    /// Keeps this many checkpoints, and takes the mirror back to the last of them.
+    fn drop_after(&mut self, mirror: &mut NativeL1, kept: usize) -> Result<(), ChainError> {
+        self.checkpoints.blocks.truncate(kept);
+        let last = self.checkpoints.last().number;
+        self.checkpoints.verified = self.checkpoints.verified.min(last);
+        self.save()?;
         self.align(mirror)
     }
 
-    /// The last block. Nodes behind one address may be of different ages: an older one is asked again.
-    fn latest(&self, rpc: &Rpc) -> Result<BlockId, ChainError> {
+    /// The last block. Nodes behind one address may be of different ages: an older one is asked again. The
+    /// block before it is the one that it names.
+    fn latest(&self, rpc: &Rpc) -> Result<BlockId, Stop> {
         let mut head = rpc.latest()?;
         for attempt in 0..BEHIND {
             if head.number >= self.checkpoints.last().number {
@@ -369,11 +425,16 @@ impl Mirror {
             rpc.pause(PAUSE * (attempt + 1));
             head = rpc.latest()?;
         }
-        Ok(head)
+        match head.number.checked_sub(1) {
+            Some(before) if rpc.block(before)?.map(|block| block.hash) != Some(head.parent) => {
+                Err(Stop::Moved)
+            }
+            _ => Ok(head),
+        }
     }
 
     /// Goes back to the last checkpoint that the chain still has, once the chain has another block in the
-    /// place of a later one.
+    /// place of a later one, or does not have it and the node is not behind.
     fn roll_back(&mut self, rpc: &Rpc, mirror: &mut NativeL1, head: BlockId) -> Result<(), Stop> {
         let blocks = &self.checkpoints.blocks;
         let (mut kept, mut replaced) = (blocks.len(), false);
@@ -388,20 +449,19 @@ impl Mirror {
             }
             kept -= 1;
         }
-        if kept < blocks.len() && !replaced {
+        let mut missing = blocks[kept..].iter();
+        let lags = |block: &Checkpoint| block.events > 0 && rpc.may_lag(head, block.seen);
+        if !replaced && (kept == 0 || missing.any(lags)) {
             let (got, seen) = (head.number, self.checkpoints.last().number);
             return Err(ChainError::Behind { got, seen }.into());
         }
         if kept == 0 {
             return Err(self.gone().into());
         }
-        if replaced {
-            self.checkpoints.blocks.truncate(kept);
-            let last = self.checkpoints.last().number;
-            tracing::info!(block = last, "the chain was reorganized");
-            self.checkpoints.verified = self.checkpoints.verified.min(last);
-            self.checkpoints.save(&self.file)?;
-            (self.state, self.unchecked) = (None, Unchecked::All);
+        if kept < blocks.len() {
+            let last = blocks[kept - 1].number;
+            tracing::info!(block = last, "the chain does not have what was seen after");
+            return Ok(self.drop_after(mirror, kept)?);
         }
         Ok(self.align(mirror)?)
     }
@@ -435,9 +495,13 @@ impl Mirror {
 
     /// Takes the mirror back to the last checkpoint.
     fn align(&mut self, mirror: &mut NativeL1) -> Result<(), ChainError> {
-        let height = mirror.head()?.height;
-        match height.checked_sub(self.checkpoints.last().height) {
-            Some(0) => Ok(()),
+        let (height, last) = (mirror.head()?.height, self.checkpoints.last().height);
+        if height == last {
+            return Ok(());
+        }
+        self.state = None;
+        self.unchecked.extend(moved_since(mirror, last)?);
+        match height.checked_sub(last) {
             Some(blocks) => match mirror.reorg(blocks) {
                 Ok(_) => Ok(()),
                 Err(L1Error::Refused(Refusal::ReorgTooDeep { .. })) => self.rebuild(mirror),
@@ -450,7 +514,7 @@ impl Mirror {
 
     /// Begins again from the deployment: the mirror is only a copy.
     fn rebuild(&mut self, mirror: &mut NativeL1) -> Result<(), ChainError> {
-        tracing::info!(window = REORG_WINDOW, "making the mirror anew");
+        tracing::info!("making the mirror anew");
         let first = self.checkpoints.blocks[0];
         let deployment = mirror.deployment().clone();
         let keys = deployment.parameters().shapes.iter().filter_map(|listed| {
@@ -472,6 +536,7 @@ impl Mirror {
         let before = BlockId {
             number: first.number,
             hash: first.hash,
+            parent: B256::ZERO,
             time: 0,
         };
         drop(create_mirror(&draft, &genesis, &keys, before)?);
@@ -482,19 +547,44 @@ impl Mirror {
         let left = checkpoints_file(&draft);
         std::fs::remove_file(&left).map_err(io(&left, "remove it"))?;
         *mirror = NativeL1::open(&self.file, AllowDevKeys::Yes)?;
+        self.reached.clone_from(&fresh);
         self.checkpoints = fresh;
-        self.state = None;
         Ok(())
     }
 
-    /// Applies what the contract did in a block.
-    fn apply(
+    /// Applies what the contract did in a block, and returns the mirror's height after it.
+    fn apply<'m>(
         &mut self,
         rpc: &Rpc,
-        mirror: &NativeL1,
+        mirror: &'m NativeL1,
+        mut group: Blocks<'m>,
+        (block, logs): (BlockId, &[Log]),
+    ) -> Result<(Blocks<'m>, u64), Stop> {
+        let exits = logs.iter().position(is_exit).unwrap_or(logs.len());
+        let (before, exits) = logs.split_at(exits);
+        let mut height = 0;
+        if !before.is_empty() {
+            let calls = |calls: &mut Calls<'_, '_>| self.apply_all(rpc, calls, block, before);
+            (group, height) = group.block(block.time, calls)?;
+        }
+        if !exits.is_empty() {
+            // Why committed: the paths of accounts that leave come from the mirror's own batches.
+            group.commit()?;
+            self.rebuild_state(mirror, block)?;
+            let calls = |calls: &mut Calls<'_, '_>| self.apply_all(rpc, calls, block, exits);
+            (group, height) = mirror.begin_blocks()?.block(block.time, calls)?;
+        }
+        Ok((group, height))
+    }
+
+    /// Applies events of a block in their order.
+    fn apply_all(
+        &mut self,
+        rpc: &Rpc,
+        calls: &mut Calls<'_, '_>,
         block: BlockId,
         logs: &[Log],
-    ) -> Result<(), Stop> {
+    ) -> Result<u64, Stop> {
         let mut position = 0;
         while let Some(log) = logs.get(position) {
             let event = Event::decode(log)
@@ -507,23 +597,22 @@ impl Mirror {
                 let more = of_transaction
                     .filter(|log| matches!(Event::decode(log), Some(Event::BatchFinalized { .. })));
                 let count = 1 + more.count();
-                self.apply_batches(rpc, mirror, block, hash, (number, count))?;
+                self.apply_batches(rpc, calls, block, hash, (number, count))?;
                 position = skip_batches(logs, position, hash);
                 continue;
             }
-            self.apply_event(mirror, block, event)?;
+            self.apply_event(calls, block, event)?;
         }
-        Ok(())
+        Ok(calls.head().height)
     }
 
     /// Applies an event that is not of batches.
     fn apply_event(
         &mut self,
-        mirror: &NativeL1,
+        calls: &mut Calls<'_, '_>,
         block: BlockId,
         event: Event,
     ) -> Result<(), ChainError> {
-        let now = block.time;
         let refused = |what: String| {
             move |error: L1Error| match error {
                 L1Error::Refused(refusal) => disagree(block, what, refusal),
@@ -543,7 +632,7 @@ impl Mirror {
             Event::TokenAdded { token: 0, .. } | Event::Credited => {}
             Event::BatchFinalized { .. } => {}
             Event::TokenAdded { token, erc20 } => {
-                let id = mirror.add_token(erc20, now);
+                let id = calls.add_token(erc20);
                 let id = id.map_err(refused(format!("token {token}")))?;
                 same("the id of a token", id.into(), token.into())?;
             }
@@ -555,9 +644,9 @@ impl Mirror {
             } => {
                 self.unchecked.insert(op.token());
                 let what = format!("entry {number} of the queue");
-                let applied = apply_entry(mirror, op, payer, now).map_err(refused(what))?;
-                let applied_op = mirror.queue(applied, 1)?.first().map(|entry| entry.op);
-                if (applied, applied_op, now) != (number, Some(op), time) {
+                let applied = apply_entry(calls, op, payer).map_err(refused(what))?;
+                let entry = calls.entry(applied)?;
+                if (applied, entry.op, entry.time) != (number, op, time) {
                     return Err(disagree(
                         block,
                         format!("entry {number} of the queue"),
@@ -571,78 +660,74 @@ impl Mirror {
                 amount,
             } => {
                 self.unchecked.insert(token);
-                let paid = mirror.claim(owner, token, now);
+                let paid = calls.claim(owner, token);
                 let paid = paid.map_err(refused(format!("a claim of {owner}")))?;
                 same("a claim", paid, amount)?;
             }
-            Event::Frozen => mirror
-                .freeze(now)
-                .map_err(refused("the freeze".to_owned()))?,
+            Event::Frozen => calls.freeze().map_err(refused("the freeze".to_owned()))?,
             Event::Exited { index, amount } => {
-                let exit = self.exit_of(mirror, block, index)?;
+                let exit = self.exit_of(block, index)?;
                 self.unchecked.insert(exit.account.token);
-                let paid = mirror.exit(&exit, now);
+                let paid = calls.exit(&exit);
                 let paid = paid.map_err(refused(format!("the exit of account {index}")))?;
                 same("an exit", paid, amount)?;
             }
             Event::DepositCancelled { number, amount } => {
-                let cancelled = mirror.cancel_deposit(number, now);
+                let cancelled = calls.cancel_deposit(number);
                 let cancelled = cancelled.map_err(refused(format!("cancelled entry {number}")))?;
                 self.unchecked.insert(cancelled.token);
                 same("a cancelled deposit", cancelled.amount, amount)?;
             }
             Event::FeesCollected { amount } => {
-                let operator = mirror.operator()?;
-                let fees = mirror.collect_fees(operator, now);
-                let fees = fees.map_err(refused("the operator's fees".to_owned()))?;
-                same("the operator's fees", fees, amount)?;
+                same("the operator's fees", calls.collect_fees(), amount)?;
             }
             Event::OperatorReturned { until } => {
-                let returned = mirror.return_operator(mirror.operator()?, now);
+                let returned = calls.return_operator(calls.head().operator);
                 returned.map_err(refused("the operator's return".to_owned()))?;
-                let computed = mirror.head()?.operator_back_at + OPERATORS_HOUR;
+                let computed = calls.head().operator_back_at + OPERATORS_HOUR;
                 same("the operator's hour", computed.into(), until.into())?;
             }
             Event::OperatorOffered { to } => {
-                let offered = mirror.offer_operator(mirror.operator()?, Some(to), now);
+                let offered = calls.offer_operator(calls.head().operator, Some(to));
                 offered.map_err(refused(format!("the office offered to {to}")))?;
             }
             Event::OperatorChanged { from, to, fees } => {
                 self.unchecked.insert(0);
                 let what = format!("the office that {from} hands over to {to}");
-                if mirror.operator()? != from {
+                if calls.head().operator != from {
                     return Err(disagree(block, what, "it is somebody else's"));
                 }
-                let credited = mirror.accept_operator(to, now).map_err(refused(what))?;
+                let credited = calls.accept_operator(to).map_err(refused(what))?;
                 same("the fees of a former operator", credited, fees)?;
             }
         }
         Ok(())
     }
 
+    /// The state under the mirror's last root.
+    fn rebuild_state(&mut self, mirror: &NativeL1, block: BlockId) -> Result<(), ChainError> {
+        let root = mirror.head()?.root;
+        if self.state.as_ref().is_none_or(|state| state.root() != root) {
+            let state = final_state(mirror, |_| ());
+            self.state = Some(state.map_err(|error| disagree(block, "the exits", error))?);
+        }
+        Ok(())
+    }
+
     /// The path of an account that left, from the mirror's own data: whoever called may have done so
     /// through another contract, where its arguments are not seen.
-    fn exit_of(
-        &mut self,
-        mirror: &NativeL1,
-        block: BlockId,
-        index: u32,
-    ) -> Result<Exit, ChainError> {
-        let what = || format!("the exit of account {index}");
-        let root = mirror.head()?.root;
-        let state = match self.state.take() {
-            Some(state) if state.root() == root => state,
-            _ => final_state(mirror, |_| ()).map_err(|error| disagree(block, what(), error))?,
-        };
+    fn exit_of(&self, block: BlockId, index: u32) -> Result<Exit, ChainError> {
+        let wrong =
+            |reason: String| disagree(block, format!("the exit of account {index}"), reason);
+        let state = self.state.as_ref();
+        let state = state.ok_or_else(|| wrong("there is no state".to_owned()))?;
         let proof = state
             .prove(index)
-            .map_err(|error| disagree(block, what(), error))?;
+            .map_err(|error| wrong(error.to_string()))?;
         let account = state.account(index).copied();
-        self.state = Some(state);
-        let account = account.ok_or_else(|| disagree(block, what(), "it has no leaf"))?;
         Ok(Exit {
             index,
-            account,
+            account: account.ok_or_else(|| wrong("it has no leaf".to_owned()))?,
             siblings: proof.siblings,
         })
     }
@@ -651,7 +736,7 @@ impl Mirror {
     fn apply_batches(
         &mut self,
         rpc: &Rpc,
-        mirror: &NativeL1,
+        calls: &mut Calls<'_, '_>,
         block: BlockId,
         hash: B256,
         (number, count): (u64, usize),
@@ -663,17 +748,17 @@ impl Mirror {
             return Err(Stop::Moved);
         }
         let from = l1::bytes::Bytes(transaction.inner.signer().into_array());
-        let deployment = mirror.deployment();
+        let deployment = calls.deployment();
         let shape_of = |id| deployment.shape(id).map(|listed| &listed.shape);
-        let (domain, root) = (mirror.domain(), mirror.head()?.root);
+        let (domain, root) = (deployment.domain(), calls.head().root);
         let batches = calldata::decode(transaction.input(), shape_of, &domain, &root)
             .map_err(|error| disagree(block, what(), error))?;
-        if batches.len() != count || mirror.head()?.next_batch != number {
+        if batches.len() != count || calls.head().next_batch != number {
             let reason = format!("{count} batches from {number} on are announced");
             return Err(disagree(block, what(), reason).into());
         }
         let submissions: Vec<_> = batches.into_iter().map(|batch| batch.submission).collect();
-        let finalized = match mirror.submit_batches(from, &submissions, block.time) {
+        let finalized = match calls.submit_batches(from, &submissions) {
             Err(L1Error::Refused(refusal)) => {
                 return Err(disagree(block, what(), refusal).into());
             }
@@ -684,7 +769,7 @@ impl Mirror {
                 self.unchecked.insert(entry.op.token());
             }
             for withdrawal in &batch.words.withdrawals {
-                if let Some(registered) = mirror.registered(withdrawal.index)? {
+                if let Some(registered) = calls.registered(withdrawal.index)? {
                     self.unchecked.insert(registered.token);
                 }
             }
@@ -703,12 +788,8 @@ impl Mirror {
         if let Some(difference) = ours.difference(&contract.standing()?) {
             return Err(disagree(block, "where it stands", difference));
         }
-        let all = u32::try_from(ours.tokens).unwrap_or(u32::MAX);
-        let tokens: BTreeSet<u32> = match &self.unchecked {
-            Unchecked::All => (0..all).collect(),
-            Unchecked::These(tokens) => tokens.iter().copied().chain([0]).collect(),
-        };
-        for token in tokens {
+        let moved = self.unchecked.range(1..).copied();
+        for token in iter::once(0).chain(moved) {
             let (ours, theirs) = (mirror.totals(token)?, contract.totals(token)?);
             if ours != theirs {
                 let reason = format!("computed {ours:?}, the contract has {theirs:?}");
@@ -720,6 +801,15 @@ impl Mirror {
             }
         }
         Ok(())
+    }
+}
+
+/// Tokens whose money the mirror's blocks after a height moved; all that were ever moved if it does not
+/// know any more.
+fn moved_since(mirror: &NativeL1, height: u64) -> Result<BTreeSet<u32>, ChainError> {
+    match mirror.tokens_moved_after(height)? {
+        Some(tokens) => Ok(tokens),
+        None => Ok(mirror.tokens_ever_moved()?),
     }
 }
 
@@ -747,26 +837,25 @@ fn skip_batches(logs: &[Log], from: usize, transaction: B256) -> usize {
         .count()
 }
 
+fn is_exit(log: &Log) -> bool {
+    matches!(Event::decode(log), Some(Event::Exited { .. }))
+}
+
 /// Queues what the contract queued, and returns the number of the entry.
-fn apply_entry(mirror: &NativeL1, op: L1Op, payer: Address, now: u64) -> Result<u64, L1Error> {
-    let fee = mirror.deployment().parameters().l1_fee;
+fn apply_entry(calls: &mut Calls<'_, '_>, op: L1Op, payer: Address) -> Result<u64, L1Error> {
     match op {
         L1Op::Create {
             token, amount, key, ..
-        } => {
-            let deposit = Deposit {
-                caller: payer,
-                token,
-                amount,
-                key,
-                q: cofactor_inverse_point(&key),
-                fee,
-            };
-            mirror.deposit(&deposit, now)?;
-            Ok(mirror.head()?.queue_tail - 1)
-        }
-        L1Op::TopUp { index, amount, .. } => mirror.top_up(payer, index, amount, fee, now),
-        L1Op::ForcedExit { index, .. } => mirror.request_exit(payer, index, fee, now),
+        } => calls.deposit(&Deposit {
+            caller: payer,
+            token,
+            amount,
+            key,
+            q: cofactor_inverse_point(&key),
+            fee: calls.deployment().parameters().l1_fee,
+        }),
+        L1Op::TopUp { index, amount, .. } => calls.top_up(payer, index, amount),
+        L1Op::ForcedExit { index, .. } => calls.request_exit(payer, index),
     }
 }
 
@@ -777,3 +866,6 @@ fn disagree(block: BlockId, what: impl Into<String>, reason: impl ToString) -> C
         reason: reason.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,8 +7,12 @@ use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use alloy::consensus::{Signed as SignedTransaction, TxEip1559};
+use alloy::eips::eip2718::Decodable2718;
 use alloy::primitives::{B256, Bytes as Data};
 use l1::Address;
+use l1::bytes::Bytes;
+use l1::checked;
 use node::{Standing, Unsettled};
 use serde::{Deserialize, Serialize};
 
@@ -16,16 +20,21 @@ use crate::error::ChainError;
 use crate::sender::Intent;
 
 /// Version of the file.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The outbox, and the lock on it.
 pub(crate) struct Outbox {
     file: PathBuf,
-    content: Content,
+    chain_id: u64,
+    from: Address,
+    after: Option<After>,
+    /// In the order in which they were signed.
+    records: Vec<Record>,
     /// Held as long as the outbox is open.
     _lock: File,
 }
 
+/// The file's content.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Content {
@@ -34,8 +43,19 @@ struct Content {
     from: Address,
     /// What a node that lags does not know of the key's nonces.
     after: Option<After>,
-    /// In the order in which they were signed.
-    records: Vec<Record>,
+    records: Vec<Kept>,
+}
+
+/// A record as the file has it. Everything else is in the signed bytes, so that nothing can differ from
+/// what was signed.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    what: String,
+    keep: bool,
+    /// As they were signed (EIP-2718).
+    attempts: Vec<Data>,
+    end: Option<End>,
 }
 
 /// A nonce that is not used as far as this block tells, which has the transaction of the one before it.
@@ -45,29 +65,36 @@ pub(crate) struct After {
     pub(crate) nonce: u64,
     pub(crate) number: u64,
     pub(crate) hash: B256,
+    /// When the block was seen, by the system's clock.
+    pub(crate) seen: u64,
 }
 
 /// A transaction that was signed and may be on its way, or has come to its end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) what: String,
-    pub(crate) to: Option<Address>,
-    /// Wei, in decimal digits.
-    value: String,
-    pub(crate) data: Data,
     /// Kept until its end was told: the same call again would be another one.
     pub(crate) keep: bool,
-    pub(crate) nonce: u64,
-    pub(crate) gas: u64,
+    pub(crate) call: SignedCall,
     /// Every spelling that was signed, the last offers most.
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) end: Option<End>,
 }
 
+/// What a transaction does, fees aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SignedCall {
+    /// None to make a contract.
+    pub(crate) to: Option<Address>,
+    /// Wei.
+    pub(crate) value: u128,
+    pub(crate) data: Data,
+    pub(crate) nonce: u64,
+    pub(crate) gas: u64,
+}
+
 /// A signed transaction.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Attempt {
     pub(crate) hash: B256,
     pub(crate) max_fee: u128,
@@ -91,29 +118,107 @@ pub(crate) enum End {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Id(B256);
 
-impl Record {
-    /// A record without a spelling.
+impl SignedCall {
+    /// The call that an intent asks for.
     pub(crate) fn new(intent: &Intent<'_>, nonce: u64, gas: u64) -> Self {
         Self {
-            what: intent.what.to_owned(),
             to: intent.to,
-            value: intent.value.to_string(),
+            value: intent.value,
             data: Data::copy_from_slice(intent.data),
-            keep: intent.keep,
             nonce,
             gas,
-            attempts: Vec::new(),
-            end: None,
+        }
+    }
+
+    /// True if it does nothing but take the nonce.
+    fn is_empty(&self, from: Address) -> bool {
+        self.to == Some(from) && self.value == 0 && self.data.is_empty()
+    }
+}
+
+impl Attempt {
+    /// A signed transaction of a key on a chain, from its bytes, and what it does. None if it is another
+    /// key's, for another chain, or none.
+    pub(crate) fn read(raw: Data, chain_id: u64, from: Address) -> Option<(SignedCall, Self)> {
+        let signed = SignedTransaction::<TxEip1559>::decode_2718_exact(&raw).ok()?;
+        let hash = signed.signature_hash();
+        let signer = signed
+            .signature()
+            .recover_address_from_prehash(&hash)
+            .ok()?;
+        let transaction = signed.tx();
+        if Bytes(signer.into_array()) != from
+            || transaction.chain_id != chain_id
+            || !transaction.access_list.is_empty()
+        {
+            return None;
+        }
+        let call = SignedCall {
+            to: transaction.to.to().map(|to| Bytes(to.into_array())),
+            value: u128::try_from(transaction.value).ok()?,
+            data: transaction.input.clone(),
+            nonce: transaction.nonce,
+            gas: transaction.gas_limit,
+        };
+        let attempt = Self {
+            hash: *signed.hash(),
+            max_fee: transaction.max_fee_per_gas,
+            tip: transaction.max_priority_fee_per_gas,
+            empty: call.is_empty(from),
+            raw,
+        };
+        Some((call, attempt))
+    }
+}
+
+impl Record {
+    /// A record from the file; none if its transactions are not spellings of one call, offering more and
+    /// more, or its nonce taken by an empty transaction.
+    fn read(kept: Kept, chain_id: u64, from: Address) -> Option<Self> {
+        let Kept {
+            what,
+            keep,
+            attempts,
+            end,
+        } = kept;
+        let mut signed = attempts.into_iter();
+        let (call, first) = Attempt::read(signed.next()?, chain_id, from)?;
+        let mut attempts = vec![first];
+        for raw in signed {
+            let (again, attempt) = Attempt::read(raw, chain_id, from)?;
+            let last = attempts.last()?;
+            let same = if attempt.empty {
+                again.nonce == call.nonce
+            } else {
+                again == call && !last.empty
+            };
+            if !same || attempt.max_fee <= last.max_fee || attempt.tip < last.tip {
+                return None;
+            }
+            attempts.push(attempt);
+        }
+        Some(Self {
+            what,
+            keep,
+            call,
+            attempts,
+            end,
+        })
+    }
+
+    fn kept(&self) -> Kept {
+        Kept {
+            what: self.what.clone(),
+            keep: self.keep,
+            attempts: (self.attempts.iter())
+                .map(|attempt| attempt.raw.clone())
+                .collect(),
+            end: self.end,
         }
     }
 
     fn id(&self) -> Id {
         Id(self.attempts.first().map_or(B256::ZERO, |first| first.hash))
-    }
-
-    /// Wei.
-    pub(crate) fn value(&self) -> u128 {
-        self.value.parse().unwrap_or(u128::MAX)
     }
 
     /// The last spelling.
@@ -132,14 +237,15 @@ impl Record {
     }
 
     fn is(&self, intent: &Intent<'_>) -> bool {
-        self.to == intent.to && self.value == intent.value.to_string() && *self.data == *intent.data
+        let call = &self.call;
+        (call.to, call.value) == (intent.to, intent.value) && *call.data == *intent.data
     }
 
     /// For people.
     pub(crate) fn shown(&self) -> Unsettled {
         Unsettled {
             what: self.what.clone(),
-            nonce: self.nonce,
+            nonce: self.call.nonce,
             hash: self
                 .last()
                 .map_or_else(String::new, |last| last.hash.to_string()),
@@ -165,48 +271,44 @@ impl Outbox {
         std::fs::create_dir_all(folder).map_err(io(folder, "make the folder"))?;
         let file = folder.join(format!("outbox-{chain_id}-{from}.json"));
         let lock = lock(&file.with_extension("lock"))?;
-        let empty = Content {
-            version: VERSION,
-            chain_id,
-            from,
-            after: None,
-            records: Vec::new(),
-        };
-        let content = match std::fs::read(&file) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => empty,
-            read => decode(&file, &read.map_err(io(&file, "read it"))?, &empty)?,
+        let (after, records) = match std::fs::read(&file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => (None, Vec::new()),
+            read => decode(&file, &read.map_err(io(&file, "read it"))?, chain_id, from)?,
         };
         Ok(Self {
             file,
-            content,
+            chain_id,
+            from,
+            after,
+            records,
             _lock: lock,
         })
     }
 
     /// The records, in the order in which they were signed.
     pub(crate) fn records(&self) -> &[Record] {
-        &self.content.records
+        &self.records
     }
 
     /// Names of the records whose nonce is below `end`, by nonce.
     pub(crate) fn ids(&self, end: u64) -> Vec<Id> {
         let mut records: Vec<&Record> = self.records().iter().collect();
-        records.retain(|record| record.nonce < end);
-        records.sort_by_key(|record| record.nonce);
+        records.retain(|record| record.call.nonce < end);
+        records.sort_by_key(|record| record.call.nonce);
         records.into_iter().map(Record::id).collect()
     }
 
     /// The last transaction that a block was seen to have.
     pub(crate) fn after(&self) -> Option<After> {
-        self.content.after
+        self.after
     }
 
-    /// Notes a transaction that a block has.
-    pub(crate) fn note(&mut self, after: After) -> Result<(), ChainError> {
-        if self.content.after == Some(after) {
+    /// Notes the last transaction that a block has, or that none is known.
+    pub(crate) fn note(&mut self, after: Option<After>) -> Result<(), ChainError> {
+        if self.after == after {
             return Ok(());
         }
-        self.content.after = Some(after);
+        self.after = after;
         self.save()
     }
 
@@ -219,7 +321,9 @@ impl Outbox {
     /// The record that takes a nonce and may still come into a block.
     pub(crate) fn waiting(&self, nonce: u64) -> Option<Id> {
         let mut waiting = (self.records().iter()).filter(|record| record.end.is_none());
-        waiting.find(|record| record.nonce == nonce).map(Record::id)
+        waiting
+            .find(|record| record.call.nonce == nonce)
+            .map(Record::id)
     }
 
     /// A record that is there.
@@ -230,7 +334,7 @@ impl Outbox {
     /// Adds a record, which has a spelling.
     pub(crate) fn add(&mut self, record: Record) -> Result<Id, ChainError> {
         let id = record.id();
-        self.content.records.push(record);
+        self.records.push(record);
         self.save()?;
         Ok(id)
     }
@@ -241,7 +345,7 @@ impl Outbox {
         id: Id,
         change: impl FnOnce(&mut Record),
     ) -> Result<(), ChainError> {
-        let mut records = self.content.records.iter_mut();
+        let mut records = self.records.iter_mut();
         let Some(record) = records.find(|record| record.id() == id) else {
             return Ok(());
         };
@@ -255,34 +359,44 @@ impl Outbox {
 
     /// Takes a record out.
     pub(crate) fn remove(&mut self, id: Id) -> Result<(), ChainError> {
-        self.content.records.retain(|record| record.id() != id);
+        self.records.retain(|record| record.id() != id);
         self.save()
     }
 
     fn save(&self) -> Result<(), ChainError> {
-        let json = serde_json::to_vec_pretty(&self.content).expect("text and numbers are JSON");
+        let content = Content {
+            version: VERSION,
+            chain_id: self.chain_id,
+            from: self.from,
+            after: self.after,
+            records: self.records.iter().map(Record::kept).collect(),
+        };
+        let json = checked::seal(&content).expect("text and numbers are JSON");
         write_whole(&self.file, &json)
     }
 }
 
-fn decode(file: &Path, bytes: &[u8], empty: &Content) -> Result<Content, ChainError> {
+fn decode(
+    file: &Path,
+    bytes: &[u8],
+    chain_id: u64,
+    from: Address,
+) -> Result<(Option<After>, Vec<Record>), ChainError> {
     let bad = |reason: &str| ChainError::File {
         path: file.into(),
         reason: format!(
-            "{reason}; it tells which transactions are on their way: before you move it away, see on the chain that none of its key waits"
+            "{reason}; it tells which transactions are on their way, and without it a deposit could be made twice: see on the chain what the last transactions of this key did and that none of them waits, then move the file away"
         ),
     };
-    let content: Content = serde_json::from_slice(bytes)
-        .map_err(|error| bad(&format!("no outbox of this version: {error}")))?;
-    let whose = |content: &Content| (content.version, content.chain_id, content.from);
-    if whose(&content) != whose(empty) {
+    let content: Content = checked::open(bytes).map_err(|error| bad(&error.to_string()))?;
+    if (content.version, content.chain_id, content.from) != (VERSION, chain_id, from) {
         return Err(bad("the outbox of another key, chain or version"));
     }
-    let sound =
-        |record: &Record| !record.attempts.is_empty() && record.value.parse::<u128>().is_ok();
-    match content.records.iter().all(sound) {
-        true => Ok(content),
-        false => Err(bad("a record without a signed transaction or an amount")),
+    let records = content.records.into_iter();
+    let records = records.map(|kept| Record::read(kept, chain_id, from));
+    match records.collect::<Option<Vec<_>>>() {
+        Some(records) => Ok((content.after, records)),
+        None => Err(bad("a record is not of transactions that this key signed")),
     }
 }
 
@@ -323,4 +437,191 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ChainError> {
         std::fs::File::open(folder)?.sync_all()
     };
     written().map_err(io(path, "write it"))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::key::EthKey;
+    use crate::sender::{Offer, Sender};
+
+    const CHAIN: u64 = 31_337;
+    const KEY: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+
+    /// The key of the tests, from a file in this folder.
+    pub(crate) fn key(folder: &Path) -> EthKey {
+        use std::os::unix::fs::PermissionsExt;
+        let path = folder.join("key");
+        std::fs::write(&path, KEY).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        EthKey::load(&path).unwrap()
+    }
+
+    const DEPOSIT: Intent<'static> = Intent {
+        what: "the deposit",
+        to: Some(Bytes([0xc0; 20])),
+        value: 3_000_000_000_000_000_000,
+        data: &[0xab; 164],
+        keep: true,
+        gas_bound: 0,
+    };
+
+    fn offers(max_fee: u128) -> Offer {
+        Offer {
+            max_fee,
+            tip: max_fee / 2,
+        }
+    }
+
+    /// An outbox with a deposit that was offered twice, one whose nonce an empty transaction takes, and a
+    /// contract that a block has.
+    fn outbox(folder: &Path) -> (PathBuf, Vec<Record>) {
+        let sender = Sender::new(key(folder), CHAIN, folder).unwrap();
+        let from = sender.address();
+        let record = |what: &str, call: SignedCall, attempts: Vec<Attempt>| Record {
+            what: what.to_owned(),
+            keep: true,
+            call,
+            attempts,
+            end: None,
+        };
+        let deposit = SignedCall::new(&DEPOSIT, 7, 190_000);
+        let twice = vec![
+            sender.sign(&deposit, offers(10)),
+            sender.sign(&deposit, offers(13)),
+        ];
+        let given_up = SignedCall {
+            nonce: 8,
+            ..deposit.clone()
+        };
+        let empty = SignedCall {
+            to: Some(from),
+            value: 0,
+            data: Data::new(),
+            nonce: 8,
+            gas: 21_000,
+        };
+        let replaced = vec![
+            sender.sign(&given_up, offers(10)),
+            sender.sign(&empty, offers(20)),
+        ];
+        let creation = SignedCall {
+            to: None,
+            nonce: 9,
+            ..deposit.clone()
+        };
+        let made = vec![sender.sign(&creation, offers(10))];
+        drop(sender);
+        let mut outbox = Outbox::open(folder, CHAIN, from).unwrap();
+        let after = After {
+            nonce: 7,
+            number: 12,
+            hash: B256::repeat_byte(9),
+            seen: 1_700_000_000,
+        };
+        outbox.note(Some(after)).unwrap();
+        outbox.add(record("the deposit", deposit, twice)).unwrap();
+        outbox
+            .add(record("the deposit", given_up, replaced))
+            .unwrap();
+        let id = outbox.add(record("the contract", creation, made)).unwrap();
+        let end = End::InBlock {
+            number: 12,
+            success: true,
+        };
+        outbox.change(id, |record| record.end = Some(end)).unwrap();
+        (outbox.file.clone(), outbox.records.clone())
+    }
+
+    /// What opening a file comes to.
+    fn reopened(file: &Path, bytes: &[u8]) -> Result<Vec<Record>, ChainError> {
+        std::fs::write(file, bytes).unwrap();
+        let folder = file.parent().unwrap();
+        let from = key(folder).address();
+        Ok(Outbox::open(folder, CHAIN, from)?.records.clone())
+    }
+
+    #[test]
+    fn an_outbox_is_read_back_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, records) = outbox(folder.path());
+        let bytes = std::fs::read(&file).unwrap();
+        let read = reopened(&file, &bytes).unwrap();
+        assert_eq!(read, records);
+        assert!(read[0].is(&DEPOSIT) && !read[0].is_empty());
+        assert!(read[1].is(&DEPOSIT) && read[1].is_empty());
+        assert!(read[2].call.to.is_none());
+    }
+
+    #[test]
+    fn whatever_bit_of_the_outbox_is_flipped_no_call_is_another_or_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, records) = outbox(folder.path());
+        let good = std::fs::read(&file).unwrap();
+        let (from, mut refused) = (key(folder.path()).address(), 0);
+        // Why each fifth: to recover signers takes a while.
+        for bit in (0..8 * good.len()).step_by(5) {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            match decode(&file, &bad, CHAIN, from) {
+                Ok((after, read)) => {
+                    assert_eq!(read, records, "bit {bit}");
+                    assert_eq!(after.map(|after| after.number), Some(12), "bit {bit}");
+                }
+                Err(error) => {
+                    assert!(error.to_string().contains("move the file away"), "{error}");
+                    refused += 1;
+                }
+            }
+        }
+        assert!(refused > good.len(), "{refused} of {}", 8 * good.len() / 5);
+        // Half a file is none: it is written whole.
+        assert!(reopened(&file, &good[..good.len() / 2]).is_err());
+        assert!(reopened(&file, &[]).is_err());
+    }
+
+    /// With a checksum that is right: what counts is what was signed.
+    #[test]
+    fn a_record_that_its_key_did_not_sign_is_refused_whatever_the_checksum_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, records) = outbox(folder.path());
+        let from = key(folder.path()).address();
+        let read = |change: &dyn Fn(&mut Content)| {
+            let mut content = Content {
+                version: VERSION,
+                chain_id: CHAIN,
+                from,
+                after: None,
+                records: records.iter().map(Record::kept).collect(),
+            };
+            change(&mut content);
+            decode(&file, &checked::seal(&content).unwrap(), CHAIN, from)
+        };
+        assert_eq!(read(&|_| ()).unwrap().1, records);
+        for (record, attempt) in [(0, 0), (0, 1), (1, 1), (2, 0)] {
+            let length = records[record].attempts[attempt].raw.len();
+            for bit in (0..8 * length).step_by(21) {
+                let changed = read(&|content| {
+                    let raw = &mut content.records[record].attempts[attempt];
+                    let mut bytes = raw.to_vec();
+                    bytes[bit / 8] ^= 1 << (bit % 8);
+                    *raw = bytes.into();
+                });
+                assert!(changed.is_err(), "record {record}, {attempt}, bit {bit}");
+            }
+        }
+        let mixed = |content: &mut Content| {
+            let other = content.records[1].attempts[0].clone();
+            content.records[0].attempts.push(other);
+        };
+        assert!(read(&mixed).is_err(), "spellings of two calls");
+        let unordered = |content: &mut Content| content.records[0].attempts.reverse();
+        assert!(read(&unordered).is_err(), "offers that fall");
+        let bare = |content: &mut Content| content.records[0].attempts.clear();
+        assert!(read(&bare).is_err(), "nothing was signed");
+        let elsewhere = |content: &mut Content| content.chain_id = 1;
+        assert!(read(&elsewhere).is_err(), "another chain");
+        let older = |content: &mut Content| content.version = 2;
+        assert!(read(&older).is_err(), "another version");
+    }
 }

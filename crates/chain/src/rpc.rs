@@ -4,7 +4,7 @@
 //! pauses and an end; what the node answers is an answer, and bounded in length. Every question is safe to
 //! ask twice, that for sending a signed transaction included: a node that has it says so.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::{B256, Bytes as Data, U256};
@@ -30,23 +30,55 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const MAX_ANSWER: usize = 1 << 26;
 /// Greatest number and timestamp of a block: what comes from a node is added to and counted up to.
 const MAX_BLOCK: u64 = 1 << 40;
+/// Seconds by which a node may be behind another that was asked before.
+const LAG: u64 = 600;
 
 /// A block, as far as it concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockId {
     /// Its number.
     pub number: u64,
-    /// Its hash.
+    /// Its hash, which is that of its header.
     pub hash: B256,
+    /// Hash of the block before it.
+    pub parent: B256,
     /// Its timestamp, seconds since 1970.
     pub time: u64,
 }
 
-/// A connection to a node.
-pub struct Rpc {
+/// What carries questions to a node and answers back, and tells the time.
+pub(crate) trait Transport: Send {
+    /// Asks once.
+    ///
+    /// # Errors
+    /// What the network did, in words without the address of the node.
+    fn ask(&self, question: &str) -> Result<Answered, String>;
+
+    /// Lets time pass.
+    fn pause(&self, time: Duration);
+
+    /// The system's clock, seconds since 1970.
+    fn now(&self) -> u64;
+}
+
+/// An answer before it is read.
+pub(crate) struct Answered {
+    /// Status of HTTP.
+    pub(crate) status: u16,
+    /// None if it is too long.
+    pub(crate) body: Option<Vec<u8>>,
+}
+
+/// A node behind an address.
+struct Http {
     runtime: Runtime,
     client: Client,
     url: Url,
+}
+
+/// A connection to a node.
+pub struct Rpc {
+    transport: Box<dyn Transport>,
     /// Host of the node, for messages.
     node: String,
 }
@@ -146,12 +178,20 @@ impl Rpc {
         };
         let runtime = Builder::new_current_thread().enable_all().build();
         let client = Client::builder().timeout(PATIENCE).build();
-        Ok(Self {
+        let http = Http {
             runtime: runtime.map_err(|error| bad(format!("no event loop: {error}")))?,
             client: client.map_err(|_| bad("no client for it can be made".to_owned()))?,
             url: parsed,
+        };
+        Ok(Self::over(http, node))
+    }
+
+    /// A node at the other end of a transport.
+    pub(crate) fn over(transport: impl Transport + 'static, node: String) -> Self {
+        Self {
+            transport: Box::new(transport),
             node,
-        })
+        }
     }
 
     /// Asks, again if the network fails.
@@ -203,32 +243,17 @@ impl Rpc {
         question: &str,
     ) -> Result<R, ChainError> {
         let failed = |reason: &str| self.unreachable(method, 1, reason.to_owned());
-        let asked = self.client.post(self.url.clone());
-        let asked = asked.header("content-type", "application/json");
-        let asked = asked.body(question.to_owned());
-        let answered = self.runtime.block_on(async {
-            let response = asked.send().await.map_err(|error| {
-                // Why without its text: that of the library holds the whole address of the node.
-                match error.is_timeout() {
-                    true => failed(&format!("no answer in {PATIENCE:?}")),
-                    false => failed("the connection failed"),
-                }
-            })?;
-            let status = response.status();
-            let body = read(response).await;
-            let body = body.map_err(|_| failed("the connection failed"))?;
-            Ok::<_, ChainError>((status, body))
-        });
-        let (status, body) = answered?;
-        if status.is_server_error() || status.as_u16() == 429 {
-            return Err(failed(&format!("HTTP status {}", status.as_u16())));
+        let answered = self.transport.ask(question);
+        let Answered { status, body } = answered.map_err(|reason| failed(&reason))?;
+        if (500..600).contains(&status) || status == 429 {
+            return Err(failed(&format!("HTTP status {status}")));
         }
         let body = body
             .ok_or_else(|| self.strange(method, format!("more than {} MiB", MAX_ANSWER >> 20)))?;
         let reply: Reply<'_> = match serde_json::from_slice(&body) {
             Ok(reply) => reply,
-            Err(_) if !status.is_success() => {
-                return Err(self.strange(method, format!("HTTP status {}", status.as_u16())));
+            Err(_) if !(200..300).contains(&status) => {
+                return Err(self.strange(method, format!("HTTP status {status}")));
             }
             Err(error) => {
                 return Err(self.strange(method, format!("what is no JSON-RPC ({error})")));
@@ -260,8 +285,20 @@ impl Rpc {
 
     /// Lets time pass.
     pub(crate) fn pause(&self, time: Duration) {
-        self.runtime
-            .block_on(async { tokio::time::sleep(time).await });
+        self.transport.pause(time);
+    }
+
+    /// The system's clock, seconds since 1970.
+    pub(crate) fn now(&self) -> u64 {
+        self.transport.now()
+    }
+
+    /// Whether a node with this last block, which lacks one that another node was seen to have, may only
+    /// be behind: its last block is old, or the other was seen a short while ago. If not, the block is
+    /// not on the chain.
+    pub(crate) fn may_lag(&self, head: BlockId, seen: u64) -> bool {
+        let now = self.now();
+        now < seen.saturating_add(LAG) || head.time.saturating_add(LAG) < now
     }
 
     /// Id of the node's chain (EIP-155).
@@ -308,9 +345,17 @@ impl Rpc {
             let reason = format!("block {number} of time {time}");
             return Err(self.strange("eth_getBlockByNumber", reason));
         }
+        let (hash, computed) = (block.header.hash, block.header.inner.hash_slow());
+        if hash != computed {
+            let reason = format!(
+                "block {number} of hash {hash}, where its header has {computed} (or fields that this version does not know)"
+            );
+            return Err(self.strange("eth_getBlockByNumber", reason));
+        }
         Ok(BlockId {
             number,
-            hash: block.header.hash,
+            hash,
+            parent: block.header.inner.parent_hash,
             time,
         })
     }
@@ -472,6 +517,37 @@ impl Rpc {
     /// [`ChainError`].
     pub fn control(&self, method: &'static str, params: Value) -> Result<Value, ChainError> {
         self.ask(method, params)
+    }
+}
+
+impl Transport for Http {
+    fn ask(&self, question: &str) -> Result<Answered, String> {
+        let asked = self.client.post(self.url.clone());
+        let asked = asked.header("content-type", "application/json");
+        let asked = asked.body(question.to_owned());
+        self.runtime.block_on(async {
+            let response = asked.send().await.map_err(|error| {
+                // Why without its text: that of the library holds the whole address of the node.
+                match error.is_timeout() {
+                    true => format!("no answer in {PATIENCE:?}"),
+                    false => "the connection failed".to_owned(),
+                }
+            })?;
+            let status = response.status().as_u16();
+            let body = read(response).await;
+            let body = body.map_err(|_| "the connection failed".to_owned())?;
+            Ok(Answered { status, body })
+        })
+    }
+
+    fn pause(&self, time: Duration) {
+        self.runtime
+            .block_on(async { tokio::time::sleep(time).await });
+    }
+
+    fn now(&self) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        now.map_or(0, |now| now.as_secs())
     }
 }
 

@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 
 use alloy::consensus::TxEip1559;
 use alloy::eips::BlockNumberOrTag;
-use alloy::primitives::{Address as EthAddress, Bytes as Data, TxKind, U256};
+use alloy::primitives::{Address as EthAddress, TxKind, U256};
 use l1::Address;
-use l1::evm::calldata::MAX_GAS;
+use l1::evm::calldata::gas_limit;
 use node::{Standing, Unsettled};
 
 use crate::contract::reason;
 use crate::error::ChainError;
 use crate::key::EthKey;
-use crate::outbox::{After, Attempt, End, Id, Outbox, Record};
+use crate::outbox::{After, Attempt, End, Id, Outbox, Record, SignedCall};
 use crate::rpc::{Message, Mined, Pushed, Rpc, Simulated, squeezed};
 
 /// Most that is paid for a unit of gas, in wei: 2,000 gwei.
@@ -70,6 +70,8 @@ pub(crate) struct Intent<'a> {
     pub(crate) data: &'a [u8],
     /// The same call again would be another one, so its end is kept until it was told.
     pub(crate) keep: bool,
+    /// Gas that it takes at most, whatever others do before it; 0 if that is not known.
+    pub(crate) gas_bound: u64,
 }
 
 /// A transaction that a block has. Whether it did what it was to do, [`Sender::checked`] tells.
@@ -118,9 +120,9 @@ enum Refusal {
 
 /// Fees that are offered, in wei a unit of gas.
 #[derive(Clone, Copy, Debug)]
-struct Offer {
-    max_fee: u128,
-    tip: u128,
+pub(crate) struct Offer {
+    pub(crate) max_fee: u128,
+    pub(crate) tip: u128,
 }
 
 impl Sender {
@@ -161,7 +163,10 @@ impl Sender {
         };
         tracing::info!(what = intent.what, "found in the outbox");
         // Why first: it comes into no block before those that a reorganization dropped with it.
-        self.settle_before(rpc, self.outbox.get(id).map_or(0, |record| record.nonce))?;
+        self.settle_before(
+            rpc,
+            self.outbox.get(id).map_or(0, |record| record.call.nonce),
+        )?;
         match self.settle(rpc, id, intent.what)? {
             Ended::Mined(mined) => Ok(Some(Settled { id, mined })),
             Ended::Cancelled => Ok(None),
@@ -253,7 +258,7 @@ impl Sender {
     pub(crate) fn creations_told(&mut self) -> Result<(), ChainError> {
         for id in self.outbox.ids(u64::MAX) {
             let record = self.outbox.get(id);
-            if record.is_some_and(|record| record.to.is_none() && record.end.is_some()) {
+            if record.is_some_and(|record| record.call.to.is_none() && record.end.is_some()) {
                 self.outbox.remove(id)?;
             }
         }
@@ -272,11 +277,11 @@ impl Sender {
                 // A reorganization may have dropped it since it was seen in a block.
                 Found::Nothing => self.outbox.change(id, |record| record.end = None)?,
                 found @ Found::Empty(_) => {
-                    self.end(id, what, found)?;
+                    self.end(rpc, id, what, found)?;
                     ended.extend(as_(Standing::Cancelled));
                 }
                 Found::Mined(mined) => {
-                    self.note(id, &mined)?;
+                    self.note(rpc, id, &mined)?;
                     ended.extend(self.in_block(id)?);
                 }
                 // Why settled: the receipt may only be late.
@@ -293,7 +298,7 @@ impl Sender {
         }
         let waiting = self.outbox.records().iter();
         let waiting = waiting.filter(|record| record.end.is_none());
-        let nonces: Vec<u64> = waiting.map(|record| record.nonce).collect();
+        let nonces: Vec<u64> = waiting.map(|record| record.call.nonce).collect();
         let (Some(first), Some(last)) = (nonces.iter().min(), nonces.iter().max()) else {
             return Ok(ended);
         };
@@ -371,8 +376,7 @@ impl Sender {
     fn prepare(&mut self, rpc: &Rpc, intent: &Intent<'_>) -> Result<Id, ChainError> {
         let from = self.address();
         let estimated = rpc.estimate_gas(self.message(intent))?;
-        // Why more: other transactions of the same block may change what a call costs.
-        let gas = (estimated + estimated / 4).min(MAX_GAS);
+        let gas = gas_limit(estimated, intent.gas_bound);
         let next = rpc.nonce(from, BlockNumberOrTag::Latest)?;
         let pending = rpc.nonce(from, BlockNumberOrTag::Pending)?;
         let nonce = pending.max(next).max(self.least_nonce(rpc)?);
@@ -380,25 +384,58 @@ impl Sender {
             let waiting = nonce - next;
             return Err(ChainError::Crowded { from, waiting });
         }
-        let offer = offer(rpc, None)?;
-        let mut record = Record::new(intent, nonce, gas);
-        record.attempts.push(self.sign(&record, offer, false));
-        self.outbox.add(record)
+        let call = SignedCall::new(intent, nonce, gas);
+        self.write_down(rpc, intent, call)
+    }
+
+    /// Signs the first spelling of a call and writes it down.
+    fn write_down(
+        &mut self,
+        rpc: &Rpc,
+        intent: &Intent<'_>,
+        call: SignedCall,
+    ) -> Result<Id, ChainError> {
+        let first = self.sign(&call, offer(rpc, None)?);
+        self.outbox.add(Record {
+            what: intent.what.to_owned(),
+            keep: intent.keep,
+            call,
+            attempts: vec![first],
+            end: None,
+        })
+    }
+
+    /// What takes a nonce and does nothing.
+    fn empty_intent(&self, what: &'static str) -> Intent<'static> {
+        Intent {
+            what,
+            to: Some(self.address()),
+            value: 0,
+            data: &[],
+            keep: false,
+            gas_bound: EMPTY_GAS,
+        }
     }
 
     /// A nonce that is not used as far as blocks tell that were seen before. A node without them lags.
-    fn least_nonce(&self, rpc: &Rpc) -> Result<u64, ChainError> {
+    fn least_nonce(&mut self, rpc: &Rpc) -> Result<u64, ChainError> {
         let Some(after) = self.outbox.after() else {
             return Ok(0);
         };
-        let Some(there) = rpc.block(after.number)? else {
-            let (got, seen) = (rpc.latest()?.number, after.number);
-            return Err(ChainError::Behind { got, seen });
-        };
-        Ok(match there.hash == after.hash {
-            true => after.nonce,
-            false => 0,
-        })
+        match rpc.block(after.number)? {
+            Some(there) if there.hash == after.hash => return Ok(after.nonce),
+            Some(_) => {}
+            None => {
+                let head = rpc.latest()?;
+                if rpc.may_lag(head, after.seen) {
+                    let (got, seen) = (head.number, after.number);
+                    return Err(ChainError::Behind { got, seen });
+                }
+            }
+        }
+        // Its block is not on the chain, or never was, whatever another node said.
+        self.outbox.note(None)?;
+        Ok(0)
     }
 
     /// Signs an empty transaction for a nonce that nothing here takes, and writes it down.
@@ -408,17 +445,9 @@ impl Sender {
         what: &'static str,
         nonce: u64,
     ) -> Result<Id, ChainError> {
-        let intent = Intent {
-            what,
-            to: Some(self.address()),
-            value: 0,
-            data: &[],
-            keep: false,
-        };
-        let offer = offer(rpc, None)?;
-        let mut record = Record::new(&intent, nonce, EMPTY_GAS);
-        record.attempts.push(self.sign(&record, offer, true));
-        self.outbox.add(record)
+        let intent = self.empty_intent(what);
+        let call = SignedCall::new(&intent, nonce, EMPTY_GAS);
+        self.write_down(rpc, &intent, call)
     }
 
     /// Adds a spelling that offers more, and writes it down. `false` if no more is paid.
@@ -435,41 +464,31 @@ impl Sender {
             Ok(offer) if offer.tip > MAX_RAISED_TIP && !empty => return Ok(false),
             offer => offer?,
         };
-        let attempt = self.sign(record, offer, empty);
+        let call = match empty {
+            true => SignedCall::new(&self.empty_intent(""), record.call.nonce, EMPTY_GAS),
+            false => record.call.clone(),
+        };
+        let attempt = self.sign(&call, offer);
         self.outbox
             .change(id, |record| record.attempts.push(attempt))?;
         Ok(true)
     }
 
-    fn sign(&self, record: &Record, offer: Offer, empty: bool) -> Attempt {
-        let Offer { max_fee, tip } = offer;
-        let to = match empty {
-            true => Some(self.address()),
-            false => record.to,
-        };
-        let to = to.map(|to| EthAddress::from(to.0));
-        let (gas, value, input) = match empty {
-            true => (EMPTY_GAS, 0, Data::new()),
-            false => (record.gas, record.value(), record.data.clone()),
-        };
-        let signed = self.key.sign(TxEip1559 {
+    pub(crate) fn sign(&self, call: &SignedCall, offer: Offer) -> Attempt {
+        let to = call.to.map(|to| EthAddress::from(to.0));
+        let raw = self.key.sign(TxEip1559 {
             chain_id: self.chain_id,
-            nonce: record.nonce,
-            gas_limit: gas,
-            max_fee_per_gas: max_fee,
-            max_priority_fee_per_gas: tip,
+            nonce: call.nonce,
+            gas_limit: call.gas,
+            max_fee_per_gas: offer.max_fee,
+            max_priority_fee_per_gas: offer.tip,
             to: to.map_or(TxKind::Create, TxKind::Call),
-            value: U256::from(value),
+            value: U256::from(call.value),
             access_list: Vec::new().into(),
-            input,
+            input: call.data.clone(),
         });
-        Attempt {
-            hash: signed.hash,
-            max_fee,
-            tip,
-            raw: signed.raw.into(),
-            empty,
-        }
+        let read = Attempt::read(raw.into(), self.chain_id, self.address());
+        read.expect("what this key signed is read as such").1
     }
 
     /// Sends what is written down and waits for it, with more for gas if need be.
@@ -484,7 +503,7 @@ impl Sender {
             };
             let hopeless = matches!(refused, Some((Refusal::Final, _)));
             let found = self.wait(rpc, id, hopeless)?;
-            if let Some(ended) = self.end(id, what, found)? {
+            if let Some(ended) = self.end(rpc, id, what, found)? {
                 return Ok(ended);
             }
             if let Some((Refusal::Final | Refusal::Unclear, said)) = refused
@@ -511,35 +530,36 @@ impl Sender {
         let known = self.outbox.get(id).and_then(|record| record.end);
         match (found, known) {
             // Why: it was waited for long enough before.
-            (Found::NonceUsed, Some(End::NonceUsed)) => self.end(id, what, Found::NonceUsed),
+            (Found::NonceUsed, Some(End::NonceUsed)) => self.end(rpc, id, what, Found::NonceUsed),
             (Found::NonceUsed | Found::Nothing, _) => {
                 self.outbox.change(id, |record| record.end = None)?;
                 Ok(None)
             }
-            (found, _) => self.end(id, what, found),
+            (found, _) => self.end(rpc, id, what, found),
         }
     }
 
     /// Writes down what was found.
     fn end(
         &mut self,
+        rpc: &Rpc,
         id: Id,
         what: &'static str,
         found: Found,
     ) -> Result<Option<Ended>, ChainError> {
         match found {
             Found::Mined(mined) => {
-                self.note(id, &mined)?;
+                self.note(rpc, id, &mined)?;
                 Ok(Some(Ended::Mined(mined)))
             }
             Found::Empty(mined) => {
-                self.note(id, &mined)?;
+                self.note(rpc, id, &mined)?;
                 self.outbox.remove(id)?;
                 Ok(Some(Ended::Cancelled))
             }
             Found::NonceUsed => {
                 let (from, record) = (self.address(), self.outbox.get(id));
-                let nonce = record.map_or(0, |record| record.nonce);
+                let nonce = record.map_or(0, |record| record.call.nonce);
                 if !record.is_some_and(Record::is_kept) {
                     // Why not kept: once more does no harm.
                     self.outbox.remove(id)?;
@@ -553,21 +573,22 @@ impl Sender {
         }
     }
 
-    fn note(&mut self, id: Id, mined: &Mined) -> Result<(), ChainError> {
+    fn note(&mut self, rpc: &Rpc, id: Id, mined: &Mined) -> Result<(), ChainError> {
         let end = End::InBlock {
             number: mined.number,
             success: mined.receipt.status(),
         };
-        let nonce = self.outbox.get(id).map_or(0, |record| record.nonce);
+        let nonce = self.outbox.get(id).map_or(0, |record| record.call.nonce);
         let (next, number) = (nonce + 1, mined.number);
         let known = self.outbox.after();
         let known = known.is_some_and(|after| (after.number, after.nonce) >= (number, next));
         if !known {
-            self.outbox.note(After {
+            self.outbox.note(Some(After {
                 nonce: next,
                 number,
                 hash: mined.hash,
-            })?;
+                seen: rpc.now(),
+            }))?;
         }
         self.outbox.change(id, |record| record.end = Some(end))
     }
@@ -595,7 +616,7 @@ impl Sender {
                 });
             }
         }
-        Ok(match next > record.nonce {
+        Ok(match next > record.call.nonce {
             true => Found::NonceUsed,
             false => Found::Nothing,
         })
@@ -636,9 +657,9 @@ impl Sender {
     }
 
     /// Nothing comes into a block while a nonce before it is free.
-    fn check_gap(&self, rpc: &Rpc, id: Id, what: &'static str) -> Result<(), ChainError> {
+    fn check_gap(&mut self, rpc: &Rpc, id: Id, what: &'static str) -> Result<(), ChainError> {
         let (from, nonce) = match self.outbox.get(id) {
-            Some(record) => (self.address(), record.nonce),
+            Some(record) => (self.address(), record.call.nonce),
             None => return Ok(()),
         };
         let next = rpc.nonce(from, BlockNumberOrTag::Latest)?;
@@ -664,9 +685,9 @@ impl Sender {
         if !empty {
             let message = Message {
                 from: Some(self.address()),
-                to: record.to,
-                value: record.value(),
-                data: &record.data,
+                to: record.call.to,
+                value: record.call.value,
+                data: &record.call.data,
             };
             let hash = record.shown().hash;
             if let Err(reason) = self.simulate(rpc, message)? {
@@ -740,5 +761,47 @@ fn meaning(message: &str) -> Refusal {
         (true, _) => Refusal::Final,
         (false, true) => Refusal::Fee,
         (false, false) => Refusal::Unclear,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::B256;
+    use l1::NativeL1;
+    use prover::key::AllowDevKeys;
+
+    use super::*;
+    use crate::outbox::tests::key;
+    use crate::script::{Node, genesis};
+
+    /// A receipt in a block that a node invented, far ahead: what it says of the key's nonces is not held
+    /// against the nodes that do not have the block.
+    #[test]
+    fn a_block_that_a_node_invented_keeps_no_key_from_sending() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("l1.redb");
+        let mirror = NativeL1::create(&file, &genesis(), AllowDevKeys::Yes).unwrap();
+        let node = Node::new(&mirror);
+        let rpc = node.rpc();
+        let mut sender = Sender::new(key(folder.path()), 31_337, folder.path()).unwrap();
+        assert_eq!(sender.least_nonce(&rpc).unwrap(), 0);
+        let seen = node.shown().now;
+        let mut invented = After {
+            nonce: 8,
+            number: 1_000_000,
+            hash: B256::repeat_byte(1),
+            seen,
+        };
+        sender.outbox.note(Some(invented)).unwrap();
+        let behind = sender.least_nonce(&rpc).unwrap_err();
+        assert!(matches!(behind, ChainError::Behind { .. }), "{behind}");
+        node.shown().mine_at(seen + 700, &[]);
+        assert_eq!(sender.least_nonce(&rpc).unwrap(), 0);
+        assert_eq!(sender.outbox.after(), None);
+        // A block that the chain has is a bound on the nonce, whatever a node says of it.
+        let head = rpc.latest().unwrap();
+        (invented.number, invented.hash) = (head.number, head.hash);
+        sender.outbox.note(Some(invented)).unwrap();
+        assert_eq!(sender.least_nonce(&rpc).unwrap(), 8);
     }
 }

@@ -123,7 +123,7 @@ impl Tx<'_> {
         }
     }
 
-    fn freeze(&mut self, freeze_after: u64) -> Result<(), L1Error> {
+    pub(crate) fn freeze(&mut self, freeze_after: u64) -> Result<(), L1Error> {
         self.not_frozen()?;
         let entry = self.head.queue_head;
         if entry == self.head.queue_tail {
@@ -143,7 +143,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn exit(&mut self, depth: u8, exit: &Exit) -> Result<u128, L1Error> {
+    pub(crate) fn exit(&mut self, depth: u8, exit: &Exit) -> Result<u128, L1Error> {
         self.is_frozen()?;
         let Exit {
             index,
@@ -176,7 +176,7 @@ impl Tx<'_> {
         Ok(amount)
     }
 
-    fn cancel_deposit(&mut self, number: u64) -> Result<Cancelled, L1Error> {
+    pub(crate) fn cancel_deposit(&mut self, number: u64) -> Result<Cancelled, L1Error> {
         self.is_frozen()?;
         let (head, tail) = (self.head.queue_head, self.head.queue_tail);
         if !(head..tail).contains(&number) {

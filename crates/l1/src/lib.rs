@@ -10,12 +10,14 @@
 //! - [`blocks`]: heights, time, confirmations, and the reorgs that tests cause.
 //! - [`operator`]: who may submit batches, take-over, hand-over.
 //! - [`leave`]: freeze, exit by Merkle proof, cancelled deposits.
+//! - [`checked`]: small durable files with a checksum.
 //! - [`submission`]: a proven batch as bytes and as a folder, and its verification.
 //!
 //! What a batch means is left to `ledger` and `circuits`; ordering operations to the batcher.
 
 pub mod blocks;
 pub mod bytes;
+pub mod checked;
 mod checks;
 mod codec;
 pub mod error;
@@ -24,6 +26,7 @@ pub mod evm;
 pub mod genesis;
 mod journal;
 pub mod leave;
+mod mirror;
 pub mod native;
 pub mod operator;
 pub mod queue;
@@ -40,6 +43,7 @@ pub use escrow::TokenTotals;
 pub use genesis::{Deployment, Genesis, GenesisAccount, Parameters};
 pub use journal::REORG_WINDOW;
 pub use leave::{Cancelled, Exit};
+pub use mirror::{Blocks, Calls};
 pub use native::{FinalizedBatch, Head, NativeL1};
 pub use operator::{OPERATORS_HOUR, SubmissionRight};
 pub use queue::{Deposit, QueueEntry};

@@ -22,11 +22,13 @@ use ledger::words::{Header, L1Entry, PublicWords};
 use prover::key::{AllowDevKeys, VerifyingKey};
 use prover::proof::Proof;
 use prover::verify::{verify, verify_many};
-use redb::{Database, DatabaseError, StorageBackend, StorageError};
+use redb::{
+    Database, DatabaseError, ReadableTable, ReadableTableMetadata, StorageBackend, StorageError,
+};
 
 use crate::bytes::{Address, Bytes};
 use crate::checks;
-use crate::codec::{Reader, Writer};
+use crate::codec::{CodecError, Reader, Writer};
 use crate::error::{BatchError, BatchFault, L1Error, OpenError, Refusal, StoreError};
 use crate::escrow::{self, TokenTotals};
 use crate::genesis::{
@@ -367,15 +369,7 @@ impl NativeL1 {
         let shape_id = one_shape(submissions)?;
         let shape = &self.listed(shape_id)?.shape;
         let key = self.usable_key(shape_id)?;
-        let execute_all = |tx: &mut Tx<'_>| {
-            tx.check_right(caller, self.deployment.parameters())?;
-            let each = submissions.iter().enumerate();
-            each.map(|(position, submission)| {
-                let executed = self.execute(tx, caller, submission, shape);
-                executed.map_err(|error| error.at(position))
-            })
-            .collect::<Result<Vec<_>, L1Error>>()
-        };
+        let execute_all = |tx: &mut Tx<'_>| self.execute_all(tx, caller, submissions, shape);
         // Why twice: no lock is held while proofs are verified, which takes all threads.
         // Sound because: what L1 rebuilds equals what was submitted, or the execution fails. So
         // both executions have the same public inputs, though the chain may move in between.
@@ -384,6 +378,38 @@ impl NativeL1 {
         verify_proofs(key, &proofs)?;
         let executed = transact(&self.db, now, execute_all)?;
         Ok(executed.into_iter().map(|(batch, _)| batch).collect())
+    }
+
+    /// As [`Self::submit_batches`], in a transaction that is open.
+    pub(crate) fn submit_in(
+        &self,
+        tx: &mut Tx<'_>,
+        caller: Address,
+        submissions: &[Submission],
+    ) -> Result<Vec<FinalizedBatch>, L1Error> {
+        let shape_id = one_shape(submissions)?;
+        let (shape, key) = (&self.listed(shape_id)?.shape, self.usable_key(shape_id)?);
+        let executed = self.execute_all(tx, caller, submissions, shape)?;
+        let (batches, proofs): (Vec<_>, Vec<_>) = executed.into_iter().unzip();
+        verify_proofs(key, &proofs)?;
+        Ok(batches)
+    }
+
+    /// Executes batches of one shape; their proofs are still to be verified.
+    fn execute_all(
+        &self,
+        tx: &mut Tx<'_>,
+        caller: Address,
+        submissions: &[Submission],
+        shape: &Shape,
+    ) -> Result<Vec<(FinalizedBatch, ProofToVerify)>, L1Error> {
+        tx.check_right(caller, self.deployment.parameters())?;
+        let each = submissions.iter().enumerate();
+        each.map(|(position, submission)| {
+            let executed = self.execute(tx, caller, submission, shape);
+            executed.map_err(|error| error.at(position))
+        })
+        .collect()
     }
 
     /// Refuses a frozen chain before anything costly is done. The transaction checks it again.
@@ -587,7 +613,46 @@ fn apply(tx: &mut Tx<'_>, mut batch: FinalizedBatch) -> Result<FinalizedBatch, B
     Ok(batch)
 }
 
+/// Tokens of a deployment to which so many were added.
+fn count_tokens(on: &Deployment, added: u64) -> Result<usize, StoreError> {
+    let listed = on.parameters().tokens.len();
+    let count = usize::try_from(added)
+        .ok()
+        .and_then(|added| listed.checked_add(added));
+    count.ok_or_else(|| StoreError::Missing {
+        what: format!("the addresses of {added} tokens"),
+    })
+}
+
+/// The address of a token that was added.
+fn token_address(record: &[u8]) -> Result<Address, CodecError> {
+    let mut reader = Reader::new("a token", record);
+    let address = reader.bytes()?;
+    reader.end()?;
+    Ok(address)
+}
+
 impl Tx<'_> {
+    /// Number of tokens.
+    pub(crate) fn token_count(&self, on: &Deployment) -> Result<usize, StoreError> {
+        count_tokens(on, self.tokens.len()?)
+    }
+
+    /// Ids of all tokens.
+    pub(crate) fn tokens_by_address(
+        &self,
+        on: &Deployment,
+    ) -> Result<BTreeMap<Address, u32>, StoreError> {
+        let listed = on.parameters().tokens.iter();
+        let mut tokens: BTreeMap<Address, u32> =
+            listed.map(|token| token.address).zip(0..).collect();
+        for record in self.tokens.range::<u32>(..)? {
+            let (id, address) = record?;
+            tokens.insert(token_address(address.value())?, id.value());
+        }
+        Ok(tokens)
+    }
+
     /// Makes an amount claimable for the owner of an index, which is registered.
     fn pay(&mut self, index: u32, amount: u128) -> Result<(), BatchError> {
         let registered = registry::registration(&*self.registry, index)?;
@@ -695,9 +760,8 @@ impl NativeL1 {
         let table = Snapshot::begin(&self.db)?.tokens()?;
         for record in table.range::<u32>(..)? {
             let (id, address) = record?;
-            let mut reader = Reader::new("a token", address.value());
-            let (name, address) = (format!("token {}", id.value()), reader.bytes()?);
-            reader.end()?;
+            let name = format!("token {}", id.value());
+            let address = token_address(address.value())?;
             tokens.push(Token { name, address });
         }
         Ok(tokens)
@@ -708,11 +772,8 @@ impl NativeL1 {
     /// # Errors
     /// [`StoreError`].
     pub fn token_count(&self) -> Result<usize, StoreError> {
-        let listed = self.deployment.parameters().tokens.len();
-        match self.deployment.is_on_chain() {
-            true => Ok(self.tokens()?.len()),
-            false => Ok(listed),
-        }
+        let added = Snapshot::begin(&self.db)?.tokens()?.len()?;
+        count_tokens(&self.deployment, added)
     }
 
     /// What operations of this deployment are signed for.

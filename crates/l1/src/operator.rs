@@ -261,7 +261,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn return_operator(&mut self, caller: Address, takeover_after: u64) -> Result<(), L1Error> {
+    pub(crate) fn return_operator(&mut self, caller: Address, takeover_after: u64) -> Result<(), L1Error> {
         self.not_frozen()?;
         self.head.only_operator(caller)?;
         let (now, last) = (self.head.time, self.head.operator_back_at);
@@ -276,7 +276,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn offer_operator(&mut self, caller: Address, to: Option<Address>) -> Result<(), Refusal> {
+    pub(crate) fn offer_operator(&mut self, caller: Address, to: Option<Address>) -> Result<(), Refusal> {
         self.not_frozen()?;
         self.head.only_operator(caller)?;
         if to == Some(caller) {
@@ -286,7 +286,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn accept_operator(&mut self, caller: Address) -> Result<u128, L1Error> {
+    pub(crate) fn accept_operator(&mut self, caller: Address) -> Result<u128, L1Error> {
         self.not_frozen()?;
         let offered = self.head.offered_operator;
         if offered != Some(caller) {

@@ -63,6 +63,9 @@ const DEPOSITED: TableDefinition<ClaimKey, u32> = TableDefinition::new("deposite
 const TOKENS: Records<u32> = TableDefinition::new("tokens");
 const JOURNAL: Records<u64> = TableDefinition::new("journal");
 
+/// Place of the table of totals among those of [`Tx::logged`].
+pub(crate) const TOTALS_PLACE: u8 = 3;
+
 /// Names of the records in the table `meta`.
 pub(crate) const VERSION_RECORD: &str = "version";
 pub(crate) const DEPLOYMENT_RECORD: &str = "deployment";
@@ -260,7 +263,7 @@ impl<'t> Tx<'t> {
     }
 
     /// As [`Self::resume`], in the next block, which is made at `now` by the system's clock.
-    fn next<E>(txn: &'t WriteTransaction, now: u64) -> Result<Self, E>
+    pub(crate) fn next<E>(txn: &'t WriteTransaction, now: u64) -> Result<Self, E>
     where
         E: From<StoreError> + From<Refusal>,
     {
@@ -281,7 +284,7 @@ impl<'t> Tx<'t> {
         read_clock(record.map(|record| record.value().to_vec()))
     }
 
-    /// All logged tables. Their order is part of the format.
+    /// All logged tables. Their order is part of the format; see [`TOTALS_PLACE`].
     fn logged(&mut self) -> [&mut dyn Undo; 11] {
         [
             &mut self.registry,
@@ -362,6 +365,12 @@ impl<'t> Tx<'t> {
         Ok(true)
     }
 
+    /// Ends the block. The transaction is still to be committed.
+    pub(crate) fn end_block(mut self) -> Result<(), StoreError> {
+        self.seal_block()?;
+        self.finish()
+    }
+
     /// Writes the head. The transaction is still to be committed.
     fn finish(mut self) -> Result<(), StoreError> {
         let head = self.head.to_bytes();
@@ -392,8 +401,7 @@ pub(crate) fn transact<T, E: From<StoreError> + From<Refusal>>(
     let txn = db.begin_write().map_err(StoreError::from)?;
     let mut tx = Tx::next::<E>(&txn, now)?;
     let result = call(&mut tx)?;
-    tx.seal_block()?;
-    tx.finish()?;
+    tx.end_block()?;
     txn.commit().map_err(StoreError::from)?;
     Ok(result)
 }

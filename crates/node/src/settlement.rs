@@ -83,15 +83,11 @@ pub enum Call<'a> {
 
 impl Call<'_> {
     /// True if this entry of the queue is what the call asks for: after a reorganization another may
-    /// stand in its place. The amount may be less: some tokens pay out less than was sent.
+    /// stand in its place. Whatever amount arrived: tokens pay out less than was sent, or more.
     pub fn asks_for(&self, entry: &QueueEntry) -> bool {
         match (self, &entry.op) {
             (Self::Deposit(deposit), L1Op::Create { token, key, .. }) => {
                 (entry.payer, *token, key) == (deposit.caller, deposit.token, &deposit.key)
-                    && entry.op.amount() <= deposit.amount
-            }
-            (Self::TopUp { amount, .. }, L1Op::TopUp { .. }) if entry.op.amount() > *amount => {
-                false
             }
             (Self::TopUp { caller, index, .. }, L1Op::TopUp { .. })
             | (Self::RequestExit { caller, index }, L1Op::ForcedExit { .. }) => {
@@ -217,6 +213,9 @@ pub trait Settlement: Send {
     /// chain is shorter.
     fn confirmed_height(&self, confirmations: u64) -> Option<u64>;
 
+    /// Blocks of the chain on top of the one whose events the mirror applied as its block of this height.
+    fn blocks_on(&self, height: u64) -> u64;
+
     /// How many of the batches, from the first on, one transaction can carry.
     fn at_once(&self, mirror: &NativeL1, batches: &[Submission]) -> usize;
 }
@@ -284,6 +283,17 @@ impl Link {
                 queue_tail: 0,
                 batches: 0,
             }),
+        }
+    }
+
+    /// Blocks on top of L1's block of this height: blocks of the chain, where there is one.
+    ///
+    /// # Errors
+    /// If L1 cannot be read.
+    pub fn blocks_on(&self, l1: &NativeL1, height: u64) -> Result<u64, StoreError> {
+        match &self.0 {
+            Some(chain) => Ok(chain.blocks_on(height)),
+            None => Ok(l1.head()?.height.saturating_sub(height)),
         }
     }
 

@@ -56,6 +56,24 @@ impl Life {
             .collect()
     }
 
+    /// Sends a transaction by the node's own key, and returns its receipt.
+    fn send(&self, transaction: Value) -> Value {
+        let hash = self.control("eth_sendTransaction", json!([transaction]));
+        self.control("evm_mine", json!([]));
+        self.control("eth_getTransactionReceipt", json!([hash]))
+    }
+
+    /// Deploys a token by the name of its artifact and lists it.
+    fn token(&mut self, name: &str) -> l1::Address {
+        let root = env!("CARGO_MANIFEST_DIR");
+        let path = format!("{root}/../crates/l1/contracts/artifacts/{name}.json");
+        let artifact: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let made = self.send(json!({ "from": self.caller(), "data": artifact["bytecode"] }));
+        let token = serde_json::from_value(made["contractAddress"].clone()).unwrap();
+        self.call(Call::AddToken(token)).unwrap();
+        token
+    }
+
     /// What `quire l1 cancel` does.
     fn cancel(&mut self) -> Vec<Standing> {
         self.close();
@@ -106,26 +124,15 @@ fn a_deposit_that_another_command_settled_is_told_to_its_own() {
 #[test]
 fn an_erc20_is_deposited_once_wherever_the_wire_is_cut() {
     let (mut life, wire) = Life::over_a_wire();
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../crates/l1/contracts/artifacts/PlainToken.json"
-    );
-    let plain: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let token = life.token("PlainToken");
     let from = json!(life.caller());
-    let send = |life: &Life, transaction: Value| {
-        let hash = life.control("eth_sendTransaction", json!([transaction]));
-        life.control("evm_mine", json!([]));
-        life.control("eth_getTransactionReceipt", json!([hash]))
-    };
-    let made = send(&life, json!({ "from": from, "data": plain["bytecode"] }));
-    let token: l1::Address = serde_json::from_value(made["contractAddress"].clone()).unwrap();
+    let send = |life: &Life, transaction: Value| life.send(transaction);
     let mint = abi::call(
         "mint(address,uint256)",
         &[abi::address(&life.caller()), abi::uint(100)],
     );
     let mint = format!("0x{}", hex(&mint));
     send(&life, json!({ "from": from, "to": token, "data": mint }));
-    life.call(Call::AddToken(token)).unwrap();
     // The approval, then the deposit, then neither is cut.
     for (cut, amount) in [(1, 7), (2, 8), (9, 9)] {
         let before = (life.standing().1, life.nonce());
@@ -156,6 +163,137 @@ fn an_erc20_is_deposited_once_wherever_the_wire_is_cut() {
     life.deposit_untold(5, 1, 10).unwrap();
     life.rollup.link.told().unwrap();
     assert_eq!(life.nonce(), before + 3, "0, the approval, the deposit");
+}
+
+/// Tokens credit more than was sent, or less; whose entry it is, its transaction says.
+#[test]
+fn a_deposit_of_which_more_or_less_arrives_is_told_and_stands_in_nobodys_way() {
+    let mut life = Life::with_accounts();
+    let token = life.token("HostileToken");
+    let run = |life: &Life, data: Vec<u8>| {
+        let data = format!("0x{}", hex(&data));
+        life.send(json!({ "from": life.caller(), "to": token, "data": data }))
+    };
+    let mint = [abi::address(&life.caller()), abi::uint(1_000)];
+    run(&life, abi::call("mint(address,uint256)", &mint));
+    // HostileToken.Mode: 13 credits a unit more, 1 a tenth less.
+    for (mode, arrives) in [(13, 101), (1, 90)] {
+        let set = [abi::uint(mode), [0; 32], abi::uint(96), [0; 32]];
+        run(&life, abi::call("set(uint8,address,bytes)", &set));
+        let before = life.standing().1;
+        let (entry, earlier) = life.deposit_untold(5, 1, 100).unwrap();
+        assert_eq!((entry.number, entry.op.amount()), (before, arrives));
+        assert!(!earlier);
+        // As after a kill: the same call tells the same entry, and sends nothing.
+        life.reopen();
+        let (again, earlier) = life.deposit_untold(5, 1, 100).unwrap();
+        assert_eq!((again, earlier), (entry, true));
+        life.rollup.link.told().unwrap();
+        assert!(life.unsettled().is_empty());
+        // A top-up of the same account, too.
+        let call = Call::TopUp {
+            caller: life.caller(),
+            index: entry.op.index(),
+            amount: 100,
+        };
+        assert_eq!(life.call(call).unwrap(), Outcome::Entry(before + 1));
+        assert_eq!(life.standing().1, before + 2, "each once");
+    }
+    life.finish();
+    assert_eq!((life.balance(4), life.balance(5)), (202, 180));
+}
+
+/// Eight of sixty random bits sent a deposit of this kind twice before records were read from what was
+/// signed.
+#[test]
+fn whatever_bit_of_the_outbox_is_flipped_a_deposit_is_made_once() {
+    let mut life = Life::with_accounts();
+    let deposit = (4, 0, 3_000_000_000_000_000_000);
+    let (entry, _) = life
+        .deposit_untold(deposit.0, deposit.1, deposit.2)
+        .unwrap();
+    let caller = life.caller();
+    let sent = |life: &Life| life.control("eth_getTransactionCount", json!([caller, "pending"]));
+    life.close();
+    let folder = life.folder.path().join("ethereum");
+    let mut files = std::fs::read_dir(folder).unwrap();
+    let is_outbox = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "json");
+    let file = files
+        .find_map(|file| Some(file.unwrap().path()).filter(is_outbox))
+        .unwrap();
+    let good = std::fs::read(&file).unwrap();
+    let (before, mut refused) = (sent(&life), 0);
+    for place in 0..40 {
+        let bit = place * 8 * good.len() / 40 + place % 8;
+        let mut bad = good.clone();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&file, bad).unwrap();
+        match open(life.folder.path(), &life.node.url, 0) {
+            Err(error) => {
+                let message = error.to_string();
+                assert!(
+                    message.contains("move the file away"),
+                    "bit {bit}: {message}"
+                );
+                refused += 1;
+            }
+            Ok(rollup) => {
+                life.rollup = rollup;
+                let again = life
+                    .deposit_untold(deposit.0, deposit.1, deposit.2)
+                    .unwrap();
+                assert_eq!(again, (entry, true), "bit {bit}");
+                life.close();
+            }
+        }
+        assert_eq!(sent(&life), before, "bit {bit}: nothing was sent");
+    }
+    assert!(refused > 20, "{refused}");
+    std::fs::write(&file, &good).unwrap();
+    life.reopen();
+    assert_eq!(life.unsettled().len(), 1);
+}
+
+/// A receipt alone that says that it failed is not enough to make a deposit a second time.
+#[test]
+fn a_failure_that_its_own_events_refute_is_not_believed() {
+    let (mut life, wire) = Life::over_a_wire();
+    wire.set(|method, _, answer| {
+        if method == "eth_getTransactionReceipt" && answer["result"].is_object() {
+            answer["result"]["status"] = json!("0x0");
+            answer["result"]["logs"] = json!([]);
+        }
+        Fate::Arrives
+    });
+    let refused = life.deposit(4, 7).unwrap_err();
+    let strange = matches!(chain_error(&refused), ChainError::Answer { .. });
+    assert!(strange, "{refused}");
+    wire.set(faithful);
+    let (entry, earlier) = life.deposit_untold(4, 0, 7).unwrap();
+    assert_eq!((entry.number, earlier), (3, true));
+    assert_eq!(life.standing().1, 4, "one deposit");
+}
+
+/// A batch asks for the gas that it can take at most, not for what the node estimates at the moment.
+#[test]
+fn a_batch_asks_for_gas_that_no_call_of_others_uses_up() {
+    let (mut life, wire) = Life::over_a_wire();
+    let signed = sign(withdraw(3, 300_000, 0, 0), 3, &life.rollup);
+    let accepted = life.rollup.batcher.submit(signed.into(), 0);
+    accepted.unwrap().unwrap();
+    life.seal_and_prove();
+    // At the moment of the estimate everything seems to be a bargain.
+    wire.set(|method, _, answer| {
+        if method == "eth_estimateGas" {
+            answer["result"] = json!("0x5208");
+        }
+        Fate::Arrives
+    });
+    assert_eq!(life.submit().unwrap(), 1);
+    let block = life.control("eth_getBlockByNumber", json!(["latest", true]));
+    let gas = block["transactions"][0]["gas"].as_str().unwrap();
+    let gas = u64::from_str_radix(gas.trim_start_matches("0x"), 16).unwrap();
+    assert!(gas > l1::evm::calldata::gas_bound(1, 0), "{gas}");
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -331,12 +469,15 @@ fn an_offer_is_raised_in_both_fees_whatever_tip_the_node_named() {
         .map(|file| file.unwrap().path());
     let file = files.find(|file| file.extension().is_some_and(|kind| kind == "json"));
     let outbox: Value = serde_json::from_slice(&std::fs::read(file.unwrap()).unwrap()).unwrap();
-    let attempts = outbox["records"][0]["attempts"].as_array().unwrap();
+    let attempts = outbox["content"]["records"][0]["attempts"]
+        .as_array()
+        .unwrap();
+    // EIP-1559: chain, nonce, tip, fee and more in a list after the type.
     let offers: Vec<(u64, u64)> = attempts
         .iter()
-        .map(|attempt| {
-            let (fee, tip) = (attempt["max_fee"].as_u64(), attempt["tip"].as_u64());
-            (fee.unwrap(), tip.unwrap())
+        .map(|raw| {
+            let fields = rlp_numbers(raw.as_str().unwrap());
+            (fields[3], fields[2])
         })
         .collect();
     assert_eq!(offers[0].1, 50_000_000_000, "bounded at first");
@@ -346,6 +487,31 @@ fn an_offer_is_raised_in_both_fees_whatever_tip_the_node_named() {
         assert!(pair[1].0 * 10 >= pair[0].0 * 11 && pair[1].1 * 10 >= pair[0].1 * 11);
     }
     assert!(offers.last().unwrap().1 <= 200_000_000_000);
+}
+
+/// The first numbers of a transaction of type 2 (RLP).
+fn rlp_numbers(raw: &str) -> Vec<u64> {
+    let digits = raw.trim_start_matches("0x02");
+    let bytes: Vec<u8> = (0..digits.len() / 2)
+        .map(|place| u8::from_str_radix(&digits[2 * place..2 * place + 2], 16).unwrap())
+        .collect();
+    let mut at = match bytes[0] {
+        long @ 0xf8.. => usize::from(long - 0xf7) + 1,
+        _ => 1,
+    };
+    let mut numbers = Vec::new();
+    for _ in 0..4 {
+        let length = usize::from(bytes[at].saturating_sub(0x80));
+        let number = match bytes[at] {
+            small @ ..0x80 => small.into(),
+            _ => bytes[at + 1..=at + length]
+                .iter()
+                .fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
+        };
+        numbers.push(number);
+        at += 1 + length;
+    }
+    numbers
 }
 
 #[test]

@@ -11,7 +11,7 @@ use evm::sample::{self, OPERATOR, Sealed, World, address, deposit, transfer, wit
 use l1::Address;
 use l1::evm::abi::{self, call, uint};
 use l1::evm::artifacts::Artifact;
-use l1::evm::calldata::{MAX_GAS, encode_batch, gas_bound};
+use l1::evm::calldata::{MAX_GAS, encode_batch, gas_bound, gas_limit};
 use ledger::babyjubjub::Point;
 use ledger::field::{Fr, to_be_bytes};
 use ledger::shape::Shape;
@@ -41,6 +41,7 @@ pub enum Token {
     Inflate,
     Shrink,
     Revert,
+    More,
 }
 
 /// `Actor.Mode`.
@@ -147,6 +148,7 @@ fn g9_what_is_credited_is_what_arrived() {
     let cases = [
         (Token::Plain, Some(1_000)),
         (Token::Fee, Some(900)),
+        (Token::More, Some(1_001)),
         (Token::Silent, Some(1_000)),
         (Token::Bomb, Some(1_000)),
         (Token::Hooks, Some(1_000)),
@@ -212,6 +214,7 @@ fn g6_g9_a_claim_pays_once_and_never_more() {
     for (mode, paid) in [
         (Token::Plain, true),
         (Token::Fee, true),
+        (Token::More, true),
         (Token::Silent, true),
         (Token::Bomb, true),
         (Token::Hooks, true),
@@ -762,6 +765,65 @@ fn g8_the_dearest_batches_stay_below_the_limit_of_a_transaction() {
         );
         assert!(receipt.limit <= bound, "{} > {bound}", receipt.limit);
         assert!(bound <= MAX_GAS, "{name}: {bound}");
+    }
+}
+
+/// What a deposit and a top-up of a token take before refunds; nothing happens.
+fn limits(world: &mut World, token: u32, account: u32) -> [u64; 2] {
+    let (before, payer) = (world.chain.snapshot(), address(1));
+    let deposit = deposit(payer, 99, token, 100, FEE);
+    let made = world.rollup.deposit(&mut world.chain, &deposit);
+    let made = made.unwrap().limit;
+    world.chain.restore(&before);
+    let added = (world.rollup).top_up(&mut world.chain, &payer, (account, token), 100, FEE);
+    let added = added.unwrap().limit;
+    world.chain.restore(&before);
+    [made, added]
+}
+
+/// A node estimates a call while others have money in its token; before its block they take all of it, and
+/// the call fills slots that are empty now.
+#[test]
+fn g8_whatever_others_take_before_it_a_call_has_enough_gas() {
+    let mut world = World::new(&[tiny()], FEE);
+    let json = include_str!("../../../l1/contracts/artifacts/PlainToken.json");
+    let code = artifact("PlainToken", json);
+    let (erc20, _) = world.chain.deploy(&OPERATOR, code).unwrap();
+    let add = abi::add_token(&erc20);
+    (world.rollup)
+        .send(&mut world.chain, &OPERATOR, 0, add)
+        .unwrap();
+    let rollup = world.rollup.address;
+    for who in [1, 2] {
+        mint(&mut world.chain, &erc20, &address(who), 1 << 80);
+        let approve = call(
+            "approve(address,uint256)",
+            &[abi::address(&rollup), uint(1 << 80)],
+        );
+        (world.chain)
+            .call(&address(who), &erc20, 0, approve)
+            .unwrap();
+    }
+    for token in [0, 1] {
+        let (account, _) = world.deposit(address(1), token, 0);
+        let (others, _) = world.deposit(address(2), token, 1_000);
+        let batch = world.seal(&tiny(), 2, &[]);
+        world.submit(&tiny(), batch);
+        let estimated = limits(&mut world, token, account);
+        world.request_exit(others);
+        let batch = world.seal(&tiny(), 1, &[]);
+        world.submit(&tiny(), batch);
+        (world.rollup)
+            .claim(&mut world.chain, &address(2), token)
+            .unwrap();
+        assert_eq!(world.rollup.totals(&mut world.chain, token).escrow, 0);
+        let needed = limits(&mut world, token, account);
+        for (estimated, needed) in estimated.into_iter().zip(needed) {
+            let limit = gas_limit(estimated, 0);
+            println!("token {token}: {estimated} estimated, {needed} needed, {limit} asked for");
+            assert!(needed >= estimated + 17_100, "others make it dearer");
+            assert!(needed <= limit, "{needed} > {limit}");
+        }
     }
 }
 

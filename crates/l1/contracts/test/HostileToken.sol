@@ -33,7 +33,9 @@ contract HostileToken {
         /// `balanceOf` answers less after a transfer to us.
         Shrink,
         /// Reverts.
-        Revert
+        Revert,
+        /// Credits one unit more than was sent, like tokens that round up.
+        More
     }
 
     Mode public mode;
@@ -57,6 +59,10 @@ contract HostileToken {
         return _balances[of_];
     }
 
+    function allowance(address, address) external pure returns (uint256) {
+        return type(uint256).max;
+    }
+
     function transfer(address to, uint256 value) external {
         _move(msg.sender, to, value);
     }
@@ -76,7 +82,8 @@ contract HostileToken {
             require(good, "the call back failed");
         }
         _balances[from] -= m == Mode.Overdraw ? 2 * value : value;
-        _balances[to] += m == Mode.Fee ? value - value / 10 : value;
+        if (m == Mode.Fee) _balances[to] += value - value / 10;
+        else _balances[to] += m == Mode.More ? value + 1 : value;
         if (m == Mode.Hooks) {
             (bool good,) = from.call(abi.encodeCall(IHooks.tokensMoved, ()));
             (good,) = to.call(abi.encodeCall(IHooks.tokensMoved, ()));

@@ -47,6 +47,11 @@ const GAS_OF_BATCH: u64 = 270_000;
 const GAS_OF_CREDIT: u64 = 72_000;
 /// Most gas of a byte of call data (EIP-7623).
 const GAS_OF_BYTE: u64 = 40;
+/// Most gas that others can add to a call between its estimate and its block: they take the last of what it
+/// adds to, and to fill an empty slot costs 17,100 more than to change a full one (EIP-2200, EIP-2929). Three
+/// slots: the two of a token's totals, and the contract's balance in the token, with the 64th part that a
+/// call to the token leaves behind (EIP-150).
+const GAS_OF_OTHERS: u64 = 3 * 17_100 * 64 / 63 + 1;
 /// Most bytes of call data: nodes pass on transactions of up to 128 KiB, signature and all.
 const MAX_BYTES: usize = 127 << 10;
 /// Bytes of the header of published data before the fee indices.
@@ -194,6 +199,15 @@ impl From<&QueueEntry> for Entry {
 /// `credits` are its queue entries and withdrawals, `bytes` those of its call data.
 pub fn gas_bound(credits: usize, bytes: usize) -> u64 {
     GAS_OF_BATCH + credits as u64 * GAS_OF_CREDIT + bytes as u64 * GAS_OF_BYTE
+}
+
+/// The gas to ask for, so that a call which a node estimated at so much does not run out of it whatever
+/// others do before it in its block. `bound` is the most that it can take, where that is known, else 0.
+///
+/// What a token's own code adds is not known: a quarter of the estimate is added where that is more.
+pub fn gas_limit(estimated: u64, bound: u64) -> u64 {
+    let more = GAS_OF_OTHERS.max(estimated / 4);
+    estimated.saturating_add(more).max(bound).min(MAX_GAS)
 }
 
 /// How many batches, from the first on, one transaction can carry: below [`MAX_GAS`] and the 128 KiB

@@ -4,7 +4,7 @@ use ark_bn254::{Fq, Fr as Scalar, G1Affine};
 use ark_ec::{AffineRepr, CurveGroup};
 use ark_ff::PrimeField;
 use l1::bytes::Bytes;
-use l1::evm::calldata::carried;
+use l1::evm::calldata::{MAX_GAS, carried, gas_bound, gas_limit};
 use l1::{Address, BatchFault, NativeL1, Refusal, Submission, verify_batch};
 use ledger::field::to_be_bytes;
 use ledger::operation::L1Op;
@@ -547,4 +547,20 @@ fn g8_what_one_transaction_carries_stays_below_its_limits() {
     }
     // Nodes refuse transactions of more than 128 KiB.
     assert_eq!(carried([(0, 60_000); 3]), 2);
+}
+
+#[test]
+fn g8_the_gas_that_is_asked_for_covers_what_others_change() {
+    // Three slots that others empty, where a quarter is less than they cost.
+    assert_eq!(gas_limit(100_000, 0), 152_115);
+    assert!(gas_limit(100_000, 0) >= 100_000 + 3 * 17_100);
+    assert_eq!(gas_limit(1_000_000, 0), 1_250_000);
+    // A batch of 32 credits whose owners all take their claims before it: 17,100 for each claim and each
+    // token's total, far beyond a quarter of the estimate.
+    let bound = gas_bound(32, 8_000);
+    let cheapest = bound - 32 * 2 * 17_100;
+    assert!(cheapest + cheapest / 4 < bound);
+    assert_eq!(gas_limit(cheapest, bound), bound);
+    assert_eq!(gas_limit(u64::MAX, 0), MAX_GAS);
+    assert_eq!(gas_limit(0, u64::MAX), MAX_GAS);
 }
