@@ -26,7 +26,8 @@ use alloy::primitives::B256;
 use alloy::rpc::types::Log;
 use l1::evm::calldata;
 use l1::{
-    Address, Blocks, Calls, Deposit, Exit, Genesis, L1Error, NativeL1, OPERATORS_HOUR, Refusal, checked,
+    Address, Blocks, Calls, Deposit, Exit, Genesis, L1Error, NativeL1, OPERATORS_HOUR, Refusal,
+    checked,
 };
 use ledger::babyjubjub::cofactor_inverse_point;
 use ledger::operation::L1Op;

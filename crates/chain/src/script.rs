@@ -318,6 +318,15 @@ impl Made {
         if is("operatorFees()") {
             return ("operatorFees", words(&[standing.operator_fees]));
         }
+        if is("operator()") {
+            return ("operator", vec![abi::address(&standing.operator)]);
+        }
+        if is("offeredOperator()") {
+            return ("offeredOperator", words(&[0]));
+        }
+        if is("operatorBackAt()") {
+            return ("operatorBackAt", words(&[standing.operator_back_at.into()]));
+        }
         if is("tokenCount()") {
             return ("tokenCount", words(&[standing.tokens.into()]));
         }
@@ -330,6 +339,7 @@ impl Made {
                 standing.next_index,
                 standing.pending_deposits,
                 standing.frozen.into(),
+                standing.taken_over.into(),
             ];
             return ("head", words(&numbers.map(u128::from)));
         }
@@ -430,6 +440,7 @@ pub(crate) fn genesis() -> Genesis {
         l1_fee: L1_FEE,
         pending_cap: 1 << 32,
         timestamp_slack: 3_600,
+        takeover_after: 259_200,
         freeze_after: 604_800,
         tokens: vec![Token {
             name: "ETH".to_owned(),

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use l1::{Address, Parameters};
+use l1::{Address, Parameters, checked};
 use ledger::babyjubjub::Point;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -20,7 +20,7 @@ use crate::settings::{Settings, make_folder};
 use crate::wallet::write_secret;
 
 /// Version of the plan.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const PLAN: &str = "plan.json";
 const WALLET: &str = "operator.json";
 
@@ -61,6 +61,16 @@ impl Planned {
         }
     }
 
+    fn decode(bytes: &[u8]) -> Result<Self> {
+        let planned: Self = checked::open(bytes)?;
+        let (expected, got) = (VERSION, planned.version);
+        ensure!(
+            got == expected,
+            "it has version {got}, this program reads {expected}"
+        );
+        Ok(planned)
+    }
+
     /// What of `other` is not as planned here, the salt aside.
     fn difference(&self, other: &Self) -> Option<&'static str> {
         let (a, b) = (&self.parameters, &other.parameters);
@@ -92,11 +102,15 @@ impl Deploying {
             return Ok(None);
         }
         let (plan, wallet) = (folder.join(PLAN), folder.join(WALLET));
-        let damaged = || Fault::damaged(format!("{} holds no plan", plan.display()));
         let bytes =
             std::fs::read(&plan).with_context(|| format!("cannot read {}", plan.display()))?;
-        let planned: Planned = serde_json::from_slice(&bytes).with_context(damaged)?;
-        ensure!(planned.version == VERSION, damaged());
+        let planned = Planned::decode(&bytes).with_context(|| {
+            Fault::damaged(format!(
+                "{} holds no plan of a deployment: restore it from a backup; moving {} away gives the deployment up, with what it sent already",
+                plan.display(),
+                folder.display()
+            ))
+        })?;
         let locked = Locked::read(&wallet)?;
         Ok(Some(Self {
             public: locked.public,
@@ -118,7 +132,7 @@ impl Deploying {
             .tempdir_in(&settings.data_dir)
             .with_context(|| format!("cannot write to {}", settings.data_dir.display()))?;
         remove_on_interrupt(draft.path());
-        let json = serde_json::to_vec_pretty(&planned).context("cannot write the plan")?;
+        let json = checked::seal(&planned).context("cannot write the plan")?;
         write_secret(&draft.path().join(PLAN), &json)?;
         write_secret(&draft.path().join(WALLET), &fees.file)?;
         let folder = deploying_dir(settings);
@@ -184,5 +198,64 @@ impl Deploying {
         }
         std::fs::rename(&self.folder, &gone).with_context(context)?;
         std::fs::remove_dir_all(&gone).with_context(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use l1::bytes::Bytes;
+    use l1::genesis::{ListedShape, Operator, Token};
+    use ledger::shape::Shape;
+
+    use super::*;
+
+    /// Another salt would be another deployment, sent beside the first.
+    #[test]
+    fn whatever_bit_of_a_plan_is_flipped_it_is_the_same_or_refused() {
+        let shape = Shape {
+            id: 17,
+            depth: 12,
+            fee_slots: 3,
+            l1_ops: 4,
+            transfers: 0,
+            withdrawals: 2,
+            cached_levels: 2,
+        };
+        let parameters = Parameters {
+            chain_id: 31_337,
+            contract: None,
+            salt: Bytes([0x5a; 32]),
+            operator: Operator {
+                name: "operator".to_owned(),
+                address: Bytes([0x11; 20]),
+            },
+            shapes: vec![ListedShape {
+                shape,
+                fingerprint: Bytes([0x22; 32]),
+            }],
+            l1_fee: 1_000,
+            pending_cap: 65_536,
+            timestamp_slack: 86_400,
+            takeover_after: 259_200,
+            freeze_after: 604_800,
+            tokens: vec![Token {
+                name: "ETH".to_owned(),
+                address: Bytes([0; 20]),
+            }],
+        };
+        let keys = vec!["ab".repeat(32)];
+        let planned = Planned::new(parameters, keys, vec![Bytes([0x33; 20])]);
+        let good = checked::seal(&planned).unwrap();
+        assert_eq!(Planned::decode(&good).unwrap(), planned);
+        let mut refused = 0;
+        for bit in 0..8 * good.len() {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            match Planned::decode(&bad) {
+                Ok(read) => assert_eq!(read, planned, "bit {bit}"),
+                Err(_) => refused += 1,
+            }
+        }
+        assert!(refused > 6 * good.len());
     }
 }

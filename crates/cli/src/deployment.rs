@@ -36,6 +36,7 @@ use crate::keystore::{Locked, Protection, Sealing, encode};
 use crate::settings::{Settings, make_folder};
 use crate::stats::named;
 use crate::ui::Ui;
+use crate::waits;
 use crate::wallet::{Wallet, unlock, write_secret};
 
 /// Deposits that may wait for a batch.
@@ -731,9 +732,11 @@ impl Node {
             true if self.role == Role::Mirror => bail!(
                 "account {index} waits in the L1 queue, until the operator's next batch is final"
             ),
-            true => bail!(
-                "account {index} waits in the L1 queue; `quire seal --all` executes its deposit"
-            ),
+            true => {
+                let wait = self.wait_of_deposit(index)?;
+                let why = wait.map_or_else(String::new, |wait| waits::line(&wait));
+                bail!("the deposit of account {index} is in no batch yet: {why}")
+            }
             false => bail!("there is no account {index}"),
         }
     }

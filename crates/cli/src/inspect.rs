@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail, ensure};
 use l1::submission::BatchFolder;
 use ledger::field::{from_hex, to_hex};
-use node::{Audit, Depth};
+use node::{Audit, Depth, Wait};
 use prover::key::VerifyingKey;
 use serde::Serialize;
 
@@ -17,6 +17,7 @@ use crate::keys::{shape_name, shape_of};
 use crate::settings::Settings;
 use crate::takeover::{RightFacts, right_text};
 use crate::ui::{Style, count, paint, table};
+use crate::waits;
 use crate::wallet::find;
 
 /// Rows of a listing for people.
@@ -44,6 +45,8 @@ struct StatusFacts {
     l1_height: u64,
     l1_time: u64,
     frozen: bool,
+    /// What waits, and for what.
+    waits: Vec<Wait>,
     state_root: String,
     finalized_root: String,
 }
@@ -92,6 +95,7 @@ pub fn status(settings: &Settings) -> Result<()> {
         l1_height: head.height,
         l1_time: head.time,
         frozen: head.frozen,
+        waits: node.waits()?,
         state_root: to_hex(&status.state_root),
         finalized_root: to_hex(&head.root),
     };
@@ -107,7 +111,7 @@ pub fn status(settings: &Settings) -> Result<()> {
          waiting      {} signed operations, {} entries of the L1 queue\n\
          batches      {} sealed, {} without a proof, {} final\n\
          submits      {}\n\
-         state root   {}\nfinal root   {}",
+         state root   {}\nfinal root   {}{}",
         facts.contract,
         shapes.join(", "),
         count(facts.accounts),
@@ -120,6 +124,7 @@ pub fn status(settings: &Settings) -> Result<()> {
         right_text(right),
         facts.state_root,
         facts.finalized_root,
+        waits::lines(&facts.waits),
     );
     settings.ui.result(&facts, text)
 }

@@ -466,6 +466,31 @@ mod tests {
         assert!(opened(&slow, "p").is_err());
     }
 
+    /// Of a wallet, plain or encrypted: public key and address are told without a passphrase, and
+    /// money is paid to them.
+    #[test]
+    fn whatever_bit_of_a_wallet_is_flipped_it_names_the_same_key_or_is_refused() {
+        let (wallet, json) = sealed("p");
+        let encrypted = serde_json::to_vec_pretty(&json).unwrap();
+        let plain = encode(&wallet, &Sealing::Plain).unwrap().to_vec();
+        for (good, least) in [(plain, 5), (encrypted, 3)] {
+            let mut refused = 0;
+            // Why each third: to check a key takes a while.
+            for bit in (0..8 * good.len()).step_by(3) {
+                let mut bad = good.clone();
+                bad[bit / 8] ^= 1 << (bit % 8);
+                match Locked::parse(Path::new("w.json"), &bad) {
+                    Ok(read) => {
+                        assert_eq!(read.public, wallet.public, "bit {bit}");
+                        assert_eq!(read.address, wallet.address, "bit {bit}");
+                    }
+                    Err(_) => refused += 1,
+                }
+            }
+            assert!(3 * refused > least * good.len(), "{refused}");
+        }
+    }
+
     #[test]
     fn versions_and_their_fields_go_together() {
         let (_, json) = sealed("p");

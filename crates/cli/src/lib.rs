@@ -54,6 +54,7 @@ mod tx;
 mod ui;
 mod user;
 mod verifier;
+mod waits;
 mod wallet;
 
 use std::ffi::OsString;

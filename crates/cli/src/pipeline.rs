@@ -12,7 +12,7 @@ use l1::Submission;
 use l1::submission::BatchFolder;
 use ledger::field::to_hex;
 use node::rollup::ToProve;
-use node::{NodeError, SealLimit};
+use node::{NodeError, SealLimit, Wait};
 use prover::key::VerifyingKey;
 use prover::proof::Proof;
 use prover::prove::Stage;
@@ -26,6 +26,7 @@ use crate::interrupt::{is_wanted, shield};
 use crate::keys::{self, Prepared};
 use crate::settings::{Settings, make_folder};
 use crate::ui::{Task, count, seconds};
+use crate::waits;
 
 /// Batches that are submitted to L1 in one call, their proofs checked together.
 const SUBMIT_AT_ONCE: usize = node::rollup::SUBMIT_AT_ONCE;
@@ -45,6 +46,8 @@ pub struct Sealed {
     pub dropped: usize,
     /// Operations that still wait.
     pub waiting: usize,
+    /// What waits, and for what.
+    pub waits: Vec<Wait>,
     /// Root after the last batch.
     pub state_root: String,
     /// Time that it took.
@@ -90,6 +93,7 @@ struct Ran {
     seconds: f64,
     proving_seconds: f64,
     dropped: usize,
+    waits: Vec<Wait>,
     side_by_side: usize,
 }
 
@@ -115,6 +119,7 @@ pub fn seal(settings: &Settings, node: &mut Node, limit: SealLimit) -> Result<Se
         l1_ops: summary.l1_ops,
         dropped: summary.dropped,
         waiting: summary.waiting,
+        waits: node.waits()?,
         state_root: to_hex(&summary.state_root),
         seconds: seconds(started.elapsed()),
     })
@@ -450,7 +455,7 @@ pub fn run_seal(settings: &Settings, args: &SealArgs) -> Result<()> {
     let rate = sealed.transfers as f64 / sealed.seconds.max(1e-3);
     let text = format!(
         "{} batches sealed: {} transfers, {} withdrawals, {} L1 operations; {} dropped, {} wait\n\
-         state root {}\n{:.1} s, {rate:.0} transfers a second",
+         state root {}\n{:.1} s, {rate:.0} transfers a second{}{}",
         count(sealed.batches),
         count(sealed.transfers),
         count(sealed.withdrawals),
@@ -459,6 +464,8 @@ pub fn run_seal(settings: &Settings, args: &SealArgs) -> Result<()> {
         count(sealed.waiting),
         sealed.state_root,
         sealed.seconds,
+        waits::dropped(sealed.dropped),
+        waits::lines(&sealed.waits),
     );
     settings.ui.result(&sealed, text)
 }
@@ -534,15 +541,18 @@ pub fn run_all(settings: &Settings, args: &RunArgs) -> Result<()> {
     let facts = Ran {
         finalized_root: to_hex(&node.l1.head()?.root),
         seconds: seconds(started.elapsed()),
+        waits: node.waits()?,
         ..running.ran
     };
     let text = format!(
-        "{} batches finalized with {} transfers in {:.1} s, {:.1} s of it proving\nfinalized root {}",
+        "{} batches finalized with {} transfers in {:.1} s, {:.1} s of it proving\nfinalized root {}{}{}",
         count(facts.batches),
         count(facts.transfers),
         facts.seconds,
         facts.proving_seconds,
         facts.finalized_root,
+        waits::dropped(facts.dropped),
+        waits::lines(&facts.waits),
     );
     settings.ui.result(&facts, text)
 }

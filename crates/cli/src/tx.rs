@@ -2,12 +2,14 @@
 
 use anyhow::{Context, Result};
 use batcher::{OperationId, Verdict};
+use node::Wait;
 use serde::Serialize;
 
 use crate::args::TxArgs;
 use crate::deployment::Node;
 use crate::exit::Fault;
 use crate::settings::Settings;
+use crate::waits;
 
 /// What `tx` prints. Times are seconds since 1970, by L1's clock.
 #[derive(Serialize)]
@@ -16,6 +18,8 @@ struct TxFacts {
     status: &'static str,
     batch: Option<u64>,
     reason: Option<String>,
+    /// What it waits for until it is final.
+    waits: Option<Wait>,
     received: Option<u64>,
     sealed: Option<u64>,
     proven: Option<u64>,
@@ -53,6 +57,7 @@ pub fn run(settings: &Settings, args: &TxArgs) -> Result<()> {
         status,
         batch,
         reason,
+        waits: node.wait_of(&history)?,
         received: history.received,
         sealed: history.sealed,
         proven: history.proven,
@@ -76,6 +81,9 @@ pub fn run(settings: &Settings, args: &TxArgs) -> Result<()> {
         if let Some(time) = time {
             text.push_str(&format!("\n{stage:10} {}", when(time)));
         }
+    }
+    if let Some(wait) = &facts.waits {
+        text.push_str(&format!("\n{}", waits::line(wait)));
     }
     if let Some(amount) = &facts.claimable {
         text.push_str(&format!(

@@ -261,7 +261,11 @@ impl Tx<'_> {
         Ok(())
     }
 
-    pub(crate) fn return_operator(&mut self, caller: Address, takeover_after: u64) -> Result<(), L1Error> {
+    pub(crate) fn return_operator(
+        &mut self,
+        caller: Address,
+        takeover_after: u64,
+    ) -> Result<(), L1Error> {
         self.not_frozen()?;
         self.head.only_operator(caller)?;
         let (now, last) = (self.head.time, self.head.operator_back_at);
@@ -276,7 +280,11 @@ impl Tx<'_> {
         Ok(())
     }
 
-    pub(crate) fn offer_operator(&mut self, caller: Address, to: Option<Address>) -> Result<(), Refusal> {
+    pub(crate) fn offer_operator(
+        &mut self,
+        caller: Address,
+        to: Option<Address>,
+    ) -> Result<(), Refusal> {
         self.not_frozen()?;
         self.head.only_operator(caller)?;
         if to == Some(caller) {

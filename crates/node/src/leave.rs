@@ -8,6 +8,7 @@
 //! that others caused: a deposit is given back only if the owner or the caller paid it in, and after
 //! all accounts are paid out.
 
+use l1::checked::{self, CheckedError};
 use l1::{Address, Exit, L1Error, NativeL1, QueueEntry};
 use ledger::account::Account;
 use ledger::babyjubjub::Point;
@@ -20,7 +21,7 @@ use thiserror::Error;
 use crate::settlement::{Call, Link, Outcome, SettleError, native_call};
 
 /// Version of the file.
-pub const PLAN_VERSION: u32 = 1;
+pub const PLAN_VERSION: u32 = 2;
 /// Most bytes of a plan that are read: more than those of an account for which a queue of 2^16
 /// deposits waits, as anybody can pay in.
 pub const MAX_PLAN_BYTES: usize = 1 << 24;
@@ -59,9 +60,9 @@ pub enum LeaveError {
     /// A contract refuses, or its chain cannot be reached.
     #[error(transparent)]
     Settle(SettleError),
-    /// The text is not a plan.
+    /// The text is not a plan, or is damaged.
     #[error("this is not an exit plan: {0}: make it again with `quire exit plan`")]
-    Json(#[from] serde_json::Error),
+    Json(#[from] CheckedError),
     /// Too large to be a plan.
     #[error(
         "an exit plan has at most {MAX_PLAN_BYTES} bytes, got {got}: make it again with `quire exit plan`"
@@ -232,7 +233,7 @@ impl ExitPlan {
         if got > MAX_PLAN_BYTES {
             return Err(LeaveError::TooLarge { got });
         }
-        let plan: Self = serde_json::from_slice(bytes)?;
+        let plan: Self = checked::open(bytes)?;
         if plan.version != PLAN_VERSION {
             let got = plan.version;
             return Err(LeaveError::Version { got });
@@ -241,9 +242,9 @@ impl ExitPlan {
         Ok(plan)
     }
 
-    /// The plan as JSON.
+    /// The plan as JSON, with a checksum.
     pub fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec_pretty(self).expect("text and numbers are JSON")
+        checked::seal(self).expect("text and numbers are JSON")
     }
 
     /// What L1 is called with for the leaf.

@@ -12,6 +12,7 @@
 //! - [`follow`]: what the batcher does when L1 moved without it: finality, reorganizations, Δ.
 //! - [`mod@restore`]: the batcher's database and the state from L1's data alone.
 //! - [`settlement`]: where calls of L1 go: to the native L1, or to a contract that it mirrors.
+//! - [`waiting`]: what waits on its way to finality, and for what.
 //! - [`leave`]: what an owner needs to leave a frozen rollup, from L1's data alone.
 //!
 //! Rules are left to `ledger` and `l1`, order of operations to `batcher`, files and wallets to the
@@ -25,6 +26,7 @@ pub mod restore;
 pub mod right;
 pub mod rollup;
 pub mod settlement;
+pub mod waiting;
 
 pub use audit::{Audit, Depth};
 pub use clock::{Clock, ClockError};
@@ -33,3 +35,4 @@ pub use leave::{ExitPlan, LeaveError, Left, PlanError};
 pub use restore::{RestoreError, final_state, genesis_accounts, restore};
 pub use rollup::{NodeError, Rollup, SealLimit, settings};
 pub use settlement::{Call, Called, Link, Outcome, SettleError, Settlement, Standing, Unsettled};
+pub use waiting::Wait;

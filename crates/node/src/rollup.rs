@@ -282,7 +282,7 @@ impl Rollup {
     }
 
     /// The first queue entry that does not have enough confirmations.
-    fn confirmed_tail(&self) -> Result<u64, l1::StoreError> {
+    pub(crate) fn confirmed_tail(&self) -> Result<u64, l1::StoreError> {
         Ok(self
             .link
             .confirmed(&self.l1, self.confirmations)?

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use ::node::{
     Call, Called, Clock, ClockError, FollowError, Link, NodeError, Outcome, Reopening, Rollup,
-    SealLimit, SettleError, Settlement,
+    SealLimit, SettleError, Settlement, Wait,
 };
 use batcher::Batcher;
 use chain::{Access, Chain, ChainError, EthKey, Found, Patience, create_mirror, genesis_of};
@@ -370,10 +370,49 @@ fn a_deposit_is_spendable_once_enough_blocks_of_the_chain_lie_on_it() {
     life.deposit(1, 5).unwrap();
     for missing in [3, 2, 1] {
         assert!(life.rollup.waiting_queue().unwrap().is_empty(), "{missing}");
+        // Whatever asks is told: no batch, and for what it waits.
+        let sealed = life.rollup.seal(SealLimit::All, 0, |_| {}).unwrap();
+        assert_eq!(sealed.batches, 0);
+        let wait = Wait::Confirmations {
+            entries: 0..1,
+            blocks: 3 - missing,
+            needed: 3,
+        };
+        assert_eq!(life.rollup.waits().unwrap(), [wait]);
         life.control("anvil_mine", json!([1]));
         life.rollup.follow(0).unwrap();
     }
     assert_eq!(life.rollup.waiting_queue().unwrap().len(), 1);
+    let wait = Wait::Sealing {
+        entries: 1,
+        operations: 0,
+    };
+    assert_eq!(life.rollup.waits().unwrap(), [wait]);
+}
+
+/// A last block far ahead, as one node tells it once; everything else is the chain's.
+#[test]
+fn a_false_last_block_is_not_kept_against_an_honest_node() {
+    let mut life = Life::with_accounts();
+    let wire = Wire::to(&life.node, |method, params, answer| {
+        if method == "eth_getBlockByNumber" && params[0] == "latest" {
+            answer["result"]["number"] = json!("0xf4240");
+        }
+        Fate::Arrives
+    });
+    let refused = life.reopen_over(&wire.url).unwrap_err();
+    let strange = matches!(follow_error(&refused), ChainError::Answer { .. });
+    assert!(strange, "{refused}");
+    life.reopen();
+    assert_eq!(life.standing(), (2, 3));
+    assert_eq!(life.deposit(4, 7).unwrap().number, 3);
+    // Blocks that were there and are gone, without events: the chain was cut short.
+    let before = life.control("evm_snapshot", json!([]));
+    life.control("anvil_mine", json!([20]));
+    life.rollup.follow(0).unwrap();
+    life.control("evm_revert", json!([before]));
+    life.rollup.follow(0).unwrap();
+    assert_eq!(life.deposit(5, 8).unwrap().number, 4);
 }
 
 #[test]

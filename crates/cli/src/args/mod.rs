@@ -212,8 +212,8 @@ Examples:
   quire tx 5f0c…
   quire tx 5f0c… --json
 
-JSON: id, status (received, sealed, proven, finalized, rejected), batch, reason, received, sealed,
-proven, finalized (seconds since 1970), claimable (what the owner may claim of the token, once a
+JSON: id, status (received, sealed, proven, finalized, rejected), batch, reason, waits (what it waits
+for, as of `quire status`), received, sealed, proven, finalized (seconds since 1970), claimable (what the owner may claim of the token, once a
 withdrawal is final)")]
     Tx(TxArgs),
     /// Leave: ask L1 for a balance, or take it without the operator
@@ -278,7 +278,8 @@ Examples:
   quire seal              batches that are full or old enough
   quire seal --all        everything, the last batch short if need be
 
-JSON: batches, transfers, withdrawals, l1_ops, dropped, waiting, state_root, seconds")]
+JSON: batches, transfers, withdrawals, l1_ops, dropped, waiting, waits (as of `quire status`),
+state_root, seconds")]
     Seal(SealArgs),
     /// Prove sealed batches, oldest first
     #[command(after_help = "\
@@ -308,7 +309,8 @@ An operator that others have taken over from returns first (`quire operator retu
 takes over has a mirror (`quire restore`) and the deployment's proving keys; its batches take the
 L1 queue first, and fees only in tokens of which it owns an account.
 
-JSON: batches, transfers, finalized_root, seconds, proving_seconds, dropped, side_by_side")]
+JSON: batches, transfers, finalized_root, seconds, proving_seconds, dropped, waits (as of
+`quire status`), side_by_side")]
     Run(RunArgs),
     /// Return as the operator, or hand the operator's office over
     #[command(subcommand)]
@@ -336,7 +338,11 @@ Examples:
 JSON: domain, contract, operator, offered_operator, submission (who: operator, anybody,
 operators_hour or nobody; anybody_from, operator_until, overdue_entry, taken_over), shapes (shape, fingerprint, verifying_key), accounts, tokens,
 waiting, queue_head, queue_sealed, queue_tail, sealed, unproved, finalized, confirmations,
-l1_height, l1_time, frozen, state_root, finalized_root")]
+l1_height, l1_time, frozen, waits, state_root, finalized_root. Of what waits, waits_for says for what:
+confirmations (entries of the L1 queue from start to before end, blocks on the oldest, needed),
+deposits (operations that rest on entries to be confirmed again), sealing (entries, operations),
+proving and submission (batches, first; operator and anybody_from, who may submit), nothing (L1 is
+frozen)")]
     Status,
     /// Show accounts
     #[command(after_help = "\

@@ -21,4 +21,5 @@ mod path;
 mod queue;
 mod taking_over;
 mod terminal;
+mod waiting;
 mod wallets;
