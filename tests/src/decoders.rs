@@ -304,13 +304,13 @@ pub fn proving_key(data: &[u8]) -> bool {
 
 /// A constraint system of iden3; terms may stand in another order, labels may be others.
 pub fn iden3_r1cs(data: &[u8]) -> bool {
-    let Ok((r1cs, counts)) = interop::r1cs::read(Cursor::new(data)) else {
+    let Ok((circuit, counts)) = interop::r1cs::read(Cursor::new(data)) else {
         return false;
     };
     let mut bytes = Vec::new();
-    interop::r1cs::write(&mut bytes, &r1cs).unwrap();
+    interop::r1cs::write(&mut bytes, &circuit.r1cs).unwrap();
     let (back, again) = interop::r1cs::read(Cursor::new(&bytes)).unwrap();
-    assert_eq!(back.fingerprint(), r1cs.fingerprint());
+    assert_eq!(back.r1cs.fingerprint(), circuit.r1cs.fingerprint());
     assert_eq!(
         (again.wires, again.constraints),
         (counts.wires, counts.constraints)

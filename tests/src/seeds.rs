@@ -62,7 +62,7 @@ pub fn all() -> BTreeMap<&'static str, Seeds> {
         ("genesis", genesis(folder.path())),
         ("iden3_json", iden3_json(&key, &proof)),
         ("iden3_ptau", Seeds::from([("power_2", powers(2))])),
-        ("iden3_r1cs", Seeds::from([("small", constraints())])),
+        ("iden3_r1cs", iden3_r1cs()),
         ("iden3_wtns", Seeds::from([("small", witness())])),
         ("iden3_zkey", iden3_zkey()),
         ("import_csv", import_csv()),
@@ -246,6 +246,12 @@ fn powers(power: u32) -> Vec<u8> {
     let (mut bytes, mut rng) = (Vec::new(), ChaCha8Rng::seed_from_u64(2));
     write_trial(&mut bytes, power, &mut rng).unwrap();
     bytes
+}
+
+/// A circuit of ours, and one of circom with terms out of order.
+fn iden3_r1cs() -> Seeds {
+    let unsorted = include_bytes!("../../crates/interop/tests/data/unsorted_wires.r1cs");
+    Seeds::from([("small", constraints()), ("unsorted", unsorted.to_vec())])
 }
 
 /// A key that nobody and one that a person and a beacon contributed to.

@@ -6,10 +6,10 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use circuits::r1cs::R1cs;
 use circuits::shapes;
 use interop::ceremony::{beacon, contribute, new_key, verify};
 use interop::ptau::{Ptau, write_trial};
+use interop::r1cs::Circuit;
 use interop::transcript::{Contribution, Source};
 use interop::zkey::Zkey;
 use rand::rngs::OsRng;
@@ -26,13 +26,13 @@ use crate::stats::named;
 use crate::ui::{bytes, count, seconds};
 
 /// The circuit that was named, or read from a file.
-fn circuit(args: &CircuitArgs) -> Result<R1cs> {
+fn circuit(args: &CircuitArgs) -> Result<Circuit> {
     match (&args.shape, &args.r1cs) {
-        (Some(name), _) => Ok(shapes::compile(&named(name)?)?.r1cs),
+        (Some(name), _) => Ok(shapes::compile(&named(name)?)?.r1cs.into()),
         (None, Some(path)) => {
             let read = interop::r1cs::read(open(path)?);
-            let (r1cs, _) = read.with_context(|| format!("cannot use {}", path.display()))?;
-            Ok(r1cs)
+            let (circuit, _) = read.with_context(|| format!("cannot use {}", path.display()))?;
+            Ok(circuit)
         }
         (None, None) => Err(Fault::usage("name the circuit with --shape or --r1cs").into()),
     }
@@ -55,19 +55,19 @@ struct Begun {
 pub fn run_new(settings: &Settings, args: &CeremonyNewArgs) -> Result<()> {
     let started = Instant::now();
     let task = settings.ui.task("compiling or reading the circuit", None);
-    let r1cs = circuit(&args.circuit)?;
+    let circuit = circuit(&args.circuit)?;
     task.doing("the key's points");
     let refused = || format!("cannot use {}", args.ptau.display());
     let mut ptau = Ptau::open(open(&args.ptau)?).with_context(refused)?;
     let (hash, size) = write_new(&args.out, Readers::Everybody, |out| {
-        new_key(&r1cs, &mut ptau, out).with_context(refused)
+        new_key(&circuit, &mut ptau, out).with_context(refused)
     })?;
     task.done();
     let facts = Begun {
         file: args.out.display().to_string(),
         bytes: size,
         circuit_hash: hex::encode(hash),
-        constraints: r1cs.num_constraints(),
+        constraints: circuit.r1cs.num_constraints(),
         seconds: seconds(started.elapsed()),
     };
     let text = format!(
@@ -201,13 +201,13 @@ impl ContributionFact {
 pub fn run_verify(settings: &Settings, args: &CeremonyVerifyArgs) -> Result<()> {
     let started = Instant::now();
     let task = settings.ui.task("compiling or reading the circuit", None);
-    let r1cs = circuit(&args.circuit)?;
+    let circuit = circuit(&args.circuit)?;
     let mut ptau = Ptau::open(open(&args.ptau)?)
         .with_context(|| format!("cannot use {}", args.ptau.display()))?;
     let refused = || format!("{} does not hold", args.zkey.display());
     let mut zkey = Zkey::open(open(&args.zkey)?).with_context(refused)?;
     task.doing("making the key's points again");
-    verify(&r1cs, &mut ptau, &mut zkey).with_context(refused)?;
+    verify(&circuit, &mut ptau, &mut zkey).with_context(refused)?;
     task.done();
     let transcript = zkey.transcript();
     let listed = (1..).zip(&transcript.contributions);

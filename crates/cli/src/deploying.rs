@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use l1::{Address, Parameters, checked};
 use ledger::babyjubjub::Point;
+use prover::bounded::{self, FileKind};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -22,6 +23,10 @@ use crate::wallet::write_secret;
 /// Version of the plan.
 const VERSION: u32 = 2;
 const PLAN: &str = "plan.json";
+const PLAN_FILE: FileKind = FileKind {
+    name: "the plan of a deployment",
+    most: 1 << 20,
+};
 const WALLET: &str = "operator.json";
 
 /// What a deployment is made of.
@@ -102,8 +107,7 @@ impl Deploying {
             return Ok(None);
         }
         let (plan, wallet) = (folder.join(PLAN), folder.join(WALLET));
-        let bytes =
-            std::fs::read(&plan).with_context(|| format!("cannot read {}", plan.display()))?;
+        let bytes = bounded::read(&plan, PLAN_FILE)?;
         let planned = Planned::decode(&bytes).with_context(|| {
             Fault::damaged(format!(
                 "{} holds no plan of a deployment: restore it from a backup; moving {} away gives the deployment up, with what it sent already",

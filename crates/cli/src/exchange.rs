@@ -14,6 +14,7 @@ use circuits::transition::{BatchValues, assignment};
 use interop::zkey::Zkey;
 use interop::{ceremony, json, r1cs, wtns, zkey};
 use l1::submission::BatchFolder;
+use prover::bounded;
 use prover::key::{AllowDevKeys, KeyInfo, Origin, ProvingKey, VerifyingKey};
 use prover::proof::Proof;
 use prover::prove::prove;
@@ -108,15 +109,9 @@ pub fn open(path: &Path) -> Result<File> {
     File::open(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// Reads a text that was handed in, up to the longest that any of them has.
+/// Reads a text that was handed in.
 fn text(path: &Path) -> Result<Vec<u8>> {
-    use std::io::Read;
-    let mut text = Vec::new();
-    open(path)?
-        .take(json::MAX_JSON_BYTES as u64 + 1)
-        .read_to_end(&mut text)
-        .with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(text)
+    Ok(bounded::read(path, json::FILE)?)
 }
 
 /// What an export of constraints prints.
@@ -263,7 +258,11 @@ fn verifying_key(settings: &Settings, path: &Path) -> Result<VerifyingKey> {
         .with_context(|| format!("cannot use the verifying key {}", path.display()))
 }
 
-fn put_text(to: &Path, text: &str) -> Result<u64> {
+/// Writes a new text whole or not at all, and returns its size in bytes.
+///
+/// # Errors
+/// As [`write_new`].
+pub fn put_text(to: &Path, text: &str) -> Result<u64> {
     use std::io::Write;
     let ((), size) = write_new(to, Readers::Everybody, |out| {
         out.write_all(text.as_bytes())
@@ -339,7 +338,7 @@ fn anonymous() -> KeyInfo {
         name: String::new(),
         shape: Vec::new(),
         fingerprint: [0; 32],
-        origin: Origin::Production,
+        origin: Origin::Unknown,
     }
 }
 
@@ -350,7 +349,7 @@ struct Imported {
     proving_key: PathBuf,
     verifying_key: PathBuf,
     id: String,
-    contributions: usize,
+    contributions: u32,
     ceremony_verified: bool,
     insecure_dev: bool,
     seconds: f64,
@@ -370,11 +369,7 @@ pub fn run_import(settings: &Settings, args: &KeyImportArgs) -> Result<()> {
     let path = |extension| key_path(&settings.keys_dir, &args.shape, extension);
     let (proving_path, verifying_path) = (path("pk"), path("vk"));
     check_absent(settings, &args.shape, args.force)?;
-    let origin = match args.ptau {
-        Some(_) => Origin::Production,
-        None => Origin::Dev,
-    };
-    if origin == Origin::Dev && settings.dev_keys == AllowDevKeys::No {
+    if args.ptau.is_none() && settings.dev_keys == AllowDevKeys::No {
         bail!(Fault::new(
             Class::Refused,
             "without --ptau nothing says that the key follows from this circuit, nor that its secrets are unknown: hand in the ceremony's powers, or take it as a development key with --allow-dev-keys"
@@ -387,25 +382,31 @@ pub fn run_import(settings: &Settings, args: &KeyImportArgs) -> Result<()> {
     let compiled = shapes::compile(&shape)?;
     let refused = || Fault::input(format!("{} is refused", args.zkey.display()));
     task.doing("reading the key");
-    let file = std::fs::read(&args.zkey)
-        .with_context(|| format!("cannot read {}", args.zkey.display()))?;
+    // Why first: what is no key of the circuit is refused by its head, before all of it is read.
+    let head = Zkey::open(open(&args.zkey)?).with_context(refused)?;
+    head.check_counts(&compiled.r1cs).with_context(refused)?;
+    let file = bounded::read(&args.zkey, zkey::file_kind(&compiled.r1cs))?;
     let mut zkey = Zkey::open(Cursor::new(file)).with_context(refused)?;
     zkey.check_circuit(&compiled.r1cs).with_context(refused)?;
-    let contributions = zkey.transcript().contributions.len();
+    let contributions = u32::try_from(zkey.transcript().contributions.len())?;
+    let origin = match args.ptau {
+        Some(_) => Origin::Ceremony { contributions },
+        None => Origin::Dev,
+    };
     let info = KeyInfo {
         name: args.shape.clone(),
         shape: shape_bytes(&shape)?,
         fingerprint: compiled.r1cs.fingerprint(),
         origin,
     };
-    let key = ProvingKey::from_ark(zkey.proving_key().with_context(refused)?, info)
-        .with_context(refused)?;
     if let Some(ptau) = &args.ptau {
         task.doing("verifying the ceremony");
         let mut ptau = interop::ptau::Ptau::open(open(ptau)?)
             .with_context(|| format!("cannot use {}", ptau.display()))?;
         ceremony::verify(&compiled.r1cs, &mut ptau, &mut zkey).with_context(refused)?;
     }
+    let key = ProvingKey::from_ark(zkey.proving_key().with_context(refused)?, info)
+        .with_context(refused)?;
     task.doing("a trial proof");
     drop(zkey);
     let witness = assignment(&shapes::padding(&shape));

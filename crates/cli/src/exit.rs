@@ -13,6 +13,7 @@ use interop::FormatError;
 use interop::ceremony::CeremonyError;
 use l1::L1Error;
 use node::{ClockError, FollowError, LeaveError, NodeError, PlanError, RestoreError, SettleError};
+use prover::bounded::ReadError;
 use prover::key::KeyError;
 
 /// Exit status after a fault of this program, `EX_SOFTWARE` of `sysexits.h`.
@@ -153,6 +154,7 @@ fn class_of_cause(cause: &(dyn Error + 'static)) -> Option<Class> {
         });
     }
     if cause.is::<FormatError>()
+        || cause.is::<ReadError>()
         || cause.is::<LeaveError>()
         || cause.is::<batcher::import::ImportError>()
     {

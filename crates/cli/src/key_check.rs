@@ -18,7 +18,7 @@ use crate::args::KeyVerifyArgs;
 use crate::deployment::open_l1;
 use crate::exit::Fault;
 use crate::key_export::check_on_l1;
-use crate::keys::{check_exists, key_path, shape_of};
+use crate::keys::{Made, check_exists, key_path, shape_of};
 use crate::settings::Settings;
 use crate::stats::named;
 use crate::ui::{Style, count, paint, seconds};
@@ -32,6 +32,8 @@ struct Checked {
     id: String,
     fingerprint: String,
     insecure_dev: bool,
+    #[serde(flatten)]
+    made: Made,
     points: usize,
     /// Whether L1 verifies batches with this key; none if there is no L1, or it has no key yet.
     on_l1: Option<bool>,
@@ -134,6 +136,7 @@ pub fn run(settings: &Settings, args: &KeyVerifyArgs) -> Result<()> {
         id: verifying.id_hex(),
         fingerprint: format!("0x{}", hex::encode(fingerprint)),
         insecure_dev: verifying.info().origin == Origin::Dev,
+        made: Made::of(&verifying),
         points,
         on_l1,
         checks,
@@ -171,7 +174,10 @@ fn describe(facts: &Checked) -> String {
     }
     text.push_str(&match facts.insecure_dev {
         true => paint(Style::Warning, "development keys: anybody can forge proofs"),
-        false => "whether the setup's secrets were forgotten cannot be checked".to_owned(),
+        false => format!(
+            "made by: {}, says the file; whether the secrets were forgotten cannot be checked",
+            facts.made
+        ),
     });
     text
 }

@@ -3,6 +3,7 @@
 //! The key files of shape `S` are `S.pk` and `S.vk` in the keys directory. A key is known by the
 //! fingerprint of its circuit: a file with the right name and another circuit is refused.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -29,12 +30,49 @@ pub struct KeyFacts {
     id: String,
     fingerprint: String,
     insecure_dev: bool,
-    origin: &'static str,
+    #[serde(flatten)]
+    made: Made,
     bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     constraints: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     seconds: Option<f64>,
+}
+
+/// How a key was made, as its file says.
+#[derive(Debug, Serialize)]
+pub struct Made {
+    origin: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contributions: Option<u32>,
+}
+
+impl Made {
+    /// How the key was made.
+    pub fn of(key: &VerifyingKey) -> Self {
+        let (origin, contributions) = match key.info().origin {
+            Origin::Production => ("one_party", None),
+            Origin::Ceremony { contributions } => ("ceremony", Some(contributions)),
+            Origin::Dev => ("dev", None),
+            Origin::Unknown => ("unknown", None),
+        };
+        Self {
+            origin,
+            contributions,
+        }
+    }
+}
+
+impl fmt::Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.origin, self.contributions) {
+            ("one_party", _) => f.write_str("one party"),
+            ("dev", _) => f.write_str("INSECURE DEV"),
+            (_, Some(1)) => f.write_str("ceremony, 1 contribution verified"),
+            (_, Some(count)) => write!(f, "ceremony, {count} contributions verified"),
+            _ => f.write_str("unknown"),
+        }
+    }
 }
 
 /// A circuit with its proving key.
@@ -276,11 +314,7 @@ fn facts(file: &Path, key: &VerifyingKey) -> Result<KeyFacts> {
         id: key.id_hex(),
         fingerprint: format!("0x{}", hex::encode(info.fingerprint)),
         insecure_dev: info.origin == Origin::Dev,
-        origin: match info.origin {
-            Origin::Production => "production",
-            Origin::Dev => "dev",
-            Origin::Unknown => "unknown",
-        },
+        made: Made::of(key),
         bytes: metadata
             .with_context(|| format!("cannot read the size of {}", file.display()))?
             .len(),
@@ -294,7 +328,7 @@ fn describe(all: &[KeyFacts]) -> String {
         "shape",
         "file",
         "size",
-        "origin",
+        "made by",
         "verifying-key id",
         "circuit",
     ];
@@ -304,12 +338,7 @@ fn describe(all: &[KeyFacts]) -> String {
             key.shape.clone(),
             key.file.display().to_string(),
             bytes(key.bytes),
-            match key.origin {
-                "dev" => "INSECURE DEV",
-                "unknown" => "unknown, found on a chain",
-                _ => "setup or ceremony",
-            }
-            .to_owned(),
+            key.made.to_string(),
             key.id.chars().take(16).collect(),
             key.fingerprint.chars().take(18).collect(),
         ]);

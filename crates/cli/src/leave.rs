@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use l1::NativeL1;
 use ledger::state::State;
 use node::{Call, ExitPlan, final_state};
+use prover::bounded::{self, FileKind};
 use serde::Serialize;
 
 use crate::args::{ExitExecuteArgs, ExitPlanArgs, ExitRequestArgs};
@@ -17,6 +18,11 @@ use crate::exit::{Fault, message};
 use crate::settings::{Settings, make_folder};
 use crate::ui::{complain, table};
 use crate::wallet::Wallet;
+
+const PLAN_FILE: FileKind = FileKind {
+    name: "an exit plan",
+    most: node::leave::MAX_PLAN_BYTES as u64,
+};
 
 /// What an exit request prints.
 #[derive(Serialize)]
@@ -243,15 +249,7 @@ fn write_plan(path: &Path, plan: &ExitPlan) -> Result<()> {
 
 fn read_plan(path: &Path) -> Result<ExitPlan> {
     let context = || format!("cannot use the plan {}", path.display());
-    let size = std::fs::metadata(path).with_context(context)?.len();
-    if size > node::leave::MAX_PLAN_BYTES as u64 {
-        return Err(Fault::input(format!(
-            "{} has {size} bytes: this is not an exit plan",
-            path.display()
-        ))
-        .into());
-    }
-    let bytes = std::fs::read(path).with_context(context)?;
+    let bytes = bounded::read(path, PLAN_FILE).with_context(context)?;
     ExitPlan::from_json(&bytes).with_context(context)
 }
 

@@ -1,19 +1,21 @@
 //! `quire verifier`: contracts that verify proofs elsewhere.
 
-use std::io::Write;
-use std::path::Path;
-
 use anyhow::{Context, Result};
 use l1::evm::verifier::{VerifierError, from_arkworks, solidity};
+use prover::bounded::{self, FileKind};
 use prover::key::VerifyingKey;
 use serde::Serialize;
 
 use crate::args::SolidityArgs;
+use crate::exchange::put_text;
 use crate::exit::Fault;
 use crate::settings::Settings;
 
-/// Most bytes of a key that is read: more than any that a verifier has room for.
-const MAX_KEY_BYTES: u64 = 1 << 20;
+/// Keys of arkworks; a verifier has room for fewer inputs than the longest has.
+const ARKWORKS_KEY: FileKind = FileKind {
+    name: "a verifying key of arkworks",
+    most: 1 << 20,
+};
 
 /// What was generated.
 #[derive(Debug, Serialize)]
@@ -31,7 +33,7 @@ struct Generated {
 pub fn run(settings: &Settings, args: &SolidityArgs) -> Result<()> {
     let path = args.key.display();
     let key = if args.arkworks {
-        from_arkworks(&read(&args.key)?).map_err(|error| {
+        from_arkworks(&bounded::read(&args.key, ARKWORKS_KEY)?).map_err(|error| {
             Fault::input(format!("cannot use the verifying key {path}: {error}"))
         })?
     } else {
@@ -50,33 +52,10 @@ pub fn run(settings: &Settings, args: &SolidityArgs) -> Result<()> {
     };
     match &args.out {
         Some(out) => {
-            write_new(out, &generated.source)?;
+            put_text(out, &generated.source)?;
             let text = format!("{}: contract {}", out.display(), generated.name);
             settings.ui.result(&generated, text)
         }
         None => settings.ui.raw(&generated, &generated.source),
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    let shown = path.display();
-    let refused = |reason: String| Fault::environment(format!("cannot read {shown}: {reason}"));
-    let metadata = std::fs::metadata(path).map_err(|error| refused(error.to_string()))?;
-    if metadata.len() > MAX_KEY_BYTES {
-        let got = metadata.len();
-        let text = format!("{shown} has {got} bytes, a verifying key at most {MAX_KEY_BYTES}");
-        return Err(Fault::input(text).into());
-    }
-    Ok(std::fs::read(path).map_err(|error| refused(error.to_string()))?)
-}
-
-fn write_new(path: &Path, text: &str) -> Result<()> {
-    let file = std::fs::File::create_new(path);
-    let mut file = file.map_err(|error| {
-        let shown = path.display();
-        let text = format!("cannot write {shown}: {error}; name a file that does not exist");
-        Fault::environment(text)
-    })?;
-    file.write_all(text.as_bytes())?;
-    Ok(())
 }

@@ -8,7 +8,8 @@
 //!
 //! Invariant: [`verify`] accepts a key only if it follows from the circuit, the powers and the
 //! contributions of its transcript. H is compared in all of its `n` dimensions (in a random
-//! combination), not only in the `n - 1` that quotients have. Secrets live in memory that is
+//! combination), not only in the `n - 1` that quotients have; the last one is what the powers say, or 0
+//! after a contribution in bellman's form, and nothing else. Secrets live in memory that is
 //! wiped; copies that field and curve arithmetic leaves on the stack are beyond its reach.
 
 use std::io::{Read, Seek, Write};
@@ -16,6 +17,7 @@ use std::io::{Read, Seek, Write};
 use ark_bn254::{Fr, G1Affine, G1Projective, G2Affine};
 use ark_ec::{AdditiveGroup, AffineRepr, CurveGroup, VariableBaseMSM};
 use ark_ff::{BigInteger, Field, PrimeField, UniformRand};
+use ark_poly::{EvaluationDomain, Radix2EvaluationDomain};
 use blake2::{Blake2b512, Digest};
 use circuits::r1cs::{Matrix, R1cs};
 use prover::key::{Degenerate, check_verifying_points};
@@ -27,6 +29,7 @@ use zeroize::Zeroizing;
 use crate::error::FormatError;
 use crate::points::{Infinity, Point};
 use crate::ptau::{Bases, Ptau, invertible, same};
+use crate::r1cs::Ordered;
 use crate::transcript::{
     Contribution, Hash, MAX_ITERATIONS_EXP, MAX_PARAMETER_BYTES, MIN_ITERATIONS_EXP, Running,
     Source, Stream, Transcript, challenge_point,
@@ -112,8 +115,7 @@ struct Initial {
 
 impl Initial {
     fn of<R: Read + Seek>(r1cs: &R1cs, ptau: &mut Ptau<R>) -> Result<Self> {
-        let rows = r1cs.num_constraints() + r1cs.num_instance();
-        let domain = rows.next_power_of_two();
+        let domain = zkey::domain_size(r1cs);
         let power = domain.trailing_zeros();
         // Why: for larger domains the circuit's hash takes in one power more than 2^power has.
         let needed = power + u32::from(domain as u64 > HASHED_CHUNK);
@@ -336,15 +338,20 @@ where
     sum + high
 }
 
-/// Writes the key of `r1cs` before any contribution and returns the circuit's hash.
+/// Writes the key of `circuit` before any contribution and returns the circuit's hash.
 ///
 /// `γ = δ = 1`: until somebody contributes, anybody can forge proofs for it.
 ///
 /// # Errors
 /// [`CeremonyError::Power`] if the powers are too few, and [`CeremonyError::Format`] if they do not
 /// hold.
-pub fn new_key<R: Read + Seek>(r1cs: &R1cs, ptau: &mut Ptau<R>, out: impl Write) -> Result<Hash> {
-    let initial = Initial::of(r1cs, ptau)?;
+pub fn new_key<'a, R: Read + Seek>(
+    circuit: impl Into<Ordered<'a>>,
+    ptau: &mut Ptau<R>,
+    out: impl Write,
+) -> Result<Hash> {
+    let circuit = circuit.into();
+    let initial = Initial::of(circuit.r1cs, ptau)?;
     let queries = Queries {
         ic: &initial.ic,
         a: &initial.a,
@@ -353,7 +360,7 @@ pub fn new_key<R: Read + Seek>(r1cs: &R1cs, ptau: &mut Ptau<R>, out: impl Write)
         l: &initial.l,
         h: &initial.h,
     };
-    zkey::write_parts(out, &initial.header, r1cs, &queries, &initial.transcript)?;
+    zkey::write_parts(out, &initial.header, circuit, &queries, &initial.transcript)?;
     Ok(initial.transcript.circuit)
 }
 
@@ -475,15 +482,16 @@ fn add<R: Read + Seek>(
 ///
 /// # Errors
 /// [`CeremonyError`] with the first thing that does not hold.
-pub fn verify<R: Read + Seek, S: Read + Seek>(
-    r1cs: &R1cs,
+pub fn verify<'a, R: Read + Seek, S: Read + Seek>(
+    circuit: impl Into<Ordered<'a>>,
     ptau: &mut Ptau<R>,
     zkey: &mut Zkey<S>,
 ) -> Result<()> {
-    zkey.check_circuit(r1cs)?;
+    let circuit = circuit.into();
+    zkey.check_circuit(circuit)?;
     check_transcript(zkey.header(), zkey.transcript())?;
     check_verifying_points(&zkey.verifying_key()?)?;
-    let initial = Initial::of(r1cs, ptau)?;
+    let initial = Initial::of(circuit.r1cs, ptau)?;
     if zkey.transcript().circuit != initial.transcript.circuit {
         return Err(CeremonyError::Differs {
             part: "the circuit's hash",
@@ -503,8 +511,12 @@ pub fn verify<R: Read + Seek, S: Read + Seek>(
     expect_equal(zkey, A, &initial.a, "the A query")?;
     expect_equal(zkey, B_G1, &initial.b_g1, "the B query in G1")?;
     expect_equal(zkey, B_G2, &initial.b_g2, "the B query in G2")?;
-    expect_scaled(zkey, L, &initial.l, "the L query")?;
-    expect_scaled(zkey, H, &initial.h, "the H query")
+    if !Scaled::of(zkey, L, &initial.l)?.equals_expected() {
+        return Err(CeremonyError::Differs {
+            part: "the L query",
+        });
+    }
+    check_h(zkey, &initial.h)
 }
 
 /// Some secret is in `δ`.
@@ -587,29 +599,79 @@ fn expect_equal<R: Read + Seek, P: Point>(
     }
 }
 
-/// Whether a section is `expected / δ`, in one random combination: wrong with a chance of 2^-127.
-fn expect_scaled<R: Read + Seek>(
-    zkey: &mut Zkey<R>,
-    section: u32,
-    expected: &[G1Affine],
-    part: &'static str,
-) -> Result<()> {
-    let delta = zkey.header().delta_g2;
-    let (mut got_sum, mut expected_sum) = (G1Projective::ZERO, G1Projective::ZERO);
-    let mut at = 0;
-    zkey.section(section)?
-        .each_chunk(Infinity::Allowed, |points: Vec<G1Affine>| {
-            let weights: Vec<Fr> = points.iter().map(|_| weight()).collect();
-            got_sum += G1Projective::msm_unchecked(&points, &weights);
-            expected_sum += G1Projective::msm_unchecked(&expected[at..at + points.len()], &weights);
-            at += points.len();
-            Ok(())
-        })?;
-    let (got, expected) = (got_sum.into_affine(), expected_sum.into_affine());
-    match same(got, delta, expected, G2Affine::generator()) {
-        true => Ok(()),
-        false => Err(CeremonyError::Differs { part }),
+/// A section and what is expected of it before the division by `δ`, each in one random combination:
+/// what holds for both holds for all points, wrong with a chance of 2^-127.
+struct Scaled {
+    delta: G2Affine,
+    got: G1Projective,
+    expected: G1Projective,
+    weights: Vec<Fr>,
+}
+
+impl Scaled {
+    fn of<R: Read + Seek>(zkey: &mut Zkey<R>, section: u32, expected: &[G1Affine]) -> Result<Self> {
+        let mut sums = Self {
+            delta: zkey.header().delta_g2,
+            got: G1Projective::ZERO,
+            expected: G1Projective::ZERO,
+            weights: Vec::with_capacity(expected.len()),
+        };
+        zkey.section(section)?
+            .each_chunk(Infinity::Allowed, |points: Vec<G1Affine>| {
+                let weights: Vec<Fr> = points.iter().map(|_| weight()).collect();
+                let at = sums.weights.len();
+                let expected = &expected[at..at + points.len()];
+                sums.got += G1Projective::msm_unchecked(&points, &weights);
+                sums.expected += G1Projective::msm_unchecked(expected, &weights);
+                sums.weights.extend(weights);
+                Ok(())
+            })?;
+        Ok(sums)
     }
+
+    /// Whether the section is `expected / δ`.
+    fn equals_expected(&self) -> bool {
+        self.equals(self.expected)
+    }
+
+    fn equals(&self, expected: G1Projective) -> bool {
+        let (got, expected) = (self.got.into_affine(), expected.into_affine());
+        same(got, self.delta, expected, G2Affine::generator())
+    }
+}
+
+/// Whether H is `expected / δ`, or what is left of that by a contribution in the form of bellman.
+///
+/// `H = (H₀…Hₙ₋₁)` belongs to the odd points `gᵢ` of the domain of twice the size. A quotient with coefficients
+/// `qⱼ` enters a proof by its values `q(gᵢ)`, so H matters by `cⱼ = Σᵢ gᵢʲ·Hᵢ` for each `j < n`, and these
+/// determine it: `Hᵢ = 1/n · Σⱼ gᵢ⁻ʲ·cⱼ`. Quotients have degree `n - 2` at most. Bellman's form holds `cⱼ` for
+/// `j < n - 1` alone, and on its way back `cₙ₋₁` is 0: `Hᵢ` becomes `Hᵢ - 1/n · gᵢ⁻⁽ⁿ⁻¹⁾·cₙ₋₁`. It stays 0 ever after, for
+/// later contributions scale all of H. So there are two H for a `δ`, both determined, and each of them is
+/// compared in all of its `n` dimensions.
+fn check_h<R: Read + Seek>(zkey: &mut Zkey<R>, expected: &[G1Affine]) -> Result<()> {
+    let sums = Scaled::of(zkey, H, expected)?;
+    if sums.equals_expected() {
+        return Ok(());
+    }
+    let odd = odd_points(expected.len());
+    // gᵢⁿ = -1, so gᵢⁿ⁻¹ = -1/gᵢ and gᵢ⁻⁽ⁿ⁻¹⁾ = -gᵢ.
+    let inverses: Vec<Fr> = odd.iter().filter_map(Field::inverse).collect();
+    let last = -G1Projective::msm_unchecked(expected, &inverses);
+    let along: Fr = odd.iter().zip(&sums.weights).map(|(g, w)| -*g * w).sum();
+    let n = Fr::from(expected.len() as u64);
+    let share = along * n.inverse().unwrap_or_default();
+    match sums.equals(sums.expected - last * share) {
+        true => Ok(()),
+        false => Err(CeremonyError::Differs {
+            part: "the H query",
+        }),
+    }
+}
+
+/// The odd points of the domain of size `2n`.
+fn odd_points(n: usize) -> Vec<Fr> {
+    let domain = Radix2EvaluationDomain::<Fr>::new(2 * n).expect("at most 2^28 points");
+    domain.elements().skip(1).step_by(2).collect()
 }
 
 /// A random 128-bit weight.

@@ -2,8 +2,9 @@
 //!
 //! `magic 4 ‖ version u32 ‖ section count u32 ‖ (id u32 ‖ size u64 ‖ contents)…`, little-endian.
 //!
-//! Invariant: a [`Container`] exists only if every section is known, occurs once and lies within the
-//! file, and nothing follows the last one. A [`Section`] never reads beyond its end.
+//! Invariant: a [`Container`] exists only if every section occurs once and lies within the file, and
+//! nothing follows the last one; [`Container::open`] gives one only if every section is known. A
+//! [`Section`] never reads beyond its end.
 
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 
@@ -11,11 +12,13 @@ use ark_bn254::{Fq, Fr};
 use ark_ff::PrimeField;
 use rayon::prelude::*;
 
-use crate::error::FormatError;
+use crate::error::{FormatError, PointFault};
 use crate::points::{FIELD_BYTES, Infinity, Point, scalar_bytes};
 
 type Result<T> = std::result::Result<T, FormatError>;
 
+/// Most sections of a file: more than any kind of iden3's has, so that no table is long to search.
+const MOST_SECTIONS: usize = 64;
 /// Points that are read, checked and handed on at a time.
 pub(crate) const CHUNK_POINTS: usize = 1 << 14;
 
@@ -41,6 +44,14 @@ pub(crate) struct Container<R> {
 impl<R: Read + Seek> Container<R> {
     /// Reads the table of sections.
     pub(crate) fn open(input: R, kind: &'static Kind) -> Result<Self> {
+        let container = Self::open_any(input, kind)?;
+        container.check_known()?;
+        Ok(container)
+    }
+
+    /// Reads the table of sections of a file that may be of another use of its kind:
+    /// [`Container::check_known`] is left to the caller.
+    pub(crate) fn open_any(input: R, kind: &'static Kind) -> Result<Self> {
         let mut input = BufReader::with_capacity(1 << 16, input);
         let mut seek = |to| input.seek(to).map_err(|error| io(kind, "read", error));
         let length = seek(SeekFrom::End(0))?;
@@ -61,7 +72,7 @@ impl<R: Read + Seek> Container<R> {
             kind: kind.name,
             name: "the head",
             left: length,
-            size: length,
+            at: 0,
         };
         let magic: [u8; 4] = head.array()?;
         if magic != kind.name.as_bytes() {
@@ -81,7 +92,8 @@ impl<R: Read + Seek> Container<R> {
         let count = head.u32()?;
         let mut at = 12u64;
         for _ in 0..count {
-            let mut entry = self.at(at, length.saturating_sub(at), "the table of sections")?;
+            let left = length.saturating_sub(at);
+            let mut entry = self.at(at, left, 0, "the table of sections")?;
             let (id, size) = (entry.u32()?, entry.u64()?);
             at += 12;
             self.check_new(id)?;
@@ -97,15 +109,27 @@ impl<R: Read + Seek> Container<R> {
         Err(self.size_error("the end", 0, length - at))
     }
 
-    fn check_new(&self, id: u32) -> Result<()> {
+    fn check_new(&self, section: u32) -> Result<()> {
         let kind = self.kind.name;
-        if !self.kind.sections.iter().any(|(known, _)| *known == id) {
-            return Err(FormatError::UnknownSection { kind, section: id });
+        if self.has(section) {
+            return Err(FormatError::DuplicateSection { kind, section });
         }
-        if self.table.iter().any(|(known, _, _)| *known == id) {
-            return Err(FormatError::DuplicateSection { kind, section: id });
+        if self.table.len() >= MOST_SECTIONS {
+            return Err(FormatError::UnknownSection { kind, section });
         }
         Ok(())
+    }
+
+    /// Refuses a file with a section that this kind does not have.
+    pub(crate) fn check_known(&self) -> Result<()> {
+        let is_known = |id| self.kind.sections.iter().any(|(known, _)| *known == id);
+        match self.table.iter().find(|(id, _, _)| !is_known(*id)) {
+            None => Ok(()),
+            Some(&(section, _, _)) => Err(FormatError::UnknownSection {
+                kind: self.kind.name,
+                section,
+            }),
+        }
     }
 
     fn size_error(&self, name: &'static str, expected: u64, got: u64) -> FormatError {
@@ -117,7 +141,8 @@ impl<R: Read + Seek> Container<R> {
         }
     }
 
-    fn at(&mut self, start: u64, size: u64, name: &'static str) -> Result<Section<'_, R>> {
+    /// `size` bytes from `start` of the file on, which is `at` of the section.
+    fn at(&mut self, start: u64, size: u64, at: u64, name: &'static str) -> Result<Section<'_, R>> {
         self.input
             .seek(SeekFrom::Start(start))
             .map_err(|error| io(self.kind, "read", error))?;
@@ -126,7 +151,7 @@ impl<R: Read + Seek> Container<R> {
             kind: self.kind.name,
             name,
             left: size,
-            size,
+            at,
         })
     }
 
@@ -138,7 +163,7 @@ impl<R: Read + Seek> Container<R> {
     /// Goes to the start of a section.
     pub(crate) fn section(&mut self, id: u32) -> Result<Section<'_, R>> {
         let (start, size, name) = self.find(id)?;
-        self.at(start, size, name)
+        self.at(start, size, 0, name)
     }
 
     fn find(&self, id: u32) -> Result<(u64, u64, &'static str)> {
@@ -170,7 +195,7 @@ impl<R: Read + Seek> Container<R> {
         if from.checked_add(bytes).is_none_or(|end| end > size) {
             return Err(self.size_error(name, from.saturating_add(bytes), size));
         }
-        self.at(start + from, bytes, name)
+        self.at(start + from, bytes, from, name)
     }
 }
 
@@ -188,7 +213,8 @@ pub(crate) struct Section<'a, R> {
     kind: &'static str,
     name: &'static str,
     left: u64,
-    size: u64,
+    /// Bytes of the section before what is read next.
+    at: u64,
 }
 
 impl<R: Read> Section<'_, R> {
@@ -204,11 +230,12 @@ impl<R: Read> Section<'_, R> {
             return Err(FormatError::Size {
                 kind: self.kind,
                 name: self.name,
-                expected: self.size - self.left + wanted,
-                got: self.size,
+                expected: self.at + wanted,
+                got: self.at + self.left,
             });
         }
         self.left -= wanted;
+        self.at += wanted;
         self.input
             .read_exact(out)
             .map_err(|source| FormatError::Io {
@@ -240,8 +267,8 @@ impl<R: Read> Section<'_, R> {
         Err(FormatError::Size {
             kind: self.kind,
             name: self.name,
-            expected: self.size - self.left,
-            got: self.size,
+            expected: self.at,
+            got: self.at + self.left,
         })
     }
 
@@ -263,18 +290,21 @@ impl<R: Read> Section<'_, R> {
         Ok(())
     }
 
-    /// One point.
-    pub(crate) fn point<P: Point>(&mut self, index: u64, infinity: Infinity) -> Result<P> {
+    /// One point; what a fault of it becomes is told by `refused`.
+    pub(crate) fn point<P: Point>(
+        &mut self,
+        infinity: Infinity,
+        refused: impl FnOnce(PointFault) -> FormatError,
+    ) -> Result<P> {
         let mut bytes = vec![0; P::BYTES];
         self.fill(&mut bytes)?;
-        P::decode(&bytes, infinity).map_err(|fault| self.point_error(index, fault))
+        P::decode(&bytes, infinity).map_err(refused)
     }
 
-    fn point_error(&self, index: u64, fault: crate::error::PointFault) -> FormatError {
+    fn point_error(&self, index: u64, fault: PointFault) -> FormatError {
         FormatError::Point {
             kind: self.kind,
-            name: self.name,
-            index,
+            what: format!("point {index} of {}", self.name),
             fault,
         }
     }
@@ -286,7 +316,8 @@ impl<R: Read> Section<'_, R> {
         mut use_chunk: impl FnMut(Vec<P>) -> Result<()>,
     ) -> Result<()> {
         let mut buffer = Vec::new();
-        let mut first = 0u64;
+        // Why from the position: a part of a section has the section's own numbers.
+        let mut first = self.at / P::BYTES as u64;
         while self.left > 0 {
             let points = (self.left / P::BYTES as u64).clamp(1, CHUNK_POINTS as u64);
             let points = usize::try_from(points).expect("at most a chunk");

@@ -37,7 +37,7 @@ pub enum FormatError {
     },
     /// A section that this kind of file does not have, or that this program does not understand.
     #[error(
-        "the {kind} file has a section {section} that is not understood (custom gates are not); export it without"
+        "the {kind} file has a section {section}, which this program does not know; export it without that section"
     )]
     UnknownSection {
         /// Kind of file.
@@ -86,10 +86,22 @@ pub enum FormatError {
         what: &'static str,
     },
     /// Another proof system.
-    #[error("the zkey file is for proof system {got}, not for Groth16 (1); make it for groth16")]
+    #[error(
+        "the {kind} file is for {got}, this program reads those of Groth16: make it with Groth16"
+    )]
     Protocol {
-        /// Number found.
-        got: u32,
+        /// Kind of file.
+        kind: &'static str,
+        /// The proof system.
+        got: String,
+    },
+    /// A circuit that is not rank-1 constraints alone.
+    #[error(
+        "the circuit of the r1cs file uses custom gates ({count}), which Groth16 does not prove: compile it without custom templates"
+    )]
+    CustomGates {
+        /// How many.
+        count: u32,
     },
     /// A number is outside its range.
     #[error("{what} of the {kind} file is {got}; allowed is {allowed}")]
@@ -122,18 +134,17 @@ pub enum FormatError {
         what: &'static str,
     },
     /// A point cannot be used.
-    #[error("{name} of the {kind} file: point {index} {fault}; do not use the file")]
+    #[error("{what} in the {kind} file {fault}; do not use the file")]
     Point {
         /// Kind of file.
         kind: &'static str,
-        /// Part of the file.
-        name: &'static str,
-        /// Position in that part.
-        index: u64,
+        /// Its name, or its number in a part of the file.
+        what: String,
         /// What is wrong with it.
         fault: PointFault,
     },
-    /// A linear combination names a wire twice, with a zero, or one that does not exist.
+    /// A linear combination names a wire twice, with no number of the field, or one that does not
+    /// exist.
     #[error("constraint {row} of the r1cs file: wire {wire} {fault}; export it again")]
     Row {
         /// The constraint.
@@ -162,15 +173,29 @@ pub enum FormatError {
         /// What the parser says.
         source: serde_json::Error,
     },
-    /// A number in JSON is not a decimal below the modulus.
-    #[error(
-        "{what} in the {kind} is not a decimal number below the modulus, in its shortest spelling"
-    )]
-    Decimal {
+    /// A part of the JSON has another form.
+    #[error("{what} in the {kind} is {got}; expected is {expected}")]
+    Form {
+        /// Kind of text.
+        kind: &'static str,
+        /// Name of the part.
+        what: String,
+        /// What it is.
+        got: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// A number in JSON is not one of the field, or spelled in a way that programs read differently.
+    #[error("{what} in the {kind} is {got}, which {fault}")]
+    Number {
         /// Kind of text.
         kind: &'static str,
         /// Name of the number.
-        what: &'static str,
+        what: String,
+        /// How it is spelled there.
+        got: String,
+        /// What is wrong with it and what to do.
+        fault: &'static str,
     },
     /// A value in JSON contradicts another one.
     #[error("{what} in the {kind} is {got:?}, expected {expected:?}")]

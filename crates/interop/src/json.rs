@@ -1,93 +1,121 @@
-//! Verifying keys, proofs and public inputs as snarkjs writes them: JSON with decimal strings.
+//! Verifying keys, proofs and public inputs in the JSON of snarkjs, which other programs write too.
 //!
-//! Points are projective with a last coordinate of 1 (`["x", "y", "1"]`); in the second group a
-//! coordinate is a pair, real part first. `vk_alphabeta_12`, which snarkjs adds to verifying keys and
-//! does not read, is neither written nor read.
+//! Written as snarkjs writes it: decimal numbers in quotes, points with a last coordinate of 1
+//! (`["x", "y", "1"]`), in the second group each coordinate a pair with the real part first. Read as
+//! snarkjs reads it: numbers in decimal or `0x` hexadecimal, in quotes or not; points with two
+//! coordinates or three; `curve` as `bn128`, `bn254` or `altbn128`; `protocol`, `curve` and `nPublic` may be
+//! missing.
+//!
+//! Invariant: what is read is on its curve, in its subgroup, finite, and spelled below its modulus.
+//! There this reader is stricter than snarkjs, which reduces coordinates and takes points at
+//! infinity; and where a text means different things to different programs: a name that occurs twice,
+//! a number beyond 2^53 without quotes, a last coordinate other than 1.
 
-use ark_bn254::{Bn254, Fq, Fq2, Fr, G1Affine, G2Affine};
+use std::fmt;
+
+use ark_bn254::{Bn254, Fq, Fq2, Fq6, Fr, G1Affine, G2Affine};
 use ark_ec::AffineRepr;
-use ark_ff::{BigInteger256, PrimeField};
+use ark_ec::pairing::Pairing;
+use ark_ff::{BigInteger256, Field, PrimeField};
+use prover::bounded::FileKind;
 use prover::key::MAX_IC_POINTS;
 use prover::proof::Proof;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::error::{FormatError, PointFault};
 
 type Result<T> = std::result::Result<T, FormatError>;
 type G1Text = [String; 3];
-type G2Text = [[String; 2]; 3];
+type Fq2Text = [String; 2];
+type Fq6Text = [Fq2Text; 3];
+type G2Text = [Fq2Text; 3];
 
 /// Greatest length of a text: a verifying key with the most inputs has about 700 KiB.
 pub const MAX_JSON_BYTES: usize = 1 << 20;
+/// Files of these texts.
+pub const FILE: FileKind = FileKind {
+    name: "a key, a proof or public inputs in JSON",
+    most: MAX_JSON_BYTES as u64,
+};
 const KEY: &str = "verification_key.json";
 const PROOF: &str = "proof.json";
 const PUBLIC: &str = "public.json";
+/// Greatest whole number up to which JavaScript tells all apart.
+const MAX_BARE_NUMBER: u64 = (1 << 53) - 1;
+/// Spellings of the curve's name, in capitals, without other characters than letters and digits.
+const CURVES: [&str; 3] = ["BN128", "BN254", "ALTBN128"];
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct KeyText {
-    protocol: String,
-    curve: String,
+    protocol: &'static str,
+    curve: &'static str,
     #[serde(rename = "nPublic")]
     public: usize,
     vk_alpha_1: G1Text,
     vk_beta_2: G2Text,
     vk_gamma_2: G2Text,
     vk_delta_2: G2Text,
+    vk_alphabeta_12: [Fq6Text; 2],
     #[serde(rename = "IC")]
     ic: Vec<G1Text>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct ProofText {
     pi_a: G1Text,
     pi_b: G2Text,
     pi_c: G1Text,
-    protocol: String,
-    curve: String,
+    protocol: &'static str,
+    curve: &'static str,
 }
 
 /// The text of a verifying key.
 pub fn verifying_key(key: &ark_groth16::VerifyingKey<Bn254>) -> String {
     let text = KeyText {
-        protocol: "groth16".to_owned(),
-        curve: "bn128".to_owned(),
+        protocol: "groth16",
+        curve: "bn128",
         public: key.gamma_abc_g1.len().saturating_sub(1),
         vk_alpha_1: g1_text(&key.alpha_g1),
         vk_beta_2: g2_text(&key.beta_g2),
         vk_gamma_2: g2_text(&key.gamma_g2),
         vk_delta_2: g2_text(&key.delta_g2),
+        vk_alphabeta_12: pairing_text(key.alpha_g1, key.beta_g2),
         ic: key.gamma_abc_g1.iter().map(g1_text).collect(),
     };
     pretty(&text)
 }
 
 /// Reads a verifying key, every point checked. Its degeneracies are not: `prover::key::VerifyingKey`
-/// refuses them.
+/// refuses them. `vk_alphabeta_12` follows from the rest and is not read.
 ///
 /// # Errors
 /// [`FormatError`] with what is wrong.
 pub fn read_verifying_key(text: &[u8]) -> Result<ark_groth16::VerifyingKey<Bn254>> {
-    let key: KeyText = parse(KEY, text)?;
-    expect(KEY, "protocol", "groth16", &key.protocol)?;
-    expect(KEY, "curve", "bn128", &key.curve)?;
-    if key.ic.is_empty() || key.ic.len() > MAX_IC_POINTS {
+    let key = Object::parse(KEY, text)?;
+    key.check_head()?;
+    let ic = key.field("IC")?;
+    let ic = list(KEY, "IC", ic, "a list of points")?;
+    if ic.is_empty() || ic.len() > MAX_IC_POINTS {
         return Err(FormatError::OutOfRange {
             kind: KEY,
             what: "the number of IC points",
-            got: key.ic.len() as u64,
+            got: ic.len() as u64,
             allowed: format!("1 to {MAX_IC_POINTS}"),
         });
     }
-    let public = (key.ic.len() - 1).to_string();
-    expect(KEY, "nPublic", &public, &key.public.to_string())?;
-    let ic = key.ic.iter().map(|point| g1(KEY, "IC", point));
+    key.check_public(ic.len() - 1)?;
+    let ic = (0..).zip(ic).map(|(index, point)| {
+        let name = format!("IC[{index}]");
+        g1(KEY, &name, point)
+    });
     Ok(ark_groth16::VerifyingKey {
-        alpha_g1: g1(KEY, "vk_alpha_1", &key.vk_alpha_1)?,
-        beta_g2: g2(KEY, "vk_beta_2", &key.vk_beta_2)?,
-        gamma_g2: g2(KEY, "vk_gamma_2", &key.vk_gamma_2)?,
-        delta_g2: g2(KEY, "vk_delta_2", &key.vk_delta_2)?,
         gamma_abc_g1: ic.collect::<Result<_>>()?,
+        alpha_g1: g1(KEY, "vk_alpha_1", key.field("vk_alpha_1")?)?,
+        beta_g2: g2(KEY, "vk_beta_2", key.field("vk_beta_2")?)?,
+        gamma_g2: g2(KEY, "vk_gamma_2", key.field("vk_gamma_2")?)?,
+        delta_g2: g2(KEY, "vk_delta_2", key.field("vk_delta_2")?)?,
     })
 }
 
@@ -97,8 +125,8 @@ pub fn proof(proof: &Proof) -> String {
         pi_a: g1_text(proof.a()),
         pi_b: g2_text(proof.b()),
         pi_c: g1_text(proof.c()),
-        protocol: "groth16".to_owned(),
-        curve: "bn128".to_owned(),
+        protocol: "groth16",
+        curve: "bn128",
     };
     pretty(&text)
 }
@@ -108,21 +136,17 @@ pub fn proof(proof: &Proof) -> String {
 /// # Errors
 /// [`FormatError`] with what is wrong.
 pub fn read_proof(text: &[u8]) -> Result<Proof> {
-    let proof: ProofText = parse(PROOF, text)?;
-    expect(PROOF, "protocol", "groth16", &proof.protocol)?;
-    expect(PROOF, "curve", "bn128", &proof.curve)?;
-    let a = g1(PROOF, "pi_a", &proof.pi_a)?;
-    let b = g2(PROOF, "pi_b", &proof.pi_b)?;
-    let c = g1(PROOF, "pi_c", &proof.pi_c)?;
+    let proof = Object::parse(PROOF, text)?;
+    proof.check_head()?;
+    let a = g1(PROOF, "pi_a", proof.field("pi_a")?)?;
+    let b = g2(PROOF, "pi_b", proof.field("pi_b")?)?;
+    let c = g1(PROOF, "pi_c", proof.field("pi_c")?)?;
     Ok(Proof::new(a, b, c).expect("the points were checked"))
 }
 
 /// The text of public inputs, the constant 1 not among them.
 pub fn public(inputs: &[Fr]) -> String {
-    let texts: Vec<String> = inputs
-        .iter()
-        .map(|input| decimal(&input.into_bigint()))
-        .collect();
+    let texts: Vec<String> = inputs.iter().map(decimal).collect();
     pretty(&texts)
 }
 
@@ -131,17 +155,25 @@ pub fn public(inputs: &[Fr]) -> String {
 /// # Errors
 /// [`FormatError`] with what is wrong.
 pub fn read_public(text: &[u8]) -> Result<Vec<Fr>> {
-    let texts: Vec<String> = parse(PUBLIC, text)?;
-    let mut inputs = texts
-        .iter()
-        .map(|text| number(PUBLIC, "a public input", text));
-    inputs.by_ref().collect()
+    let inputs: Vec<Value> = parse(PUBLIC, text)?;
+    let inputs = (0..).zip(&inputs);
+    inputs
+        .map(|(index, input): (usize, _)| {
+            let what = format!("public input [{index}]");
+            number(PUBLIC, what, input, "is not below the scalar modulus")
+        })
+        .collect()
 }
 
+/// Indented by one space, and without a line break at the end: byte for byte as snarkjs.
 fn pretty<T: Serialize>(value: &T) -> String {
-    let mut text = serde_json::to_string_pretty(value).expect("strings and lists are JSON");
-    text.push('\n');
-    text
+    let mut bytes = Vec::new();
+    let indent = serde_json::ser::PrettyFormatter::with_indent(b" ");
+    let mut out = serde_json::Serializer::with_formatter(&mut bytes, indent);
+    value
+        .serialize(&mut out)
+        .expect("strings and lists are JSON");
+    String::from_utf8(bytes).expect("JSON is UTF-8")
 }
 
 fn parse<T: DeserializeOwned>(kind: &'static str, text: &[u8]) -> Result<T> {
@@ -156,63 +188,219 @@ fn parse<T: DeserializeOwned>(kind: &'static str, text: &[u8]) -> Result<T> {
     serde_json::from_slice(text).map_err(|source| FormatError::Json { kind, source })
 }
 
-fn expect(kind: &'static str, what: &'static str, expected: &str, got: &str) -> Result<()> {
-    if expected == got {
-        return Ok(());
+/// Names with their values, each name once.
+struct Fields(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> std::result::Result<Self, D::Error> {
+        input.deserialize_map(FieldsVisitor)
     }
-    Err(FormatError::Disagree {
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("names with their values in braces")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Fields, A::Error> {
+        let mut fields: Vec<(String, Value)> = Vec::new();
+        while let Some((name, value)) = map.next_entry::<String, Value>()? {
+            if fields.iter().any(|(known, _)| *known == name) {
+                return Err(A::Error::custom(format!("{name:?} occurs twice")));
+            }
+            if fields.len() == MAX_FIELDS {
+                return Err(A::Error::custom(format!(
+                    "it has more than {MAX_FIELDS} names"
+                )));
+            }
+            fields.push((name, value));
+        }
+        Ok(Fields(fields))
+    }
+}
+
+/// More than any of these files has.
+const MAX_FIELDS: usize = 64;
+
+/// A text that is an object.
+struct Object {
+    kind: &'static str,
+    fields: Fields,
+}
+
+impl Object {
+    fn parse(kind: &'static str, text: &[u8]) -> Result<Self> {
+        let fields = parse(kind, text)?;
+        Ok(Self { kind, fields })
+    }
+
+    /// A value that may be missing; `null` counts as missing.
+    fn optional(&self, name: &str) -> Option<&Value> {
+        let mut fields = self.fields.0.iter();
+        let (_, value) = fields.find(|(known, _)| known == name)?;
+        (!value.is_null()).then_some(value)
+    }
+
+    fn field(&self, name: &str) -> Result<&Value> {
+        let found = self.optional(name);
+        found.ok_or_else(|| form(self.kind, name, &Value::Null, "there"))
+    }
+
+    fn text(&self, name: &str) -> Result<Option<&str>> {
+        let text = |value: &'_ Value| form(self.kind, name, value, "text in quotes");
+        self.optional(name)
+            .map(|value| value.as_str().ok_or_else(|| text(value)))
+            .transpose()
+    }
+
+    /// Refuses other proof systems and curves.
+    fn check_head(&self) -> Result<()> {
+        let kind = self.kind;
+        match self.text("protocol")? {
+            Some(protocol) if !protocol.eq_ignore_ascii_case("groth16") => {
+                let got = short(protocol);
+                return Err(FormatError::Protocol { kind, got });
+            }
+            _ => {}
+        }
+        let Some(curve) = self.text("curve")? else {
+            return Ok(());
+        };
+        let letters = curve.chars().filter(char::is_ascii_alphanumeric);
+        let spelling: String = letters.collect::<String>().to_ascii_uppercase();
+        if CURVES.contains(&spelling.as_str()) {
+            return Ok(());
+        }
+        Err(FormatError::Disagree {
+            kind,
+            what: "curve",
+            expected: "bn128".to_owned(),
+            got: short(curve),
+        })
+    }
+
+    /// Refuses a number of public inputs that is not that of the IC points.
+    fn check_public(&self, expected: usize) -> Result<()> {
+        let kind = self.kind;
+        let Some(value) = self.optional("nPublic") else {
+            return Ok(());
+        };
+        let got: Fr = number(kind, "nPublic".to_owned(), value, "is no count")?;
+        if got == Fr::from(expected as u64) {
+            return Ok(());
+        }
+        Err(FormatError::Disagree {
+            kind,
+            what: "nPublic",
+            expected: expected.to_string(),
+            got: got.to_string(),
+        })
+    }
+}
+
+/// As much of a text as an error shows.
+fn short(text: &str) -> String {
+    match text.char_indices().nth(90) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+fn form(kind: &'static str, what: &str, got: &Value, expected: &'static str) -> FormatError {
+    let got = match got {
+        Value::Null => "missing".to_owned(),
+        Value::Array(list) => format!("a list of {}", list.len()),
+        Value::Object(_) => "an object in braces".to_owned(),
+        other => short(&other.to_string()),
+    };
+    FormatError::Form {
+        kind,
+        what: what.to_owned(),
+        got,
+        expected,
+    }
+}
+
+fn list<'v>(
+    kind: &'static str,
+    what: &str,
+    value: &'v Value,
+    expected: &'static str,
+) -> Result<&'v [Value]> {
+    let list = value.as_array().map(Vec::as_slice);
+    list.ok_or_else(|| form(kind, what, value, expected))
+}
+
+/// A field element; `beyond` is the fault of one that is not below the modulus.
+fn number<F: PrimeField<BigInt = BigInteger256>>(
+    kind: &'static str,
+    what: String,
+    value: &Value,
+    beyond: &'static str,
+) -> Result<F> {
+    let read = match value {
+        Value::String(text) => of_text(text, beyond),
+        Value::Number(number) => match number.as_u64() {
+            Some(number) if number <= MAX_BARE_NUMBER => Ok(BigInteger256::from(number)),
+            Some(_) => Err("other programs round: write it in quotes"),
+            None => Err(
+                "is no whole number from 0 on, or one that other programs round: write it in quotes, in decimal",
+            ),
+        },
+        _ => return Err(form(kind, &what, value, "a number in quotes")),
+    };
+    let read = read.and_then(|integer| F::from_bigint(integer).ok_or(beyond));
+    read.map_err(|fault| FormatError::Number {
         kind,
         what,
-        expected: expected.to_owned(),
-        got: got.chars().take(64).collect(),
+        got: short(&value.to_string()),
+        fault,
     })
 }
 
-fn decimal(value: &BigInteger256) -> String {
-    value.to_string()
-}
-
-/// A field element from its shortest decimal spelling.
-fn number<F: PrimeField<BigInt = BigInteger256>>(
-    kind: &'static str,
-    what: &'static str,
-    text: &str,
-) -> Result<F> {
-    let refused = FormatError::Decimal { kind, what };
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    let shortest = text == "0" || !text.starts_with('0');
-    if text.is_empty() || text.len() > 77 || !digits || !shortest {
-        return Err(refused);
+/// A number of decimal digits, or of `0x` and hexadecimal ones.
+fn of_text(text: &str, beyond: &'static str) -> std::result::Result<BigInteger256, &'static str> {
+    let (digits, radix) = match text.strip_prefix("0x") {
+        Some(digits) => (digits, 16),
+        None => (text, 10),
+    };
+    if digits.is_empty() || !digits.chars().all(|digit| digit.is_digit(radix)) {
+        return Err("is neither decimal digits alone nor 0x with hexadecimal digits");
     }
-    // Why: 77 digits are less than 2^256.
+    let digits = digits.trim_start_matches('0');
+    // Why: so many digits are less than 2^256, and one more is more than any modulus.
+    if digits.len() > (if radix == 16 { 64 } else { 77 }) {
+        return Err(beyond);
+    }
     let mut limbs = [0u64; 4];
-    for digit in text.bytes().map(|byte| u64::from(byte - b'0')) {
+    for digit in digits.chars().filter_map(|digit| digit.to_digit(radix)) {
         let mut carry = u128::from(digit);
         for limb in &mut limbs {
-            let wide = u128::from(*limb) * 10 + carry;
+            let wide = u128::from(*limb) * u128::from(radix) + carry;
             *limb = u64::try_from(wide & u128::from(u64::MAX)).expect("masked");
             carry = wide >> 64;
         }
     }
-    F::from_bigint(BigInteger256::new(limbs)).ok_or(refused)
+    Ok(BigInteger256::new(limbs))
+}
+
+fn decimal<F: PrimeField>(value: &F) -> String {
+    value.into_bigint().to_string()
+}
+
+fn pair(value: &Fq2) -> Fq2Text {
+    [decimal(&value.c0), decimal(&value.c1)]
 }
 
 fn g1_text(point: &G1Affine) -> G1Text {
     match point.xy() {
         None => ["0", "1", "0"].map(str::to_owned),
-        Some((x, y)) => [
-            decimal(&x.into_bigint()),
-            decimal(&y.into_bigint()),
-            "1".to_owned(),
-        ],
+        Some((x, y)) => [decimal(&x), decimal(&y), "1".to_owned()],
     }
-}
-
-fn pair(value: &Fq2) -> [String; 2] {
-    [
-        decimal(&value.c0.into_bigint()),
-        decimal(&value.c1.into_bigint()),
-    ]
 }
 
 fn g2_text(point: &G2Affine) -> G2Text {
@@ -223,41 +411,85 @@ fn g2_text(point: &G2Affine) -> G2Text {
     }
 }
 
-fn point_error(kind: &'static str, name: &'static str, fault: PointFault) -> FormatError {
+/// `e(α, β)`. The final exponentiation of arkworks is that of snarkjs (Fuentes-Castañeda, Knapp,
+/// Rodríguez-Henríquez, SAC 2011).
+fn pairing_text(alpha: G1Affine, beta: G2Affine) -> [Fq6Text; 2] {
+    let value = Bn254::pairing(alpha, beta).0;
+    let half = |value: &Fq6| [pair(&value.c0), pair(&value.c1), pair(&value.c2)];
+    [half(&value.c0), half(&value.c1)]
+}
+
+fn point_error(kind: &'static str, name: &str, fault: PointFault) -> FormatError {
     FormatError::Point {
         kind,
-        name,
-        index: 0,
+        what: name.to_owned(),
         fault,
     }
 }
 
-fn g1(kind: &'static str, name: &'static str, text: &G1Text) -> Result<G1Affine> {
-    if text[2] == "0" {
+/// Two coordinates, and a third if there is one.
+fn coordinates<'v>(
+    kind: &'static str,
+    name: &str,
+    value: &'v Value,
+) -> Result<(&'v Value, &'v Value, Option<&'v Value>)> {
+    let expected = "a list of two coordinates, or three of which the last is 1";
+    match list(kind, name, value, expected)? {
+        [x, y] => Ok((x, y, None)),
+        [x, y, z] => Ok((x, y, Some(z))),
+        _ => Err(form(kind, name, value, expected)),
+    }
+}
+
+fn base(kind: &'static str, what: String, value: &Value) -> Result<Fq> {
+    number(kind, what, value, "is not below the base modulus")
+}
+
+/// Whether a last coordinate is 1; 0 stands for infinity.
+fn check_last<F: Field>(kind: &'static str, name: &str, z: F, spelled: &Value) -> Result<()> {
+    if z.is_zero() {
         return Err(point_error(kind, name, PointFault::Infinity));
     }
-    expect(kind, name, "1", &text[2])?;
-    let (x, y) = (
-        number::<Fq>(kind, name, &text[0])?,
-        number(kind, name, &text[1])?,
-    );
-    let point = G1Affine::new_unchecked(x, y);
+    if z.is_one() {
+        return Ok(());
+    }
+    Err(FormatError::Number {
+        kind,
+        what: format!("coordinate z of {name}"),
+        got: short(&spelled.to_string()),
+        fault: "is not 1: write the point with affine coordinates",
+    })
+}
+
+fn g1(kind: &'static str, name: &str, value: &Value) -> Result<G1Affine> {
+    let (x, y, z) = coordinates(kind, name, value)?;
+    let element = |axis: &str, value| base(kind, format!("coordinate {axis} of {name}"), value);
+    if let Some(z) = z {
+        check_last(kind, name, element("z", z)?, z)?;
+    }
+    let point = G1Affine::new_unchecked(element("x", x)?, element("y", y)?);
     match point.is_on_curve() {
         true => Ok(point),
         false => Err(point_error(kind, name, PointFault::NotOnCurve)),
     }
 }
 
-fn g2(kind: &'static str, name: &'static str, text: &G2Text) -> Result<G2Affine> {
-    if text[2] == ["0", "0"] {
-        return Err(point_error(kind, name, PointFault::Infinity));
-    }
-    expect(kind, name, "1 0", &text[2].join(" "))?;
-    let element = |pair: &[String; 2]| -> Result<Fq2> {
-        let c0 = number::<Fq>(kind, name, &pair[0])?;
-        Ok(Fq2::new(c0, number(kind, name, &pair[1])?))
+fn g2(kind: &'static str, name: &str, value: &Value) -> Result<G2Affine> {
+    let (x, y, z) = coordinates(kind, name, value)?;
+    let element = |axis: &str, value| -> Result<Fq2> {
+        let what = format!("coordinate {axis} of {name}");
+        let expected = "a list of two numbers, the real part first";
+        let [real, imaginary] = list(kind, &what, value, expected)? else {
+            return Err(form(kind, &what, value, expected));
+        };
+        let c0 = base(kind, format!("the real part of {what}"), real)?;
+        let c1 = base(kind, format!("the imaginary part of {what}"), imaginary)?;
+        Ok(Fq2::new(c0, c1))
     };
-    let point = G2Affine::new_unchecked(element(&text[0])?, element(&text[1])?);
+    if let Some(z) = z {
+        check_last(kind, name, element("z", z)?, z)?;
+    }
+    let point = G2Affine::new_unchecked(element("x", x)?, element("y", y)?);
     if !point.is_on_curve() {
         return Err(point_error(kind, name, PointFault::NotOnCurve));
     }

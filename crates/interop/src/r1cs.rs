@@ -2,7 +2,11 @@
 //!
 //! Wires are the variables in this project's own order: the constant 1, public inputs, witnesses.
 //! Outputs count as public inputs. On writing there are no outputs and no declared private inputs:
-//! which witnesses somebody chooses and which follow is not told by the constraints.
+//! which witnesses somebody chooses and which follow is not told by the constraints. On reading there
+//! may be more private inputs than wires, since compilers remove those that no constraint needs.
+//!
+//! A constraint system in memory has one order of terms; a file has any, and zeros, and keys made of it
+//! repeat them. [`Circuit`] keeps both.
 
 use std::io::{Read, Seek, Write};
 
@@ -21,8 +25,13 @@ static KIND: Kind = Kind {
         (1, "the header"),
         (2, "the constraints"),
         (3, "the map of labels"),
+        (GATES, "the list of custom gates"),
+        (GATE_USES, "the uses of custom gates"),
     ],
 };
+
+const GATES: u32 = 4;
+const GATE_USES: u32 = 5;
 
 const HEADER_BYTES: u64 = 4 + FIELD_BYTES as u64 + 4 * 4 + 8 + 4;
 /// Bytes of a constraint without terms.
@@ -59,12 +68,11 @@ impl Counts {
         };
         header.end()?;
         let public = u64::from(counts.outputs) + u64::from(counts.public_inputs);
-        let named = 1 + public + u64::from(counts.private_inputs);
-        if named > u64::from(counts.wires) {
+        if public >= u64::from(counts.wires) {
             return Err(FormatError::OutOfRange {
                 kind: KIND.name,
-                what: "the number of inputs and outputs",
-                got: named - 1,
+                what: "the number of outputs and public inputs",
+                got: public,
                 allowed: format!("less than its {} wires", counts.wires),
             });
         }
@@ -72,12 +80,98 @@ impl Counts {
     }
 }
 
+/// A constraint system as a file has it.
+#[derive(Clone, Debug)]
+pub struct Circuit {
+    /// The constraint system, in canonical form.
+    pub r1cs: R1cs,
+    /// Rows of A and of B whose terms the file has in another form, in ascending order.
+    given: [Vec<GivenRow>; 2],
+}
+
+/// A row with its terms in the file's order.
+#[derive(Clone, Debug)]
+struct GivenRow {
+    row: usize,
+    terms: Vec<(u32, Fr)>,
+}
+
+impl From<R1cs> for Circuit {
+    fn from(r1cs: R1cs) -> Self {
+        let given = Default::default();
+        Self { r1cs, given }
+    }
+}
+
+/// A constraint system with the order of its terms: the canonical one, or that of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Ordered<'a> {
+    pub(crate) r1cs: &'a R1cs,
+    given: [&'a [GivenRow]; 2],
+}
+
+impl<'a> From<&'a R1cs> for Ordered<'a> {
+    fn from(r1cs: &'a R1cs) -> Self {
+        let given = [&[][..]; 2];
+        Self { r1cs, given }
+    }
+}
+
+impl<'a> From<&'a Circuit> for Ordered<'a> {
+    fn from(circuit: &'a Circuit) -> Self {
+        Self {
+            r1cs: &circuit.r1cs,
+            given: circuit.given.each_ref().map(Vec::as_slice),
+        }
+    }
+}
+
+impl Ordered<'_> {
+    fn matrix(&self, matrix: usize) -> &Matrix {
+        match matrix {
+            0 => self.r1cs.a(),
+            _ => self.r1cs.b(),
+        }
+    }
+
+    fn given(&self, matrix: usize, row: usize) -> Option<&[(u32, Fr)]> {
+        let rows = self.given[matrix];
+        let found = rows.binary_search_by_key(&row, |given| given.row).ok()?;
+        Some(&rows[found].terms)
+    }
+
+    /// The terms of a row of A (0) or B (1).
+    pub(crate) fn terms(&self, matrix: usize, row: usize) -> Vec<(u32, Fr)> {
+        if let Some(terms) = self.given(matrix, row) {
+            return terms.to_vec();
+        }
+        let value = |id: u32| self.r1cs.coefficients()[id as usize];
+        let entries = self.matrix(matrix).row(row).iter();
+        entries
+            .map(|entry| (entry.column, value(entry.coefficient)))
+            .collect()
+    }
+
+    /// Number of terms of A and B.
+    pub(crate) fn num_terms(&self) -> usize {
+        let of = |matrix: usize| {
+            let canonical = self.matrix(matrix);
+            let more = self.given[matrix].iter();
+            // Why only more: in another form a row has zeros that the canonical one leaves out.
+            let zeros = more.map(|given| given.terms.len() - canonical.row(given.row).len());
+            canonical.non_zeros() + zeros.sum::<usize>()
+        };
+        of(0) + of(1)
+    }
+}
+
 /// Reads a constraint system with the counts of its header.
 ///
 /// # Errors
 /// [`FormatError`] with what is wrong.
-pub fn read(input: impl Read + Seek) -> Result<(R1cs, Counts), FormatError> {
+pub fn read(input: impl Read + Seek) -> Result<(Circuit, Counts), FormatError> {
     let mut file = Container::open(input, &KIND)?;
+    check_no_gates(&mut file)?;
     let counts = Counts::read(&mut file.section(1)?)?;
     // Why: it holds the number of wires to the file's size.
     file.expect_size(3, 8 * u64::from(counts.wires))?;
@@ -94,14 +188,44 @@ pub fn read(input: impl Read + Seek) -> Result<(R1cs, Counts), FormatError> {
     let instance = 1 + counts.outputs as usize + counts.public_inputs as usize;
     let mut rows = Rows::new(instance, counts.wires as usize - instance)?;
     let mut terms: [Vec<(u32, Fr)>; 3] = Default::default();
-    for row in 0..u64::from(counts.constraints) {
+    let mut given: [Vec<GivenRow>; 2] = Default::default();
+    for row in 0..counts.constraints as usize {
         for terms in &mut terms {
-            read_terms(&mut section, row, counts.wires, terms)?;
+            read_terms(&mut section, row as u64, counts.wires, terms)?;
+        }
+        for (given, terms) in given.iter_mut().zip(&terms) {
+            if !is_canonical(terms) {
+                let terms = terms.clone();
+                given.push(GivenRow { row, terms });
+            }
         }
         rows.push(terms.each_ref().map(Vec::as_slice))?;
     }
     section.end()?;
-    Ok((rows.finish()?, counts))
+    let r1cs = rows.finish()?;
+    Ok((Circuit { r1cs, given }, counts))
+}
+
+/// Refuses a circuit with custom gates. A compiler writes their sections, empty, wherever a source
+/// file allows them.
+fn check_no_gates<R: Read + Seek>(file: &mut Container<R>) -> Result<(), FormatError> {
+    for id in [GATES, GATE_USES] {
+        if !file.has(id) {
+            continue;
+        }
+        let mut section = file.section(id)?;
+        let count = section.u32()?;
+        if count > 0 {
+            return Err(FormatError::CustomGates { count });
+        }
+        section.end()?;
+    }
+    Ok(())
+}
+
+fn is_canonical(terms: &[(u32, Fr)]) -> bool {
+    let ascending = terms.is_sorted_by_key(|(wire, _)| *wire);
+    ascending && terms.iter().all(|(_, value)| !value.is_zero())
 }
 
 fn read_terms<R: Read>(
@@ -128,17 +252,19 @@ fn read_terms<R: Read>(
         }
         let value = scalar(&section.array()?);
         let value = value.ok_or_else(|| refused("has a coefficient not below the modulus"))?;
-        if value.is_zero() {
-            return Err(refused("has the coefficient 0"));
-        }
         terms.push((wire, value));
     }
-    terms.sort_by_key(|(wire, _)| *wire);
-    match terms.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+    if terms.is_sorted_by(|left, right| left.0 < right.0) {
+        return Ok(());
+    }
+    let mut wires: Vec<u32> = terms.iter().map(|(wire, _)| *wire).collect();
+    wires.sort_unstable();
+    // Why: of two terms of one wire some programs take the sum, and others the last.
+    match wires.windows(2).find(|pair| pair[0] == pair[1]) {
         None => Ok(()),
         Some(pair) => Err(FormatError::Row {
             row,
-            wire: pair[0].0,
+            wire: pair[0],
             fault: "occurs twice in a linear combination",
         }),
     }

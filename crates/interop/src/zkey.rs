@@ -3,7 +3,8 @@
 //! Sections: protocol (1), header (2), input combination (3), coefficients of A and B with the rows
 //! that tie the public inputs (4), queries A (5), B in G1 (6), B in G2 (7), L (8), H (9),
 //! contributions (10). The H query is over the odd coset, as in `prover::qap`, so keys are
-//! interchangeable. C is not in the file.
+//! interchangeable. Coefficients stand in the order of the circuit's file, zeros included. C is not in
+//! the file.
 //!
 //! Invariant: an open [`Zkey`] has all sections with the sizes that its header asks for, and its
 //! fixed points and contributions are decoded with every check. Queries are read and checked in
@@ -12,12 +13,14 @@
 use std::io::{Read, Seek, Write};
 
 use ark_bn254::{Bn254, Fr, G1Affine, G2Affine};
-use circuits::r1cs::{Matrix, R1cs};
+use circuits::r1cs::R1cs;
+use prover::bounded::FileKind;
 use prover::key::ProvingKey;
 
 use crate::container::{Container, Kind, Section, Writer};
 use crate::error::FormatError;
-use crate::points::{FIELD_BYTES, Infinity, coefficient, coefficient_bytes};
+use crate::points::{FIELD_BYTES, Infinity, Point, coefficient, coefficient_bytes};
+use crate::r1cs::Ordered;
 use crate::transcript::{Contribution, HASH_BYTES, MAX_PARAMETER_BYTES, Source, Transcript};
 
 type Result<T> = std::result::Result<T, FormatError>;
@@ -50,12 +53,55 @@ pub(crate) const CONTRIBUTIONS: u32 = 10;
 
 const SECTIONS: u32 = 10;
 const GROTH16: u32 = 1;
+const PLONK: u32 = 2;
+const FFLONK: u32 = 10;
 const HEADER_BYTES: u64 = 2 * (4 + FIELD_BYTES as u64) + 3 * 4 + 3 * 64 + 3 * 128;
 const COEFFICIENT_BYTES: u64 = 3 * 4 + FIELD_BYTES as u64;
+/// Greatest length of a transcript where a whole key is read into memory: 70,000 contributions.
+pub const MAX_TRANSCRIPT_BYTES: u64 = 1 << 26;
 /// Bytes of a contribution without parameters.
 const CONTRIBUTION_BYTES: u64 = 3 * 64 + 128 + HASH_BYTES as u64 + 2 * 4;
 /// Greatest logarithm of a domain: its odd coset needs roots of unity of twice the order.
 const MAX_POWER: u32 = 27;
+
+/// Size of the domain of a circuit's key: room for each constraint and a row for each public input and
+/// the constant 1, and at least two points.
+pub(crate) fn domain_size(r1cs: &R1cs) -> usize {
+    let rows = r1cs.num_constraints() + r1cs.num_instance();
+    rows.next_power_of_two().max(2)
+}
+
+/// Sections that hold points alone, with their sizes in bytes.
+fn point_sections(wires: u64, inputs: u64, domain: u64) -> [(u32, u64); 6] {
+    [
+        (IC, inputs * 64),
+        (A, wires * 64),
+        (B_G1, wires * 64),
+        (B_G2, wires * 128),
+        (L, (wires - inputs) * 64),
+        (H, domain * 64),
+    ]
+}
+
+/// Files of a circuit's keys, with transcripts of up to [`MAX_TRANSCRIPT_BYTES`].
+pub fn file_kind<'a>(circuit: impl Into<Ordered<'a>>) -> FileKind {
+    let circuit = circuit.into();
+    let r1cs = circuit.r1cs;
+    let [wires, inputs, domain, terms] = [
+        r1cs.num_variables(),
+        r1cs.num_instance(),
+        domain_size(r1cs),
+        circuit.num_terms() + r1cs.num_instance(),
+    ]
+    .map(|count| count as u64);
+    let points = point_sections(wires, inputs, domain);
+    let points: u64 = points.iter().map(|(_, size)| size).sum();
+    let heads = 12 + u64::from(SECTIONS) * 12 + 4 + HEADER_BYTES + 4;
+    FileKind {
+        name: "a key of this circuit",
+        most: heads + points + terms * COEFFICIENT_BYTES + MAX_TRANSCRIPT_BYTES,
+    }
+}
 
 /// The fixed part of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,17 +131,16 @@ impl Header {
         section.base_field()?;
         section.scalar_field()?;
         let (wires, public, domain) = (section.u32()?, section.u32()?, section.u32()?);
-        let refused = Infinity::Refused;
         let header = Self {
             wires,
             public,
             domain,
-            alpha_g1: section.point(0, refused)?,
-            beta_g1: section.point(1, refused)?,
-            beta_g2: section.point(2, refused)?,
-            gamma_g2: section.point(3, refused)?,
-            delta_g1: section.point(4, refused)?,
-            delta_g2: section.point(5, refused)?,
+            alpha_g1: named_point(section, "alpha in G1")?,
+            beta_g1: named_point(section, "beta in G1")?,
+            beta_g2: named_point(section, "beta in G2")?,
+            gamma_g2: named_point(section, "gamma in G2")?,
+            delta_g1: named_point(section, "delta in G1")?,
+            delta_g2: named_point(section, "delta in G2")?,
         };
         section.end()?;
         header.check()?;
@@ -115,8 +160,10 @@ impl Header {
             let allowed = format!("less than its {} wires", self.wires);
             return refused("the number of public inputs", self.public, allowed);
         }
-        if !self.domain.is_power_of_two() || self.domain.trailing_zeros() > MAX_POWER {
-            let allowed = format!("powers of two up to 2^{MAX_POWER}");
+        if !self.domain.is_power_of_two()
+            || !(1..=MAX_POWER).contains(&self.domain.trailing_zeros())
+        {
+            let allowed = format!("powers of two from 2 to 2^{MAX_POWER}");
             return refused("the domain", self.domain, allowed);
         }
         Ok(())
@@ -138,7 +185,24 @@ impl Header {
     }
 }
 
-/// One non-zero of A or B, or a row that ties a public input.
+fn check_protocol<R: Read + Seek>(file: &mut Container<R>) -> Result<()> {
+    if !file.has(1) {
+        file.check_known()?;
+    }
+    let mut section = file.section(1)?;
+    let protocol = section.u32()?;
+    section.end()?;
+    let got = match protocol {
+        GROTH16 => return Ok(()),
+        PLONK => "PLONK".to_owned(),
+        FFLONK => "FFLONK".to_owned(),
+        other => format!("the proof system with number {other}"),
+    };
+    let kind = KIND.name;
+    Err(FormatError::Protocol { kind, got })
+}
+
+/// One term of A or B, or a row that ties a public input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Coefficient {
     /// 0 for A, 1 for B.
@@ -165,25 +229,14 @@ impl<R: Read + Seek> Zkey<R> {
     /// # Errors
     /// [`FormatError`] with what is wrong.
     pub fn open(input: R) -> Result<Self> {
-        let mut file = Container::open(input, &KIND)?;
-        let mut section = file.section(1)?;
-        let protocol = section.u32()?;
-        section.end()?;
-        if protocol != GROTH16 {
-            return Err(FormatError::Protocol { got: protocol });
-        }
+        let mut file = Container::open_any(input, &KIND)?;
+        // Why first: keys of other proof systems have other sections.
+        check_protocol(&mut file)?;
+        file.check_known()?;
         let header = Header::read(&mut file.section(2)?)?;
-        let wires = u64::from(header.wires);
         let inputs = u64::from(header.public) + 1;
-        for (id, points, bytes) in [
-            (IC, inputs, 64),
-            (A, wires, 64),
-            (B_G1, wires, 64),
-            (B_G2, wires, 128),
-            (L, wires - inputs, 64),
-            (H, u64::from(header.domain), 64),
-        ] {
-            file.expect_size(id, points * bytes)?;
+        for (id, size) in point_sections(header.wires.into(), inputs, header.domain.into()) {
+            file.expect_size(id, size)?;
         }
         let count = file.section(COEFFICIENTS)?.u32()?;
         file.expect_size(COEFFICIENTS, 4 + COEFFICIENT_BYTES * u64::from(count))?;
@@ -280,12 +333,29 @@ impl<R: Read + Seek> Zkey<R> {
         section.end()
     }
 
-    /// Refuses the key unless its counts and coefficients are those of `r1cs`.
+    /// Refuses the key unless its counts and coefficients are those of `circuit`, in its order.
     ///
     /// # Errors
     /// [`FormatError::OutOfRange`] or [`FormatError::Disagree`] with the first difference.
-    pub fn check_circuit(&mut self, r1cs: &R1cs) -> Result<()> {
-        let rows = r1cs.num_constraints() + r1cs.num_instance();
+    pub fn check_circuit<'a>(&mut self, circuit: impl Into<Ordered<'a>>) -> Result<()> {
+        let circuit = circuit.into();
+        self.check_counts(circuit.r1cs)?;
+        let mut expected = coefficients_of(circuit);
+        self.coefficients(|got| match expected.next() {
+            Some(expected) if expected == got => Ok(()),
+            other => Err(differs(other, Some(got))),
+        })?;
+        match expected.next() {
+            None => Ok(()),
+            other => Err(differs(other, None)),
+        }
+    }
+
+    /// Refuses the key unless its counts are those of `r1cs`, and with them the sizes of its sections.
+    ///
+    /// # Errors
+    /// [`FormatError::OutOfRange`] with the first difference.
+    pub fn check_counts(&self, r1cs: &R1cs) -> Result<()> {
         for (what, got, expected) in [
             (
                 "the number of wires",
@@ -297,7 +367,7 @@ impl<R: Read + Seek> Zkey<R> {
                 self.header.public,
                 r1cs.num_instance() - 1,
             ),
-            ("the domain", self.header.domain, rows.next_power_of_two()),
+            ("the domain", self.header.domain, domain_size(r1cs)),
         ] {
             if got as usize != expected {
                 return Err(FormatError::OutOfRange {
@@ -308,32 +378,7 @@ impl<R: Read + Seek> Zkey<R> {
                 });
             }
         }
-        let mut expected = coefficients_of(r1cs);
-        let differs = |expected: Option<Coefficient>, got: Option<Coefficient>| {
-            let text = |coefficient: Option<Coefficient>| match coefficient {
-                None => "none".to_owned(),
-                Some(Coefficient {
-                    matrix, row, wire, ..
-                }) => {
-                    format!("matrix {matrix}, row {row}, wire {wire}")
-                }
-            };
-            let (expected, got) = (text(expected), text(got));
-            FormatError::Disagree {
-                kind: KIND.name,
-                what: "a coefficient",
-                expected,
-                got,
-            }
-        };
-        self.coefficients(|got| match expected.next() {
-            Some(expected) if expected == got => Ok(()),
-            other => Err(differs(other, Some(got))),
-        })?;
-        match expected.next() {
-            None => Ok(()),
-            other => Err(differs(other, None)),
-        }
+        Ok(())
     }
 
     pub(crate) fn section(&mut self, id: u32) -> Result<Section<'_, R>> {
@@ -371,27 +416,43 @@ impl<R: Read + Seek> Zkey<R> {
     }
 }
 
+fn differs(expected: Option<Coefficient>, got: Option<Coefficient>) -> FormatError {
+    let text = |coefficient: Option<Coefficient>| match coefficient {
+        None => "none".to_owned(),
+        Some(coefficient) => {
+            let Coefficient {
+                matrix,
+                row,
+                wire,
+                value,
+            } = coefficient;
+            format!("matrix {matrix}, row {row}, wire {wire}, value {value}")
+        }
+    };
+    FormatError::Disagree {
+        kind: KIND.name,
+        what: "a coefficient",
+        expected: text(expected),
+        got: text(got),
+    }
+}
+
 /// The coefficients of a circuit in the order of snarkjs: A and B of each row, then the rows that
 /// tie the public inputs.
-fn coefficients_of(r1cs: &R1cs) -> impl Iterator<Item = Coefficient> + '_ {
+fn coefficients_of(circuit: Ordered<'_>) -> impl Iterator<Item = Coefficient> + '_ {
     let to_u32 = |value: usize| u32::try_from(value).expect("variables and rows have 32 bits");
-    let rows = r1cs.num_constraints();
-    let of = move |matrix: u32, entries: &Matrix, row: usize| -> Vec<Coefficient> {
-        let entries = entries.row(row).iter();
-        let one = |entry: &circuits::r1cs::Entry| Coefficient {
+    let rows = circuit.r1cs.num_constraints();
+    let of = move |matrix: u32, row: usize| {
+        let terms = circuit.terms(matrix as usize, row).into_iter();
+        terms.map(move |(wire, value)| Coefficient {
             matrix,
             row: to_u32(row),
-            wire: entry.column,
-            value: r1cs.coefficients()[entry.coefficient as usize],
-        };
-        entries.map(one).collect()
+            wire,
+            value,
+        })
     };
-    let of_rows = (0..rows).flat_map(move |row| {
-        let mut both = of(0, r1cs.a(), row);
-        both.extend(of(1, r1cs.b(), row));
-        both
-    });
-    let ties = (0..r1cs.num_instance()).map(move |wire| Coefficient {
+    let of_rows = (0..rows).flat_map(move |row| of(0, row).chain(of(1, row)));
+    let ties = (0..circuit.r1cs.num_instance()).map(move |wire| Coefficient {
         matrix: 0,
         row: to_u32(rows + wire),
         wire: to_u32(wire),
@@ -414,14 +475,14 @@ pub(crate) struct Queries<'a> {
 pub(crate) fn write_parts(
     out: impl Write,
     header: &Header,
-    r1cs: &R1cs,
+    circuit: Ordered<'_>,
     queries: &Queries<'_>,
     transcript: &Transcript,
 ) -> Result<()> {
     let mut file = Writer::new(out, &KIND, SECTIONS)?;
     header.write(&mut file)?;
     file.point_section(IC, queries.ic)?;
-    let entries = r1cs.a().non_zeros() + r1cs.b().non_zeros() + r1cs.num_instance();
+    let entries = circuit.num_terms() + circuit.r1cs.num_instance();
     let count = u32::try_from(entries).map_err(|_| FormatError::OutOfRange {
         kind: KIND.name,
         what: "the number of coefficients",
@@ -430,7 +491,7 @@ pub(crate) fn write_parts(
     })?;
     file.begin(COEFFICIENTS, 4 + COEFFICIENT_BYTES * u64::from(count))?;
     file.u32(count)?;
-    for coefficient in coefficients_of(r1cs) {
+    for coefficient in coefficients_of(circuit) {
         let mut record = [0; 44];
         for (k, word) in [coefficient.matrix, coefficient.row, coefficient.wire]
             .into_iter()
@@ -494,7 +555,8 @@ pub fn write(out: impl Write, key: &ProvingKey, r1cs: &R1cs) -> Result<()> {
         circuit: [0; HASH_BYTES],
         contributions: Vec::new(),
     };
-    write_parts(out, &header, r1cs, &queries, &transcript)
+    header.check()?;
+    write_parts(out, &header, r1cs.into(), &queries, &transcript)
 }
 
 fn read_transcript<R: Read>(section: &mut Section<'_, R>) -> Result<Transcript> {
@@ -517,15 +579,23 @@ fn read_transcript<R: Read>(section: &mut Section<'_, R>) -> Result<Transcript> 
     })
 }
 
+fn named_point<R: Read, P: Point>(
+    section: &mut Section<'_, R>,
+    what: impl Into<String>,
+) -> Result<P> {
+    section.point(Infinity::Refused, |fault| FormatError::Point {
+        kind: KIND.name,
+        what: what.into(),
+        fault,
+    })
+}
+
 fn read_contribution<R: Read>(section: &mut Section<'_, R>, index: usize) -> Result<Contribution> {
-    let at = index as u64;
-    let refused = Infinity::Refused;
-    let [delta_after, s, s_x] = [
-        section.point(at, refused)?,
-        section.point(at, refused)?,
-        section.point(at, refused)?,
-    ];
-    let p_x = section.point(at, refused)?;
+    let of = |what: &str| format!("{what} of contribution {index}");
+    let delta_after = named_point(section, of("delta"))?;
+    let s = named_point(section, of("s"))?;
+    let s_x = named_point(section, of("s·x"))?;
+    let p_x = named_point(section, of("p·x"))?;
     let transcript = section.array()?;
     let kind = section.u32()?;
     let bad = |fault| FormatError::Contribution { index, fault };

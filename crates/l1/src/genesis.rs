@@ -27,6 +27,7 @@ use ledger::babyjubjub::{KeyError as PointFault, Point, deposit_key_is_good};
 use ledger::field::Fr;
 use ledger::shape::{Shape, leaves};
 use ledger::state::State;
+use prover::bounded::{self, FileKind, ReadError};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -55,7 +56,13 @@ pub const GENESIS_VERSION: u32 = 3;
 pub const MAX_NAME_BYTES: usize = 64;
 
 const ACCOUNTS_LABEL: &[u8; 8] = b"QUIRE-GA";
+/// Label, version and count.
+const ACCOUNTS_HEAD_BYTES: usize = 8 + 4 + 4;
 const RECORD_BYTES: usize = 20 + 4 + 4 * 32 + 16;
+const GENESIS: FileKind = FileKind {
+    name: "a genesis",
+    most: 1 << 24,
+};
 const ACCOUNTS: &str = "the genesis accounts";
 
 /// The first operator, who submits batches and collects fees.
@@ -158,6 +165,9 @@ pub enum GenesisError {
         /// The reason given.
         source: std::io::Error,
     },
+    /// A file is longer than any of its kind.
+    #[error(transparent)]
+    TooLong(ReadError),
     /// The JSON does not parse or lacks fields.
     #[error("the genesis is not valid: {0}")]
     Json(#[from] serde_json::Error),
@@ -549,15 +559,23 @@ impl Genesis {
     /// # Errors
     /// [`GenesisError`].
     pub fn load(folder: &Path) -> Result<Self, GenesisError> {
-        let read = |name: &str| {
-            let path = folder.join(name);
-            std::fs::read(&path).map_err(|source| GenesisError::Io {
-                path,
-                action: "read it",
-                source,
+        let read = |name: &str, kind: FileKind| {
+            bounded::read(&folder.join(name), kind).map_err(|error| match error {
+                ReadError::Io { path, source } => GenesisError::Io {
+                    path,
+                    action: "read it",
+                    source,
+                },
+                long @ ReadError::TooLong { .. } => GenesisError::TooLong(long),
             })
         };
-        Self::from_bytes(&read(GENESIS_FILE)?, &read(ACCOUNTS_FILE)?)
+        let json = read(GENESIS_FILE, GENESIS)?;
+        let listed = Deployment::from_json(&json)?.accounts.count;
+        let accounts = FileKind {
+            name: "the accounts of this genesis",
+            most: (ACCOUNTS_HEAD_BYTES + listed as usize * RECORD_BYTES) as u64,
+        };
+        Self::from_bytes(&json, &read(ACCOUNTS_FILE, accounts)?)
     }
 
     /// Writes `genesis.accounts`, then `genesis.json`, into a folder that exists.

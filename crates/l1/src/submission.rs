@@ -20,13 +20,12 @@
 //! words that people read, with a digest over all three files. Its `queue_from` is known to L1
 //! alone: the proof cannot confirm it.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use ledger::field::{Fr, from_be_bytes, to_be_bytes};
 use ledger::shape::Shape;
 use ledger::words::{PublicWords, WordsError, challenge, evaluation};
+use prover::bounded::{self, FileKind, ReadError};
 use prover::key::VerifyingKey;
 use prover::proof::{PROOF_BYTES, Proof};
 use prover::verify::verify;
@@ -466,22 +465,20 @@ fn read_proof(path: &Path) -> Result<[u8; PROOF_BYTES], FolderError> {
 
 /// A file of at most `limit` bytes; of a larger one no more is read.
 fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>, FolderError> {
-    let failed = |source| FolderError::Io {
-        path: path.into(),
-        action: "read it",
-        source,
+    let kind = FileKind {
+        name: "a file of a batch",
+        most: limit,
     };
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    if u64::try_from(bytes.len()).is_ok_and(|got| got <= limit) {
-        return Ok(bytes);
-    }
-    Err(FolderError::Length {
-        path: path.into(),
-        expected: limit,
-        got: bytes.len(),
+    bounded::read(path, kind).map_err(|error| match error {
+        ReadError::Io { path, source } => FolderError::Io {
+            path,
+            action: "read it",
+            source,
+        },
+        ReadError::TooLong { path, most, .. } => FolderError::Length {
+            path,
+            expected: most,
+            got: usize::try_from(most).map_or(usize::MAX, |most| most.saturating_add(1)),
+        },
     })
 }

@@ -6,14 +6,17 @@
 //! sign. Each of these faults lets somebody prove false statements: with `γ = δ` the proof
 //! `(α, β, -L)` verifies for any inputs, with `δ = β` so does `(L, γ, -α)`, and `ICᵢ = ±ICⱼ` lets two
 //! inputs be traded against each other. A key from a seeded setup is marked [`Origin::Dev`] and is
-//! refused on decoding unless [`AllowDevKeys::Yes`] is said. A key that was found on a chain is marked
-//! [`Origin::Unknown`]; proofs are verified under it, but nothing is deployed with it, and no proving key
-//! has it.
+//! refused on decoding unless [`AllowDevKeys::Yes`] is said. A key of which nobody knows how it was made,
+//! such as one that was found on a chain, is marked [`Origin::Unknown`]; proofs are verified under it, but
+//! nothing is deployed with it, and no proving key has it. What a file says of its origin is said by
+//! whoever wrote the file.
 //!
 //! The bytes of a verifying key are, with integers little-endian and points as in `proof`:
-//! `"QUIRE-VK" ‖ version u32 ‖ flags u32 (0: production, 1: dev, 2: unknown) ‖ fingerprint 32 ‖
-//! name length u32 ‖ name ‖ shape length u32 ‖ shape ‖ IC count u32 ‖ α ‖ β ‖ γ ‖ δ ‖ IC… ‖ BLAKE3 of all before, 32`.
-//! The id of a key is that last digest. Proving-key files are in `key_file`.
+//! `"QUIRE-VK" ‖ version u32 ‖ flags u32 ‖ fingerprint 32 ‖ name length u32 ‖ name ‖
+//! shape length u32 ‖ shape ‖ IC count u32 ‖ α ‖ β ‖ γ ‖ δ ‖ IC… ‖ BLAKE3 of all before, 32`.
+//! Flags are 0 for one party's setup, 1 for a development key, 2 for an unknown origin, and
+//! `3 + 256·n` for a ceremony with `n` contributions. The id of a key is BLAKE3 of `α ‖ β ‖ γ ‖ δ ‖ IC…`: the same
+//! wherever the key is found. Proving-key files are in `key_file`.
 
 use std::path::{Path, PathBuf};
 
@@ -25,6 +28,7 @@ use circuits::r1cs::Fingerprint;
 use msm::{Bases, Group, path};
 use rayon::prelude::*;
 
+use crate::bounded::{self, FileKind, ReadError};
 use crate::proof::{DecodeError, check_g1, check_g2, decode_g1, decode_g2, encode_g1, encode_g2};
 
 /// Version of the verifying key's encoding; another version is refused.
@@ -35,22 +39,38 @@ pub const MAX_NAME_BYTES: usize = 128;
 pub const MAX_SHAPE_BYTES: usize = 1 << 16;
 /// Greatest number of points of the input combination.
 pub const MAX_IC_POINTS: usize = 1 << 12;
+/// Greatest number of contributions that a key can name.
+pub const MAX_CONTRIBUTIONS: u32 = (1 << 24) - 1;
 /// Greatest length of an encoded verifying key.
 pub(crate) const MAX_VK_BYTES: usize = 1 << 20;
+/// Files of verifying keys.
+pub const VERIFYING_KEY_FILE: FileKind = FileKind {
+    name: "a verifying key",
+    most: MAX_VK_BYTES as u64,
+};
 
 const VK_MAGIC: &[u8; 8] = b"QUIRE-VK";
 const FLAG_DEV: u32 = 1;
 const FLAG_UNKNOWN: u32 = 2;
+const FLAG_CEREMONY: u32 = 3;
+/// Where the number of contributions begins.
+const CONTRIBUTIONS_SHIFT: u32 = 8;
 pub(crate) const CHECKSUM_BYTES: usize = 32;
 
 /// How a key's secrets were chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// From the operating system's randomness, forgotten afterwards.
+    /// From one party, who drew them from the operating system's randomness and says that they are
+    /// forgotten.
     Production,
+    /// From a ceremony that was verified from its powers of tau on.
+    Ceremony {
+        /// Number of contributions, 1 to [`MAX_CONTRIBUTIONS`].
+        contributions: u32,
+    },
     /// From a known seed: anybody can forge proofs. For tests and local trials.
     Dev,
-    /// Found on a chain: how its secrets were chosen is not known.
+    /// Found on a chain or in a file of another program: how its secrets were chosen is not known.
     Unknown,
 }
 
@@ -238,6 +258,9 @@ pub enum KeyError {
     /// The key's points permit forgeries.
     #[error("the key must not be used: {0}; repeat the setup")]
     Degenerate(#[from] Degenerate),
+    /// The file is longer than any verifying key.
+    #[error(transparent)]
+    TooLong(ReadError),
     /// A key from a seeded setup where none is allowed.
     #[error(
         "key {id} comes from an insecure development setup: anybody can forge proofs for it; allow development keys only for trials"
@@ -246,9 +269,9 @@ pub enum KeyError {
         /// Id of the verifying key.
         id: String,
     },
-    /// A key that was found on a chain where one of known origin is needed.
+    /// A key of unknown origin where one of known origin is needed.
     #[error(
-        "key {id} was found on a chain: how its secrets were chosen is not known, so nothing is deployed with it; use the key file of a setup or ceremony that you trust"
+        "key {id} is of unknown origin: how its secrets were chosen is not known, so nothing is deployed with it; use the key file of a setup or ceremony that you trust"
     )]
     UnknownOrigin {
         /// Id of the verifying key.
@@ -268,7 +291,7 @@ pub struct VerifyingKey {
 
 impl PartialEq for VerifyingKey {
     fn eq(&self, other: &Self) -> bool {
-        self.id == other.id
+        self.ark == other.ark && self.info == other.info
     }
 }
 
@@ -278,29 +301,30 @@ impl VerifyingKey {
     /// A key from its points, after [`VerifyingKey::check`].
     ///
     /// # Errors
-    /// [`KeyError::Degenerate`], or [`KeyError::OutOfRange`] for a name or shape that is too long.
+    /// [`KeyError::Degenerate`], or [`KeyError::OutOfRange`] for a name or shape that is too long or an
+    /// impossible number of contributions.
     pub fn new(ark: ark_groth16::VerifyingKey<Bn254>, info: KeyInfo) -> Result<Self, KeyError> {
-        bounded("length of the key's name", info.name.len(), MAX_NAME_BYTES)?;
-        bounded(
+        at_most("length of the key's name", info.name.len(), MAX_NAME_BYTES)?;
+        at_most(
             "length of the key's shape",
             info.shape.len(),
             MAX_SHAPE_BYTES,
         )?;
         check_verifying_points(&ark)?;
+        check_contributions(info.origin)?;
+        let id = *blake3::hash(&point_bytes(&ark)).as_bytes();
         let negated = [
             (-ark.gamma_g2.into_group()).into(),
             (-ark.delta_g2.into_group()).into(),
         ];
         let alpha_beta = Bn254::pairing(ark.alpha_g1, ark.beta_g2).0;
-        let mut key = Self {
+        Ok(Self {
             ark,
             info,
             alpha_beta,
             negated,
-            id: [0; 32],
-        };
-        key.id = *blake3::hash(&key.body()).as_bytes();
-        Ok(key)
+            id,
+        })
     }
 
     /// Checks the key's points for every known degeneracy; see the module's head. Construction and
@@ -324,7 +348,7 @@ impl VerifyingKey {
         &self.info
     }
 
-    /// BLAKE3 of the key's canonical bytes.
+    /// BLAKE3 of the key's points: the same whatever a file says about them.
     pub fn id(&self) -> [u8; 32] {
         self.id
     }
@@ -337,6 +361,12 @@ impl VerifyingKey {
     /// Number of public inputs, the constant 1 not counted.
     pub fn num_inputs(&self) -> usize {
         self.ark.gamma_abc_g1.len() - 1
+    }
+
+    /// `α ‖ β ‖ γ ‖ δ ‖ IC…`, points as in proofs: what the id is of, and what the rollup's constructor
+    /// takes.
+    pub fn point_bytes(&self) -> Vec<u8> {
+        point_bytes(&self.ark)
     }
 
     /// The key for `ark-groth16`.
@@ -372,7 +402,7 @@ impl VerifyingKey {
     pub fn check_origin_known(&self) -> Result<(), KeyError> {
         match self.info.origin {
             Origin::Unknown => Err(KeyError::UnknownOrigin { id: self.id_hex() }),
-            Origin::Production | Origin::Dev => Ok(()),
+            Origin::Production | Origin::Ceremony { .. } | Origin::Dev => Ok(()),
         }
     }
 
@@ -387,7 +417,8 @@ impl VerifyingKey {
     /// The canonical bytes, checksum included.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = self.body();
-        bytes.extend_from_slice(&self.id);
+        let checksum = blake3::hash(&bytes);
+        bytes.extend_from_slice(checksum.as_bytes());
         bytes
     }
 
@@ -405,13 +436,7 @@ impl VerifyingKey {
         word(&mut bytes, self.info.shape.len());
         bytes.extend_from_slice(&self.info.shape);
         word(&mut bytes, self.ark.gamma_abc_g1.len());
-        bytes.extend_from_slice(&encode_g1(&self.ark.alpha_g1));
-        for point in [&self.ark.beta_g2, &self.ark.gamma_g2, &self.ark.delta_g2] {
-            bytes.extend_from_slice(&encode_g2(point));
-        }
-        for point in &self.ark.gamma_abc_g1 {
-            bytes.extend_from_slice(&encode_g1(point));
-        }
+        bytes.extend_from_slice(&point_bytes(&self.ark));
         bytes
     }
 
@@ -423,8 +448,7 @@ impl VerifyingKey {
         let kind = "verifying key";
         let mut reader = Reader { kind, bytes, at: 0 };
         reader.magic(VK_MAGIC)?;
-        let origins = [Origin::Production, Origin::Dev, Origin::Unknown];
-        let origin = reader.version_and_flags(KEY_VERSION, &origins)?;
+        let origin = reader.version_and_origin(KEY_VERSION)?;
         let fingerprint = reader.array::<32>()?;
         let name_length = reader.length("length of the key's name", MAX_NAME_BYTES)?;
         let name = reader.take(name_length)?.to_vec();
@@ -456,18 +480,10 @@ impl VerifyingKey {
     /// # Errors
     /// [`KeyError`] naming the first fault.
     pub fn load(path: &Path, allow: AllowDevKeys) -> Result<Self, KeyError> {
-        let size = std::fs::metadata(path)
-            .map_err(|error| io_error(path, "read its size", error))?
-            .len();
-        if size > MAX_VK_BYTES as u64 {
-            let allowed = format!("at most {MAX_VK_BYTES} bytes");
-            return Err(KeyError::OutOfRange {
-                what: "size of the verifying-key file",
-                got: size,
-                allowed,
-            });
-        }
-        let bytes = std::fs::read(path).map_err(|error| io_error(path, "read it", error))?;
+        let bytes = bounded::read(path, VERIFYING_KEY_FILE).map_err(|error| match error {
+            ReadError::Io { source, .. } => io_error(path, "read it", source),
+            long @ ReadError::TooLong { .. } => KeyError::TooLong(long),
+        })?;
         Self::from_bytes(&bytes, allow)
     }
 
@@ -480,8 +496,34 @@ impl VerifyingKey {
     }
 }
 
+fn point_bytes(key: &ark_groth16::VerifyingKey<Bn254>) -> Vec<u8> {
+    let mut bytes = encode_g1(&key.alpha_g1).to_vec();
+    for point in [&key.beta_g2, &key.gamma_g2, &key.delta_g2] {
+        bytes.extend_from_slice(&encode_g2(point));
+    }
+    for point in &key.gamma_abc_g1 {
+        bytes.extend_from_slice(&encode_g1(point));
+    }
+    bytes
+}
+
+fn check_contributions(origin: Origin) -> Result<(), KeyError> {
+    match origin {
+        Origin::Ceremony { contributions }
+            if contributions == 0 || contributions > MAX_CONTRIBUTIONS =>
+        {
+            Err(KeyError::OutOfRange {
+                what: "number of contributions to the key",
+                got: u64::from(contributions),
+                allowed: format!("1 to {MAX_CONTRIBUTIONS}"),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// `name` is at most `limit`.
-fn bounded(what: &'static str, got: usize, limit: usize) -> Result<(), KeyError> {
+fn at_most(what: &'static str, got: usize, limit: usize) -> Result<(), KeyError> {
     if got <= limit {
         return Ok(());
     }
@@ -495,8 +537,20 @@ fn bounded(what: &'static str, got: usize, limit: usize) -> Result<(), KeyError>
 pub(crate) fn flags_of(origin: Origin) -> u32 {
     match origin {
         Origin::Production => 0,
+        Origin::Ceremony { contributions } => FLAG_CEREMONY | contributions << CONTRIBUTIONS_SHIFT,
         Origin::Dev => FLAG_DEV,
         Origin::Unknown => FLAG_UNKNOWN,
+    }
+}
+
+fn origin_of(flags: u32) -> Option<Origin> {
+    let contributions = flags >> CONTRIBUTIONS_SHIFT;
+    match (flags & ((1 << CONTRIBUTIONS_SHIFT) - 1), contributions) {
+        (0, 0) => Some(Origin::Production),
+        (FLAG_DEV, 0) => Some(Origin::Dev),
+        (FLAG_UNKNOWN, 0) => Some(Origin::Unknown),
+        (FLAG_CEREMONY, 1..) => Some(Origin::Ceremony { contributions }),
+        _ => None,
     }
 }
 
@@ -653,7 +707,7 @@ impl<'a> Reader<'a> {
 
     fn length(&mut self, what: &'static str, limit: usize) -> Result<usize, KeyError> {
         let length = self.u32()? as usize;
-        bounded(what, length, limit)?;
+        at_most(what, length, limit)?;
         Ok(length)
     }
 
@@ -670,12 +724,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// `origins` are those that this kind of key can have.
-    pub(crate) fn version_and_flags(
-        &mut self,
-        expected: u32,
-        origins: &[Origin],
-    ) -> Result<Origin, KeyError> {
+    pub(crate) fn version_and_origin(&mut self, expected: u32) -> Result<Origin, KeyError> {
         let version = self.u32()?;
         if version != expected {
             return Err(KeyError::Version {
@@ -685,9 +734,7 @@ impl<'a> Reader<'a> {
             });
         }
         let flags = self.u32()?;
-        let mut origins = origins.iter().copied();
-        let origin = origins.find(|origin| flags_of(*origin) == flags);
-        origin.ok_or(KeyError::Flags {
+        origin_of(flags).ok_or(KeyError::Flags {
             kind: self.kind,
             flags,
         })

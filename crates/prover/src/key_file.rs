@@ -1,10 +1,10 @@
 //! Proving-key files: written atomically, loaded in one pass.
 //!
 //! With integers little-endian:
-//! `"QUIRE-PK" ‖ version u32 ‖ flags u32 (0: production, 1: dev) ‖ fingerprint 32 ‖ verifying-key bytes u64 ‖
-//! variables u64 ‖ A count u64 ‖ B count u64 ‖ H count u64 ‖ L count u64 ‖ verifying key ‖ β₁ ‖ δ₁ ‖
+//! `"QUIRE-PK" ‖ version u32 ‖ flags u32 ‖ fingerprint 32 ‖ verifying-key bytes u64 ‖ variables u64 ‖
+//! A count u64 ‖ B count u64 ‖ H count u64 ‖ L count u64 ‖ verifying key ‖ β₁ ‖ δ₁ ‖
 //! A variables u32… ‖ A points ‖ B variables u32… ‖ B points ‖ B points in G2 ‖ H points ‖ L points ‖
-//! BLAKE3 of all before, 32`.
+//! BLAKE3 of all before, 32`. Flags are those of the verifying key, but not 2.
 //! A query's point is packed as `msm::Bases` has it: each coordinate `x·2^260 mod p` in 32 bytes, `x` before
 //! `y`, the real part first (64 bytes in G1, 128 in G2), infinity all zeros. That is what the vector path's
 //! inner loop reads, so there loading is copying; elsewhere each coordinate costs a multiplication.
@@ -100,8 +100,13 @@ impl Header {
             at: 0,
         };
         reader.magic(MAGIC)?;
-        let origins = [Origin::Production, Origin::Dev];
-        let origin = reader.version_and_flags(PROVING_KEY_VERSION, &origins)?;
+        let origin = reader.version_and_origin(PROVING_KEY_VERSION)?;
+        if origin == Origin::Unknown {
+            return Err(KeyError::Flags {
+                kind: KIND,
+                flags: flags_of(origin),
+            });
+        }
         let fingerprint = reader.array()?;
         let mut next = || reader.u64();
         let (verifying_bytes, variables) = (next()?, next()?);

@@ -4,6 +4,7 @@
 //! when decoded, and a new proof is verified before it is handed out.
 //! What a circuit means is left to `circuits`, and the meaning of its public inputs to the caller.
 
+pub mod bounded;
 pub mod circuit;
 pub mod key;
 mod key_file;

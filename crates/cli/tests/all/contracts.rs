@@ -37,8 +37,8 @@ fn a_verifier_is_written_for_a_key_and_never_over_a_file() {
     let source = std::fs::read_to_string(out).unwrap();
     assert_eq!(facts["source"], source.as_str());
     assert!(source.contains("contract Tiny {") && source.contains("uint256[3] calldata inputs"));
-    let message = quire.fails_with(4, &args);
-    assert!(message.contains("does not exist"), "{message}");
+    let message = quire.fails_with(1, &args);
+    assert!(message.contains("is not replaced"), "{message}");
     let args = ["verifier", "solidity", key, "--name", "1"];
     quire.fails_with(2, &args);
     quire.fails_with(3, &["verifier", "solidity", key, "--arkworks"]);

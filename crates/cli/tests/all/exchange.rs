@@ -25,9 +25,9 @@ fn a_batch_leaves_as_json_that_verifies() {
     let circuit = quire.json(&["export", "r1cs", "--shape", "tiny", "--out", &to("t.r1cs")]);
     assert_eq!(witness["wires"], circuit["wires"]);
     let read = |name: &str| std::io::Cursor::new(std::fs::read(to(name)).unwrap());
-    let (r1cs, _) = interop::r1cs::read(read("t.r1cs")).unwrap();
+    let (circuit, _) = interop::r1cs::read(read("t.r1cs")).unwrap();
     let values = interop::wtns::read(read("b.wtns")).unwrap();
-    assert_eq!(r1cs.is_satisfied(&values), Ok(()));
+    assert_eq!(circuit.r1cs.is_satisfied(&values), Ok(()));
     quire.json(&["run"]);
     // A final batch's witness is gone.
     quire.fails_with(

@@ -12,6 +12,7 @@ mod contracts;
 mod delivery;
 mod errors;
 mod exchange;
+mod files;
 mod fixture;
 mod help;
 mod interruption;

@@ -109,7 +109,7 @@ fn constructor_refuses(key: &[u8]) {
 
 #[test]
 fn a1_a2_bad_verifying_keys_are_refused_at_deployment() {
-    let good = l1::evm::verifier::key_bytes(&Trapdoor::new(1).key([0; 32]));
+    let good = Trapdoor::new(1).key([0; 32]).point_bytes();
     let (beta, gamma, delta) = (64..192, 192..320, 320..448);
     let ic = |i: usize| 448 + 64 * i..512 + 64 * i;
     let copy = |from: std::ops::Range<usize>, to: std::ops::Range<usize>| {

@@ -158,7 +158,9 @@ fn keys_of_arkworks_are_read_in_both_spellings_and_checked() {
     let (mut compressed, mut plain) = (Vec::new(), Vec::new());
     key.ark().serialize_compressed(&mut compressed).unwrap();
     key.ark().serialize_uncompressed(&mut plain).unwrap();
-    let text = solidity(&from_arkworks(&compressed).unwrap(), "V").unwrap();
+    let read = from_arkworks(&compressed).unwrap();
+    assert_eq!(read.id(), key.id());
+    let text = solidity(&read, "V").unwrap();
     assert_eq!(
         text,
         solidity(&from_arkworks(&plain).unwrap(), "V").unwrap()

@@ -1,8 +1,8 @@
 //! Keys made by several parties, and everything that a bad participant may try.
 
-use ark_bn254::{Fr, G1Affine, G2Affine};
-use ark_ec::{AffineRepr, CurveGroup};
-use ark_ff::Field;
+use ark_bn254::{Fr, G1Affine, G1Projective, G2Affine};
+use ark_ec::{AdditiveGroup, AffineRepr, CurveGroup, PrimeGroup};
+use ark_ff::{FftField, Field, Zero};
 use circuits::r1cs::{Matrix, Rows};
 use interop::FormatError;
 use interop::ceremony::{CeremonyError, beacon, contribute, new_key, verify};
@@ -219,6 +219,28 @@ fn parts_of_another_ceremony_are_refused() {
     check(&powers, &key).unwrap();
 }
 
+/// Sections of one length, each with the contents of the other.
+#[test]
+fn exchanged_sections_are_refused() {
+    let powers = powers(3);
+    let good = final_key(&powers);
+    let all = sections(&good);
+    let mut exchanged = 0;
+    for (at, &(left, start, end)) in all.iter().enumerate() {
+        for &(right, from, to) in &all[at + 1..] {
+            if end - start != to - from {
+                continue;
+            }
+            let mut bad = good.clone();
+            bad[start..end].copy_from_slice(&good[from..to]);
+            bad[from..to].copy_from_slice(&good[start..end]);
+            assert!(check(&powers, &bad).is_err(), "{left} and {right}");
+            exchanged += 1;
+        }
+    }
+    assert_eq!(exchanged, 2, "A and B in G1, the input combination and L");
+}
+
 /// Any other point in a query or the fixed part is noticed, by its name. H has one dimension more than
 /// the quotients of honest provers need; a change there is noticed too.
 #[test]
@@ -274,7 +296,7 @@ fn any_other_point_is_refused() {
     let (start, end) = section(&good, 9);
     let mut bad = good.clone();
     let count = (end - start) / 64;
-    let root = <Fr as ark_ff::FftField>::get_root_of_unity(2 * count as u64).unwrap();
+    let root = <Fr as FftField>::get_root_of_unity(2 * count as u64).unwrap();
     let mut weight = root;
     for at in (start..end).step_by(64) {
         use interop::points::{Infinity, Point};
@@ -290,6 +312,148 @@ fn any_other_point_is_refused() {
     prove(&proving, &circuit(), &assignment(), &mut rng(3)).unwrap();
     let error = check(&powers, &bad).unwrap_err();
     assert!(error.to_string().contains("H query"), "{error}");
+}
+
+/// The coefficients of H: what a quotient's `j`-th coefficient is multiplied with.
+fn coefficients(key: &[u8]) -> Vec<G1Projective> {
+    let (start, end) = section(key, 9);
+    let points: Vec<G1Affine> = (start..end)
+        .step_by(64)
+        .map(|at| point(&key[at..]))
+        .collect();
+    let odd = odd_points(points.len());
+    (0..points.len() as u64)
+        .map(|j| points.iter().zip(&odd).map(|(p, g)| *p * g.pow([j])).sum())
+        .collect()
+}
+
+/// The key with the H of other coefficients.
+fn with_coefficients(key: &[u8], coefficients: &[G1Projective]) -> Vec<u8> {
+    let mut changed = key.to_vec();
+    let (start, end) = section(key, 9);
+    let n = Fr::from(coefficients.len() as u64).inverse().unwrap();
+    let odd = odd_points(coefficients.len());
+    for (at, g) in (start..end).step_by(64).zip(odd) {
+        let inverse = g.inverse().unwrap();
+        let terms = (0u64..).zip(coefficients);
+        let sum: G1Projective = terms.map(|(j, c)| *c * (inverse.pow([j]) * n)).sum();
+        map(&mut changed, at, at + 64, |_: G1Affine| sum.into_affine());
+    }
+    changed
+}
+
+/// The odd points of the domain of twice the size.
+fn odd_points(n: usize) -> Vec<Fr> {
+    let root = <Fr as FftField>::get_root_of_unity(2 * n as u64).unwrap();
+    (0..n as u64).map(|i| root.pow([2 * i + 1])).collect()
+}
+
+/// What a way through bellman's form leaves of a key.
+fn through_bellman(key: &[u8]) -> Vec<u8> {
+    let mut coefficients = coefficients(key);
+    *coefficients.last_mut().unwrap() = G1Projective::zero();
+    with_coefficients(key, &coefficients)
+}
+
+fn contribution_to(key: &[u8], seed: u64) -> Vec<u8> {
+    let mut next = Vec::new();
+    let mut from = Zkey::open(open(key)).unwrap();
+    contribute(&mut from, &mut next, None, &mut rng(seed)).unwrap();
+    next
+}
+
+/// Bellman's form has all coefficients of H but the last, at any step of a ceremony.
+#[test]
+fn contributions_in_bellmans_form_are_accepted() {
+    let powers = powers(4);
+    let start = initial_key(&powers);
+    let first = contribution_to(&start, 1);
+    assert_eq!(with_coefficients(&first, &coefficients(&first)), first);
+    let after = through_bellman(&first);
+    assert_ne!(after, first);
+    check(&powers, &after).unwrap();
+    assert_eq!(through_bellman(&after), after, "nothing is left to lose");
+    let before = contribution_to(&through_bellman(&start), 1);
+    assert_eq!(before, after, "exporting and contributing commute");
+    let last = through_bellman(&contribution_to(&after, 2));
+    check(&powers, &contribution_to(&last, 3)).unwrap();
+    prove(
+        &import(&after).unwrap(),
+        &circuit(),
+        &assignment(),
+        &mut rng(9),
+    )
+    .unwrap();
+}
+
+/// Two values of the last coefficient are accepted, the one of the powers and 0, and of every other
+/// coefficient one.
+#[test]
+fn nothing_else_of_h_is_free() {
+    let powers = powers(3);
+    let good = contribution_to(&initial_key(&powers), 1);
+    let honest = coefficients(&good);
+    let last = honest.len() - 1;
+    let generator = G1Projective::generator();
+    let refused = |coefficients: &[G1Projective], what: &str| {
+        let error = check(&powers, &with_coefficients(&good, coefficients)).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                CeremonyError::Differs {
+                    part: "the H query"
+                }
+            ),
+            "{what}: {error}"
+        );
+    };
+    let two = Fr::from(2u64);
+    for value in [
+        honest[last].double(),
+        honest[last] * two.inverse().unwrap(),
+        -honest[last],
+        generator,
+        honest[last - 1],
+        honest[last] + generator,
+    ] {
+        let mut changed = honest.clone();
+        changed[last] = value;
+        refused(&changed, "the last coefficient");
+    }
+    for whole in [honest[last], G1Projective::zero()] {
+        let mut kept = honest.clone();
+        kept[last] = whole;
+        check(&powers, &with_coefficients(&good, &kept)).unwrap();
+        for place in 0..last {
+            for value in [G1Projective::zero(), -kept[place], kept[place] + generator] {
+                let mut changed = kept.clone();
+                changed[place] = value;
+                refused(&changed, "another coefficient");
+            }
+        }
+        // Of another delta, in another order, and none at all.
+        let scaled: Vec<_> = kept.iter().map(|c| *c * two).collect();
+        refused(&scaled, "scaled");
+        let turned: Vec<_> = kept.iter().rev().copied().collect();
+        refused(&turned, "turned");
+        let mut rotated = kept.clone();
+        rotated.rotate_left(1);
+        refused(&rotated, "rotated");
+    }
+    refused(&vec![G1Projective::zero(); honest.len()], "zero");
+    // Each single point of the H after bellman counts.
+    let after = through_bellman(&good);
+    let (start, end) = section(&after, 9);
+    for at in (start..end).step_by(64) {
+        let mut bad = after.clone();
+        map(&mut bad, at, at + 64, |p: G1Affine| {
+            (p + generator).into_affine()
+        });
+        let error = check(&powers, &bad).unwrap_err();
+        assert!(error.to_string().contains("the H query"), "{error}");
+        bad[at..at + 64].copy_from_slice(&good[at..at + 64]);
+        assert!(check(&powers, &bad).is_err(), "one point of the H before");
+    }
 }
 
 /// Records that their maker hashed again, so that the hash shows nothing.
@@ -421,7 +585,7 @@ fn powers_that_nobody_contributed_to_are_refused() {
     }
 }
 
-/// The smallest circuit: a wire, no constraint, a domain of one point.
+/// The smallest circuit: a wire, no constraint, a domain of two points, since snarkjs has none of one.
 #[test]
 fn a_circuit_without_constraints_has_a_ceremony() {
     let empty = Rows::new(1, 0).unwrap().finish().unwrap();
@@ -429,6 +593,7 @@ fn a_circuit_without_constraints_has_a_ceremony() {
     let mut ptau = Ptau::open(open(&powers)).unwrap();
     let (mut key, mut next) = (Vec::new(), Vec::new());
     new_key(&empty, &mut ptau, &mut key).unwrap();
+    assert_eq!(Zkey::open(open(&key)).unwrap().header().domain, 2);
     let mut from = Zkey::open(open(&key)).unwrap();
     contribute(&mut from, &mut next, None, &mut rng(1)).unwrap();
     verify(&empty, &mut ptau, &mut Zkey::open(open(&next)).unwrap()).unwrap();

@@ -5,5 +5,6 @@ mod ceremony;
 mod forger;
 mod formats;
 mod mutations;
+mod others;
 mod sample;
 mod under_constraint;

@@ -9,6 +9,9 @@ use rand_chacha::rand_core::RngCore;
 use crate::forger::sections;
 use crate::sample::{assignment, circuit, final_key, open, powers, rng};
 
+/// A circuit with terms out of order.
+const UNSORTED: &[u8] = include_bytes!("../data/unsorted_wires.r1cs");
+
 type Check = fn(&[u8]) -> Result<(), FormatError>;
 
 fn read_r1cs(bytes: &[u8]) -> Result<(), FormatError> {
@@ -40,6 +43,7 @@ fn files() -> Vec<(&'static str, Vec<u8>, Check)> {
     wtns::write(&mut witness, &assignment()).unwrap();
     vec![
         ("r1cs", constraints, read_r1cs as Check),
+        ("r1cs", UNSORTED.to_vec(), read_r1cs),
         ("wtns", witness, read_wtns),
         ("zkey", final_key(&powers), read_zkey),
         ("ptau", powers, read_ptau),
@@ -146,7 +150,7 @@ fn headers_are_checked_byte_by_byte() {
 /// Points off the curve and outside the subgroup, and coordinates that are not reduced.
 #[test]
 fn points_are_checked_wherever_they_stand() {
-    for (name, good, check) in files().into_iter().skip(2) {
+    for (name, good, check) in files().into_iter().skip(3) {
         for (id, start, end) in sections(&good) {
             let skipped = match name {
                 "zkey" => matches!(id, 1 | 2 | 4 | 10),

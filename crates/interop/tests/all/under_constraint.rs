@@ -23,7 +23,8 @@ fn exported() -> (Compiled, Vec<Fr>) {
     let (mut circuit, mut witness) = (Vec::new(), Vec::new());
     r1cs::write(&mut circuit, &r1cs).unwrap();
     wtns::write(&mut witness, &forged_assignment(&full(), &[])).unwrap();
-    let (r1cs, _) = r1cs::read(open(&circuit)).unwrap();
+    let (circuit, _) = r1cs::read(open(&circuit)).unwrap();
+    let r1cs = circuit.r1cs;
     (
         Compiled { r1cs, rules },
         wtns::read(open(&witness)).unwrap(),

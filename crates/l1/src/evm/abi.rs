@@ -10,7 +10,6 @@ use prover::key::VerifyingKey;
 use sha3::{Digest, Keccak256};
 
 use super::calldata::Entry;
-use super::verifier::key_bytes;
 use crate::bytes::{Address, Bytes};
 use crate::leave::Exit;
 
@@ -212,7 +211,7 @@ pub fn constructor(config: &Config, shapes: &[(Shape, &VerifyingKey)]) -> Vec<u8
         uint(u128::from(CONFIG_WORDS + 1) * 32),
         count(shapes.len()),
     ];
-    let keys: Vec<Vec<u8>> = shapes.iter().map(|(_, key)| key_bytes(key)).collect();
+    let keys: Vec<Vec<u8>> = shapes.iter().map(|(_, key)| key.point_bytes()).collect();
     // Each shape: six words, then the key's length and bytes.
     let mut at = 32 * shapes.len();
     for key in &keys {

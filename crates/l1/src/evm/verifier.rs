@@ -41,19 +41,6 @@ pub enum VerifierError {
     Key(#[from] KeyError),
 }
 
-/// The key as the rollup's constructor takes it: `α β γ δ IC…`, points as in proofs.
-pub fn key_bytes(key: &VerifyingKey) -> Vec<u8> {
-    let ark = key.ark();
-    let mut bytes = encode_g1(&ark.alpha_g1).to_vec();
-    for point in [&ark.beta_g2, &ark.gamma_g2, &ark.delta_g2] {
-        bytes.extend(encode_g2(point));
-    }
-    for point in &ark.gamma_abc_g1 {
-        bytes.extend(encode_g1(point));
-    }
-    bytes
-}
-
 /// Reads a verifying key of ark-groth16 as `CanonicalSerialize` writes it, compressed or not, with
 /// every check that a key of this project passes.
 ///
@@ -81,7 +68,7 @@ pub fn from_arkworks(bytes: &[u8]) -> Result<VerifyingKey, VerifierError> {
         name: String::new(),
         shape: Vec::new(),
         fingerprint: [0; 32],
-        origin: Origin::Production,
+        origin: Origin::Unknown,
     };
     Ok(VerifyingKey::new(ark, info)?)
 }

@@ -8,7 +8,9 @@ use ark_bn254::Fr;
 use ark_ec::{AffineRepr, CurveGroup};
 use ark_ff::{BigInteger, Field, PrimeField, UniformRand};
 use circuits::r1cs::{R1cs, assignment_of};
-use prover::key::{AllowDevKeys, KeyError, KeyInfo, Origin, ProvingKey, VerifyingKey};
+use prover::key::{
+    AllowDevKeys, KeyError, KeyInfo, MAX_CONTRIBUTIONS, Origin, ProvingKey, VerifyingKey,
+};
 use prover::prove::prove;
 use prover::setup::setup_insecure_dev;
 use prover::verify::verify;
@@ -108,10 +110,6 @@ fn a_verifying_key_file_holds_the_whole_key() {
     let loaded = VerifyingKey::load(&path, AllowDevKeys::Yes).unwrap();
     assert_eq!(loaded.to_bytes(), key.verifying_key().to_bytes());
     assert_eq!(loaded.info(), key.verifying_key().info());
-    assert_eq!(
-        blake3::hash(&loaded.to_bytes()[..loaded.to_bytes().len() - 32]).as_bytes(),
-        &loaded.id()
-    );
     assert!(matches!(
         VerifyingKey::load(&path, AllowDevKeys::No),
         Err(KeyError::DevKey { .. })
@@ -321,6 +319,76 @@ fn unknown(key: &VerifyingKey) -> VerifyingKey {
     VerifyingKey::new(key.ark().clone(), info).expect("the points are those of a good key")
 }
 
+/// The id is that of the points: what a file says of them does not change it, and another point does.
+#[test]
+fn a_key_has_one_id_wherever_it_is_found() {
+    let key = saved(TINY).key.verifying_key().clone();
+    let elsewhere = KeyInfo {
+        name: String::new(),
+        shape: Vec::new(),
+        fingerprint: [0; 32],
+        origin: Origin::Unknown,
+    };
+    let found = VerifyingKey::new(key.ark().clone(), elsewhere).unwrap();
+    assert_eq!(found.id(), key.id());
+    assert_ne!(found, key);
+    let (bytes, points) = (key.to_bytes(), key.point_bytes());
+    assert_eq!(blake3::hash(&points).as_bytes(), &key.id());
+    assert!(bytes[..bytes.len() - 32].ends_with(&points));
+    let mut other = key.ark().clone();
+    other.gamma_abc_g1[1] = (-other.gamma_abc_g1[1].into_group()).into();
+    let other = VerifyingKey::new(other, key.info().clone()).unwrap();
+    assert_ne!(other.id(), key.id());
+}
+
+/// How a key was made is in both of its files, with the number of contributions.
+#[test]
+fn a_ceremonys_key_says_how_many_contributed() {
+    let saved = saved(TINY);
+    let with = |contributions| {
+        let info = KeyInfo {
+            origin: Origin::Ceremony { contributions },
+            ..saved.key.verifying_key().info().clone()
+        };
+        ProvingKey::from_ark(saved.key.to_ark(), info)
+    };
+    for count in [1, 300, MAX_CONTRIBUTIONS] {
+        let key = with(count).unwrap();
+        key.save(&saved.path).unwrap();
+        let back = ProvingKey::load(&saved.path, &saved.fingerprint, AllowDevKeys::No).unwrap();
+        assert_eq!(back, key);
+        let origin = back.verifying_key().info().origin;
+        assert_eq!(
+            origin,
+            Origin::Ceremony {
+                contributions: count
+            }
+        );
+        assert_eq!(key.verifying_key().id(), saved.key.verifying_key().id());
+        let bytes = key.verifying_key().to_bytes();
+        let flags = bytes[FLAGS..FLAGS + 4].try_into().unwrap();
+        assert_eq!(u32::from_le_bytes(flags), 3 + 256 * count);
+    }
+    for count in [0, MAX_CONTRIBUTIONS + 1] {
+        let refused = with(count).unwrap_err();
+        assert!(matches!(refused, KeyError::OutOfRange { .. }), "{refused}");
+    }
+}
+
+/// A device that never ends is no key.
+#[cfg(unix)]
+#[test]
+fn key_files_without_an_end_are_refused() {
+    let endless = std::path::Path::new("/dev/zero");
+    let refused = VerifyingKey::load(endless, AllowDevKeys::Yes).unwrap_err();
+    assert!(matches!(refused, KeyError::TooLong(_)), "{refused}");
+    let refused = ProvingKey::load(endless, &[0; 32], AllowDevKeys::Yes).unwrap_err();
+    assert!(
+        matches!(refused, KeyError::Size { got: 0, .. }),
+        "{refused}"
+    );
+}
+
 /// A key of unknown origin is one for verifying: it keeps its mark, and nothing is deployed with it.
 #[test]
 fn a_key_found_on_a_chain_is_marked_and_makes_no_proving_key() {
@@ -332,7 +400,7 @@ fn a_key_found_on_a_chain_is_marked_and_makes_no_proving_key() {
     let back = VerifyingKey::from_bytes(&bytes, AllowDevKeys::No).expect("it passes");
     assert_eq!((&back, back.info()), (&key, key.info()));
     assert_eq!(back.info().origin, Origin::Unknown);
-    assert_ne!(back.id(), dev.id());
+    assert_ne!(&back, dev);
     assert!(back.check_origin(AllowDevKeys::No).is_ok());
     let refused = back.check_origin_known();
     assert!(
