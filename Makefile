@@ -6,7 +6,7 @@ CARGO ?= cargo
 QUIRE = $(CARGO) build --release --locked --bin quire
 DEMO = -p cli --no-default-features
 
-.PHONY: help demo demo-crates demo-evm evm interop drill test verdict kills portable judges compare-snarkjs fuzz ci fmt clippy docs layering shapes contracts contracts-check slither bench clean-demo
+.PHONY: help demo demo-crates demo-evm evm interop drill test verdict kills portable judges judges-all compare-snarkjs fuzz ci fmt clippy docs layering shapes contracts contracts-check slither bench clean-demo
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -44,7 +44,11 @@ portable: ## the prover's tests without vector instructions
 
 judges: ## snarkjs judges our files, and we its; needs Node
 	$(QUIRE)
-	./tests/interop/install && node tests/interop/judge.mjs
+	./tests/interop/install && node tests/interop/judge.mjs && node tests/interop/ceremonies.mjs
+
+judges-all: ## ceremonies of 37 circom circuits at two levels of optimization, by both programs; needs Node
+	$(QUIRE)
+	./tests/interop/install && node tests/interop/ceremonies.mjs target/release/quire --all
 
 compare-snarkjs: ## proving times beside snarkjs; SHAPE (tiny), PAIRS (3), THREADS (2); needs Node
 	$(QUIRE)

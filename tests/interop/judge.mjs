@@ -4,66 +4,8 @@
 //
 // Every step prints what was judged; the first that fails ends the run with status 1. All files lie in
 // a temporary folder that is removed at the end.
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
-
-const here = dirname(fileURLToPath(import.meta.url));
-const quireProgram = resolve(process.argv[2] ?? join(here, "../../target/release/quire"));
-const snarkjsProgram = join(here, "node_modules/snarkjs/build/cli.cjs");
-const folder = mkdtempSync(join(tmpdir(), "quire-judge-"));
-const at = (name) => join(folder, name);
-const started = Date.now();
-
-function spawn(program, args) {
-  const environment = Object.entries(process.env).filter(([name]) => !name.startsWith("QUIRE_"));
-  const result = spawnSync(program, args, {
-    cwd: folder,
-    env: Object.fromEntries(environment),
-    encoding: "utf8",
-    maxBuffer: 1 << 28,
-  });
-  if (result.error) throw result.error;
-  // snarkjs colours its levels.
-  const text = (result.stdout + result.stderr).replace(/\u001b\[[0-9;]*m/g, "");
-  return { status: result.status, text, stdout: result.stdout };
-}
-
-const quire = (...args) => {
-  const result = spawn(quireProgram, ["--data-dir", at("data"), ...args, "--json"]);
-  if (result.status !== 0) fail(`quire ${args.join(" ")}`, result.text);
-  return JSON.parse(result.stdout);
-};
-const quireRefuses = (...args) => {
-  const result = spawn(quireProgram, ["--data-dir", at("data"), ...args]);
-  if (result.status === 0) fail(`quire ${args.join(" ")} should have been refused`, result.text);
-  return result.text;
-};
-const snarkjs = (...args) => spawn(process.execPath, [snarkjsProgram, ...args]);
-
-function fail(what, details) {
-  console.error(`FAILED: ${what}\n${details ?? ""}`);
-  rmSync(folder, { recursive: true, force: true });
-  process.exit(1);
-}
-
-function judged(what, holds, details) {
-  if (!holds) fail(what, details);
-  const seconds = ((Date.now() - started) / 1000).toFixed(0).padStart(4);
-  console.log(`${seconds} s  ${what}`);
-}
-
-const accepts = (result, phrase) => result.status === 0 && result.text.includes(phrase);
-const refuses = (result, phrase) => result.status !== 0 && result.text.includes(phrase);
-
-// snarkjs prints hashes as lines of four words.
-const words = (text) => text.replace(/[^0-9a-f]/g, "");
-function hashAfter(text, title) {
-  const lines = text.slice(text.indexOf(title)).split("\n").slice(1, 5);
-  return lines.map((line) => words(line.replace(/^\[.*?\]/, ""))).join("");
-}
+import { readFileSync, writeFileSync } from "node:fs";
+import { accepts, at, done, finish, hashAfter, judged, quire, quireRefuses, refuses, snarkjs, words } from "./judging.mjs";
 
 const modulus = 21888242871839275222246405745257275088548364400416034343698204186575808495617n;
 // A scalar's 32 little-endian bytes.
@@ -123,7 +65,6 @@ function writeCube(file) {
   );
 }
 writeCube(at("cube.r1cs"));
-const done = (what, result) => judged(what, result.status === 0, result.text);
 done("powersoftau new", snarkjs("powersoftau", "new", "bn128", "4", at("s0.ptau")));
 done("powersoftau contribute", snarkjs("powersoftau", "contribute", at("s0.ptau"), at("s1.ptau"), "--name=one", "-e=text"));
 for (const name of ["s0", "s1"]) {
@@ -213,15 +154,17 @@ judged(
 const checked = quire("keys", "verify", "--shape", "tiny");
 judged("keys verify accepts it", checked.id === imported.id);
 const vk = at("data/keys/tiny.vk");
+const [told] = quire("keys", "info", vk);
+judged(
+  "keys info tells of a ceremony with five contributions",
+  told.id === imported.id && told.origin === "ceremony" && told.contributions === 5,
+);
 quire("export", "vkey", vk, "--out", at("vkey.json"));
 const theirKey = snarkjs("zkey", "export", "verificationkey", at("tiny.zkey"), at("their-vkey.json"));
-const keyOf = (name) => {
-  const { vk_alphabeta_12, ...rest } = JSON.parse(readFileSync(at(name), "utf8"));
-  return JSON.stringify(Object.entries(rest).sort());
-};
+const text = (name) => readFileSync(at(name), "utf8");
 judged(
-  "verification_key.json is the one that snarkjs exports",
-  theirKey.status === 0 && keyOf("vkey.json") === keyOf("their-vkey.json"),
+  "verification_key.json is the one that snarkjs exports, byte for byte",
+  theirKey.status === 0 && text("vkey.json") === text("their-vkey.json"),
   theirKey.text,
 );
 
@@ -261,8 +204,7 @@ quire("export", "proof", batch, "--vk", vk, "--out", at("proof.json"));
 quire("export", "public", batch, "--vk", vk, "--out", at("public.json"));
 const ours = snarkjs("groth16", "verify", at("vkey.json"), at("public.json"), at("proof.json"));
 judged("groth16 verify accepts our proof", accepts(ours, "OK!"), ours.text);
-const inputs = (name) => JSON.stringify(JSON.parse(readFileSync(at(name), "utf8")));
-judged("both have the same public inputs", inputs("public.json") === inputs("their-public.json"));
+judged("both have the same public inputs", text("public.json") === text("their-public.json"));
 const other = JSON.parse(readFileSync(at("public.json"), "utf8"));
 other[2] = String(BigInt(other[2]) + 1n);
 writeFileSync(at("other.json"), JSON.stringify(other));
@@ -273,6 +215,29 @@ quireRefuses(
   ...["--proof", at("their-proof.json")],
 );
 judged("as we refuse its proof for other inputs", true);
+
+// --- other spellings of the same proof, which both read ----------------------------------------
+const proof = JSON.parse(text("proof.json"));
+const hexadecimal = (value) => (Array.isArray(value) ? value.map(hexadecimal) : `0x${BigInt(value).toString(16)}`);
+const affine = ({ pi_a, pi_b, pi_c }) => ({ pi_a: pi_a.slice(0, 2), pi_b: pi_b.slice(0, 2), pi_c: pi_c.slice(0, 2) });
+const { curve, protocol, ...points } = proof;
+const spellings = {
+  "no curve": { ...points, protocol },
+  "no protocol": { ...points, curve },
+  "curve bn254": { ...proof, curve: "bn254" },
+  "two coordinates": { ...proof, ...affine(proof) },
+  hexadecimal: { pi_a: hexadecimal(points.pi_a), pi_b: hexadecimal(points.pi_b), pi_c: hexadecimal(points.pi_c) },
+};
+for (const [name, spelling] of Object.entries(spellings)) {
+  writeFileSync(at("spelled.json"), JSON.stringify(spelling));
+  const verdict = snarkjs("groth16", "verify", at("vkey.json"), at("public.json"), at("spelled.json"));
+  quire("verify-proof", "--vkey", at("vkey.json"), "--public", at("public.json"), "--proof", at("spelled.json"));
+  judged(`both accept the proof spelled otherwise: ${name}`, accepts(verdict, "OK!"), verdict.text);
+}
+writeFileSync(at("spelled.json"), JSON.stringify(hexadecimal(JSON.parse(text("public.json")))));
+quire("verify-proof", "--vkey", at("vkey.json"), "--public", at("spelled.json"), "--proof", at("proof.json"));
+const spelled = snarkjs("groth16", "verify", at("vkey.json"), at("spelled.json"), at("proof.json"));
+judged("and public inputs in hexadecimal", accepts(spelled, "OK!"), spelled.text);
 
 // --- our own setup's key, which comes from no ceremony ------------------------------------------
 quire("keys", "setup", "--shape", "tiny", "--force");
@@ -290,5 +255,4 @@ judged(
   quireRefuses("keys", "import", at("setup.zkey"), "--shape", "tiny", "--force").includes("development"),
 );
 
-rmSync(folder, { recursive: true, force: true });
-console.log("every judge agrees");
+finish();
