@@ -2,7 +2,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-# The program whole, and without what the demo does not need: `bench`, `chain` and `evm` of crates/cli.
+# The program whole, and without what the demo does not need: `bench`, `chain`, `evm` and `interop` of crates/cli.
 QUIRE = $(CARGO) build --release --locked --bin quire
 DEMO = -p cli --no-default-features
 

@@ -19,8 +19,9 @@ use crate::args::{
     CeremonyBeaconArgs, CeremonyContributeArgs, CeremonyNewArgs, CeremonyPowersArgs,
     CeremonyVerifyArgs, CircuitArgs,
 };
-use crate::exchange::{Readers, open, write_new};
+use crate::exchange::open;
 use crate::exit::Fault;
+use crate::files::{Readers, write_new};
 use crate::settings::Settings;
 use crate::stats::named;
 use crate::ui::{bytes, count, seconds};

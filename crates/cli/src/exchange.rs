@@ -3,12 +3,12 @@
 //! Invariant: a file is written whole or not at all and never replaces another; a witness is readable
 //! by its owner alone; nothing secret is printed.
 
-use std::fs::{File, Permissions};
-use std::io::{BufWriter, Cursor};
+use std::fs::File;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use circuits::shapes;
 use circuits::transition::{BatchValues, assignment};
 use interop::zkey::Zkey;
@@ -21,7 +21,6 @@ use prover::prove::prove;
 use prover::verify::verify;
 use rand::rngs::OsRng;
 use serde::Serialize;
-use tempfile::NamedTempFile;
 
 use crate::args::{
     ExportBatchArgs, ExportKeyArgs, ExportShapeArgs, ExportWitnessArgs, KeyImportArgs,
@@ -29,77 +28,12 @@ use crate::args::{
 };
 use crate::deployment::Node;
 use crate::exit::{Class, Fault};
-use crate::interrupt::{remove_on_interrupt, shield};
+use crate::files::{Readers, put_text, write_new};
 use crate::keys::{check_absent, key_path, load, put, shape_bytes, shape_of};
 use crate::sample::full_values;
 use crate::settings::Settings;
 use crate::stats::named;
 use crate::ui::{bytes, count, seconds};
-
-/// Who may read a file.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Readers {
-    /// Whoever the user's defaults allow.
-    Everybody,
-    /// The user alone.
-    Owner,
-}
-
-/// Writes a new file whole or not at all, and returns its size in bytes. An interruption ends `write`
-/// and removes the draft; only putting the file in place is shielded from it.
-///
-/// # Errors
-/// If the file exists or cannot be written, and those of `write` as they are.
-pub fn write_new<T>(
-    to: &Path,
-    readers: Readers,
-    write: impl FnOnce(&mut BufWriter<&File>) -> Result<T>,
-) -> Result<(T, u64)> {
-    let context = || format!("cannot write {}", to.display());
-    ensure!(
-        !to.exists(),
-        "{} exists and is not replaced; name another",
-        to.display()
-    );
-    let folder = match to.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let draft = {
-        let _shield = shield();
-        let draft = draft(folder, readers).with_context(context)?;
-        remove_on_interrupt(draft.path());
-        draft
-    };
-    let mut out = BufWriter::with_capacity(1 << 20, draft.as_file());
-    let written = write(&mut out)?;
-    let _shield = shield();
-    out.into_inner()
-        .map_err(std::io::IntoInnerError::into_error)
-        .with_context(context)?;
-    draft.as_file().sync_all().with_context(context)?;
-    draft.persist_noclobber(to).with_context(context)?;
-    let size = std::fs::metadata(to).with_context(context)?.len();
-    Ok((written, size))
-}
-
-#[cfg(unix)]
-fn draft(folder: &Path, readers: Readers) -> std::io::Result<NamedTempFile> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = match readers {
-        Readers::Everybody => 0o666,
-        Readers::Owner => 0o600,
-    };
-    let mut builder = tempfile::Builder::new();
-    // The process' mask is applied to this.
-    builder.permissions(Permissions::from_mode(mode));
-    builder.tempfile_in(folder)
-}
-
-#[cfg(not(unix))]
-fn draft(folder: &Path, _readers: Readers) -> std::io::Result<NamedTempFile> {
-    NamedTempFile::new_in(folder)
-}
 
 /// Opens a file that was handed in.
 ///
@@ -256,19 +190,6 @@ pub fn run_vkey(settings: &Settings, args: &ExportKeyArgs) -> Result<()> {
 fn verifying_key(settings: &Settings, path: &Path) -> Result<VerifyingKey> {
     VerifyingKey::load(path, settings.dev_keys)
         .with_context(|| format!("cannot use the verifying key {}", path.display()))
-}
-
-/// Writes a new text whole or not at all, and returns its size in bytes.
-///
-/// # Errors
-/// As [`write_new`].
-pub fn put_text(to: &Path, text: &str) -> Result<u64> {
-    use std::io::Write;
-    let ((), size) = write_new(to, Readers::Everybody, |out| {
-        out.write_all(text.as_bytes())
-            .with_context(|| format!("cannot write {}", to.display()))
-    })?;
-    Ok(size)
 }
 
 /// What an export of a batch's proof or inputs prints.

@@ -9,8 +9,8 @@ use std::fmt;
 use std::io;
 
 use batcher::batcher::{SealError, StageError};
-use interop::FormatError;
-use interop::ceremony::CeremonyError;
+#[cfg(feature = "interop")]
+use interop::{FormatError, ceremony::CeremonyError};
 use l1::L1Error;
 use node::{ClockError, FollowError, LeaveError, NodeError, PlanError, RestoreError, SettleError};
 use prover::bounded::ReadError;
@@ -77,7 +77,12 @@ impl Fault {
     }
 
     /// A command whose part was left out of this build.
-    #[cfg(not(all(feature = "bench", feature = "chain", feature = "evm")))]
+    #[cfg(not(all(
+        feature = "bench",
+        feature = "chain",
+        feature = "evm",
+        feature = "interop"
+    )))]
     pub fn left_out(part: &str, feature: &str) -> Self {
         Self::usage(format!(
             "this program was built without {part} (feature {feature}); build all of it with \
@@ -147,14 +152,18 @@ fn class_of_cause(cause: &(dyn Error + 'static)) -> Option<Class> {
             _ => Class::Environment,
         });
     }
+    #[cfg(feature = "interop")]
     if let Some(error) = cause.downcast_ref() {
         return Some(match error {
             CeremonyError::Parameter { .. } | CeremonyError::Name { .. } => Class::Usage,
             _ => Class::Input,
         });
     }
-    if cause.is::<FormatError>()
-        || cause.is::<ReadError>()
+    #[cfg(feature = "interop")]
+    if cause.is::<FormatError>() {
+        return Some(Class::Input);
+    }
+    if cause.is::<ReadError>()
         || cause.is::<LeaveError>()
         || cause.is::<batcher::import::ImportError>()
     {

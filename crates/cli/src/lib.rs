@@ -11,6 +11,7 @@ mod batches;
 mod bench;
 #[cfg(feature = "bench")]
 mod bench_setup;
+#[cfg(feature = "interop")]
 mod ceremony;
 mod chain;
 mod config;
@@ -22,8 +23,10 @@ mod deploying;
 mod deployment;
 mod drill;
 mod estimate;
+#[cfg(feature = "interop")]
 mod exchange;
 mod exit;
+mod files;
 #[cfg(feature = "evm")]
 mod gas;
 mod import;
@@ -45,6 +48,7 @@ mod primitives;
 #[cfg(all(feature = "bench", feature = "evm"))]
 mod queue;
 mod restore;
+#[cfg(any(feature = "bench", feature = "interop"))]
 mod sample;
 mod settings;
 mod shell;
@@ -169,7 +173,10 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Verify(args) => inspect::verify(settings, args),
         Command::Ceremony(command) => run_ceremony(settings, command),
         Command::Export(command) => run_export(settings, command),
+        #[cfg(feature = "interop")]
         Command::VerifyProof(args) => exchange::run_verify_proof(settings, args),
+        #[cfg(not(feature = "interop"))]
+        Command::VerifyProof(_) => Err(without_interop()),
         Command::Status => inspect::status(settings),
         Command::Audit(args) => inspect::audit(settings, args),
         Command::Demo(args) => demo::run(settings, args),
@@ -195,10 +202,24 @@ fn run_keys(settings: &Settings, command: &KeysCommand) -> Result<()> {
         KeysCommand::Info(args) => keys::run_info(settings, args),
         KeysCommand::Verify(args) => key_check::run(settings, args),
         KeysCommand::Export(args) => key_export::run(settings, args),
+        #[cfg(feature = "interop")]
         KeysCommand::Import(args) => exchange::run_import(settings, args),
+        #[cfg(not(feature = "interop"))]
+        KeysCommand::Import(_) => Err(without_interop()),
     }
 }
 
+#[cfg(not(feature = "interop"))]
+fn without_interop() -> anyhow::Error {
+    exit::Fault::left_out("files of other programs", "interop").into()
+}
+
+#[cfg(not(feature = "interop"))]
+fn run_export(_: &Settings, _: &ExportCommand) -> Result<()> {
+    Err(without_interop())
+}
+
+#[cfg(feature = "interop")]
 fn run_export(settings: &Settings, command: &ExportCommand) -> Result<()> {
     match command {
         ExportCommand::R1cs(args) => exchange::run_r1cs(settings, args),
@@ -210,6 +231,12 @@ fn run_export(settings: &Settings, command: &ExportCommand) -> Result<()> {
     }
 }
 
+#[cfg(not(feature = "interop"))]
+fn run_ceremony(_: &Settings, _: &CeremonyCommand) -> Result<()> {
+    Err(without_interop())
+}
+
+#[cfg(feature = "interop")]
 fn run_ceremony(settings: &Settings, command: &CeremonyCommand) -> Result<()> {
     match command {
         CeremonyCommand::New(args) => ceremony::run_new(settings, args),

@@ -7,8 +7,8 @@ use prover::key::VerifyingKey;
 use serde::Serialize;
 
 use crate::args::SolidityArgs;
-use crate::exchange::put_text;
 use crate::exit::Fault;
+use crate::files::put_text;
 use crate::settings::Settings;
 
 /// Keys of arkworks; a verifier has room for fewer inputs than the longest has.
