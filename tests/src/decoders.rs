@@ -54,7 +54,7 @@ impl Debug for Decoder {
 }
 
 /// All decoders.
-pub const DECODERS: [Decoder; 23] = [
+pub const DECODERS: [Decoder; 24] = [
     decoder("batch_folder", batch_folder),
     decoder("batcher_records", batcher_records),
     decoder("config", cli::decoders::config),
@@ -74,6 +74,7 @@ pub const DECODERS: [Decoder; 23] = [
     decoder("published_words", published_words),
     decoder("signed_operation", signed_operation),
     decoder("signed_operation_json", signed_operation_json),
+    decoder("signed_operations", cli::decoders::operations),
     decoder("submission", submission),
     decoder("texts", texts),
     decoder("verifying_key", verifying_key),

@@ -74,6 +74,7 @@ pub fn all() -> BTreeMap<&'static str, Seeds> {
         ("published_words", published_words()),
         ("signed_operation", signed_operation()),
         ("signed_operation_json", signed_operation_json()),
+        ("signed_operations", signed_operations()),
         ("submission", Seeds::from([("tiny", submission.to_bytes())])),
         ("texts", texts()),
         ("verifying_key", verifying_keys(key.verifying_key())),
@@ -137,6 +138,22 @@ fn signed_operation_json() -> Seeds {
     Seeds::from([
         ("transfer", serde_json::to_vec(&transfer).unwrap()),
         ("withdraw", serde_json::to_vec(&withdraw).unwrap()),
+    ])
+}
+
+/// Files of several operations: records, and JSON in lists and by themselves.
+fn signed_operations() -> Seeds {
+    let transfer = transfer(1, 2, 7).sign(&key(1), &domain());
+    let withdraw = withdraw(3, 1 << 39).sign(&key(3), &domain());
+    let records = [transfer.to_bytes().unwrap(), withdraw.to_bytes().unwrap()].concat();
+    let [one, other] = [
+        serde_json::to_string(&transfer).unwrap(),
+        serde_json::to_string(&withdraw).unwrap(),
+    ];
+    Seeds::from([
+        ("records", records),
+        ("list", format!("[{one},{other}]").into_bytes()),
+        ("texts", format!("{one}\n[{other}]\n").into_bytes()),
     ])
 }
 
@@ -321,6 +338,7 @@ pub(crate) fn small_genesis() -> Genesis {
         }
     };
     let token = |name: &str, byte: u8| Token {
+        decimals: None,
         name: name.to_owned(),
         address: Bytes([byte; 20]),
     };
@@ -483,6 +501,10 @@ fn l1_records(submission: &Submission) -> Seeds {
         ("totals", first::<u32>(&file, &KINDS, "totals")),
         ("batch", record_input(place(&KINDS, "batches"), &batch)),
         ("journal", first::<u64>(&file, &KINDS, "journal")),
+        (
+            "token_display",
+            record_input(place(&KINDS, "token displays"), b"\x06USDC"),
+        ),
     ])
 }
 

@@ -118,6 +118,7 @@ pub fn genesis(fingerprint: [u8; 32]) -> Result<Genesis> {
         }
     };
     let token = |name: &str, byte| Token {
+        decimals: None,
         name: name.to_owned(),
         address: Bytes([byte; 20]),
     };

@@ -29,6 +29,7 @@ use ledger::reject::Reject;
 use ledger::replay::{ReplayError, replay};
 use ledger::shape::{Shape, ShapeError};
 use ledger::state::{CheckError, State};
+use ledger::time::Span;
 use ledger::witness::BatchWitness;
 use rayon::prelude::*;
 use thiserror::Error;
@@ -200,9 +201,9 @@ pub struct History {
 pub enum SealError {
     /// The oldest batch that is not finalized is so old that L1 may soon refuse it.
     #[error(
-        "sealing pauses: batch {batch} is {age} seconds old and not finalized, the limit is {limit} \
-         (3/4 of the {slack} seconds after which L1 refuses it): finalize it, or reopen it and \
-         those after it"
+        "sealing pauses: batch {batch} is {} old and not finalized, the limit is {} (3/4 of the {} \
+         after which L1 refuses it): finalize it, or reopen it and those after it",
+        Span(*.age), Span(*.limit), Span(*.slack)
     )]
     Paused {
         /// The oldest batch that is not finalized.

@@ -1,11 +1,11 @@
 //! Histories of transfers, replayed as a rollup's life.
 //!
-//! A CSV file (`block,tx_index,token,from,to,amount,gas_price,nonce`, plain or gzip) becomes
-//! genesis accounts and signed transfers: one account per (address, token), keys derived from the
-//! import's seed, opening balances such that the history plays out. Block, index, gas price and
-//! nonce are ignored; nonces count per rollup account in file order. Amounts that float40 cannot
-//! hold are rounded down. Fees are 10 basis points of the amount, rounded down to float16, in ETH,
-//! and zero in other tokens.
+//! A CSV file, plain or gzip, becomes genesis accounts and signed transfers: one account per
+//! (address, token), keys derived from the import's seed, opening balances such that the history plays
+//! out. Its first line names the columns; `token`, `from`, `to` and `amount` are used, wherever they
+//! stand, others are passed over. A token is `ETH`, the same as the address of zeros, or an address.
+//! Nonces count per rollup account in file order. Amounts that float40 cannot hold are rounded down.
+//! Fees are 10 basis points of the amount, rounded down to float16, in ETH, and zero in other tokens.
 //!
 //! Invariants: imported and rejected rows add up to all rows; a rejected row leaves no trace;
 //! every balance of the history, and every token's sum of opening balances, is below 2^128, so
@@ -31,17 +31,16 @@ use thiserror::Error;
 
 use crate::operation::SignedOperation;
 
-/// The columns, in order.
-const COLUMNS: [&str; 8] = [
-    "block",
-    "tx_index",
-    "token",
-    "from",
-    "to",
-    "amount",
-    "gas_price",
-    "nonce",
-];
+/// The columns that are used.
+const COLUMNS: [&str; 4] = ["token", "from", "to", "amount"];
+
+/// Where the columns stand in a row.
+struct Columns {
+    /// Of each of [`COLUMNS`].
+    places: [usize; 4],
+    /// Columns of a row, those that are passed over counted.
+    count: usize,
+}
 
 /// Index of the account that gets the fees.
 pub const FEE_ACCOUNT: u32 = 1;
@@ -63,6 +62,12 @@ const MOST_REASONS: usize = 1000;
 
 /// Transfers that are signed at a time.
 const SIGNED_AT_ONCE: usize = 1024;
+
+/// The address that stands for ETH.
+const ZEROS: [u8; 20] = [0; 20];
+
+/// What some programs write before a text.
+const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
 /// First two bytes of a gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -116,19 +121,13 @@ pub struct RejectedRow {
 /// Why a row is not imported.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RowError {
-    /// Another number of columns.
-    #[error("expected 8 columns, got {got}")]
+    /// Another number of columns than the first line.
+    #[error("expected {expected} columns, got {got}")]
     Columns {
+        /// Columns of the first line.
+        expected: usize,
         /// Columns of the row.
         got: usize,
-    },
-    /// A column that should be a block's number or a place in it.
-    #[error("{column} is not a number: {text:?}")]
-    Number {
-        /// Name of the column.
-        column: &'static str,
-        /// What it says.
-        text: String,
     },
     /// Neither `ETH` nor an address.
     #[error("token is neither ETH nor 0x and 40 hex digits: {text:?}")]
@@ -175,9 +174,13 @@ pub enum ImportError {
         /// The reason.
         source: io::Error,
     },
-    /// The first line does not name the columns.
-    #[error("{}: line 1 does not name the columns {}: {found:?}", path.display(), COLUMNS.join(","))]
+    /// The first line does not name a column that is used, or names it twice.
+    #[error("{}: line 1 has to name the columns {} once each, and names {column} {times} times: {found:?}", path.display(), COLUMNS.join(", "))]
     Header {
+        /// The column.
+        column: &'static str,
+        /// How often it is named.
+        times: usize,
         /// The file.
         path: PathBuf,
         /// What it says.
@@ -239,6 +242,8 @@ pub struct Import {
     wallets: Vec<Wallet>,
     indices: BTreeMap<([u8; 20], u32), u32>,
     transfers: Vec<Transfer>,
+    /// The line of each transfer.
+    lines: Vec<u64>,
     rejected: Vec<RejectedRow>,
     summary: ImportSummary,
 }
@@ -255,7 +260,8 @@ impl fmt::Display for Token {
 /// Text whose lines have at most [`MOST_LINE`] bytes; longer ones are an error.
 struct ShortLines<R> {
     text: R,
-    /// Bytes of the line that is being read.
+    /// The line that is being read, and its bytes so far.
+    line: u64,
     length: usize,
 }
 
@@ -263,12 +269,12 @@ impl<R: Read> Read for ShortLines<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.text.read(buffer)?;
         for byte in &buffer[..count] {
-            self.length = match byte {
-                b'\n' => 0,
-                _ => self.length + 1,
+            (self.line, self.length) = match byte {
+                b'\n' => (self.line + 1, 0),
+                _ => (self.line, self.length + 1),
             };
             if self.length > MOST_LINE {
-                let what = format!("a line has more than {MOST_LINE} bytes");
+                let what = format!("line {} has more than {MOST_LINE} bytes", self.line);
                 return Err(io::Error::new(io::ErrorKind::InvalidData, what));
             }
         }
@@ -318,7 +324,12 @@ impl Import {
         if options.depth == 0 || options.depth > ledger::shape::MAX_DEPTH {
             return Err(ImportError::Depth(options.depth));
         }
-        let mut limited = ShortLines { text, length: 0 }.take(MOST_BYTES + 1);
+        let text = ShortLines {
+            text,
+            line: 1,
+            length: 0,
+        };
+        let mut limited = text.take(MOST_BYTES + 1);
         let mut import = Self::empty(options);
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
@@ -330,17 +341,18 @@ impl Import {
             path: path.to_owned(),
             source: error.into(),
         };
-        let found = reader.read_byte_record(&mut record).map_err(csv_error)?;
-        if !found || record.iter().ne(COLUMNS.map(str::as_bytes)) {
-            let found = text_of(record.as_slice());
-            let path = path.to_owned();
-            return Err(ImportError::Header { path, found });
-        }
+        reader.read_byte_record(&mut record).map_err(csv_error)?;
+        let columns = Columns::of(&record).map_err(|(column, times)| ImportError::Header {
+            column,
+            times,
+            path: path.to_owned(),
+            found: text_of(record.as_slice()),
+        })?;
         let most = options.limit.unwrap_or(u64::MAX);
         while import.summary.rows < most
             && reader.read_byte_record(&mut record).map_err(csv_error)?
         {
-            import.row(&record);
+            import.row(&columns, &record);
         }
         drop(reader);
         if limited.limit() == 0 {
@@ -363,19 +375,23 @@ impl Import {
             wallets: Vec::new(),
             indices: BTreeMap::new(),
             transfers: Vec::new(),
+            lines: Vec::new(),
             rejected: Vec::new(),
             summary: ImportSummary::default(),
         }
     }
 
-    fn row(&mut self, record: &ByteRecord) {
+    fn row(&mut self, columns: &Columns, record: &ByteRecord) {
         self.summary.rows += 1;
-        match parse_row(record).and_then(|row| self.add(&row)) {
-            Ok(()) => self.summary.imported += 1,
+        let line = record.position().map_or(0, csv::Position::line);
+        match columns.row(record).and_then(|row| self.add(&row)) {
+            Ok(()) => {
+                self.summary.imported += 1;
+                self.lines.push(line);
+            }
             Err(reason) => {
                 self.summary.rejected += 1;
                 if self.rejected.len() < MOST_REASONS {
-                    let line = record.position().map_or(0, csv::Position::line);
                     self.rejected.push(RejectedRow { line, reason });
                 }
             }
@@ -544,6 +560,11 @@ impl Import {
         PrivateKey::derive("quire/1 imported account key", &material)
     }
 
+    /// The line of a transfer, counted from 0 in file order.
+    pub fn line(&self, transfer: usize) -> Option<u64> {
+        self.lines.get(transfer).copied()
+    }
+
     /// The transfers in file order, not signed.
     pub fn transfers(&self) -> &[Transfer] {
         &self.transfers
@@ -585,39 +606,64 @@ fn place(index: u32) -> usize {
     usize::try_from(index).expect("32 bits fit") - place_offset()
 }
 
-fn parse_row(record: &ByteRecord) -> Result<Row, RowError> {
-    let got = record.len();
-    if got != COLUMNS.len() {
-        return Err(RowError::Columns { got });
+impl Columns {
+    /// The columns that the first line names, or the first that it does not name once, with how often.
+    fn of(header: &ByteRecord) -> Result<Self, (&'static str, usize)> {
+        let mut places = [0; 4];
+        for (name, place) in COLUMNS.into_iter().zip(&mut places) {
+            let named = header.iter().enumerate();
+            let named = named.filter(|(at, text)| {
+                let text = match at {
+                    0 => text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text),
+                    _ => text,
+                };
+                text == name.as_bytes()
+            });
+            let mut named = named.map(|(at, _)| at);
+            match (named.next(), named.count()) {
+                (Some(at), 0) => *place = at,
+                (first, more) => return Err((name, usize::from(first.is_some()) + more)),
+            }
+        }
+        let count = header.len();
+        Ok(Self { places, count })
     }
-    for (column, name) in COLUMNS.iter().enumerate().take(2) {
-        number::<u64>(&record[column]).ok_or_else(|| RowError::Number {
-            column: name,
-            text: text_of(&record[column]),
-        })?;
-    }
-    let token = match &record[2] {
-        b"ETH" => Token::Eth,
-        text => Token::Erc20(address(text).ok_or_else(|| RowError::Token {
-            text: text_of(text),
-        })?),
-    };
-    let party = |column: usize| {
-        address(&record[column]).ok_or_else(|| RowError::Address {
-            column: COLUMNS[column],
-            text: text_of(&record[column]),
+
+    fn row(&self, record: &ByteRecord) -> Result<Row, RowError> {
+        let (expected, got) = (self.count, record.len());
+        if got != expected {
+            return Err(RowError::Columns { expected, got });
+        }
+        let [token, from, to, amount] = self.places.map(|place| &record[place]);
+        let party = |column: &'static str, text: &[u8]| {
+            address(text).ok_or_else(|| RowError::Address {
+                column,
+                text: text_of(text),
+            })
+        };
+        Ok(Row {
+            token: token_of(token)?,
+            from: party("from", from)?,
+            to: party("to", to)?,
+            amount: number(amount).ok_or_else(|| RowError::Amount {
+                text: text_of(amount),
+            })?,
         })
-    };
-    let (from, to) = (party(3)?, party(4)?);
-    let amount = number(&record[5]).ok_or_else(|| RowError::Amount {
-        text: text_of(&record[5]),
-    })?;
-    Ok(Row {
-        token,
-        from,
-        to,
-        amount,
-    })
+    }
+}
+
+/// `ETH`, or an address, of which that of zeros is ETH's.
+fn token_of(text: &[u8]) -> Result<Token, RowError> {
+    if text == b"ETH" {
+        return Ok(Token::Eth);
+    }
+    match address(text) {
+        Some(ZEROS) => Ok(Token::Eth),
+        Some(address) => Ok(Token::Erc20(address)),
+        None => Err(RowError::Token {
+            text: text_of(text),
+        }),
+    }
 }
 
 /// Decimal digits and nothing else.

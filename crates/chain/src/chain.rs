@@ -15,6 +15,7 @@ use l1::evm::abi;
 use l1::evm::artifacts::{PATH_HASHER, ROLLUP};
 use l1::evm::calldata::{ENTRY_BYTES, Entry, carried, encode_batch, encode_batches, gas_bound};
 use l1::genesis::Parameters;
+use l1::token::TokenDisplay;
 use l1::{Address, Genesis, NativeL1, Refusal, StoreError, Submission};
 use ledger::shape::Shape;
 use ledger::words::PublicWords;
@@ -674,6 +675,13 @@ impl Settlement for Chain {
 
     fn blocks_on(&self, height: u64) -> u64 {
         self.mirror.blocks_on(height)
+    }
+
+    fn token_display(&self, erc20: Address) -> Result<TokenDisplay, SettleError> {
+        Ok(self
+            .access
+            .contract(self.contract, None)
+            .token_display(erc20)?)
     }
 
     fn at_once(&self, mirror: &NativeL1, batches: &[Submission]) -> usize {

@@ -10,6 +10,7 @@ use l1::bytes::Bytes;
 use l1::evm::abi::{self, Word, keccak};
 use l1::evm::artifacts::{Artifact, ROLLUP};
 use l1::genesis::Parameters;
+use l1::token::TokenDisplay;
 use l1::{Address, NativeL1, TokenTotals};
 use ledger::babyjubjub::Point;
 use ledger::field::{Fr, from_be_bytes, to_hex};
@@ -409,10 +410,6 @@ impl Contract<'_> {
             name: "operator".to_owned(),
             address: first_operator,
         };
-        let eth = l1::genesis::Token {
-            name: "ETH".to_owned(),
-            address: Bytes([0; 20]),
-        };
         Ok(Parameters {
             chain_id,
             contract: Some(self.address),
@@ -424,7 +421,7 @@ impl Contract<'_> {
             timestamp_slack: self.one("timestampSlack()", &[], Words::small)?,
             takeover_after: self.one("takeoverAfter()", &[], Words::small)?,
             freeze_after: self.one("freezeAfter()", &[], Words::small)?,
-            tokens: vec![eth],
+            tokens: vec![l1::genesis::Token::eth()],
         })
     }
 
@@ -479,6 +476,15 @@ impl Contract<'_> {
             Some(_) => Words(words.into_iter()).uint().unwrap_or(u128::MAX),
             None => 0,
         })
+    }
+
+    /// What an ERC-20 says of itself. It may be anybody's: what fails, or cannot be shown, is none.
+    pub(crate) fn token_display(&self, erc20: Address) -> Result<TokenDisplay, ChainError> {
+        let decimals = self.rpc.look(erc20, &abi::call("decimals()", &[]))?;
+        let decimals = <[u8; 32]>::try_from(decimals).ok();
+        let decimals = decimals.and_then(|word| Words(vec![word].into_iter()).small());
+        let symbol = self.rpc.look(erc20, &abi::call("symbol()", &[]))?;
+        Ok(TokenDisplay::new(symbol_of(&symbol), decimals))
     }
 
     /// The code at the address is the committed rollup's, constructor constants aside.
@@ -651,5 +657,59 @@ fn advice(name: &str) -> &'static str {
         "NotInTree" | "OtherToken" => "make the plan again with `quire exit plan`",
         "TokenFailed" => "the token refuses the payment: check balance and approval",
         _ => "",
+    }
+}
+
+/// The text that a token's `symbol()` returns: a string, or as the first tokens did it 32 bytes.
+fn symbol_of(returned: &[u8]) -> Option<String> {
+    let text = match returned.split_first_chunk::<32>()? {
+        (word, []) => {
+            let end = word.iter().position(|byte| *byte == 0).unwrap_or(32);
+            let (text, rest) = word.split_at(end);
+            rest.iter().all(|byte| *byte == 0).then_some(text)?
+        }
+        (offset, rest) => {
+            let small = |word: &Word| Words(vec![*word].into_iter()).small::<usize>();
+            let (length, text) = rest.split_first_chunk::<32>()?;
+            (small(offset)? == 32).then_some(())?;
+            text.get(..small(length)?)?
+        }
+    };
+    String::from_utf8(text.to_vec()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn symbols_are_read_as_tokens_return_them() {
+        let word = |bytes: &[u8]| {
+            let mut word = [0; 32];
+            word[..bytes.len()].copy_from_slice(bytes);
+            word
+        };
+        let number = |number: u8| {
+            let mut word = [0; 32];
+            word[31] = number;
+            word
+        };
+        let string =
+            |offset, length, text: &[u8]| [number(offset), number(length), word(text)].concat();
+        for (returned, expected) in [
+            (string(32, 4, b"USDC"), Some("USDC")),
+            (string(32, 0, b""), Some("")),
+            (word(b"MKR").to_vec(), Some("MKR")),
+            (word(b"").to_vec(), Some("")),
+            (string(64, 4, b"USDC"), None),
+            (string(32, 33, b"USDC"), None),
+            (string(32, 2, &[0xff, 0xfe]), None),
+            (word(b"A\0B").to_vec(), None),
+            (Vec::new(), None),
+            (vec![0; 31], None),
+            (vec![0xff; 96], None),
+        ] {
+            assert_eq!(symbol_of(&returned).as_deref(), expected, "{returned:?}");
+        }
     }
 }

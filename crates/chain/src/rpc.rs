@@ -26,6 +26,8 @@ const ATTEMPTS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Gas of a view of a token, which a proxy may pass on: far more than it takes, and soon spent.
+const LOOK_GAS: u64 = 200_000;
 /// Most bytes of an answer.
 const MAX_ANSWER: usize = 1 << 26;
 /// Greatest number and timestamp of a block: what comes from a node is added to and counted up to.
@@ -486,6 +488,21 @@ impl Rpc {
             Err(ChainError::Node { message, .. }) if is_revert(&message) => {
                 Ok(Simulated::Reverted(revert_data(&message).ok_or(message)))
             }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What a view of anybody's contract returns, with as much gas as reading a word takes: nothing if it
+    /// fails.
+    pub(crate) fn look(&self, to: Address, data: &[u8]) -> Result<Vec<u8>, ChainError> {
+        let call = json!({
+            "to": to,
+            "input": Data::copy_from_slice(data),
+            "gas": U256::from(LOOK_GAS),
+        });
+        match self.ask::<Data>("eth_call", json!([call, "latest"])) {
+            Ok(returned) => Ok(returned.to_vec()),
+            Err(ChainError::Node { .. }) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
     }

@@ -442,10 +442,7 @@ pub(crate) fn genesis() -> Genesis {
         timestamp_slack: 3_600,
         takeover_after: 259_200,
         freeze_after: 604_800,
-        tokens: vec![Token {
-            name: "ETH".to_owned(),
-            address: Bytes([0; 20]),
-        }],
+        tokens: vec![Token::eth()],
     };
     Genesis::new(parameters, Vec::new()).unwrap()
 }

@@ -8,14 +8,17 @@ use anyhow::{Context, Result, bail, ensure};
 use batcher::StoredBatch;
 use l1::submission::BatchFolder;
 use ledger::field::to_hex;
+use ledger::float::{Float16, Float40};
 use ledger::operation::L1Op;
+use ledger::time::Utc;
 use ledger::words::{PublicWords, TransferData, WithdrawalData};
 use node::rollup::submission;
 use serde::Serialize;
 
-use crate::amount::show;
+use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::{BatchExportArgs, BatchListArgs, BatchShowArgs};
 use crate::deployment::Node;
+use crate::exit::Fault;
 use crate::keys::shape_name;
 use crate::settings::Settings;
 use crate::ui::{count, table};
@@ -64,7 +67,7 @@ struct Row {
     new_root: String,
 }
 
-/// What `batch show` prints. Amounts are decimal strings in the token's smallest unit.
+/// What `batch show` prints.
 #[derive(Serialize)]
 struct Shown {
     batch: u64,
@@ -90,9 +93,10 @@ struct Shown {
 struct L1Fact {
     kind: &'static str,
     account: u32,
-    token: u32,
-    amount: String,
-    paid_out: String,
+    #[serde(flatten)]
+    token: TokenFacts,
+    amount: Amount,
+    paid_out: Amount,
 }
 
 /// A transfer.
@@ -101,8 +105,10 @@ struct TransferFact {
     slot: usize,
     from: u32,
     to: u32,
-    amount: String,
-    fee: String,
+    #[serde(flatten)]
+    token: TokenFacts,
+    amount: Amount,
+    fee: Amount,
 }
 
 /// A withdrawal.
@@ -110,16 +116,19 @@ struct TransferFact {
 struct WithdrawalFact {
     slot: usize,
     account: u32,
-    amount: String,
-    fee: String,
+    #[serde(flatten)]
+    token: TokenFacts,
+    amount: Amount,
+    fee: Amount,
 }
 
 /// What becomes claimable.
 #[derive(Serialize)]
 struct PayoutFact {
     account: u32,
-    token: u32,
-    amount: String,
+    #[serde(flatten)]
+    token: TokenFacts,
+    amount: Amount,
 }
 
 /// What `batch export` prints.
@@ -216,7 +225,7 @@ fn describe_list(rows: &[Row], args: &BatchListArgs, sealed: u64) -> String {
             row.batch.to_string(),
             row.stage.name().to_owned(),
             row.shape.clone(),
-            row.timestamp.to_string(),
+            Utc(row.timestamp).to_string(),
             count(row.l1_ops),
             count(row.transfers),
             count(row.withdrawals),
@@ -241,11 +250,12 @@ fn describe_list(rows: &[Row], args: &BatchListArgs, sealed: u64) -> String {
 pub fn run_show(settings: &Settings, args: &BatchShowArgs) -> Result<()> {
     let node = Node::open(settings)?;
     let stored = stored(&node, args.batch)?;
-    let facts = shown(&stored);
-    settings.ui.result(&facts, describe(&node, &facts))
+    let facts = shown(&node, &stored)?;
+    settings.ui.result(&facts, describe(&facts))
 }
 
-fn shown(stored: &StoredBatch) -> Shown {
+fn shown(node: &Node, stored: &StoredBatch) -> Result<Shown> {
+    let tokens = Tokens::of(&node.l1)?;
     let batch = stored.batch();
     let words = batch.words();
     let header = &words.header;
@@ -254,7 +264,7 @@ fn shown(stored: &StoredBatch) -> Shown {
         StoredBatch::Proved(proved) => proved.proof().len(),
         StoredBatch::Finalized(finalized) => finalized.proof().len(),
     };
-    Shown {
+    Ok(Shown {
         batch: header.batch_number,
         stage: Stage::of(stored),
         shape: shape_name(batch.shape()),
@@ -275,21 +285,21 @@ fn shown(stored: &StoredBatch) -> Shown {
         l1_ops: words
             .l1_ops
             .iter()
-            .map(|entry| l1_fact(&entry.op, entry.paid_out))
+            .map(|entry| l1_fact(&tokens, &entry.op, entry.paid_out))
             .collect(),
-        transfers: transfers(&words.transfers),
-        withdrawals: withdrawals(&words.withdrawals),
+        transfers: transfers(node, &tokens, &words.transfers)?,
+        withdrawals: withdrawals(node, &tokens, &words.withdrawals)?,
         payouts: (batch.payouts().iter())
             .map(|payout| PayoutFact {
                 account: payout.index,
-                token: payout.token,
-                amount: payout.amount.to_string(),
+                token: tokens.get(payout.token).facts(),
+                amount: tokens.amount(payout.token, payout.amount),
             })
             .collect(),
-    }
+    })
 }
 
-fn l1_fact(op: &L1Op, paid_out: u128) -> L1Fact {
+fn l1_fact(tokens: &Tokens, op: &L1Op, paid_out: u128) -> L1Fact {
     let kind = match op {
         L1Op::Create { .. } => "create",
         L1Op::TopUp { .. } => "top-up",
@@ -298,42 +308,80 @@ fn l1_fact(op: &L1Op, paid_out: u128) -> L1Fact {
     L1Fact {
         kind,
         account: op.index(),
-        token: op.token(),
-        amount: op.amount().to_string(),
-        paid_out: paid_out.to_string(),
+        token: tokens.get(op.token()).facts(),
+        amount: tokens.amount(op.token(), op.amount()),
+        paid_out: tokens.amount(op.token(), paid_out),
     }
 }
 
-fn transfers(slots: &[TransferData]) -> Vec<TransferFact> {
+/// Amount and fee of a payment from an account: its token is not published, and never changes.
+fn payment(
+    node: &Node,
+    tokens: &Tokens,
+    from: u32,
+    amount: Float40,
+    fee: Float16,
+) -> Result<[Amount; 2]> {
+    let registered = node.l1.registered(from)?.map(|registered| registered.token);
+    let held = || {
+        node.batcher
+            .state()
+            .account(from)
+            .map(|account| account.token)
+    };
+    let token = registered.or_else(held).with_context(|| {
+        Fault::damaged(format!(
+            "account {from} of the batch is not registered on L1"
+        ))
+    })?;
+    let values = [amount.value_u128(), fee.value_u128()];
+    Ok(values.map(|value| tokens.amount(token, value.unwrap_or(u128::MAX))))
+}
+
+fn transfers(node: &Node, tokens: &Tokens, slots: &[TransferData]) -> Result<Vec<TransferFact>> {
     let used = slots
         .iter()
         .enumerate()
         .filter(|(_, slot)| !slot.is_unused());
-    used.map(|(slot, transfer)| TransferFact {
-        slot,
-        from: transfer.from,
-        to: transfer.to,
-        amount: transfer.amount.value().to_string(),
-        fee: transfer.fee.value().to_string(),
+    used.map(|(slot, transfer)| {
+        let (from, to) = (transfer.from, transfer.to);
+        let [amount, fee] = payment(node, tokens, from, transfer.amount, transfer.fee)?;
+        Ok(TransferFact {
+            slot,
+            from,
+            to,
+            token: amount.facts(),
+            amount,
+            fee,
+        })
     })
     .collect()
 }
 
-fn withdrawals(slots: &[WithdrawalData]) -> Vec<WithdrawalFact> {
+fn withdrawals(
+    node: &Node,
+    tokens: &Tokens,
+    slots: &[WithdrawalData],
+) -> Result<Vec<WithdrawalFact>> {
     let used = slots
         .iter()
         .enumerate()
         .filter(|(_, slot)| !slot.is_unused());
-    used.map(|(slot, withdrawal)| WithdrawalFact {
-        slot,
-        account: withdrawal.index,
-        amount: withdrawal.amount.value().to_string(),
-        fee: withdrawal.fee.value().to_string(),
+    used.map(|(slot, withdrawal)| {
+        let account = withdrawal.index;
+        let [amount, fee] = payment(node, tokens, account, withdrawal.amount, withdrawal.fee)?;
+        Ok(WithdrawalFact {
+            slot,
+            account,
+            token: amount.facts(),
+            amount,
+            fee,
+        })
     })
     .collect()
 }
 
-fn describe(node: &Node, facts: &Shown) -> String {
+fn describe(facts: &Shown) -> String {
     let fees: Vec<String> = facts.fee_accounts.iter().map(u32::to_string).collect();
     let fees = match fees.is_empty() {
         true => "nobody".to_owned(),
@@ -345,7 +393,7 @@ fn describe(node: &Node, facts: &Shown) -> String {
         facts.batch,
         facts.stage.name(),
         facts.shape,
-        facts.timestamp,
+        Utc(facts.timestamp),
         facts.old_root,
         facts.new_root,
         facts.queue_from,
@@ -365,9 +413,8 @@ fn describe(node: &Node, facts: &Shown) -> String {
         [
             op.kind.to_owned(),
             op.account.to_string(),
-            op.token.to_string(),
-            op.amount.clone(),
-            op.paid_out.clone(),
+            op.amount.to_string(),
+            op.paid_out.to_string(),
         ]
         .to_vec()
     };
@@ -379,7 +426,7 @@ fn describe(node: &Node, facts: &Shown) -> String {
         ];
         [
             numbers.to_vec(),
-            vec![transfer.amount.clone(), transfer.fee.clone()],
+            vec![transfer.amount.to_string(), transfer.fee.to_string()],
         ]
         .concat()
     };
@@ -387,17 +434,16 @@ fn describe(node: &Node, facts: &Shown) -> String {
         let numbers = [withdrawal.slot.to_string(), withdrawal.account.to_string()];
         [
             numbers.to_vec(),
-            vec![withdrawal.amount.clone(), withdrawal.fee.clone()],
+            vec![withdrawal.amount.to_string(), withdrawal.fee.to_string()],
         ]
         .concat()
     };
     let row_of_payout = |payout: &PayoutFact| {
-        let amount = payout.amount.parse().unwrap_or(0);
-        let shown = show(payout.token, &node.token_name(payout.token), amount);
-        vec!["payout".to_owned(), payout.account.to_string(), shown]
+        let (account, amount) = (payout.account.to_string(), payout.amount.to_string());
+        vec!["payout".to_owned(), account, amount]
     };
     section(
-        &["L1 operation", "account", "token", "amount", "paid out"],
+        &["L1 operation", "account", "amount", "paid out"],
         facts.l1_ops.iter().map(row_of_l1).collect(),
     );
     section(

@@ -3,15 +3,17 @@
 use anyhow::{Result, bail, ensure};
 use l1::Head;
 use ledger::field::to_hex;
+use ledger::time::Utc;
 use serde::Serialize;
 
 use node::{Call, Called, Outcome, Standing, Unsettled};
 
-use crate::amount::{ETH, show};
+use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::{AdvanceArgs, BlocksArgs, ChainCommand};
-use crate::deployment::{L1, open_l1, token_name};
+use crate::deployment::{L1, open_l1};
 use crate::exit::Fault;
-use crate::leave::freeze_from;
+use crate::inspect::Escrow;
+use crate::liveness::Liveness;
 use crate::settings::Settings;
 use crate::takeover::{RightFacts, operator_of, right_text};
 use crate::ui::{count, table};
@@ -20,9 +22,11 @@ use crate::ui::{count, table};
 #[derive(Serialize)]
 struct ChainFacts {
     contract: String,
+    height: u64,
+    time: u64,
     #[serde(flatten)]
-    head: HeadFacts,
-    freeze_from: Option<u64>,
+    liveness: Liveness,
+    root: String,
     operator: String,
     offered_operator: Option<String>,
     submission: RightFacts,
@@ -30,7 +34,7 @@ struct ChainFacts {
     queue_head: u64,
     queue_tail: u64,
     next_index: u64,
-    operator_fees: String,
+    operator_fees: Amount,
     totals: Vec<Totals>,
     unsettled: Vec<UnsettledFacts>,
 }
@@ -93,7 +97,9 @@ struct HeadFacts {
 /// What `l1 collect` prints.
 #[derive(Serialize)]
 struct Collected {
-    amount: String,
+    #[serde(flatten)]
+    token: TokenFacts,
+    amount: Amount,
     to: String,
     earlier: bool,
 }
@@ -101,11 +107,10 @@ struct Collected {
 /// What L1 holds of a token.
 #[derive(Serialize)]
 struct Totals {
-    token: u32,
-    escrow: String,
-    balances: String,
-    claimable: String,
-    pending: String,
+    #[serde(flatten)]
+    token: TokenFacts,
+    #[serde(flatten)]
+    held: Escrow,
 }
 
 /// `quire l1 …`.
@@ -145,7 +150,7 @@ pub fn run(settings: &Settings, command: &ChainCommand) -> Result<()> {
         }
     }
     let facts = facts_of(&l1.head()?);
-    let text = format!("L1 is at block {}, time {}", facts.height, facts.time);
+    let text = format!("L1 is at block {}, {}", facts.height, Utc(facts.time));
     settings.ui.result(&facts, text)
 }
 
@@ -161,12 +166,14 @@ fn collect(settings: &Settings, mut l1: L1) -> Result<()> {
             "an earlier command that was interrupted has collected this; run the command again for what came since",
         );
     }
+    let amount = Amount::wei(amount);
     let facts = Collected {
-        amount: amount.to_string(),
+        token: amount.facts(),
+        amount: amount.clone(),
         to: caller.to_string(),
         earlier,
     };
-    let text = format!("{} of fees paid to {caller}", show(ETH, "ETH", amount));
+    let text = format!("{amount} of fees paid to {caller}");
     settings.ui.result(&facts, text)?;
     l1.told()
 }
@@ -184,10 +191,13 @@ fn status(settings: &Settings, l1: &L1) -> Result<()> {
     let head = l1.head()?;
     let right = l1.submission_right()?;
     let totals = l1.audit()?;
+    let tokens = Tokens::of(l1)?;
     let facts = ChainFacts {
         contract: l1.deployment().contract().to_string(),
-        head: facts_of(&head),
-        freeze_from: freeze_from(l1)?,
+        height: head.height,
+        time: head.time,
+        liveness: Liveness::of(l1, l1.time_now()?)?,
+        root: to_hex(&head.root),
         operator: head.operator.to_string(),
         offered_operator: head.offered_operator.map(|offered| offered.to_string()),
         submission: RightFacts::of(right),
@@ -195,34 +205,21 @@ fn status(settings: &Settings, l1: &L1) -> Result<()> {
         queue_head: head.queue_head,
         queue_tail: head.queue_tail,
         next_index: head.next_index,
-        operator_fees: head.operator_fees.to_string(),
+        operator_fees: Amount::wei(head.operator_fees),
         totals: (totals.iter())
             .map(|(token, totals)| Totals {
-                token: *token,
-                escrow: totals.escrow.to_string(),
-                balances: totals.balances().to_string(),
-                claimable: totals.claimable.to_string(),
-                pending: totals.pending.to_string(),
+                token: tokens.get(*token).facts(),
+                held: Escrow::of(&tokens, *token, totals),
             })
             .collect(),
         unsettled: l1.link.unsettled().into_iter().map(Into::into).collect(),
     };
     let heading = ["token", "escrow", "balances", "claimable", "pending"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
-    for totals in &facts.totals {
-        rows.push(vec![
-            token_name(l1, totals.token),
-            totals.escrow.clone(),
-            totals.balances.clone(),
-            totals.claimable.clone(),
-            totals.pending.clone(),
-        ]);
+    for (token, totals) in totals.keys().zip(&facts.totals) {
+        let name = vec![tokens.get(*token).described()];
+        rows.push([name, totals.held.cells().to_vec()].concat());
     }
-    let frozen = match (head.frozen, facts.freeze_from) {
-        (true, _) => "frozen for good".to_owned(),
-        (false, Some(time)) => format!("open; can be frozen from time {time} on if no batch comes"),
-        (false, None) => "open".to_owned(),
-    };
     let unsettled = facts.unsettled.iter().map(UnsettledFacts::line);
     let unsettled: String = match facts.unsettled.is_empty() {
         true => String::new(),
@@ -232,17 +229,19 @@ fn status(settings: &Settings, l1: &L1) -> Result<()> {
         ),
     };
     let text = format!(
-        "deployment   {}\nblock        {}, time {}\nstate        {frozen}\n\
+        "deployment   {}\nblock        {}, {}\nstate        {}\n\
          submits      {}\nbatches      {} final\nqueue        {} entries wait\naccounts     {} registered\n\
-         final root   {}\n\n{}{}",
+         fees         {} of the operator's to collect\nfinal root   {}\n\n{}{}",
         facts.contract,
         count(head.height),
-        head.time,
+        Utc(head.time),
+        facts.liveness,
         right_text(right),
         count(head.next_batch - 1),
         count(head.queue_tail - head.queue_head),
         count(head.next_index - 1),
-        facts.head.root,
+        facts.operator_fees,
+        facts.root,
         table(&rows),
         unsettled.trim_end(),
     );

@@ -72,30 +72,34 @@ mod with_chain {
     use chain::{Access, Chain, EthKey, Found, create_mirror, genesis_of};
     use circuits::shapes::{SHAPES, compile};
     use l1::bytes::Bytes;
-    use l1::genesis::{ListedShape, Operator};
+    use l1::genesis::{ListedShape, Operator, Token};
     use l1::{Address, Deposit, Parameters};
     use ledger::babyjubjub::{Point, cofactor_inverse_point};
     use ledger::field::to_hex;
     use ledger::shape::Shape;
+    use ledger::time::Span;
     use node::Call;
     use prover::key::{AllowDevKeys, KeyInfo, Origin, VerifyingKey};
     use serde::Serialize;
 
     use super::*;
-    use crate::amount::{ETH, parse};
+    use crate::amount::{Amount, ETH, TokenFacts, Tokens};
     use crate::chain::UnsettledFacts;
     use crate::config::FILE_NAME;
     use crate::deploying::{Deploying, Planned};
     use crate::deployment::{
-        L1, batcher_settings, check_absent, eth, exists, open_l1, operator_file, random_salt,
+        L1, batcher_settings, check_absent, exists, open_l1, operator_file, random_salt,
         rollup_dir, shapes_by_name,
     };
-    use crate::init::{DEFAULT_SHAPE, operator};
+    use crate::init::{DEFAULT_SHAPE, ListedToken, listed_tokens, operator};
     use crate::interrupt::{remove_on_interrupt, shield};
     use crate::keys::{check_exists, key_path, shape_bytes, shape_name};
     use crate::keystore::Locked;
     use crate::settings::make_folder;
     use crate::wallet::write_secret;
+
+    /// Tokens whose names are asked for and shown, of those that are listed.
+    const SHOWN: usize = 16;
 
     /// What `l1 deploy` and `l1 connect` print.
     #[derive(Serialize)]
@@ -107,9 +111,9 @@ mod with_chain {
         domain: String,
         operator: String,
         shapes: Vec<String>,
-        tokens: Vec<String>,
+        tokens: Vec<ListedToken>,
         fee_accounts: Vec<FeeAccount>,
-        l1_fee: String,
+        l1_fee: Amount,
         timestamp_slack: u64,
         takeover_after: u64,
         freeze_after: u64,
@@ -142,24 +146,10 @@ mod with_chain {
              \x20            published; without them nobody can take over, and the end is a freeze\n\
              freeze       once an entry has waited {}, anybody may freeze it, and everybody leaves with a proof\n\
              {frozen}",
-            duration(facts.timestamp_slack),
-            duration(facts.takeover_after),
-            duration(facts.freeze_after),
+            Span(facts.timestamp_slack),
+            Span(facts.takeover_after),
+            Span(facts.freeze_after),
         )
-    }
-
-    /// Seconds in the largest unit that divides them.
-    fn duration(seconds: u64) -> String {
-        let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
-        let whole = units
-            .into_iter()
-            .find(|(unit, _)| seconds != 0 && seconds.is_multiple_of(*unit));
-        let (count, name) =
-            whole.map_or((seconds, "second"), |(unit, name)| (seconds / unit, name));
-        match count {
-            1 => format!("1 {name}"),
-            count => format!("{count} {name}s"),
-        }
     }
 
     /// An account that takes fees.
@@ -293,12 +283,12 @@ mod with_chain {
                 address: access.caller()?,
             },
             shapes: listed,
-            l1_fee: parse(&args.l1_fee)?,
+            l1_fee: Amount::parse_eth(&args.l1_fee)?.value(),
             pending_cap: args.pending_cap,
             timestamp_slack: args.timestamp_slack,
             takeover_after: args.takeover_after,
             freeze_after: args.freeze_after,
-            tokens: vec![eth()],
+            tokens: vec![Token::eth()],
         };
         // The chain is part of a rollup's name only with its contract.
         let unnamed = Parameters {
@@ -319,6 +309,9 @@ mod with_chain {
             l1.call(Call::AddToken(token))?;
         }
         let place = place(l1)?.with_context(|| format!("the chain has dropped token {token}"))?;
+        if let Some(display) = l1.link.token_display(token)? {
+            l1.native.keep_token_display(token, &display)?;
+        }
         u32::try_from(place).context("token ids have 32 bits")
     }
 
@@ -348,7 +341,8 @@ mod with_chain {
     /// What `l1 add-token` prints.
     #[derive(Serialize)]
     struct Added {
-        token: u32,
+        #[serde(flatten)]
+        token: TokenFacts,
         address: String,
         fee_account: Option<u32>,
     }
@@ -376,12 +370,19 @@ mod with_chain {
             }
             false => None,
         };
+        let shown = Tokens::of(&l1)?.get(token);
         let facts = Added {
-            token,
+            token: shown.facts(),
             address: args.token.to_string(),
             fee_account,
         };
         let mut text = format!("{} is token {token}", facts.address);
+        match shown.decimals() {
+            Some(decimals) => {
+                text.push_str(&format!(", shown as {shown} with {decimals} decimals"))
+            }
+            None => text.push_str(", which tells no decimals: its amounts are counted in units"),
+        }
         if let Some(account) = fee_account {
             text.push_str(&format!("; account {account} takes fees in it"));
         }
@@ -452,6 +453,10 @@ mod with_chain {
             "the contract's keys are taken from the chain, which does not tell how their secrets were chosen: you trust who made them",
         );
         let l1 = open_l1(settings)?;
+        // Why not all: anybody may list tokens, and each is asked.
+        for token in Tokens::of(&l1)?.iter().take(SHOWN) {
+            l1.learn_token(token)?;
+        }
         tell(settings, &l1, Some(found.block))
     }
 
@@ -493,7 +498,16 @@ mod with_chain {
     fn tell(settings: &Settings, l1: &L1, block: Option<u64>) -> Result<()> {
         let deployment = l1.deployment();
         let parameters = deployment.parameters();
-        let tokens = l1.tokens()?;
+        let tokens = Tokens::of(l1)?;
+        let names: Vec<String> = tokens
+            .iter()
+            .take(SHOWN)
+            .map(|token| token.to_string())
+            .collect();
+        let more = match tokens.iter().count().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
         let fee_accounts = batcher_settings(l1)?.fee_accounts;
         let facts = Facts {
             data_dir: settings.data_dir.display().to_string(),
@@ -505,14 +519,11 @@ mod with_chain {
             shapes: (parameters.shapes.iter())
                 .map(|listed| shape_name(&listed.shape))
                 .collect(),
-            tokens: tokens
-                .iter()
-                .map(|token| token.address.to_string())
-                .collect(),
+            tokens: listed_tokens(&l1.tokens()?),
             fee_accounts: (fee_accounts.into_iter())
                 .map(|(token, account)| FeeAccount { token, account })
                 .collect(),
-            l1_fee: parameters.l1_fee.to_string(),
+            l1_fee: Amount::wei(parameters.l1_fee),
             timestamp_slack: parameters.timestamp_slack,
             takeover_after: parameters.takeover_after,
             freeze_after: parameters.freeze_after,
@@ -522,14 +533,15 @@ mod with_chain {
         let block = block.map_or(String::new(), |block| format!(", block {block}"));
         let text = format!(
             "contract     {} on chain {}{block}\ndirectory    {}\noperator     {}\nshapes       {}\n\
-             tokens       {}\nstate root   {}\n{}\
+             tokens       {}{more}\nL1 fee       {}\nstate root   {}\n{}\
              go on with `quire wallet new NAME` and `quire deposit --wallet NAME --amount A --eth-key-file F`",
             facts.contract,
             facts.chain_id,
             facts.data_dir,
             facts.operator,
             facts.shapes.join(", "),
-            facts.tokens.len(),
+            names.join(", "),
+            facts.l1_fee,
             facts.state_root,
             duties(&facts),
         );

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::config::{Partial, parse};
 use crate::keystore::{Locked, Protection, Sealing, encode};
+use crate::operations;
 use crate::passphrase::Passphrase;
 use crate::wallet::Wallet;
 
@@ -35,6 +36,26 @@ pub fn wallet(text: &[u8]) -> bool {
             encode(&wallet, &Sealing::Plain).expect("a wallet has a text");
         let back = Locked::parse(path, &again).expect("what is written can be read");
         assert_eq!((back.public, back.address), (locked.public, locked.address));
+    }
+    true
+}
+
+/// Reads a file of signed operations; true if it is one. They are written in both forms and read again.
+///
+/// # Panics
+/// If an operation changes on the way.
+pub fn operations(bytes: &[u8]) -> bool {
+    let Ok(operations) = operations::read(bytes) else {
+        return false;
+    };
+    let (mut records, mut texts) = (Vec::new(), Vec::new());
+    for operation in &operations {
+        records.extend(operation.to_bytes().expect("what was read can be written"));
+        texts.extend(operations::json_of(operation).expect("an operation has a text"));
+    }
+    for written in [records, texts] {
+        let again = operations::read(&written).expect("what is written can be read");
+        assert_eq!(again, operations);
     }
     true
 }

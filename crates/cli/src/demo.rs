@@ -15,7 +15,7 @@ use node::SealLimit;
 use prover::key::VerifyingKey;
 use serde::Serialize;
 
-use crate::amount::{ETH, show};
+use crate::amount::{Amount, ETH};
 use crate::args::DemoArgs;
 use crate::deployment::{Draft, Node, now, random_salt, shapes_by_name};
 use crate::import::{History, Source};
@@ -143,7 +143,7 @@ impl Demo {
         )?;
         self.say(format!(
             "   {} from {} into account {account}: it waits in the queue of L1",
-            show(ETH, "ETH", DEPOSIT),
+            Amount::wei(DEPOSIT),
             alice.address
         ))?;
         Ok((alice, account))
@@ -173,7 +173,7 @@ impl Demo {
         let second = seal(&self.settings, node, SealLimit::All)?;
         self.say(format!(
             "   Alice's account exists now; she signs a withdrawal of {}",
-            show(ETH, "ETH", WITHDRAWAL)
+            Amount::wei(WITHDRAWAL)
         ))?;
         for number in 1..=first.batches + second.batches {
             let stored = node.batcher.batch(number)?;
@@ -292,13 +292,15 @@ impl Demo {
         let left = node.account(*account)?.balance;
         ensure!(
             paid == WITHDRAWAL && left == DEPOSIT - WITHDRAWAL,
-            "L1 paid {paid}, the account has {left}"
+            "L1 paid {}, the account has {}",
+            Amount::wei(paid),
+            Amount::wei(left)
         );
         self.say(format!(
             "   L1 paid {} to {}; account {account} keeps {}",
-            show(ETH, "ETH", paid),
+            Amount::wei(paid),
             alice.address,
-            show(ETH, "ETH", left)
+            Amount::wei(left)
         ))
     }
 

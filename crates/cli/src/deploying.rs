@@ -242,10 +242,7 @@ mod tests {
             timestamp_slack: 86_400,
             takeover_after: 259_200,
             freeze_after: 604_800,
-            tokens: vec![Token {
-                name: "ETH".to_owned(),
-                address: Bytes([0; 20]),
-            }],
+            tokens: vec![Token::eth()],
         };
         let keys = vec!["ab".repeat(32)];
         let planned = Planned::new(parameters, keys, vec![Bytes([0x33; 20])]);

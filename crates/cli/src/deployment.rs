@@ -5,6 +5,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -21,6 +22,7 @@ use ledger::account::Account;
 use ledger::babyjubjub::Point;
 use ledger::eddsa::PrivateKey;
 use ledger::shape::Shape;
+use ledger::time::Span;
 use node::restore::genesis_accounts;
 use node::{Call, Called, Clock, Followed, Link, Outcome, Reopening, Rollup, SettleError};
 use prover::key::AllowDevKeys;
@@ -28,7 +30,7 @@ use rand::RngCore;
 use rand::rngs::OsRng;
 use zeroize::Zeroizing;
 
-use crate::amount::{ETH, parse};
+use crate::amount::{Amount, ETH, Token as AmountToken, Tokens};
 use crate::args::L1_FEE;
 use crate::exit::{Class, Fault};
 use crate::interrupt::{remove_on_interrupt, shield};
@@ -115,6 +117,37 @@ impl L1 {
             ));
         }
         Ok((entry, earlier))
+    }
+
+    /// Asks a token of a contract for its symbol and decimals, unless they are known.
+    ///
+    /// # Errors
+    /// If the chain cannot be reached.
+    pub fn learn_token(&self, token: &AmountToken) -> Result<()> {
+        if let Some(address) = token.address {
+            self.link.learn_token(&self.native, address)?;
+        }
+        Ok(())
+    }
+
+    /// The token that a text names, with its symbol and decimals: those that are kept, if the token says the
+    /// same now. A node or token that lied once could else change what the digits of an amount mean.
+    ///
+    /// # Errors
+    /// If there is none, it says something else than before, or the chain cannot be reached.
+    pub fn token(&self, text: &str) -> Result<Rc<AmountToken>> {
+        let token = Tokens::of(self)?.named(text)?;
+        self.learn_token(&token)?;
+        if let Some(address) = token.address
+            && let Some(said) = self.link.token_display(address)?
+            && let Some(kept) = self.native.token_display(address)?
+        {
+            ensure!(
+                said == kept,
+                "{address} was {kept} when it was asked first, and says now that it is {said}: a node or the token lies about what amounts mean; once you know which, `quire l1 add-token {address}` keeps what it says"
+            );
+        }
+        Ok(Tokens::of(self)?.get(token.id))
     }
 
     /// What the calls came to was printed.
@@ -314,14 +347,6 @@ pub fn genesis_account(owner: Address, token: u32, key: &Point, balance: u128) -
     }
 }
 
-/// The token that every L1 has first.
-pub fn eth() -> Token {
-    Token {
-        name: "ETH".to_owned(),
-        address: Bytes([0; 20]),
-    }
-}
-
 impl OperatorKey {
     /// An operator whose wallet is kept as told.
     ///
@@ -341,11 +366,13 @@ impl Plan {
     pub fn empty(shapes: Vec<Shape>, operator: OperatorKey) -> Self {
         Self {
             shapes,
-            tokens: vec![eth()],
+            tokens: vec![Token::eth()],
             accounts: vec![genesis_account(operator.address, ETH, &operator.public, 0)],
             operator,
             salt: random_salt(),
-            l1_fee: parse(L1_FEE).expect("the default is an amount"),
+            l1_fee: Amount::parse_eth(L1_FEE)
+                .expect("the default is an amount")
+                .value(),
             pending_cap: PENDING_CAP,
             timestamp_slack: DEFAULT_TIMESTAMP_SLACK,
             takeover_after: DEFAULT_TAKEOVER_AFTER,
@@ -512,35 +539,6 @@ fn link(settings: &Settings, native: &NativeL1) -> Result<Link> {
             settings.data_dir.display()
         ))),
     }
-}
-
-/// Name of a token.
-pub fn token_name(l1: &NativeL1, token: u32) -> String {
-    let tokens = l1.tokens().unwrap_or_default();
-    let listed = usize::try_from(token)
-        .ok()
-        .and_then(|place| tokens.get(place));
-    listed.map_or_else(|| format!("token {token}"), |token| token.name.clone())
-}
-
-/// The id of a token given by name, id or address.
-///
-/// # Errors
-/// If there is no such token.
-pub fn token_id(l1: &NativeL1, text: &str) -> Result<u32> {
-    let tokens = l1.tokens()?;
-    let known = |token: &Token| {
-        token.name.eq_ignore_ascii_case(text)
-            || token.address.to_string().eq_ignore_ascii_case(text)
-    };
-    let place = match tokens.iter().position(known) {
-        Some(place) => Some(place),
-        None => text.parse().ok().filter(|place| *place < tokens.len()),
-    };
-    place.and_then(|place| u32::try_from(place).ok()).with_context(|| {
-        let last = tokens.len() - 1;
-        format!("there is no token {text:?}; give ETH, an id from 0 to {last}, or the address of a listed token")
-    })
 }
 
 impl Node {
@@ -714,11 +712,6 @@ impl Node {
             .map_or(Protection::None, Locked::protection)
     }
 
-    /// Name of a token.
-    pub fn token_name(&self, token: u32) -> String {
-        token_name(&self.l1, token)
-    }
-
     /// An account of the batcher's state.
     ///
     /// # Errors
@@ -803,8 +796,8 @@ fn tell_reopened(settings: &Settings, reason: Reopening, reopened: Reopened) -> 
             timestamp,
             latest,
         } => format!(
-            "batch {batch} was sealed by a clock that was {} s ahead of L1's time",
-            timestamp - latest
+            "batch {batch} was sealed by a clock that was {} ahead of L1's time",
+            Span(timestamp - latest)
         ),
     };
     settings.ui.note(format!(

@@ -20,10 +20,11 @@ use batcher::store::FILE_NAME;
 use batcher::{OperationId, Verdict};
 use l1::{Address, Deposit, NativeL1};
 use ledger::babyjubjub::cofactor_inverse_point;
+use ledger::time::Span;
 use node::{ExitPlan, SealLimit};
 use serde::Serialize;
 
-use crate::amount::ETH;
+use crate::amount::{ETH, Tokens};
 use crate::args::DrillArgs;
 use crate::deployment::{
     Draft, L1, Node, check_absent, now, open_l1, operator_file, random_salt, shapes_by_name,
@@ -163,10 +164,11 @@ impl Drill {
         };
         let text = format!(
             "\n{} of {} acknowledged operations are final, {} were rejected with a reason, none is lost\n\
-             escrow left of {} tokens: {left}\n{} accounts left without the operator, {:.1} s in all",
+             escrow left: {} of {} tokens\n{} accounts left without the operator, {:.1} s in all",
             count(finalized),
             count(facts.acknowledged),
             count(rejected),
+            if left == 0 { "nothing" } else { "SOMETHING" },
             count(facts.tokens),
             count(exits),
             facts.seconds
@@ -174,7 +176,10 @@ impl Drill {
         self.settings.ui.result(&facts, text)?;
         ensure!(
             left == 0,
-            Fault::damaged(format!("{left} units are left in escrow"))
+            Fault::damaged(format!(
+                "{left} units of {} tokens are left in escrow",
+                totals.len()
+            ))
         );
         Ok(())
     }
@@ -328,9 +333,9 @@ impl Drill {
         let wait = l1.deployment().parameters().takeover_after;
         l1.advance_time(wait + 1)?;
         self.say(format!(
-            "{} entries wait; {} days and a second of L1's time pass: batches are open to anybody",
+            "{} entries wait; {} of L1's time pass: batches are open to anybody",
             l1.head()?.queue_tail,
-            wait / 86_400
+            Span(wait + 1)
         ))
     }
 
@@ -464,8 +469,8 @@ impl Drill {
         l1.advance_time(deadline + 1)?;
         l1.freeze(now()?)?;
         self.say(format!(
-            "{} days and a second of L1's time; the last final batch is {}",
-            deadline / 86_400,
+            "{} of L1's time; the last final batch is {}",
+            Span(deadline + 1),
             l1.head()?.next_batch - 1
         ))
     }
@@ -500,11 +505,16 @@ impl Drill {
     fn everybody_claims(&mut self, l1: &NativeL1) -> Result<usize> {
         self.heading("Everybody claims")?;
         let mut paid: BTreeMap<(Address, u32), u128> = BTreeMap::new();
+        let tokens = Tokens::of(l1)?;
         for (owner, token, expected) in l1.claims()? {
             let amount = l1.claim(owner, token, now()?)?;
             ensure!(
                 amount == expected && paid.insert((owner, token), amount).is_none(),
-                Fault::damaged(format!("{owner} was paid {amount} instead of {expected}"))
+                Fault::damaged(format!(
+                    "{owner} was paid {} instead of {}",
+                    tokens.amount(token, amount),
+                    tokens.amount(token, expected)
+                ))
             );
         }
         self.say(format!("{} claims paid", count(paid.len())))?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use batcher::import::{Import, ImportOptions, ImportSummary};
 use l1::bytes::Bytes;
 use l1::genesis::{DEFAULT_FREEZE_AFTER, DEFAULT_TAKEOVER_AFTER, DEFAULT_TIMESTAMP_SLACK, Token};
@@ -13,10 +13,11 @@ use zeroize::Zeroizing;
 
 use crate::args::ImportArgs;
 use crate::deployment::{
-    Draft, Node, OperatorKey, PENDING_CAP, Plan, check_absent, eth, genesis_account,
-    imported_operator, now, shapes_by_name,
+    Draft, Node, OperatorKey, PENDING_CAP, Plan, check_absent, genesis_account, imported_operator,
+    now, shapes_by_name,
 };
 use crate::exit::Fault;
+use crate::init::declared;
 use crate::keystore::{Sealing, read_bytes};
 use crate::settings::Settings;
 use crate::ui::{count, seconds};
@@ -40,6 +41,9 @@ struct Facts {
     rejections: Vec<Rejection>,
 }
 
+/// Rejected rows that are listed for people.
+const SHOWN: usize = 10;
+
 /// A row that was not imported.
 #[derive(Serialize)]
 struct Rejection {
@@ -61,6 +65,8 @@ pub struct History {
     pub import: Import,
     /// The shapes.
     pub shapes: Vec<Shape>,
+    /// Tokens of the file whose symbol and decimals were declared.
+    declared: Vec<Token>,
     seed: Zeroizing<Vec<u8>>,
 }
 
@@ -68,7 +74,7 @@ impl History {
     /// Reads rows, at most `limit` of them.
     ///
     /// # Errors
-    /// If the file is not a table of transfers.
+    /// If the file is not a table of transfers, or none of its rows can be imported.
     pub fn read(
         source: &Source,
         limit: Option<u64>,
@@ -89,11 +95,27 @@ impl History {
                 Import::parse(WORKLOAD, path, &options)?
             }
         };
+        ensure!(
+            import.summary().imported > 0,
+            nothing_imported(source, &import)
+        );
         Ok(Self {
             import,
             shapes,
+            declared: Vec::new(),
             seed: Zeroizing::new(seed.to_vec()),
         })
+    }
+
+    /// Names tokens of the file, and returns those that it does not have.
+    pub fn declare(&mut self, tokens: Vec<Token>) -> Vec<Token> {
+        let listed = |token: &Token| {
+            let token = batcher::import::Token::Erc20(token.address.0);
+            self.import.tokens().contains(&token)
+        };
+        let (declared, foreign) = tokens.into_iter().partition(listed);
+        self.declared = declared;
+        foreign
     }
 
     /// The deployment in which the history plays out.
@@ -101,15 +123,18 @@ impl History {
     /// # Errors
     /// If there are more tokens than ids.
     pub fn plan(&self, salt: [u8; 32]) -> Result<Plan> {
-        let mut tokens = vec![eth()];
+        let mut tokens = vec![Token::eth()];
         for token in self.import.tokens().iter().skip(1) {
             let batcher::import::Token::Erc20(address) = token else {
                 bail!("ETH is listed twice");
             };
-            tokens.push(Token {
+            let address = Bytes(*address);
+            let declared = self.declared.iter().find(|token| token.address == address);
+            tokens.push(declared.cloned().unwrap_or_else(|| Token {
                 name: token.to_string(),
-                address: Bytes(*address),
-            });
+                decimals: None,
+                address,
+            }));
         }
         let accounts = self.import.genesis();
         let accounts = accounts
@@ -140,17 +165,20 @@ impl History {
     pub fn submit(&self, node: &mut Node, mut on_progress: impl FnMut(u64)) -> Result<()> {
         let domain = node.l1.domain();
         let mut operations = self.import.signed(domain);
-        let mut done = 0;
+        let mut done: usize = 0;
         loop {
             let chunk: Vec<_> = operations.by_ref().take(SUBMIT_AT_ONCE).collect();
             if chunk.is_empty() {
                 return Ok(());
             }
             for verdict in node.batcher.submit_many(&chunk, now()?)? {
-                verdict.context("the batcher refused an imported transfer")?;
+                verdict.with_context(|| {
+                    let line = self.import.line(done).unwrap_or_default();
+                    format!("the batcher refused the transfer of line {line}")
+                })?;
                 done += 1;
             }
-            on_progress(done);
+            on_progress(done as u64);
         }
     }
 }
@@ -175,10 +203,30 @@ fn seed(file: Option<&Path>) -> Result<Zeroizing<Vec<u8>>> {
     Ok(seed)
 }
 
+/// The failure of an import of which nothing is left.
+fn nothing_imported(source: &Source, import: &Import) -> Fault {
+    let file = match source {
+        Source::File(path) => path.display().to_string(),
+        Source::Workload => "the workload".to_owned(),
+    };
+    let ImportSummary { rows, .. } = import.summary();
+    if rows == 0 {
+        return Fault::input(format!("{file} has no rows that could be imported"));
+    }
+    let first = import.rejected().iter().take(SHOWN);
+    let lines = first.map(|row| format!("\n  line {}: {}", row.line, row.reason));
+    Fault::input(format!(
+        "none of the {} rows of {file} can be imported, and no deployment was made:{}",
+        count(rows),
+        lines.collect::<String>()
+    ))
+}
+
 /// Imports a file into a new data directory.
 ///
 /// # Errors
-/// If the file is not a table of transfers, or the directory has a deployment already.
+/// If the file is not a table of transfers, none of its rows can be imported, or the directory has a
+/// deployment already; nothing is left then.
 pub fn run(settings: &Settings, args: &ImportArgs) -> Result<()> {
     let ui = settings.ui;
     let started = std::time::Instant::now();
@@ -187,8 +235,12 @@ pub fn run(settings: &Settings, args: &ImportArgs) -> Result<()> {
     check_absent(settings)?;
     let source = Source::File(args.file.clone());
     let task = ui.task(format!("reading {}", args.file.display()), None);
-    let history = History::read(&source, args.limit, shapes, &seed)?;
+    let mut history = History::read(&source, args.limit, shapes, &seed)?;
     task.done();
+    for token in history.declare(declared(&args.token)?) {
+        let Token { name, address, .. } = token;
+        ui.note(format!("no row has the token {name}, {address}"));
+    }
     let summary = history.import.summary();
     // Why: the same file and seed give the same deployment.
     let salt = blake3::derive_key("quire 1 salt of an import", &seed);
@@ -229,10 +281,10 @@ fn describe(settings: &Settings, summary: &ImportSummary, facts: &Facts) -> Stri
         facts.shapes.join(" and "),
         facts.seconds,
     );
-    for row in facts.rejections.iter().take(10) {
+    for row in facts.rejections.iter().take(SHOWN) {
         text.push_str(&format!("  line {}: {}\n", row.line, row.reason));
     }
-    if facts.rejections.len() > 10 {
+    if facts.rejections.len() > SHOWN {
         text.push_str("  and more; --json lists up to a thousand\n");
     }
     let folder = settings.data_dir.display();

@@ -7,11 +7,13 @@
 
 use anyhow::{Context, Result, ensure};
 use l1::bytes::Bytes;
-use l1::genesis::Token;
+use l1::genesis::{Parameters, Token};
+use l1::token::{MAX_DECIMALS, check_symbol};
 use ledger::field::to_hex;
+use ledger::time::Span;
 use serde::Serialize;
 
-use crate::amount::{ETH, parse, show};
+use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::{InitArgs, KdfCost};
 use crate::deployment::{
     Draft, Node, OperatorKey, Plan, check_absent, genesis_account, shapes_by_name,
@@ -35,18 +37,31 @@ struct InitFacts {
     operator: String,
     operator_protection: Protection,
     shapes: Vec<String>,
-    tokens: Vec<TokenFacts>,
+    tokens: Vec<ListedToken>,
     fee_accounts: Vec<FeeAccount>,
-    l1_fee: String,
+    l1_fee: Amount,
     state_root: String,
 }
 
-/// A token.
+/// A token with its address.
 #[derive(Serialize)]
-struct TokenFacts {
-    id: usize,
-    name: String,
+pub struct ListedToken {
+    #[serde(flatten)]
+    token: TokenFacts,
     address: String,
+}
+
+/// The tokens of a list, by id.
+pub fn listed_tokens(listed: &[Token]) -> Vec<ListedToken> {
+    let tokens = Tokens::listed(listed);
+    let listed = tokens
+        .iter()
+        .zip(listed)
+        .map(|(token, listed)| ListedToken {
+            token: token.facts(),
+            address: listed.address.to_string(),
+        });
+    listed.collect()
 }
 
 /// An account that takes fees.
@@ -64,11 +79,12 @@ pub fn run(settings: &Settings, args: &InitArgs) -> Result<()> {
     check_absent(settings)?;
     let shapes = shapes_by_name(&args.shape, DEFAULT_SHAPE)?;
     let mut plan = Plan::empty(shapes, operator(settings, args.operator.as_deref())?);
-    for text in &args.token {
-        plan.tokens.push(token(text)?);
-    }
+    plan.tokens.extend(declared(&args.token)?);
     for text in &args.fee_token {
-        let token = token_id(&plan.tokens, text)?;
+        let token = Tokens::listed(&plan.tokens).named(text);
+        let token = token
+            .map_err(|error| Fault::usage(format!("--fee-token: {error:#}")))?
+            .id;
         let taken = plan.accounts.iter().any(|account| account.token == token);
         ensure!(
             !taken,
@@ -79,14 +95,16 @@ pub fn run(settings: &Settings, args: &InitArgs) -> Result<()> {
         let (owner, key) = (plan.operator.address, plan.operator.public);
         plan.accounts.push(genesis_account(owner, token, &key, 0));
     }
-    plan.l1_fee = parse(&args.l1_fee)?;
+    plan.l1_fee = Amount::parse_eth(&args.l1_fee)?.value();
     plan.pending_cap = args.pending_cap;
     plan.timestamp_slack = args.timestamp_slack;
     plan.takeover_after = args.takeover_after;
     plan.freeze_after = args.freeze_after;
     let node = Draft::new(settings, plan)?.keep(settings)?;
     let facts = facts(settings, &node);
-    settings.ui.result(&facts, describe(&facts, args)?)
+    settings
+        .ui
+        .result(&facts, describe(&facts, node.l1.deployment().parameters()))
 }
 
 /// The named wallet as its file is, or a new one.
@@ -109,33 +127,56 @@ pub fn operator(settings: &Settings, named: Option<&str>) -> Result<OperatorKey>
     OperatorKey::of(&Wallet::random(), &sealing)
 }
 
-/// Reads `NAME=0x…`.
+/// The tokens that arguments declare, each `SYMBOL:DECIMALS=ADDRESS`.
+///
+/// # Errors
+/// If one is not spelled so, its symbol cannot stand as a unit, or two have one symbol.
+pub fn declared(texts: &[String]) -> Result<Vec<Token>> {
+    let tokens: Vec<Token> = texts
+        .iter()
+        .map(|text| token(text))
+        .collect::<Result<_>>()?;
+    for (place, token) in tokens.iter().enumerate() {
+        let same = |other: &&Token| other.name.eq_ignore_ascii_case(&token.name);
+        ensure!(
+            !tokens[..place].iter().any(|other| same(&other)),
+            Fault::usage(format!(
+                "two tokens have the symbol {}; rename one",
+                token.name
+            ))
+        );
+    }
+    Ok(tokens)
+}
+
 fn token(text: &str) -> Result<Token> {
     let spelled = || {
         Fault::usage(format!(
-            "--token {text:?} is not NAME=ADDRESS with an address of 40 hexadecimal digits"
+            "--token {text:?} is not SYMBOL:DECIMALS=ADDRESS, such as USDC:6=0x… with 40 hexadecimal digits"
         ))
     };
     let (name, digits) = text.split_once('=').with_context(spelled)?;
+    let (symbol, decimals) = name.rsplit_once(':').with_context(|| {
+        Fault::usage(format!(
+            "--token {text:?} does not say how many decimals the token has: write {name}:6=… for a token of which 1 is 1000000 units, {name}:0=… for one that has no parts"
+        ))
+    })?;
+    check_symbol(symbol).with_context(|| Fault::usage(format!("--token {text:?}")))?;
+    let decimals: u8 = decimals.parse().with_context(spelled)?;
+    ensure!(
+        decimals <= MAX_DECIMALS,
+        Fault::usage(format!(
+            "--token {text:?}: a token has at most {MAX_DECIMALS} decimals"
+        ))
+    );
     let mut address = [0; 20];
     hex::decode_to_slice(digits.strip_prefix("0x").unwrap_or(digits), &mut address)
         .with_context(spelled)?;
     Ok(Token {
-        name: name.to_owned(),
+        name: symbol.to_owned(),
+        decimals: Some(decimals),
         address: Bytes(address),
     })
-}
-
-/// The id of a planned token by name or id.
-fn token_id(tokens: &[Token], text: &str) -> Result<u32> {
-    let named = tokens
-        .iter()
-        .position(|token| token.name.eq_ignore_ascii_case(text));
-    let numbered = || text.parse().ok().filter(|id| *id < tokens.len());
-    let id = named
-        .or_else(numbered)
-        .and_then(|id| u32::try_from(id).ok());
-    id.with_context(|| Fault::usage(format!("--fee-token {text:?} is none of the tokens")))
 }
 
 fn facts(settings: &Settings, node: &Node) -> InitFacts {
@@ -150,44 +191,36 @@ fn facts(settings: &Settings, node: &Node) -> InitFacts {
         shapes: (parameters.shapes.iter())
             .map(|listed| shape_name(&listed.shape))
             .collect(),
-        tokens: (parameters.tokens.iter().enumerate())
-            .map(|(id, token)| TokenFacts {
-                id,
-                name: token.name.clone(),
-                address: token.address.to_string(),
-            })
-            .collect(),
+        tokens: listed_tokens(&parameters.tokens),
         fee_accounts: (node.batcher.settings().fee_accounts.iter())
             .map(|(token, account)| FeeAccount {
                 token: *token,
                 account: *account,
             })
             .collect(),
-        l1_fee: parameters.l1_fee.to_string(),
+        l1_fee: Amount::wei(parameters.l1_fee),
         state_root: to_hex(&node.batcher.status().state_root),
     }
 }
 
-fn describe(facts: &InitFacts, args: &InitArgs) -> Result<String> {
+fn describe(facts: &InitFacts, parameters: &Parameters) -> String {
     let protection = match facts.operator_protection {
         Protection::Passphrase => "encrypted",
         Protection::None => "NOT ENCRYPTED, mode 0600",
     };
-    let tokens: Vec<&str> = facts
-        .tokens
-        .iter()
-        .map(|token| token.name.as_str())
-        .collect();
-    Ok(format!(
+    let tokens = Tokens::listed(&parameters.tokens);
+    let tokens: Vec<String> = tokens.iter().map(|token| token.to_string()).collect();
+    format!(
         "deployment   {}\ndirectory    {}\noperator     {} ({protection})\nshapes       {}\n\
-         tokens       {}\nL1 fee       {}\nstate root   {}\n\
+         tokens       {}\nL1 fee       {}\nfreezable    once the queue has waited {}\nstate root   {}\n\
          go on with `quire wallet new NAME` and `quire deposit --wallet NAME --amount A`",
         facts.contract,
         facts.data_dir,
         facts.operator,
         facts.shapes.join(", "),
         tokens.join(", "),
-        show(ETH, "ETH", parse(&args.l1_fee)?),
+        facts.l1_fee,
+        Span(parameters.freeze_after),
         facts.state_root,
-    ))
+    )
 }

@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail, ensure};
 use l1::submission::BatchFolder;
 use ledger::field::{from_hex, to_hex};
+use ledger::time::Utc;
 use node::{Audit, Depth, Wait};
 use prover::key::VerifyingKey;
 use serde::Serialize;
 
-use crate::amount::show;
+use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::{AccountArgs, AuditArgs, VerifyArgs};
 use crate::deployment::{Node, now};
 use crate::exit::Fault;
 use crate::keys::{shape_name, shape_of};
+use crate::liveness::Liveness;
 use crate::settings::Settings;
 use crate::takeover::{RightFacts, right_text};
 use crate::ui::{Style, count, paint, table};
@@ -44,7 +46,8 @@ struct StatusFacts {
     confirmations: u64,
     l1_height: u64,
     l1_time: u64,
-    frozen: bool,
+    #[serde(flatten)]
+    liveness: Liveness,
     /// What waits, and for what.
     waits: Vec<Wait>,
     state_root: String,
@@ -94,7 +97,7 @@ pub fn status(settings: &Settings) -> Result<()> {
         confirmations: settings.confirmations,
         l1_height: head.height,
         l1_time: head.time,
-        frozen: head.frozen,
+        liveness: Liveness::of(&node.l1, node.l1_time(now()?)?)?,
         waits: node.waits()?,
         state_root: to_hex(&status.state_root),
         finalized_root: to_hex(&head.root),
@@ -110,7 +113,7 @@ pub fn status(settings: &Settings) -> Result<()> {
          accounts     {} of {} tokens\n\
          waiting      {} signed operations, {} entries of the L1 queue\n\
          batches      {} sealed, {} without a proof, {} final\n\
-         submits      {}\n\
+         L1           block {}, {}\nL1 state     {}\nsubmits      {}\n\
          state root   {}\nfinal root   {}{}",
         facts.contract,
         shapes.join(", "),
@@ -121,6 +124,9 @@ pub fn status(settings: &Settings) -> Result<()> {
         count(facts.sealed),
         count(facts.unproved),
         count(facts.finalized),
+        count(facts.l1_height),
+        Utc(facts.l1_time),
+        facts.liveness,
         right_text(right),
         facts.state_root,
         facts.finalized_root,
@@ -134,9 +140,9 @@ pub fn status(settings: &Settings) -> Result<()> {
 struct AccountFacts {
     account: u32,
     owner: Option<String>,
-    token: u32,
-    token_name: String,
-    balance: String,
+    #[serde(flatten)]
+    token: TokenFacts,
+    balance: Amount,
     nonce: u64,
     next_nonce: u64,
     key: [String; 2],
@@ -162,17 +168,17 @@ pub fn account(settings: &Settings, args: &AccountArgs) -> Result<()> {
             "no account is signed for by the wallet {name}; a deposit makes one once a batch executes it"
         );
     }
+    let tokens = Tokens::of(&node.l1)?;
     let all: Vec<AccountFacts> = indices
         .iter()
-        .map(|index| facts_of(&node, *index))
+        .map(|index| facts_of(&node, &tokens, *index))
         .collect::<Result<_>>()?;
     let heading = ["account", "balance", "nonce", "L1 owner"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     for facts in &all {
-        let balance = facts.balance.parse().unwrap_or(0);
         rows.push(vec![
             facts.account.to_string(),
-            show(facts.token, &facts.token_name, balance),
+            facts.balance.to_string(),
             facts.nonce.to_string(),
             facts.owner.clone().unwrap_or_default(),
         ]);
@@ -207,7 +213,7 @@ fn path_text(facts: &AccountFacts) -> String {
     text
 }
 
-fn facts_of(node: &Node, index: u32) -> Result<AccountFacts> {
+fn facts_of(node: &Node, tokens: &Tokens, index: u32) -> Result<AccountFacts> {
     let account = node.account(index)?;
     let proof = node.batcher.state().prove(index)?;
     let owner = node
@@ -217,9 +223,8 @@ fn facts_of(node: &Node, index: u32) -> Result<AccountFacts> {
     Ok(AccountFacts {
         account: index,
         owner,
-        token: account.token,
-        token_name: node.token_name(account.token),
-        balance: account.balance.to_string(),
+        token: tokens.get(account.token).facts(),
+        balance: tokens.amount(account.token, account.balance),
         nonce: account.nonce,
         next_nonce: node.batcher.next_nonce(index).unwrap_or(account.nonce),
         key: [to_hex(&account.key.x), to_hex(&account.key.y)],
@@ -233,12 +238,13 @@ fn facts_of(node: &Node, index: u32) -> Result<AccountFacts> {
     })
 }
 
-/// What `audit` prints. Amounts are decimal strings by token id.
+/// What `audit` prints, by token id.
 #[derive(Serialize)]
 struct AuditFacts {
     ok: bool,
+    tokens: BTreeMap<u32, TokenFacts>,
     /// Sum of all balances after the last sealed batch.
-    supply: BTreeMap<u32, String>,
+    supply: BTreeMap<u32, Amount>,
     /// What L1 holds.
     escrow: BTreeMap<u32, Escrow>,
     /// Every batch starts from the root that the one before left, from genesis to both heads.
@@ -252,11 +258,29 @@ struct AuditFacts {
 
 /// What L1 holds of a token.
 #[derive(Serialize)]
-struct Escrow {
-    escrow: String,
-    balances: String,
-    claimable: String,
-    pending: String,
+pub struct Escrow {
+    escrow: Amount,
+    balances: Amount,
+    claimable: Amount,
+    pending: Amount,
+}
+
+impl Escrow {
+    /// What L1 holds of a token.
+    pub fn of(tokens: &Tokens, token: u32, totals: &l1::TokenTotals) -> Self {
+        let amount = |value: u128| tokens.amount(token, value);
+        Self {
+            escrow: amount(totals.escrow),
+            balances: amount(totals.balances()),
+            claimable: amount(totals.claimable),
+            pending: amount(totals.pending),
+        }
+    }
+
+    /// The amounts for people.
+    pub fn cells(&self) -> [String; 4] {
+        [&self.escrow, &self.balances, &self.claimable, &self.pending].map(ToString::to_string)
+    }
 }
 
 /// `quire audit`.
@@ -278,15 +302,17 @@ pub fn audit(settings: &Settings, args: &AuditArgs) -> Result<()> {
     let roots_chain = roots.is_empty();
     let faults = [money, roots].concat();
     let status = node.batcher.status();
+    let tokens = Tokens::of(&node.l1)?;
     let facts = AuditFacts {
         ok: faults.is_empty(),
-        supply: supply
-            .iter()
-            .map(|(token, sum)| (*token, sum.to_string()))
+        tokens: (supply.keys().chain(totals.keys()))
+            .map(|token| (*token, tokens.get(*token).facts()))
             .collect(),
-        escrow: totals
-            .iter()
-            .map(|(token, totals)| (*token, escrow(totals)))
+        supply: (supply.iter())
+            .map(|(token, sum)| (*token, tokens.amount(*token, *sum)))
+            .collect(),
+        escrow: (totals.iter())
+            .map(|(token, totals)| (*token, Escrow::of(&tokens, *token, totals)))
             .collect(),
         roots_chain,
         batches: status.sealed,
@@ -295,9 +321,7 @@ pub fn audit(settings: &Settings, args: &AuditArgs) -> Result<()> {
         finalized_root: to_hex(&node.l1.head()?.root),
         faults,
     };
-    settings
-        .ui
-        .result(&facts, describe(&node, &facts, &supply))?;
+    settings.ui.result(&facts, describe(&tokens, &facts))?;
     ensure!(
         facts.ok,
         Fault::damaged(format!("the audit found {} faults", facts.faults.len()))
@@ -305,27 +329,22 @@ pub fn audit(settings: &Settings, args: &AuditArgs) -> Result<()> {
     Ok(())
 }
 
-fn escrow(totals: &l1::TokenTotals) -> Escrow {
-    Escrow {
-        escrow: totals.escrow.to_string(),
-        balances: totals.balances().to_string(),
-        claimable: totals.claimable.to_string(),
-        pending: totals.pending.to_string(),
-    }
-}
-
-fn describe(node: &Node, facts: &AuditFacts, supply: &BTreeMap<u32, u128>) -> String {
-    let heading = ["token", "supply", "escrow", "claimable", "pending"];
+fn describe(tokens: &Tokens, facts: &AuditFacts) -> String {
+    let heading = [
+        "token",
+        "supply",
+        "escrow",
+        "balances",
+        "claimable",
+        "pending",
+    ];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     for (token, escrow) in facts.escrow.iter().take(SHOWN) {
-        let held = supply.get(token).copied().unwrap_or(0);
-        rows.push(vec![
-            node.token_name(*token),
-            held.to_string(),
-            escrow.escrow.clone(),
-            escrow.claimable.clone(),
-            escrow.pending.clone(),
-        ]);
+        let none = tokens.amount(*token, 0);
+        let held = facts.supply.get(token).unwrap_or(&none);
+        let name = tokens.get(*token).to_string();
+        let cells = [vec![name, held.to_string()], escrow.cells().to_vec()];
+        rows.push(cells.concat());
     }
     let mut text = table(&rows);
     if facts.escrow.len() > SHOWN {

@@ -4,6 +4,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use anyhow::{Context, Result, ensure};
 use l1::NativeL1;
@@ -12,9 +13,11 @@ use node::{Call, ExitPlan, final_state};
 use prover::bounded::{self, FileKind};
 use serde::Serialize;
 
+use crate::amount::{Amount, Token, TokenFacts, Tokens};
 use crate::args::{ExitExecuteArgs, ExitPlanArgs, ExitRequestArgs};
-use crate::deployment::{L1, open_l1, token_name};
+use crate::deployment::{L1, open_l1};
 use crate::exit::{Fault, message};
+use crate::liveness::Liveness;
 use crate::settings::{Settings, make_folder};
 use crate::ui::{complain, table};
 use crate::wallet::Wallet;
@@ -39,9 +42,10 @@ struct Planned {
     plan: PathBuf,
     account: u32,
     owner: String,
-    token: u32,
+    #[serde(flatten)]
+    token: TokenFacts,
     /// None if the account has no leaf: its deposit waits, or it has left.
-    balance: Option<String>,
+    balance: Option<Amount>,
     nonce: Option<u64>,
     waiting: usize,
     batch: u64,
@@ -53,7 +57,9 @@ struct Planned {
 struct Executed {
     plan: PathBuf,
     account: u32,
-    exited: Option<String>,
+    #[serde(flatten)]
+    token: TokenFacts,
+    exited: Option<Amount>,
     cancelled: Vec<u64>,
     /// Deposits that others paid, and that wait on.
     of_others: usize,
@@ -66,17 +72,6 @@ struct Frozen {
     time: u64,
     batch: u64,
     root: String,
-}
-
-/// L1's time from which anybody may freeze it; none if nothing waits.
-///
-/// # Errors
-/// If L1 cannot be read.
-pub fn freeze_from(l1: &NativeL1) -> Result<Option<u64>> {
-    let after = l1.deployment().parameters().freeze_after;
-    let oldest = l1.pending(1)?;
-    let oldest = oldest.first().map(|entry| entry.time);
-    Ok(oldest.map(|time| time.saturating_add(after).saturating_add(1)))
 }
 
 /// The state under L1's last root.
@@ -113,15 +108,17 @@ pub fn request_exit(settings: &Settings, wallet: Option<&str>, account: u32) -> 
     };
     let (entry, earlier) = l1.queue_entry(settings, call)?;
     let queue_entry = entry.number;
+    let liveness = Liveness::of(&l1, l1.time_now()?)?;
     let facts = Requested {
         account,
         queue_entry,
-        freeze_from: freeze_from(&l1)?,
+        freeze_from: liveness.freeze_from(),
         earlier,
     };
     let text = format!(
         "the whole balance of account {account} leaves with entry {queue_entry} of the L1 queue; then claim it\n\
-         if no batch executes it in time, `quire freeze` and `quire exit plan {account}` do without the operator"
+         if no batch executes it in time, `quire freeze` and `quire exit plan {account}` do without the operator\n\
+         L1 is {liveness}"
     );
     settings.ui.result(&facts, text)?;
     l1.told()
@@ -176,53 +173,41 @@ pub fn plan(settings: &Settings, args: &ExitPlanArgs) -> Result<()> {
         .map(|index| ExitPlan::new(&l1, &state, *index));
     let plans = plans.collect::<Result<Vec<_>, _>>()?;
     make_folder(&args.out)?;
+    let tokens = Tokens::of(&l1)?;
     let mut all = Vec::new();
     let heading = ["plan", "account", "balance", "waiting deposits"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     for plan in plans {
         let path = args.out.join(format!("exit-{}.json", plan.account));
         write_plan(&path, &plan)?;
-        let facts = facts_of(path, &plan);
+        let facts = facts_of(&tokens, path, &plan)?;
         rows.push(vec![
             facts.plan.display().to_string(),
             facts.account.to_string(),
-            match &facts.balance {
-                Some(balance) => format!("{balance} {}", token_name(&l1, plan.token)),
-                None => "none".to_owned(),
-            },
+            (facts.balance.as_ref()).map_or_else(|| "none".to_owned(), ToString::to_string),
             facts.waiting.to_string(),
         ]);
         all.push(facts);
     }
     let mut text = table(&rows);
-    let frozen = l1.head()?.frozen;
-    text.push_str(&match (frozen, freeze_from(&l1)?) {
-        (true, _) => "L1 is frozen: leave with `quire exit execute PLAN`".to_owned(),
-        (false, Some(time)) if l1.time_now()? >= time => {
-            "the queue has waited too long: `quire freeze`, then `quire exit execute PLAN`".to_owned()
-        }
-        (false, Some(time)) => format!(
-            "L1 is not frozen; if no batch consumes the queue, it can be from time {time} on"
-        ),
-        (false, None) => {
-            "L1 is not frozen and nothing waits in its queue; `quire exit request` puts something there".to_owned()
-        }
-    });
+    let liveness = Liveness::of(&l1, l1.time_now()?)?;
+    text.push_str(&format!("L1 is {liveness}"));
     settings.ui.result(&all, text)
 }
 
-fn facts_of(plan: PathBuf, of: &ExitPlan) -> Planned {
-    Planned {
+fn facts_of(tokens: &Tokens, plan: PathBuf, of: &ExitPlan) -> Result<Planned> {
+    let balance = of.exit()?.map(|exit| exit.account.balance);
+    Ok(Planned {
         plan,
         account: of.account,
         owner: of.owner.to_string(),
-        token: of.token,
-        balance: of.leaf.as_ref().map(|leaf| leaf.balance.clone()),
+        token: tokens.get(of.token).facts(),
+        balance: balance.map(|balance| tokens.amount(of.token, balance)),
         nonce: of.leaf.as_ref().map(|leaf| leaf.nonce),
         waiting: of.waiting.len(),
         batch: of.batch,
         root: of.root.clone(),
-    }
+    })
 }
 
 /// Writes a plan whole or not at all. Only a plan is replaced.
@@ -294,10 +279,11 @@ fn pay_out(l1: &mut L1, path: &Path, text: &mut String) -> Result<(ExitPlan, Exe
     let exited = plan
         .pay_out(&mut l1.native, &mut l1.link, now)
         .with_context(|| format!("cannot leave with {}", path.display()))?;
-    let token = token_name(l1, plan.token);
+    let token = Tokens::of(l1)?.get(plan.token);
+    let exited = exited.map(|text| amount_of(&token, &text)).transpose()?;
     let (account, owner) = (plan.account, plan.owner);
     let came_to = match &exited {
-        Some(amount) => format!("{amount} of {token} can be claimed by {owner}"),
+        Some(amount) => format!("{amount} can be claimed by {owner}"),
         None if l1.exited(account)? => "it has left before".to_owned(),
         None => "the plan has no leaf, since no batch executed its deposit".to_owned(),
     };
@@ -305,11 +291,18 @@ fn pay_out(l1: &mut L1, path: &Path, text: &mut String) -> Result<(ExitPlan, Exe
     let executed = Executed {
         plan: path.to_owned(),
         account,
+        token: token.facts(),
         exited,
         cancelled: Vec::new(),
         of_others: 0,
     };
     Ok((plan, executed))
+}
+
+/// An amount of a token that a plan spells.
+fn amount_of(token: &Rc<Token>, text: &str) -> Result<Amount> {
+    let value = text.parse().context("L1 told no amount")?;
+    Ok(Amount::of(token, value))
 }
 
 /// Takes the plan's deposits back that the owner or the caller paid, and tells in `text`.
@@ -325,11 +318,13 @@ fn take_back(
     let taken = plan.take_back(&mut l1.native, &mut l1.link, caller, now);
     let (own, of_others) =
         taken.with_context(|| format!("cannot leave with {}", executed.plan.display()))?;
-    let (account, token) = (plan.account, token_name(l1, plan.token));
+    let (account, token) = (plan.account, Tokens::of(l1)?.get(plan.token));
     for deposit in &own {
         text.push_str(&format!(
-            "account {account}: deposit {} of {} of {token} can be claimed by {}\n",
-            deposit.entry, deposit.amount, deposit.payer
+            "account {account}: deposit {} of {} can be claimed by {}\n",
+            deposit.entry,
+            amount_of(&token, &deposit.amount)?,
+            deposit.payer
         ));
     }
     if of_others != 0 {

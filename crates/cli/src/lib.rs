@@ -40,6 +40,7 @@ mod key_export;
 mod keys;
 mod keystore;
 mod leave;
+mod liveness;
 mod operations;
 mod passphrase;
 mod pipeline;

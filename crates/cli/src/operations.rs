@@ -22,9 +22,9 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::amount::{float16, float40, forty_bits, parse, show};
+use crate::amount::{Amount, TokenFacts, Tokens, forty_bits};
 use crate::args::{AcceptArgs, SigningArgs, TransferArgs, WithdrawArgs};
-use crate::deployment::{L1, Node, now, open_l1, operator_file, rollup_dir, token_name};
+use crate::deployment::{L1, Node, now, open_l1, operator_file, rollup_dir};
 use crate::exit::{Class, Fault};
 use crate::files::{Readers, write_new};
 use crate::leave::{rebuild, request_exit};
@@ -44,9 +44,10 @@ struct SignedFacts {
     from: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<u32>,
-    token: u32,
-    amount: String,
-    fee: String,
+    #[serde(flatten)]
+    token: TokenFacts,
+    amount: Amount,
+    fee: Amount,
     nonce: u64,
     valid_until: u64,
     acknowledged: bool,
@@ -119,8 +120,8 @@ impl Accounts {
         Ok(())
     }
 
-    fn token_name(&self, token: u32) -> String {
-        token_name(self.l1(), token)
+    fn tokens(&self) -> Result<Tokens> {
+        Tokens::of(self.l1())
     }
 }
 
@@ -184,10 +185,11 @@ impl<'a> Signing<'a> {
             None => self.next_nonce(from)?,
         };
         let valid_until = self.args.valid_until.unwrap_or(NO_EXPIRY);
+        let token = self.accounts.tokens()?.get(account.token);
         Ok(Terms {
-            token: account.token,
-            amount: float40(parse(amount)?)?,
-            fee: float16(parse(&self.args.fee)?)?,
+            token: token.id,
+            amount: Amount::parse(&token, amount)?.float40()?,
+            fee: Amount::parse(&token, &self.args.fee)?.float16()?,
             nonce: forty_bits("--nonce", nonce)?,
             valid_until: forty_bits("--valid-until", valid_until)?,
         })
@@ -214,8 +216,16 @@ impl<'a> Signing<'a> {
         let fields = signed.fields();
         warn_if_short(settings, &accounts, &fields)?;
         let id = signed.id(&accounts.l1().domain()).to_string();
-        let token = accounts.token_name(fields.token);
-        let amount = fields.amount.value_u128().unwrap_or(u128::MAX);
+        let tokens = accounts.tokens()?;
+        let amount = tokens.amount(
+            fields.token,
+            fields.amount.value_u128().unwrap_or(u128::MAX),
+        );
+        let fee = tokens.amount(fields.token, fields.fee.value_u128().unwrap_or(u128::MAX));
+        let with_fee = match fee.value() {
+            0 => String::new(),
+            _ => format!(" and a fee of {fee}"),
+        };
         let whom = to.map_or("withdrawn to L1".to_owned(), |to| {
             format!("to account {to}")
         });
@@ -236,20 +246,17 @@ impl<'a> Signing<'a> {
             id,
             from: fields.from,
             to,
-            token: fields.token,
-            amount: fields.amount.value().to_string(),
-            fee: fields.fee.value().to_string(),
+            token: amount.facts(),
+            amount: amount.clone(),
+            fee,
             nonce: fields.nonce,
             valid_until: fields.valid_until,
             acknowledged: args.out.is_none(),
             written: args.out.clone(),
         };
         let text = format!(
-            "{} from account {} {whom}, nonce {}: {what}\noperation {}",
-            show(fields.token, &token, amount),
-            fields.from,
-            fields.nonce,
-            facts.id
+            "{amount}{with_fee} from account {} {whom}, nonce {}: {what}\noperation {}",
+            fields.from, fields.nonce, facts.id
         );
         settings.ui.result(&facts, text)
     }
@@ -280,7 +287,11 @@ fn write(file: &Path, signed: &SignedOperation) -> Result<()> {
     Ok(())
 }
 
-fn json_of(signed: &SignedOperation) -> Result<Vec<u8>> {
+/// The JSON of an operation.
+///
+/// # Errors
+/// Never: numbers and text are JSON.
+pub fn json_of(signed: &SignedOperation) -> Result<Vec<u8>> {
     let json = match signed {
         SignedOperation::Transfer(signed) => serde_json::to_vec_pretty(signed),
         SignedOperation::Withdraw(signed) => serde_json::to_vec_pretty(signed),
@@ -295,11 +306,10 @@ fn warn_if_short(settings: &Settings, accounts: &Accounts, fields: &Fields) -> R
     let account = accounts.account(fields.from)?;
     let needed = fields.amount.value() + fields.fee.value();
     if needed > account.balance.into() {
-        let token = accounts.token_name(fields.token);
+        let balance = accounts.tokens()?.amount(fields.token, account.balance);
         settings.ui.note(format!(
-            "account {} has {}: unless more arrives first, the operation will be dropped",
-            fields.from,
-            show(fields.token, &token, account.balance)
+            "account {} has {balance}: unless more arrives first, the operation will be dropped",
+            fields.from
         ));
     }
     Ok(())
@@ -320,13 +330,14 @@ pub fn transfer(settings: &Settings, args: &TransferArgs) -> Result<()> {
     } = signing.terms(args.from, &args.amount)?;
     let accounts = &signing.accounts;
     let receiver = accounts.account(args.to)?;
+    let tokens = accounts.tokens()?;
     ensure!(
         receiver.token == token,
         "account {} holds {}, account {} holds {}",
         args.from,
-        accounts.token_name(token),
+        tokens.get(token).described(),
         args.to,
-        accounts.token_name(receiver.token)
+        tokens.get(receiver.token).described()
     );
     let transfer = Transfer {
         from: args.from,

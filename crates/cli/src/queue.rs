@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use evm::queue::{EntryCost, measure};
 use serde::Serialize;
 
-use crate::amount::parse;
+use crate::amount::Amount;
 use crate::args::BenchQueueArgs;
 use crate::bench::{Subject, median};
 use crate::exit::Fault;
@@ -62,7 +62,8 @@ struct EntryFigures {
 /// # Errors
 /// If the shape takes no entries, or a proof fails.
 pub fn run(settings: &Settings, args: &BenchQueueArgs) -> Result<()> {
-    let (gas_price, l1_fee) = (parse(&args.gas_price)?, parse(&args.l1_fee)?);
+    let wei = |text: &str| Ok::<u128, anyhow::Error>(Amount::parse_eth(text)?.value());
+    let (gas_price, l1_fee) = (wei(&args.gas_price)?, wei(&args.l1_fee)?);
     let subject = Subject::make(settings.ui, &args.shape)?;
     let shape = subject.shape;
     ensure!(

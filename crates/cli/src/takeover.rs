@@ -8,17 +8,18 @@ use batcher::store::FILE_NAME;
 use batcher::{Batcher, Role};
 use l1::bytes::Bytes;
 use l1::{Address, L1Error, SubmissionRight};
+use ledger::time::Utc;
 use node::Call;
 use node::right::Return;
 use serde::Serialize;
 
+use crate::amount::{Amount, Tokens};
 use crate::args::{OperatorCommand, OperatorOfferArgs, OperatorWalletArgs};
 use crate::deployment::{L1, Node, batcher_settings, now, open_l1, operator_file, rollup_dir};
 use crate::exit::{Class, Fault};
 use crate::interrupt::shield;
 use crate::keystore::{Locked, read_bytes};
 use crate::settings::{Settings, make_folder};
-use crate::tx::when;
 use crate::wallet::{Wallet, find, unlock, write_secret};
 
 /// Who may submit batches, and from when on.
@@ -80,12 +81,12 @@ pub fn right_text(right: SubmissionRight) -> String {
         }
         SubmissionRight::Operator { opens_at: Some(at) } => format!(
             "the operator; anybody from {} on, if the oldest queue entry still waits then",
-            when(at)
+            Utc(at)
         ),
         SubmissionRight::OperatorsHour { until } => {
             format!(
                 "the operator alone, which has returned, until {}",
-                when(until)
+                Utc(until)
             )
         }
         SubmissionRight::Anybody {
@@ -121,7 +122,7 @@ impl Node {
         if node.batcher.role() == Some(Role::Mirror) {
             node.batcher.set_role(Role::Taker)?;
         }
-        node.tell_fees(settings);
+        node.tell_fees(settings)?;
         Ok(node)
     }
 
@@ -152,14 +153,14 @@ impl Node {
             Return::Called { until } => {
                 settings.ui.note(format!(
                     "others have continued the rollup: this operator has returned, and alone may submit until {}",
-                    when(until)
+                    Utc(until)
                 ));
                 Ok(self.link.told()?)
             }
             Return::TooSoon { again } => {
                 settings.ui.note(format!(
                     "others continue the rollup, and this operator may return again from {} on: until then batches of others may come before its own",
-                    when(again)
+                    Utc(again)
                 ));
                 Ok(())
             }
@@ -167,9 +168,16 @@ impl Node {
     }
 
     /// Says which operations whoever submits here does not take.
-    fn tell_fees(&self, settings: &Settings) {
+    ///
+    /// # Errors
+    /// If L1 cannot be read.
+    fn tell_fees(&self, settings: &Settings) -> Result<()> {
+        let named = Tokens::of(&self.l1)?;
         let fees = &self.batcher.settings().fee_accounts;
-        let tokens: Vec<String> = fees.keys().map(|token| self.token_name(*token)).collect();
+        let tokens: Vec<String> = fees
+            .keys()
+            .map(|token| named.get(*token).to_string())
+            .collect();
         settings.ui.note(match tokens.as_slice() {
             [] => "this submitter has no account, so it takes the L1 queue and operations without a fee; a deposit makes an account for the fees of its token".to_owned(),
             tokens => format!(
@@ -177,6 +185,7 @@ impl Node {
                 tokens.join(", ")
             ),
         });
+        Ok(())
     }
 }
 
@@ -255,7 +264,8 @@ fn accept(settings: &Settings, args: &OperatorWalletArgs) -> Result<()> {
         Batcher::open(&folder, batcher_settings(&l1)?)?.set_role(Role::Operator)?;
     }
     let said = format!(
-        "{caller} is the operator; {before} wei of fees before are the former operator's to claim"
+        "{caller} is the operator; {} of fees before are the former operator's to claim",
+        Amount::wei(before)
     );
     tell(settings, &mut l1, &said, Some(before))
 }

@@ -2,9 +2,11 @@
 
 use anyhow::{Context, Result};
 use batcher::{OperationId, Verdict};
+use ledger::time::Utc;
 use node::Wait;
 use serde::Serialize;
 
+use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::TxArgs;
 use crate::deployment::Node;
 use crate::exit::Fault;
@@ -25,7 +27,9 @@ struct TxFacts {
     proven: Option<u64>,
     finalized: Option<u64>,
     /// What the owner may claim of the account's token, once a withdrawal is final.
-    claimable: Option<String>,
+    claimable: Option<Amount>,
+    #[serde(flatten)]
+    token: Option<TokenFacts>,
 }
 
 /// `quire tx`.
@@ -62,7 +66,8 @@ pub fn run(settings: &Settings, args: &TxArgs) -> Result<()> {
         sealed: history.sealed,
         proven: history.proven,
         finalized: history.finalized,
-        claimable: claimable.map(|amount| amount.to_string()),
+        token: claimable.as_ref().map(Amount::facts),
+        claimable,
     };
     let mut text = format!("operation {id}\nstatus     {status}");
     if let Some(batch) = facts.batch {
@@ -79,7 +84,7 @@ pub fn run(settings: &Settings, args: &TxArgs) -> Result<()> {
     ];
     for (stage, time) in times {
         if let Some(time) = time {
-            text.push_str(&format!("\n{stage:10} {}", when(time)));
+            text.push_str(&format!("\n{stage:10} {}", Utc(time)));
         }
     }
     if let Some(wait) = &facts.waits {
@@ -94,17 +99,11 @@ pub fn run(settings: &Settings, args: &TxArgs) -> Result<()> {
 }
 
 /// What the owner of an account may claim of its token.
-fn claimable(node: &Node, index: u32) -> Result<Option<u128>> {
+fn claimable(node: &Node, index: u32) -> Result<Option<Amount>> {
     let Some(registered) = node.l1.registered(index)? else {
         return Ok(None);
     };
     let l1::Registration { owner, token } = registered;
-    Ok(Some(node.l1.claimable(owner, token)?))
-}
-
-/// A time for people, in UTC.
-pub fn when(time: u64) -> String {
-    let seconds = i64::try_from(time).ok();
-    let timestamp = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-    timestamp.map_or_else(|| time.to_string(), |timestamp| timestamp.to_string())
+    let claimable = node.l1.claimable(owner, token)?;
+    Ok(Some(Tokens::of(&node.l1)?.amount(token, claimable)))
 }

@@ -6,11 +6,9 @@ use ledger::babyjubjub::cofactor_inverse_point;
 use node::{Call, Outcome};
 use serde::Serialize;
 
-use crate::amount::{parse, show};
+use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::{ClaimArgs, DepositArgs};
-use crate::deployment::{
-    Draft, L1, OperatorKey, Plan, exists, open_l1, shapes_by_name, token_id, token_name,
-};
+use crate::deployment::{Draft, L1, OperatorKey, Plan, exists, open_l1, shapes_by_name};
 use crate::exit::Fault;
 use crate::init::DEFAULT_SHAPE;
 use crate::keystore::Sealing;
@@ -21,8 +19,9 @@ use crate::wallet::Wallet;
 #[derive(Serialize)]
 struct Deposited {
     account: u32,
-    token: u32,
-    amount: String,
+    #[serde(flatten)]
+    token: TokenFacts,
+    amount: Amount,
     owner: String,
     queue_entry: u64,
     earlier: bool,
@@ -31,8 +30,9 @@ struct Deposited {
 /// What a claim prints.
 #[derive(Serialize)]
 struct Claimed {
-    token: u32,
-    amount: String,
+    #[serde(flatten)]
+    token: TokenFacts,
+    amount: Amount,
 }
 
 /// `quire deposit`.
@@ -41,7 +41,6 @@ struct Claimed {
 /// If L1 refuses.
 pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
     let wallet = Wallet::load(settings, &args.wallet)?;
-    let amount = parse(&args.amount)?;
     let mut l1 = match exists(settings) || settings.l1_url.is_some() {
         true => {
             ensure!(
@@ -51,6 +50,9 @@ pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
             open_l1(settings)?
         }
         false => {
+            // Why first: nothing is made of what cannot be deposited.
+            let token = Tokens::listed(&[l1::genesis::Token::eth()]).named(&args.token)?;
+            Amount::parse(&token, &args.amount)?;
             let shapes = shapes_by_name(&args.shape, DEFAULT_SHAPE)?;
             let operator = OperatorKey::of(&Wallet::random(), &Sealing::Plain)?;
             drop(Draft::new(settings, Plan::empty(shapes, operator))?.keep(settings)?);
@@ -58,7 +60,8 @@ pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
         }
     };
     let fee = l1.deployment().parameters().l1_fee;
-    let token = token_id(&l1, &args.token)?;
+    let token = l1.token(&args.token)?;
+    let amount = Amount::parse(&token, &args.amount)?.value();
     let caller = l1.link.caller(wallet.address)?;
     let (entry, earlier) = match args.account {
         Some(index) => {
@@ -67,9 +70,10 @@ pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
                 .with_context(|| format!("there is no account {index}"))?
                 .token;
             ensure!(
-                held == token,
-                "account {index} holds {}; name it with --token",
-                token_name(&l1, held)
+                held == token.id,
+                "account {index} holds {}, and --token is {}",
+                Tokens::of(&l1)?.get(held).described(),
+                token.described()
             );
             let call = Call::TopUp {
                 caller,
@@ -81,7 +85,7 @@ pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
         None => {
             let deposit = Deposit {
                 caller,
-                token,
+                token: token.id,
                 amount,
                 key: wallet.public,
                 q: cofactor_inverse_point(&wallet.public),
@@ -90,18 +94,18 @@ pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
             l1.queue_entry(settings, Call::Deposit(&deposit))?
         }
     };
-    let (account, queue_entry, amount) = (entry.op.index(), entry.number, entry.op.amount());
+    let (account, queue_entry) = (entry.op.index(), entry.number);
+    let amount = Amount::of(&token, entry.op.amount());
     let facts = Deposited {
         account,
-        token,
-        amount: amount.to_string(),
+        token: token.facts(),
+        amount: amount.clone(),
         owner: caller.to_string(),
         queue_entry,
         earlier,
     };
     let text = format!(
-        "{} into account {account}, entry {queue_entry} of the L1 queue; the operator's next batch executes it",
-        show(token, &token_name(&l1, token), amount)
+        "{amount} into account {account}, entry {queue_entry} of the L1 queue; the operator's next batch executes it"
     );
     settings.ui.result(&facts, text)?;
     l1.told()
@@ -114,8 +118,11 @@ pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
 pub fn claim(settings: &Settings, args: &ClaimArgs) -> Result<()> {
     let l1 = open_l1(settings)?;
     let caller = l1.caller(settings, args.wallet.as_deref())?;
-    let token = args.token.as_deref().map(|text| token_id(&l1, text));
-    collect(settings, l1, caller, token.transpose()?)
+    let token = match &args.token {
+        Some(text) => Some(Tokens::of(&l1)?.named(text)?.id),
+        None => None,
+    };
+    collect(settings, l1, caller, token)
 }
 
 /// Collects what an address may claim, of one token or of all. A token that refuses does not keep what was
@@ -132,11 +139,11 @@ pub fn collect(settings: &Settings, mut l1: L1, caller: Address, only: Option<u3
         if amount == 0 {
             continue;
         }
-        let shown = show(token, &token_name(&l1, token), amount);
-        text.push_str(&format!("claimed {shown}\n"));
+        let amount = Tokens::of(&l1)?.amount(token, amount);
+        text.push_str(&format!("claimed {amount}\n"));
         claimed.push(Claimed {
-            token,
-            amount: amount.to_string(),
+            token: amount.facts(),
+            amount,
         });
     }
     if !claimed.is_empty() {
@@ -168,6 +175,7 @@ fn claim_all(
         if !earlier && l1.claimable(caller, token)? == 0 {
             return Ok(false);
         }
+        l1.learn_token(&Tokens::of(l1)?.get(token))?;
         let Outcome::Amount(amount) = l1.call(call)?.outcome else {
             bail!("the chain told no amount of the claim; look at `quire l1 status`");
         };
@@ -176,7 +184,7 @@ fn claim_all(
         if earlier {
             settings.ui.note(format!(
                 "an earlier command that was interrupted has claimed {}",
-                show(token, &token_name(l1, token), amount)
+                Tokens::of(l1)?.amount(token, amount)
             ));
             l1.told()?;
         }

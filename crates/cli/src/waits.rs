@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
+use ledger::time::Utc;
 use node::Wait;
 
-use crate::tx::when;
 use crate::ui::count;
 
 /// A line for each, after what stands before.
@@ -53,7 +53,7 @@ pub fn line(wait: &Wait) -> String {
             anybody_from,
         } => {
             let others = anybody_from.map_or_else(String::new, |time| {
-                format!("; anybody may from {} on", when(time))
+                format!("; anybody may from {} on", Utc(time))
             });
             format!(
                 "waiting for the operator, {operator}, who may submit (`quire submit`): {} proven batches from batch {first} on{others}",

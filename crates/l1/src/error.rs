@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use ledger::babyjubjub::KeyError as PointFault;
+use ledger::time::{Span, Utc};
 use ledger::tree::ProofError;
 use ledger::words::WordsError;
 use prover::key::KeyError;
@@ -32,7 +33,7 @@ pub enum L1Error {
 #[derive(Debug, Error)]
 pub enum Refusal {
     /// The fee sent is not the deployment's fee for an L1 operation.
-    #[error("an L1 operation costs a fee of exactly {expected}, got {got}")]
+    #[error("an L1 operation costs a fee of exactly {expected} wei, got {got} wei")]
     WrongFee {
         /// The deployment's fee.
         expected: u128,
@@ -108,7 +109,7 @@ pub enum Refusal {
         cap: u64,
     },
     /// The escrow of a token would reach 2^128.
-    #[error("the escrow of token {token} is {escrow}, {amount} more would reach 2^128")]
+    #[error("the escrow of token {token} is {escrow} units, {amount} more would reach 2^128")]
     EscrowFull {
         /// The token.
         token: u32,
@@ -118,7 +119,7 @@ pub enum Refusal {
         amount: u128,
     },
     /// The fees kept for the operator would reach 2^128.
-    #[error("the operator's fees are {fees}, {amount} more would reach 2^128")]
+    #[error("the operator's fees are {fees} wei, {amount} more would reach 2^128")]
     FeesFull {
         /// The fees.
         fees: u128,
@@ -140,7 +141,7 @@ pub enum Refusal {
     },
     /// The operator has returned and is alone for an hour.
     #[error(
-        "the operator {operator} has returned and alone may submit batches until {until} s since 1970; try again afterwards"
+        "the operator {operator} has returned and alone may submit batches until {}; try again afterwards", Utc(*.until)
     )]
     OperatorsHour {
         /// The operator.
@@ -159,7 +160,7 @@ pub enum Refusal {
     },
     /// The operator has returned not long ago.
     #[error(
-        "the operator returned at {last} s since 1970 and may return again from {again} on; until then it may submit as anybody may"
+        "the operator returned at {} and may return again from {} on; until then it may submit as anybody may", Utc(*.last), Utc(*.again)
     )]
     ReturnTooSoon {
         /// When it returned last.
@@ -266,7 +267,7 @@ pub enum Refusal {
     QueueEmpty,
     /// The oldest queue entry has not waited long enough.
     #[error(
-        "queue entry {entry} has waited {waited} s; L1 can be frozen once it waited more than {freeze_after} s"
+        "queue entry {entry} has waited {}; L1 can be frozen once it waited more than {}", Span(*.waited), Span(*.freeze_after)
     )]
     NotOverdue {
         /// Number of the oldest queue entry.
@@ -299,7 +300,7 @@ pub enum Refusal {
         got: u64,
     },
     /// The account has left.
-    #[error("account {index} has exited already, with {amount}")]
+    #[error("account {index} has exited already, with {amount} units")]
     AlreadyExited {
         /// The index.
         index: u32,
@@ -307,7 +308,7 @@ pub enum Refusal {
         amount: u128,
     },
     /// The exit exceeds what the accounts can have.
-    #[error("the exit pays {amount} of token {token}, all accounts together have {balances}")]
+    #[error("the exit pays {amount} units of token {token}, all accounts together have {balances}")]
     ExitTooLarge {
         /// The token.
         token: u32,
@@ -356,7 +357,7 @@ pub enum Refusal {
     },
     /// The system's clock is beyond every timestamp.
     #[error(
-        "a block now would have the time {time} in seconds since 1970, timestamps end before {limit}: set the system's clock"
+        "a block now would have the time {}, timestamps end before {}: set the system's clock", Utc(*.time), Utc(*.limit)
     )]
     TimeTooFar {
         /// Time of the block.
@@ -366,7 +367,7 @@ pub enum Refusal {
     },
     /// The clock would leave the range of a batch's timestamp.
     #[error(
-        "the clock is {offset} s ahead, and {seconds} s more would reach the limit of {limit} s"
+        "the clock is {} ahead, and {} more would reach the limit of {limit} s", Span(*.offset), Span(*.seconds)
     )]
     ClockTooFar {
         /// Seconds that it is ahead.
@@ -382,7 +383,8 @@ pub enum Refusal {
 fn opens(at: Option<u64>) -> String {
     match at {
         Some(at) => format!(
-            "anybody may from {at} s since 1970 on, if the oldest queue entry still waits then"
+            "anybody may from {} on, if the oldest queue entry still waits then",
+            Utc(at)
         ),
         None => "anybody may once a queue entry has waited too long, and nothing waits".to_owned(),
     }
@@ -425,7 +427,7 @@ pub enum BatchFault {
         got: String,
     },
     /// The timestamp is before the last batch's, too old, or in the future.
-    #[error("the timestamp must be {earliest} to {latest}, got {got}")]
+    #[error("the timestamp must be {} to {}, got {}", Utc(*.earliest), Utc(*.latest), Utc(*.got))]
     Timestamp {
         /// The earliest time allowed.
         earliest: u64,
@@ -436,7 +438,7 @@ pub enum BatchFault {
     },
     /// A batch of somebody else than the operator is older than the moment from which anybody may submit.
     #[error(
-        "at its timestamp, {timestamp}, only the operator might submit: the oldest queue entry was not overdue; seal the batch again"
+        "at its timestamp, {}, only the operator might submit: the oldest queue entry was not overdue; seal the batch again", Utc(*.timestamp)
     )]
     NotOpen {
         /// The batch's timestamp.
@@ -485,7 +487,9 @@ pub enum BatchFault {
         index: u32,
     },
     /// The payouts of a token exceed what the accounts can have.
-    #[error("the batch pays out {amount} of token {token}, all accounts together have {balances}")]
+    #[error(
+        "the batch pays out {amount} units of token {token}, all accounts together have {balances}"
+    )]
     PaysTooMuch {
         /// The token.
         token: u32,

@@ -34,6 +34,7 @@ use thiserror::Error;
 
 use crate::bytes::{Address, Bytes, decimal};
 use crate::codec::{CodecError, Reader, Writer};
+use crate::token::MAX_DECIMALS;
 
 /// Name of the file with the parameters.
 pub const GENESIS_FILE: &str = "genesis.json";
@@ -89,8 +90,12 @@ pub struct ListedShape {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Token {
-    /// For people: 1 to 64 bytes without control characters.
+    /// For people: 1 to 64 bytes without control characters. What passes [`crate::token::check_symbol`] is shown
+    /// as the token's symbol.
     pub name: String,
+    /// Decimal places, for people; none if they are not known, and of ETH, which has 18.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decimals: Option<u8>,
     /// Address of the token on the chain that it comes from, zero for ETH.
     pub address: Address,
 }
@@ -256,8 +261,16 @@ pub enum GenesisError {
     #[error("no shape has L1 slots: deposits and exits could never execute")]
     NoL1Slots,
     /// The first token is not ETH.
-    #[error("token 0 must be ETH with address 0x00…00")]
+    #[error("token 0 must be ETH with address 0x00…00 and no decimals")]
     NotEth,
+    /// More decimal places than an amount can have.
+    #[error("token {token} has {got} decimals, at most {MAX_DECIMALS} are possible")]
+    Decimals {
+        /// The id.
+        token: usize,
+        /// Its decimals.
+        got: u8,
+    },
     /// More tokens than ids.
     #[error("{0} tokens are more than 32-bit ids can name")]
     TooManyTokens(usize),
@@ -479,7 +492,7 @@ impl Parameters {
 
     fn check_tokens(&self) -> Result<(), GenesisError> {
         let eth = self.tokens.first().ok_or(GenesisError::NotEth)?;
-        if eth.name != "ETH" || eth.address != Bytes([0; 20]) {
+        if *eth != Token::eth() {
             return Err(GenesisError::NotEth);
         }
         if u32::try_from(self.tokens.len()).is_err() {
@@ -488,6 +501,9 @@ impl Parameters {
         let mut seen = BTreeMap::new();
         for (second, token) in self.tokens.iter().enumerate() {
             check_name("token", &token.name)?;
+            if let Some(got) = token.decimals.filter(|decimals| *decimals > MAX_DECIMALS) {
+                return Err(GenesisError::Decimals { token: second, got });
+            }
             if let Some(first) = seen.insert(token.address, second) {
                 return Err(GenesisError::TokenTwice {
                     first,
@@ -497,6 +513,17 @@ impl Parameters {
             }
         }
         Ok(())
+    }
+}
+
+impl Token {
+    /// The coin of the chain, which every deployment has first.
+    pub fn eth() -> Self {
+        Self {
+            name: "ETH".to_owned(),
+            decimals: None,
+            address: Bytes([0; 20]),
+        }
     }
 }
 

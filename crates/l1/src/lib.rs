@@ -11,6 +11,7 @@
 //! - [`operator`]: who may submit batches, take-over, hand-over.
 //! - [`leave`]: freeze, exit by Merkle proof, cancelled deposits.
 //! - [`checked`]: small durable files with a checksum.
+//! - [`token`]: how tokens are shown.
 //! - [`submission`]: a proven batch as bytes and as a folder, and its verification.
 //!
 //! What a batch means is left to `ledger` and `circuits`; ordering operations to the batcher.
@@ -34,6 +35,7 @@ pub mod records;
 pub mod registry;
 mod store;
 pub mod submission;
+pub mod token;
 
 pub use blocks::Confirmed;
 pub use bytes::Address;

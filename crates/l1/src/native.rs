@@ -38,9 +38,11 @@ use crate::queue::{self, Deposit, QueueEntry, check_deposit};
 use crate::registry::{self, Registration};
 pub use crate::store::Head;
 use crate::store::{
-    DATABASE_VERSION, DEPLOYMENT_RECORD, Snapshot, Tx, VERSION_RECORD, found, rehearse, transact,
+    DATABASE_VERSION, DEPLOYMENT_RECORD, Snapshot, Tx, VERSION_RECORD, found, put_token_display,
+    rehearse, transact,
 };
 use crate::submission::{Opened, PUBLIC_INPUTS, Submission, public_inputs};
+use crate::token::TokenDisplay;
 
 /// Genesis accounts in one record of the database, which then fills a page of 512 KiB.
 const ACCOUNTS_IN_RECORD: usize = 3100;
@@ -757,14 +759,50 @@ impl NativeL1 {
     /// [`StoreError`].
     pub fn tokens(&self) -> Result<Vec<Token>, StoreError> {
         let mut tokens = self.deployment.parameters().tokens.clone();
-        let table = Snapshot::begin(&self.db)?.tokens()?;
+        let snapshot = Snapshot::begin(&self.db)?;
+        let (table, shown) = (snapshot.tokens()?, snapshot.token_displays()?);
         for record in table.range::<u32>(..)? {
             let (id, address) = record?;
-            let name = format!("token {}", id.value());
             let address = token_address(address.value())?;
-            tokens.push(Token { name, address });
+            let display = shown.as_ref().map(|table| table.get(&address.0));
+            let display = match display.transpose()?.flatten() {
+                Some(record) => TokenDisplay::from_record(record.value())?,
+                None => TokenDisplay::default(),
+            };
+            let name = display.symbol().map(str::to_owned);
+            tokens.push(Token {
+                name: name.unwrap_or_else(|| format!("token {}", id.value())),
+                decimals: display.decimals(),
+                address,
+            });
         }
         Ok(tokens)
+    }
+
+    /// What a token of a contract said of itself when it was asked; none if it was not asked.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn token_display(&self, token: Address) -> Result<Option<TokenDisplay>, StoreError> {
+        let Some(table) = Snapshot::begin(&self.db)?.token_displays()? else {
+            return Ok(None);
+        };
+        let record = table.get(&token.0)?;
+        let display = record.map(|record| TokenDisplay::from_record(record.value()));
+        Ok(display.transpose()?)
+    }
+
+    /// Keeps what a token says of itself, in the stead of what it said before. It is no part of the chain:
+    /// no block has it, and no reorganization drops it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn keep_token_display(
+        &self,
+        token: Address,
+        display: &TokenDisplay,
+    ) -> Result<(), StoreError> {
+        put_token_display(&self.db, &token, &display.to_record())
     }
 
     /// Number of tokens.

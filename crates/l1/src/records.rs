@@ -10,9 +10,18 @@ use crate::native::FinalizedBatch;
 use crate::queue::QueueEntry;
 use crate::registry::Registration;
 use crate::store::Head;
+use crate::token::TokenDisplay;
 
 /// Names of the tables that have records, and `head`, the record of that name in `meta`.
-pub const KINDS: [&str; 6] = ["head", "registry", "queue", "totals", "batches", "journal"];
+pub const KINDS: [&str; 7] = [
+    "head",
+    "registry",
+    "queue",
+    "totals",
+    "batches",
+    "journal",
+    "token displays",
+];
 
 /// Decodes a record of a kind, by its place in [`KINDS`], of number 1 on a deployment; true if it
 /// is one.
@@ -35,6 +44,9 @@ pub fn check(kind: usize, record: &[u8], on: &Deployment) -> bool {
             let batch = FinalizedBatch::from_bytes(1, record, on).ok();
             batch.map(|batch| batch.to_bytes())
         }
+        "token displays" => TokenDisplay::from_record(record)
+            .ok()
+            .map(|display| display.to_record()),
         _ => Block::from_bytes(record).ok().map(|block| block.to_bytes()),
     };
     if let Some(encoded) = &encoded {

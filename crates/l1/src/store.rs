@@ -21,12 +21,13 @@
 //! | `cancelled` | number of the queue entry | amount paid back |
 //! | `deposited` | owner, token | index of the first account that a deposit of the owner opened in the token |
 //! | `tokens` | id | address of a token that was added to a contract |
+//! | `token displays` | address | decimals 1 (255 none), symbol: what a token said of itself; no part of the chain |
 //! | `journal` | height | what the block changed |
 
 use ledger::field::Fr;
 use redb::{
     Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
-    ReadableTableMetadata, Table, TableDefinition, WriteTransaction,
+    ReadableTableMetadata, Table, TableDefinition, TableError, WriteTransaction,
 };
 
 use crate::bytes::{Address, Bytes};
@@ -61,6 +62,7 @@ const EXITED: TableDefinition<u32, u128> = TableDefinition::new("exited");
 const CANCELLED: TableDefinition<u64, u128> = TableDefinition::new("cancelled");
 const DEPOSITED: TableDefinition<ClaimKey, u32> = TableDefinition::new("deposited");
 const TOKENS: Records<u32> = TableDefinition::new("tokens");
+const TOKEN_DISPLAYS: Records<&[u8; 20]> = TableDefinition::new("token displays");
 const JOURNAL: Records<u64> = TableDefinition::new("journal");
 
 /// Place of the table of totals among those of [`Tx::logged`].
@@ -554,9 +556,32 @@ impl Snapshot {
         Ok(self.0.open_table(DEPOSITED)?)
     }
 
+    /// None in a file in which none was kept.
+    pub(crate) fn token_displays(
+        &self,
+    ) -> Result<Option<RecordTable<&'static [u8; 20]>>, StoreError> {
+        match self.0.open_table(TOKEN_DISPLAYS) {
+            Ok(table) => Ok(Some(table)),
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     pub(crate) fn journal(&self) -> Result<RecordTable<u64>, StoreError> {
         Ok(self.0.open_table(JOURNAL)?)
     }
+}
+
+/// Keeps what a token is shown as, in no block.
+pub(crate) fn put_token_display(
+    db: &Database,
+    token: &Address,
+    record: &[u8],
+) -> Result<(), StoreError> {
+    let txn = db.begin_write()?;
+    txn.open_table(TOKEN_DISPLAYS)?.insert(&token.0, record)?;
+    txn.commit()?;
+    Ok(())
 }
 
 /// A table of records, for reading.

@@ -14,6 +14,7 @@ pub mod replay;
 mod rules;
 pub mod shape;
 pub mod state;
+pub mod time;
 pub mod transition;
 pub mod tree;
 pub mod witness;

@@ -9,6 +9,7 @@
 use thiserror::Error;
 
 use crate::eddsa::SignatureError;
+use crate::time::Utc;
 
 /// The rule that a user's operation breaks (design: Protocol, section 3).
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -78,7 +79,7 @@ pub enum Reject {
         nonce: u64,
     },
     /// `not_expired`: the batch's timestamp is not after `valid_until`.
-    #[error("valid until {valid_until}, the batch's time is {timestamp}")]
+    #[error("valid until {}, the batch's time is {}", Utc(*.valid_until), Utc(*.timestamp))]
     NotExpired {
         /// Seconds since 1970, the last at which the operation executes.
         valid_until: u64,
@@ -86,7 +87,7 @@ pub enum Reject {
         timestamp: u64,
     },
     /// `sender_can_pay`: amount and fee do not exceed the balance.
-    #[error("sender {index} has {balance}, needs {} and a fee of {fee}", describe(.amount))]
+    #[error("sender {index} has {balance} units, needs {} units and a fee of {fee} units", describe(.amount))]
     SenderCanPay {
         /// The sender's index.
         index: u32,
@@ -98,7 +99,7 @@ pub enum Reject {
         fee: u128,
     },
     /// `receiver_balance_in_range`: the receiver's balance stays below 2^128.
-    #[error("receiver {index} has {balance}, {amount} more would reach 2^128")]
+    #[error("receiver {index} has {balance} units, {amount} more would reach 2^128")]
     ReceiverBalanceInRange {
         /// The receiver's index.
         index: u32,
@@ -108,7 +109,7 @@ pub enum Reject {
         amount: u128,
     },
     /// `fee_account_balance_in_range`: the fee account can take the batch's fees.
-    #[error("fee account {index} has {balance}, fees of {fees} more would reach 2^128")]
+    #[error("fee account {index} has {balance} units, fees of {fees} more would reach 2^128")]
     FeeAccountBalanceInRange {
         /// The fee account's index.
         index: u32,
@@ -216,7 +217,7 @@ pub enum L1Violation {
         registered: u32,
     },
     /// More than L1's bound on the escrow of a token.
-    #[error("account {index} has {balance}, a top-up of {amount} would reach 2^128")]
+    #[error("account {index} has {balance} units, a top-up of {amount} would reach 2^128")]
     BalanceOverflow {
         /// The index.
         index: u32,

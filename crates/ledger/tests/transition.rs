@@ -846,7 +846,7 @@ fn apply_batch_names_the_first_bad_operation_and_changes_nothing() {
     );
     assert_eq!(
         error.to_string(),
-        "operation 2: sender 3 has 0, needs 1 and a fee of 0"
+        "operation 2: sender 3 has 0 units, needs 1 units and a fee of 0 units"
     );
     assert_eq!(state, before);
     let batch = apply_batch(&mut state, &SHAPE, context(&[]), &operations[..2]).unwrap();

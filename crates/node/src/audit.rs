@@ -106,7 +106,7 @@ impl Rollup {
             let expected = expected.and_then(|sum| sum.checked_add(frozen_out));
             if got != expected {
                 faults.push(format!(
-                    "token {token}: accounts have {} after {} left, L1 holds {held} for them, {} entered and {frozen_out} was paid out after the freeze",
+                    "token {token}: accounts have {} units after {} left, L1 holds {held} units for them, {} entered and {frozen_out} were paid out after the freeze",
                     of(supply),
                     of(&left),
                     of(&entered)

@@ -15,6 +15,7 @@ use batcher::{
 use circuits::transition::{BatchValues, assignment};
 use l1::{Address, L1Error, NativeL1, Refusal, Submission};
 use ledger::field::Fr;
+use ledger::time::{Span, Utc};
 use ledger::witness::BatchWitness;
 use ledger::words::{WordsError, commitment};
 use prover::proof::{DecodeError, Proof};
@@ -59,8 +60,8 @@ pub enum NodeError {
     Clock(#[from] ClockError),
     /// The next batch cannot be submitted yet.
     #[error(
-        "batch {batch} has the timestamp {timestamp}, which is {} s ahead of L1's time: submit it then",
-        timestamp - time
+        "batch {batch} has the timestamp {}, which is {} ahead of L1's time: submit it then",
+        Utc(*.timestamp), Span(timestamp - time)
     )]
     Early {
         /// The batch.

@@ -7,6 +7,7 @@
 
 use std::error::Error;
 
+use l1::token::TokenDisplay;
 use l1::{
     Address, Confirmed, Deposit, Exit, FinalizedBatch, L1Error, NativeL1, QueueEntry, StoreError,
     Submission,
@@ -216,6 +217,12 @@ pub trait Settlement: Send {
     /// Blocks of the chain on top of the one whose events the mirror applied as its block of this height.
     fn blocks_on(&self, height: u64) -> u64;
 
+    /// What an ERC-20 says of itself: nothing that cannot be shown, and nothing if it fails.
+    ///
+    /// # Errors
+    /// If the chain cannot be reached.
+    fn token_display(&self, erc20: Address) -> Result<TokenDisplay, SettleError>;
+
     /// How many of the batches, from the first on, one transaction can carry.
     fn at_once(&self, mirror: &NativeL1, batches: &[Submission]) -> usize;
 }
@@ -294,6 +301,29 @@ impl Link {
         match &self.0 {
             Some(chain) => Ok(chain.blocks_on(height)),
             None => Ok(l1.head()?.height.saturating_sub(height)),
+        }
+    }
+
+    /// What an ERC-20 says of itself; none on a native L1.
+    ///
+    /// # Errors
+    /// If the chain cannot be reached.
+    pub fn token_display(&self, erc20: Address) -> Result<Option<TokenDisplay>, SettleError> {
+        let chain = self.0.as_ref();
+        chain.map(|chain| chain.token_display(erc20)).transpose()
+    }
+
+    /// Asks a token of a contract what it says of itself, unless that is known, and keeps it.
+    ///
+    /// # Errors
+    /// If the chain cannot be reached, or the mirror not be written.
+    pub fn learn_token(&self, l1: &NativeL1, erc20: Address) -> Result<(), SettleError> {
+        if l1.token_display(erc20)?.is_some() {
+            return Ok(());
+        }
+        match self.token_display(erc20)? {
+            Some(display) => Ok(l1.keep_token_display(erc20, &display)?),
+            None => Ok(()),
         }
     }
 

@@ -7,6 +7,7 @@ mod node;
 mod office;
 mod sending;
 mod taking_over;
+mod tokens;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -96,6 +97,7 @@ fn parameters(access: &Access) -> Parameters {
         takeover_after: TAKEOVER_AFTER,
         freeze_after: FREEZE_AFTER,
         tokens: vec![Token {
+            decimals: None,
             name: "ETH".to_owned(),
             address: Bytes([0; 20]),
         }],

@@ -253,8 +253,26 @@ fn malformed_rows_are_counted_with_line_and_reason() {
         .iter()
         .map(|rejected| (rejected.line, &rejected.reason))
         .collect();
-    assert_eq!(rejected[0], (3, &RowError::Columns { got: 3 }));
-    assert_eq!(rejected[1], (4, &RowError::Columns { got: 9 }));
+    assert_eq!(
+        rejected[0],
+        (
+            3,
+            &RowError::Columns {
+                expected: 8,
+                got: 3
+            }
+        )
+    );
+    assert_eq!(
+        rejected[1],
+        (
+            4,
+            &RowError::Columns {
+                expected: 8,
+                got: 9
+            }
+        )
+    );
     assert!(matches!(
         rejected[2],
         (5, RowError::Address { column: "from", .. })
@@ -271,17 +289,15 @@ fn malformed_rows_are_counted_with_line_and_reason() {
     }
     assert!(matches!(
         rejected[16],
-        (
-            19,
-            RowError::Number {
-                column: "block",
-                ..
-            }
-        )
+        (19, RowError::Address { column: "from", .. })
     ));
     assert_eq!(rejected[17], (21, &RowError::Supply { token: 1 }));
     let domain = settings().domain;
     assert_eq!(import.signed(domain).count(), 3);
+    assert_eq!(
+        [0, 1, 2, 3].map(|place| import.line(place)),
+        [Some(2), Some(20), Some(22), None]
+    );
     for (operation, transfer) in import.signed(domain).zip(import.transfers()) {
         assert_eq!(operation.fields(), transfer.fields());
         let key = import.key(transfer.from).public_key();
@@ -315,7 +331,9 @@ fn an_endless_line_is_refused() {
     let text = format!("{HEADER}\n{}", "7".repeat(1 << 17));
     let error = parse_with(&text, &OPTIONS).err().unwrap();
     assert!(
-        error.to_string().contains("more than 65536 bytes"),
+        error
+            .to_string()
+            .contains("line 2 has more than 65536 bytes"),
         "{error}"
     );
 }
@@ -347,6 +365,9 @@ fn files_that_are_no_history_are_refused() {
         let error = parse_with(text, &OPTIONS).err().unwrap();
         assert!(matches!(error, ImportError::Header { .. }), "{error}");
     }
+    let twice = "token,from,to,amount,from\n";
+    let error = parse_with(twice, &OPTIONS).err().unwrap().to_string();
+    assert!(error.contains("names from 2 times"), "{error}");
     let options = ImportOptions {
         depth: 17,
         ..OPTIONS
@@ -406,4 +427,44 @@ fn keys_depend_on_seed_address_and_token() {
     let (ours, theirs) = (keys(&import), keys(&other));
     assert!(ours.iter().all(|key| !theirs.contains(key)));
     assert_eq!(ours.len(), 5);
+}
+
+/// Only what is used has to be there, wherever it stands, whatever a program writes before it.
+#[test]
+fn columns_are_found_by_their_names() {
+    let whole = rows(&[row("ETH", A, B, "5"), row(C, B, A, "7")]);
+    for (header, rows) in [
+        (
+            "token,from,to,amount",
+            [format!("ETH,{A},{B},5"), format!("{C},{B},{A},7")],
+        ),
+        (
+            "\u{feff}to,note,amount,token,from",
+            [format!("{B},,5,ETH,{A}"), format!("{A},x y,7,{C},{B}")],
+        ),
+    ] {
+        let import =
+            parse_with(format!("{header}\r\n{}\r\n", rows.join("\r\n")), &OPTIONS).unwrap();
+        assert_eq!(import.summary(), whole.summary());
+        assert_eq!(import.transfers(), whole.transfers());
+        assert_eq!(import.genesis(), whole.genesis());
+    }
+}
+
+/// The address of zeros is ETH's: it is no token of its own.
+#[test]
+fn the_token_of_zeros_is_eth() {
+    let zeros = "0x0000000000000000000000000000000000000000";
+    let import = rows(&[row("ETH", A, B, "1000"), row(zeros, A, B, "500")]);
+    assert_eq!(import.tokens(), [Token::Eth]);
+    assert_eq!(
+        (import.summary().imported, import.summary().accounts),
+        (2, 2)
+    );
+    assert!(
+        import
+            .transfers()
+            .iter()
+            .all(|transfer| transfer.token == 0)
+    );
 }

@@ -42,7 +42,8 @@ fn an_invalid_operation_in_the_middle_blocks_nothing() {
     assert_eq!(
         verdict(&poor),
         Some(Verdict::Rejected {
-            reason: "sender 3 has 1000000, needs 2000000 and a fee of 0".to_owned()
+            reason: "sender 3 has 1000000 units, needs 2000000 units and a fee of 0 units"
+                .to_owned()
         })
     );
     assert_eq!(

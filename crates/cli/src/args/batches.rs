@@ -16,6 +16,9 @@ pub struct ImportArgs {
     /// too; without it they are zeros, and anybody knows the keys: trials only
     #[arg(long, value_name = "FILE")]
     pub seed_file: Option<PathBuf>,
+    /// Symbol and decimals of a token of the file, such as USDC:6=0x…
+    #[arg(long, value_name = "SYMBOL:DECIMALS=ADDRESS")]
+    pub token: Vec<String>,
     /// Read only the first rows
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
@@ -108,7 +111,8 @@ Examples:
   quire batch show 3 --json
 
 JSON: batch, stage, shape, domain, old_root, new_root, timestamp, fee_accounts, queue_from,
-queue_to, data_bytes, proof_bytes, l1_ops, transfers, withdrawals, payouts")]
+queue_to, data_bytes, proof_bytes, l1_ops, transfers, withdrawals, payouts; amounts with token, symbol and
+decimals")]
     Show(BatchShowArgs),
     /// Write a proven batch as a folder, or as one file
     #[command(after_help = "\

@@ -36,7 +36,7 @@ Examples:
   quire exit plan 7 8 --out plans --l1 /mnt/l1.redb
   quire exit plan --wallet alice
 
-JSON: a list of plan, account, owner, token, balance, nonce, waiting, batch, root")]
+JSON: a list of plan, account, owner, token, symbol, decimals, balance, nonce, waiting, batch, root")]
     Plan(ExitPlanArgs),
     /// Leave with a plan, once L1 is frozen
     #[command(after_help = "\
@@ -50,7 +50,8 @@ Examples:
   quire exit execute exit-7.json
   quire exit execute exit-*.json && quire claim --wallet alice
 
-JSON: a list of plan, account, exited, cancelled (queue entries), of_others (deposits that others paid)")]
+JSON: a list of plan, account, token, symbol, decimals, exited, cancelled (queue entries), of_others (deposits
+that others paid)")]
     Execute(ExitExecuteArgs),
 }
 
@@ -110,8 +111,8 @@ Examples:
   quire keys setup --shape t20 && quire l1 deploy --shape t20 --l1 http://localhost:8545 --eth-key-file op.key
   quire l1 deploy --l1 https://node.example/key --chain-id 1 --eth-key-file op.key --token 0x00000000000000000000000000000000000000aa
 
-JSON: data_dir, chain_id, contract, block, domain, operator, shapes, tokens, fee_accounts, l1_fee,
-timestamp_slack, takeover_after, freeze_after (seconds), frozen, state_root")]
+JSON: data_dir, chain_id, contract, block, domain, operator, shapes, tokens (token, symbol, decimals,
+address), fee_accounts, l1_fee, timestamp_slack, takeover_after, freeze_after (seconds), frozen, state_root")]
     Deploy(DeployArgs),
     /// Make the mirror of a contract that somebody else deployed, from the chain alone
     #[command(after_help = "\
@@ -124,8 +125,8 @@ Examples:
   quire l1 connect 0x5fbdb2315678afecb367f032d93f642f64180aa3 --l1 http://localhost:8545
   quire l1 connect 0x5fbdb2315678afecb367f032d93f642f64180aa3 --l1 https://node.example/key --chain-id 1
 
-JSON: data_dir, chain_id, contract, block, domain, operator, shapes, tokens, fee_accounts, l1_fee,
-timestamp_slack, takeover_after, freeze_after (seconds), frozen, state_root")]
+JSON: data_dir, chain_id, contract, block, domain, operator, shapes, tokens (token, symbol, decimals,
+address), fee_accounts, l1_fee, timestamp_slack, takeover_after, freeze_after (seconds), frozen, state_root")]
     Connect(ConnectArgs),
     /// Make a contract take an ERC-20; the operator's fee account for it comes with it
     #[command(after_help = "\
@@ -135,7 +136,7 @@ makes the account that takes fees in this token.
 Examples:
   quire l1 add-token 0x00000000000000000000000000000000000000aa --eth-key-file op.key
 
-JSON: token, address, fee_account")]
+JSON: token, symbol, decimals, address, fee_account")]
     AddToken(AddTokenArgs),
     /// Give up the transactions of an Ethereum key that wait
     #[command(after_help = "\
@@ -154,9 +155,11 @@ Examples:
   quire l1 status
   quire l1 status --json
 
-JSON: contract, height, time, frozen, freeze_from, operator, offered_operator, submission (who:
+JSON: contract, height, time, frozen, freezable, freeze_from (when anybody may freeze L1, or null),
+oldest_entry, oldest_since, final_batch, final_root, operator, offered_operator, submission (who:
 operator, anybody, operators_hour or nobody; anybody_from, operator_until, overdue_entry,
-taken_over), root, next_batch, queue_head, queue_tail, next_index, operator_fees, totals (token, escrow, balances, claimable, pending), unsettled: transactions
+taken_over), root, next_batch, queue_head, queue_tail, next_index, operator_fees, totals (token, symbol,
+decimals, escrow, balances, claimable, pending), unsettled: transactions
 of the Ethereum key that was named whose end nobody was told (what, nonce, hash, standing, block)")]
     Status,
     /// Pay the operator the fees that L1 kept for deposits and requests
@@ -165,7 +168,7 @@ Examples:
   quire l1 collect
   quire l1 collect --l1 http://localhost:8545 --eth-key-file op.key
 
-JSON: amount, to, earlier (an interrupted command had collected it)")]
+JSON: token, symbol, decimals, amount, to, earlier (an interrupted command had collected it)")]
     Collect,
     /// Make empty blocks, for trials
     #[command(after_help = "\

@@ -122,11 +122,11 @@ the operator's fee account in ETH. What is fixed here is bound by the deployment
 
 Examples:
   quire init
-  quire init --shape t20 --shape m16 --token USDC=0x00000000000000000000000000000000000000aa
+  quire init --shape t20 --shape m16 --token USDC:6=0x00000000000000000000000000000000000000aa
   quire init --shape tiny --l1-fee 20gwei --passphrase-file operator.pass
 
-JSON: data_dir, contract, domain, operator, operator_protection, shapes, tokens, fee_accounts,
-l1_fee, state_root")]
+JSON: data_dir, contract, domain, operator, operator_protection, shapes, tokens (token, symbol, decimals,
+address), fee_accounts, l1_fee, state_root")]
     Init(InitArgs),
     /// Make and inspect proving keys
     #[command(subcommand)]
@@ -155,11 +155,13 @@ If the data directory has no deployment, one is made as `quire init --shape S` m
 
 Examples:
   quire deposit --wallet alice --amount 1.5eth
-  quire deposit --wallet alice --amount 1000000 --token 3
+  quire deposit --wallet alice --amount 1000000 --token 3       a million of its smallest unit
+  quire deposit --wallet alice --amount '1.5 USDC' --token USDC
   quire deposit --wallet alice --amount 20gwei --account 7      add to account 7
   quire deposit --wallet alice --amount 1eth --l1 http://localhost:8545 --eth-key-file alice.key
 
-JSON: account, token, amount, owner, queue_entry, earlier (an interrupted command had made it)")]
+JSON: account, token, symbol, decimals, amount, owner, queue_entry, earlier (an interrupted command had
+made it)")]
     Deposit(DepositArgs),
     /// Sign a transfer and hand it to the batcher, or write it into a file
     #[command(after_help = "\
@@ -172,7 +174,8 @@ Examples:
   quire transfer --wallet alice --from 1 --to 2 --amount 7 --valid-until 1893456000
   quire transfer --wallet alice --from 1 --to 2 --amount 7 --nonce 4 --out pay.json
 
-JSON: id, from, to, token, amount, fee, nonce, valid_until, acknowledged, written (the file, or null)")]
+JSON: id, from, to, token, symbol, decimals, amount, fee, nonce, valid_until, acknowledged, written (the
+file, or null)")]
     Transfer(TransferArgs),
     /// Hand in transfers and withdrawals that were signed elsewhere
     #[command(after_help = "\
@@ -194,8 +197,8 @@ Examples:
   quire withdraw --wallet alice --from 1 --force            the whole balance, asked for on L1
   quire withdraw --wallet alice --claim                     the same as `quire claim`
 
-JSON: id, from, token, amount, fee, nonce, valid_until, acknowledged, written (the file of --out, or null);
-with --force: account, queue_entry, freeze_from, earlier; with --claim: a list of token, amount")]
+JSON: id, from, token, symbol, decimals, amount, fee, nonce, valid_until, acknowledged, written (the file of
+--out, or null); with --force: account, queue_entry, freeze_from, earlier; with --claim as of `quire claim`")]
     Withdraw(WithdrawArgs),
     /// Collect on L1 what batches paid out to a wallet
     #[command(after_help = "\
@@ -204,7 +207,7 @@ Examples:
   quire claim --wallet alice --token ETH --json
   quire claim --l1 http://localhost:8545 --eth-key-file alice.key
 
-JSON: a list of token, amount")]
+JSON: a list of token, symbol, decimals, amount")]
     Claim(ClaimArgs),
     /// What became of a signed operation, and when
     #[command(after_help = "\
@@ -214,7 +217,7 @@ Examples:
 
 JSON: id, status (received, sealed, proven, finalized, rejected), batch, reason, waits (what it waits
 for, as of `quire status`), received, sealed, proven, finalized (seconds since 1970), claimable (what the owner may claim of the token, once a
-withdrawal is final)")]
+withdrawal is final, with its token, symbol and decimals)")]
     Tx(TxArgs),
     /// Leave: ask L1 for a balance, or take it without the operator
     #[command(subcommand)]
@@ -260,14 +263,17 @@ cancelled, claims, tokens, escrow_left, seconds")]
     Drill(DrillArgs),
     /// Import a CSV file of transfers into a new data directory
     #[command(after_help = "\
-The columns are block,tx_index,token,from,to,amount,gas_price,nonce; block, gas_price and nonce are
-not used. One account is made for each address and token, with opening balances in the genesis of
-the L1 so that the history plays out, and each row is signed and handed to the batcher.
+The first line names the columns; token, from, to and amount are used, and others passed over. A token is
+ETH, the same as 0x and 40 zeros, or an address. One account is made for each address and token, with opening
+balances in the genesis of the L1 so that the history plays out, and each row is signed and handed to the
+batcher. A row that cannot be imported is rejected by itself and listed with its line: ten in text, a thousand
+with --json. If none can be imported, the exit status is 3 and nothing is left.
 
 Examples:
   quire import transfers.csv
   quire import transfers.csv.gz --shape t18 --data-dir ./mainnet
   quire import transfers.csv.gz --limit 160 --shape t16
+  quire import transfers.csv --token USDC:6=0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48
 
 JSON: rows, imported, rejected, rounded, accounts, tokens, shapes, seconds, rejections (line,
 reason)")]
@@ -338,7 +344,9 @@ Examples:
 JSON: domain, contract, operator, offered_operator, submission (who: operator, anybody,
 operators_hour or nobody; anybody_from, operator_until, overdue_entry, taken_over), shapes (shape, fingerprint, verifying_key), accounts, tokens,
 waiting, queue_head, queue_sealed, queue_tail, sealed, unproved, finalized, confirmations,
-l1_height, l1_time, frozen, waits, state_root, finalized_root. Of what waits, waits_for says for what:
+l1_height, l1_time, frozen, freezable, freeze_from (when anybody may freeze L1, or null), oldest_entry and
+oldest_since (of the L1 queue), final_batch, final_root, waits, state_root, finalized_root; times in seconds
+since 1970. Of what waits, waits_for says for what:
 confirmations (entries of the L1 queue from start to before end, blocks on the oldest, needed),
 deposits (operations that rest on entries to be confirmed again), sealing (entries, operations),
 proving and submission (batches, first; operator and anybody_from, who may submit), nothing (L1 is
@@ -351,7 +359,7 @@ Examples:
   quire account --wallet alice
   quire account 7 --proof           with the Merkle path to the state root
 
-JSON: a list of account, owner, token, token_name, balance, nonce, next_nonce, key, leaf,
+JSON: a list of account, owner, token, symbol, decimals, balance, nonce, next_nonce, key, leaf,
 state_root, siblings (with --json always: the three others of each level, leaf upwards)")]
     Account(AccountArgs),
     /// Check that money and roots add up
@@ -360,8 +368,8 @@ Examples:
   quire audit
   quire audit --replay      rebuild every root from published bytes alone
 
-JSON: ok, supply (by token), escrow (by token: escrow, balances, claimable, pending), roots_chain,
-batches, replayed, state_root, finalized_root, faults")]
+JSON: ok, tokens (by id: token, symbol, decimals), supply (by id), escrow (by id: escrow, balances,
+claimable, pending), roots_chain, batches, replayed, state_root, finalized_root, faults")]
     Audit(AuditArgs),
     /// What a shape costs, from a short calibration, before anyone waits for its setup
     #[command(after_help = "\

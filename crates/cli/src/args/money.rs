@@ -10,10 +10,10 @@ pub struct DepositArgs {
     /// Name of the wallet, or a path
     #[arg(long, value_name = "W")]
     pub wallet: String,
-    /// Amount in the token's smallest unit, or with eth, gwei or wei
+    /// Amount: in the token's smallest unit, or with a unit: 1.5eth, 20gwei, "1.5 USDC"
     #[arg(long, value_name = "A")]
     pub amount: String,
-    /// Name, id or address of the token
+    /// Symbol, id or address of the token
     #[arg(long, default_value = "ETH", value_name = "T")]
     pub token: String,
     /// Add to this account instead of making one
@@ -36,7 +36,7 @@ pub struct TransferArgs {
     /// Index of the account that receives
     #[arg(long, value_name = "INDEX")]
     pub to: u32,
-    /// Amount in the token's smallest unit, or with eth, gwei or wei
+    /// Amount: in the token's smallest unit, or with a unit: 1.5eth, 20gwei, "1.5 USDC"
     #[arg(long, value_name = "A")]
     pub amount: String,
     /// How it is signed
@@ -55,7 +55,7 @@ pub struct AcceptArgs {
 /// What transfers and withdrawals have in common.
 #[derive(Debug, Args)]
 pub struct SigningArgs {
-    /// Fee in the account's token
+    /// Fee, an amount of the account's token
     #[arg(long, default_value = "0", value_name = "F")]
     pub fee: String,
     /// Nonce [default: the account's next; in a mirror the one after the last final batch]
@@ -84,7 +84,7 @@ pub struct WithdrawArgs {
         conflicts_with = "claim"
     )]
     pub from: Option<u32>,
-    /// Amount in the token's smallest unit, or with eth, gwei or wei
+    /// Amount: in the token's smallest unit, or with a unit: 1.5eth, 20gwei, "1.5 USDC"
     #[arg(long, value_name = "A", required_unless_present_any = ["claim", "force"], conflicts_with_all = ["claim", "force"])]
     pub amount: Option<String>,
     /// Ask on L1 for the whole balance: no signature, no batcher can refuse it
@@ -118,7 +118,7 @@ pub struct ClaimArgs {
     /// Name of the wallet, or a path; on a contract the Ethereum key is paid
     #[arg(long, value_name = "W")]
     pub wallet: Option<String>,
-    /// Only this token: its name, id or address [default: all]
+    /// Only this token: its symbol, id or address [default: all]
     #[arg(long, value_name = "T")]
     pub token: Option<String>,
 }
@@ -129,8 +129,9 @@ pub struct InitArgs {
     /// Shapes of the deployment; one with L1 slots is added if there is none [default: t18]
     #[arg(long, value_name = "S")]
     pub shape: Vec<String>,
-    /// A token besides ETH, such as USDC=0x… (20 bytes); ids are given in this order from 1
-    #[arg(long, value_name = "NAME=ADDRESS")]
+    /// A token besides ETH with its decimals, such as USDC:6=0x… (20 bytes); ids are given in this order
+    /// from 1
+    #[arg(long, value_name = "SYMBOL:DECIMALS=ADDRESS")]
     pub token: Vec<String>,
     /// What L1 takes for a deposit, top-up or exit request, in ETH
     #[arg(long, default_value = super::L1_FEE, value_name = "F")]
@@ -152,7 +153,7 @@ pub struct InitArgs {
     /// Wallet of the operator, which is copied into the deployment [default: a new one]
     #[arg(long, value_name = "W")]
     pub operator: Option<String>,
-    /// Make a fee account of the operator for this token, by name or id; ETH always has one
+    /// Make a fee account of the operator for this token, by symbol or id; ETH always has one
     #[arg(long, value_name = "T")]
     pub fee_token: Vec<String>,
 }

@@ -9,7 +9,7 @@ use crate::fixture::{Quire, error_of, text, tiny_keys};
 #[test]
 fn a_deployment_is_as_it_was_planned() {
     let quire = Quire::new();
-    let usdc = "USDC=0x00000000000000000000000000000000000000aa";
+    let usdc = "USDC:6=0x00000000000000000000000000000000000000aa";
     let made = quire.json(&[
         "init",
         "--shape",
@@ -21,7 +21,10 @@ fn a_deployment_is_as_it_was_planned() {
         "--l1-fee",
         "20gwei",
     ]);
-    assert_eq!(made["tokens"][1]["name"], "USDC");
+    assert_eq!(
+        (&made["tokens"][1]["symbol"], &made["tokens"][1]["decimals"]),
+        (&"USDC".into(), &6.into())
+    );
     assert_eq!(made["l1_fee"], "20000000000");
     assert_eq!(made["operator_protection"], "none");
     let fees = serde_json::json!([{"token": 0, "account": 1}, {"token": 1, "account": 2}]);
@@ -47,9 +50,18 @@ fn a_deployment_is_as_it_was_planned() {
     assert!(message.contains("has a deployment already"), "{message}");
     let other = Quire::new();
     for (args, status, expected) in [
-        (&["init", "--token", "USDC"][..], 2, "NAME=ADDRESS"),
-        (&["init", "--token", "X=0x00"], 2, "NAME=ADDRESS"),
-        (&["init", "--fee-token", "X"], 2, "none of the tokens"),
+        (
+            &["init", "--token", "USDC:6"][..],
+            2,
+            "SYMBOL:DECIMALS=ADDRESS",
+        ),
+        (
+            &["init", "--token", "X:6=0x00"],
+            2,
+            "SYMBOL:DECIMALS=ADDRESS",
+        ),
+        (&["init", "--token", "X=0x00"], 2, "how many decimals"),
+        (&["init", "--fee-token", "X"], 2, "no token"),
         (&["init", "--fee-token", "ETH"], 2, "a fee account already"),
         (&["init", "--l1-fee", "x"], 2, "not an amount"),
         (&["init", "--operator", "nobody"], 4, "no wallet"),
@@ -64,10 +76,10 @@ fn a_deployment_is_as_it_was_planned() {
                 "--shape",
                 "tiny",
                 "--token",
-                "=0x00000000000000000000000000000000000000aa",
+                ":6=0x00000000000000000000000000000000000000aa",
             ],
-            1,
-            "1 to 64 bytes",
+            2,
+            "1 to 16 characters",
         ),
         (
             &[
@@ -75,10 +87,10 @@ fn a_deployment_is_as_it_was_planned() {
                 "--shape",
                 "tiny",
                 "--token",
-                "E\u{1b}=0x00000000000000000000000000000000000000aa",
+                "E\u{1b}:6=0x00000000000000000000000000000000000000aa",
             ],
-            1,
-            "control",
+            2,
+            "letters and digits",
         ),
     ] {
         let message = other.fails_with(status, args);
@@ -124,13 +136,18 @@ fn a_batch_is_shown_decoded_and_exported_whole() {
     let second = quire.json(&["batch", "show", "2"]);
     assert_eq!(second["old_root"], first["new_root"]);
     let transfer = serde_json::json!(
-        {"slot": 0, "from": 2, "to": 3, "amount": "250000000000000000", "fee": "20000000000"});
+        {"slot": 0, "from": 2, "to": 3, "token": 0, "symbol": "ETH", "decimals": 18,
+         "amount": "250000000000000000", "fee": "20000000000"});
     assert_eq!(second["transfers"][0], transfer);
     assert_eq!(second["withdrawals"][0]["amount"], "5");
     assert_eq!(second["payouts"][0]["account"], 3);
     assert_eq!(second["fee_accounts"], serde_json::json!([1]));
     let output = quire.command(&["batch", "show", "2"]).output().unwrap();
-    assert!(text(&output.stdout).contains("250000000000000000"));
+    let said = text(&output.stdout);
+    assert!(
+        said.contains("0.25 ETH") && said.contains("0.00000002 ETH"),
+        "{said}"
+    );
     for missing in ["0", "3", "18446744073709551615"] {
         let message = quire.fails_with(1, &["batch", "show", missing]);
         assert!(message.contains("from 1 to 2"), "{message}");

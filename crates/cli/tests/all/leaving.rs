@@ -101,9 +101,8 @@ fn a_rollup_is_restored_elsewhere_and_goes_on() {
         old.path("wallets/bob.json").to_str().unwrap(),
     ]);
     assert_eq!(claimed[0]["amount"], "1000000000000000000");
-    // The old database has been overtaken, and says what to do.
-    let behind = old.fails_with(5, &["status"]);
-    assert!(behind.contains("quire restore"), "{behind}");
+    // The old database has been overtaken, and takes in what L1 has.
+    assert_eq!(old.json(&["status"])["state_root"], audit["state_root"]);
     std::fs::remove_file(old.path("rollup/batcher.redb")).unwrap();
     let missing = old.fails_with(4, &["status"]);
     assert!(missing.contains("quire restore"), "{missing}");
@@ -181,6 +180,60 @@ fn an_owner_leaves_without_the_operator() {
     assert_eq!(totals[0]["escrow"], "0");
     let message = quire.fails_with(1, &["deposit", "--wallet", "bob", "--amount", "1"]);
     assert!(message.contains("frozen"), "{message}");
+}
+
+/// Both statuses say in words and in JSON whether L1 is frozen, can be frozen, or from when on.
+#[test]
+fn the_status_says_how_far_a_freeze_is() {
+    let quire = Quire::with_accounts();
+    quire.json(&["run"]);
+    let said = |expected: &str| {
+        for command in [&["status"][..], &["l1", "status"]] {
+            let output = quire.command(command).output().unwrap();
+            let said = text(&output.stdout);
+            assert!(said.contains(expected), "{command:?}: {said}");
+        }
+    };
+    let facts = |fields: [&str; 4]| {
+        let [ours, l1s] = [&["status"][..], &["l1", "status"]].map(|command| quire.json(command));
+        fields.map(|field| {
+            assert_eq!(ours[field], l1s[field], "{field}");
+            ours[field].clone()
+        })
+    };
+    let fields = ["frozen", "freezable", "freeze_from", "oldest_entry"];
+    assert_eq!(
+        facts(fields),
+        [false.into(), false.into(), Value::Null, Value::Null]
+    );
+    said("open; nothing waits in its queue");
+
+    let requested = quire.json(&["exit", "request", "--wallet", "bob", "--account", "3"]);
+    let from = requested["freeze_from"].clone();
+    let entry = requested["queue_entry"].clone();
+    assert_eq!(
+        facts(fields),
+        [false.into(), false.into(), from.clone(), entry.clone()]
+    );
+    let since = facts(["oldest_since"; 4])[0].as_u64().unwrap();
+    assert_eq!(from, since + 604_801);
+    said("anybody may freeze L1 from 20");
+
+    quire.json(&["l1", "advance", OVERDUE, "--trial"]);
+    assert_eq!(
+        facts(fields),
+        [false.into(), true.into(), from, entry.clone()]
+    );
+    said("FREEZABLE since 20");
+
+    let frozen = quire.json(&["freeze"]);
+    assert_eq!(
+        facts(fields),
+        [true.into(), false.into(), Value::Null, entry]
+    );
+    let [batch, root, ..] = facts(["final_batch", "final_root", "frozen", "frozen"]);
+    assert_eq!((&batch, &root), (&frozen["batch"], &frozen["root"]));
+    said("FROZEN for good, after batch 1 with root 0x");
 }
 
 #[test]

@@ -22,5 +22,6 @@ mod path;
 mod queue;
 mod taking_over;
 mod terminal;
+mod units;
 mod waiting;
 mod wallets;

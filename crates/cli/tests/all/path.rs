@@ -204,3 +204,82 @@ fn a_changed_batch_does_not_verify() {
         text(&refused.stderr)
     );
 }
+
+/// The address of zeros is ETH's; a row that is rejected is named with its line; of a file of which no row
+/// can be imported nothing is left.
+#[test]
+fn an_import_says_what_it_left_out_and_leaves_nothing_of_nothing() {
+    let quire = Quire::new();
+    let [a, b, zeros] = [1, 2, 0].map(|byte| format!("0x{}", format!("{byte:02}").repeat(20)));
+    let header = "token,from,to,amount\n";
+    let mixed = quire.write(
+        "mixed.csv",
+        format!("{header}ETH,{a},{b},1000\n{zeros},{a},{b},500\n0x00,{a},{b},1\nETH,{a},{b},-1\n"),
+    );
+    let all_bad = quire.write("bad.csv", format!("{header}{}", "ETH,a,b,1\n".repeat(12)));
+    let empty = quire.write("empty.csv", header);
+    let args = |file: &str| {
+        [
+            "import".to_owned(),
+            file.to_owned(),
+            "--shape".to_owned(),
+            "tiny".to_owned(),
+        ]
+    };
+    let fails = |file: &str| {
+        let args = args(file);
+        let message = quire.fails_with(3, &args.each_ref().map(String::as_str));
+        assert!(!quire.path("rollup").exists(), "{message}");
+        assert!(!std::fs::read_dir(quire.dir()).unwrap().any(|entry| {
+            entry
+                .unwrap()
+                .file_name()
+                .to_string_lossy()
+                .starts_with(".rollup")
+        }));
+        message
+    };
+    let message = fails(&all_bad);
+    assert!(
+        message.contains("none of the 12 rows") && message.contains("line 2: from is not"),
+        "{message}"
+    );
+    assert!(
+        message.contains("line 11:") && !message.contains("line 12:"),
+        "{message}"
+    );
+    assert!(fails(&empty).contains("no rows"));
+
+    let args = args(&mixed);
+    let imported = quire.json(&args.each_ref().map(String::as_str));
+    let counts =
+        ["rows", "imported", "rejected", "tokens"].map(|field| imported[field].as_u64().unwrap());
+    assert_eq!(counts, [4, 2, 2, 1]);
+    let lines: Vec<u64> = imported["rejections"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["line"].as_u64().unwrap())
+        .collect();
+    assert_eq!(lines, [4, 5]);
+}
+
+/// Tokens of a file are shown in the units that were declared for them.
+#[test]
+fn an_import_takes_symbols_and_decimals_of_its_tokens() {
+    let quire = Quire::new();
+    let [a, b, usdc] = [1, 2, 3].map(|byte| format!("0x{}", format!("{byte:02}").repeat(20)));
+    let file = quire.write(
+        "usdc.csv",
+        format!("token,from,to,amount\n{usdc},{a},{b},1500000\n"),
+    );
+    let declared = format!("USDC:6={usdc}");
+    quire.json(&["import", &file, "--shape", "tiny", "--token", &declared]);
+    let sender = &quire.json(&["account", "2"])[0];
+    assert_eq!(
+        (&sender["symbol"], &sender["decimals"], &sender["balance"]),
+        (&"USDC".into(), &6.into(), &"1500000".into())
+    );
+    let output = quire.command(&["account", "2"]).output().unwrap();
+    assert!(crate::fixture::text(&output.stdout).contains("1.5 USDC"));
+}

@@ -97,6 +97,7 @@ fn parameters() -> Parameters {
         fingerprint: Bytes([0; 32]),
     };
     let token = |name: &str, byte| Token {
+        decimals: None,
         name: name.to_owned(),
         address: Bytes([byte; 20]),
     };

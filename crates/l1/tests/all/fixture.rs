@@ -124,10 +124,12 @@ pub fn parameters() -> Parameters {
         freeze_after: FREEZE_AFTER,
         tokens: vec![
             Token {
+                decimals: None,
                 name: "ETH".to_owned(),
                 address: Bytes([0; 20]),
             },
             Token {
+                decimals: None,
                 name: "TKN".to_owned(),
                 address: Bytes([0x11; 20]),
             },

@@ -76,6 +76,7 @@ fn parameters_are_checked() {
         GenesisError::NotEth
     ));
     let twice = Token {
+        decimals: None,
         name: "again".to_owned(),
         address: Bytes([0x11; 20]),
     };
@@ -88,6 +89,32 @@ fn parameters_are_checked() {
             ..
         }
     ));
+    let error = refused_parameters(|p| p.tokens[1].decimals = Some(78));
+    assert!(matches!(
+        error,
+        GenesisError::Decimals { token: 1, got: 78 }
+    ));
+    assert!(matches!(
+        refused_parameters(|p| p.tokens[0].decimals = Some(18)),
+        GenesisError::NotEth
+    ));
+}
+
+/// A genesis in which no decimals are known is that of before they could be: its address stays.
+#[test]
+fn decimals_that_are_not_known_are_not_written() {
+    let written = |decimals| {
+        let mut parameters = parameters();
+        parameters.tokens[1].decimals = decimals;
+        let genesis = Genesis::new(parameters, Vec::new()).unwrap();
+        String::from_utf8(genesis.deployment().canonical_bytes()).unwrap()
+    };
+    assert!(!written(None).contains("decimals"));
+    assert!(written(Some(6)).contains("\"decimals\":6,\"address\""));
+    let bytes = written(Some(6)).into_bytes();
+    let read = l1::Deployment::from_json(&bytes).unwrap();
+    assert_eq!(read.parameters().tokens[1].decimals, Some(6));
+    assert_eq!(read.canonical_bytes(), bytes);
 }
 
 #[test]
