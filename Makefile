@@ -6,7 +6,7 @@ CARGO ?= cargo
 QUIRE = $(CARGO) build --release --locked --bin quire
 DEMO = -p cli --no-default-features
 
-.PHONY: help demo demo-crates demo-evm evm interop drill test verdict kills portable judges judges-all compare-snarkjs fuzz ci fmt clippy docs layering shapes contracts contracts-check slither bench clean-demo
+.PHONY: help demo demo-crates demo-evm evm interop drill test verdict kills plugs portable judges judges-all compare-snarkjs fuzz ci fmt clippy docs layering shapes contracts contracts-check slither bench clean-demo
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -39,6 +39,10 @@ verdict: ## QUIRE_VERDICTS (10000) batches through the contract and the native L
 kills: ## SIGKILL under load, QUIRE_KILLS (1000) times
 	QUIRE_KILLS=$${QUIRE_KILLS:-1000} $(CARGO) test --release --locked -p tests --test survives_kills -- --nocapture
 
+plugs: ## the program is killed at each step that reaches the disk; needs strace
+	QUIRE_STRACE="$$(command -v strace)" \
+	  $(CARGO) test --release --locked --workspace --features cli/plugs --test plugs
+
 portable: ## the prover's tests without vector instructions
 	QUIRE_SIMD=portable $(CARGO) test --release --locked -p msm -p prover
 
@@ -60,7 +64,7 @@ fuzz: ## every decoder, FUZZ_SECONDS (60) each, two at a time; needs g++
 # The tests' build has the program too: one build serves all steps.
 ci: export QUIRE_KILLS = 100
 ci: QUIRE = $(CARGO) test --release --locked --workspace --no-run
-ci: fmt clippy layering demo-crates docs contracts-check test portable drill judges evm interop demo-evm fuzz ## what CI runs, with 100 kills instead of 25
+ci: fmt clippy layering demo-crates docs contracts-check test plugs portable drill judges evm interop demo-evm fuzz ## what CI runs, with 100 kills instead of 25
 
 fmt: ## formatting
 	$(CARGO) fmt --all --check
@@ -72,7 +76,7 @@ clippy: ## lints, warnings denied
 docs: ## API documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --workspace --no-deps
 
-layering: ## dependencies point one way: ledger <- circuits <- prover <- interop / l1 / batcher <- node <- chain <- cli
+layering: ## dependencies point one way: files, ledger <- circuits <- prover <- interop / l1 / batcher <- node <- chain <- cli
 	./.ci/layering
 
 demo-crates: ## `make demo` compiles few crates, and none of those that only other commands need

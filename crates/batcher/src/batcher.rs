@@ -24,7 +24,7 @@ use std::path::Path;
 
 use ledger::account::Account;
 use ledger::field::Fr;
-use ledger::operation::{Signable, Transfer, Withdraw};
+use ledger::operation::{Fields, Signable, Transfer, Withdraw};
 use ledger::reject::Reject;
 use ledger::replay::{ReplayError, replay};
 use ledger::shape::{Shape, ShapeError};
@@ -36,8 +36,9 @@ use thiserror::Error;
 
 use crate::batch::{FinalizedBatch, ProvedBatch, SealedBatch, StoredBatch};
 use crate::codec::CodecError;
-use crate::mempool::{Entry, Limits, Mempool, Refusal, Screened, Surroundings};
+use crate::mempool::{Entry, Limits, Mempool, Refusal, Room, Screened, Surroundings};
 use crate::operation::{OperationId, SignedOperation};
+use crate::proofs::Records;
 use crate::seal::{BuildError, Demand, Due, Fill, OpenBatch, QueueEntry, context, unconsumed};
 use crate::store::{
     BatchTimes, Changes, Head, Identity, NewBatch, NewOutcome, NewStore, OpenError, Outcome, Place,
@@ -325,6 +326,13 @@ pub struct Status {
     pub timestamp: u64,
 }
 
+/// What one call of intake changes.
+#[derive(Default)]
+struct Taken {
+    rows: Vec<StoredOperation>,
+    replaced: Vec<NewOutcome>,
+}
+
 /// One batch, or only drops, on its way to disk.
 #[derive(Default)]
 struct Built {
@@ -426,9 +434,30 @@ impl Batcher {
         Ok(Self::assemble(settings, state, store, head))
     }
 
+    /// Opens a database to read it as it is now, beside a process that may write it: nothing can be
+    /// written, and no page is checked beyond those that are read.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_to_read(folder: &Path, settings: Settings) -> Result<Self, OpenError> {
+        let depth = settings.depth()?;
+        let store = Store::open_to_read(folder, &settings.identity(depth))?;
+        Self::load(store, settings, depth)
+    }
+
+    /// Takes batches after `on_l1` for not finalized, in memory: L1 has lost them, and what was opened to
+    /// be read cannot note that.
+    pub fn finalized_at_most(&mut self, on_l1: u64) {
+        self.head.finalized = self.head.finalized.min(on_l1);
+    }
+
     fn open_at(place: Place<'_>, settings: Settings) -> Result<Self, OpenError> {
         let depth = settings.depth()?;
         let store = Store::open(place, &settings.identity(depth))?;
+        Self::load(store, settings, depth)
+    }
+
+    fn load(store: Store, settings: Settings, depth: u8) -> Result<Self, OpenError> {
         let head = store.head()?;
         let state = store.state(depth)?;
         if state.root() != head.root {
@@ -610,18 +639,19 @@ impl Batcher {
             .par_iter()
             .map(|operation| self.pool.screen(operation, &around))
             .collect();
-        let mut rows = Vec::new();
+        let mut taken = Taken::default();
         let mut verdicts = Vec::with_capacity(operations.len());
         for (operation, screened) in operations.iter().zip(screened) {
             let verdict = match screened {
-                Ok(screened) => self.admit(operation, screened, now, &mut rows)?,
+                Ok(screened) => self.admit(operation, screened, now, &mut taken)?,
                 Err(refusal) => Err(refusal),
             };
             verdicts.push(verdict);
         }
+        let Taken { rows, replaced } = taken;
         if !rows.is_empty() {
             self.store
-                .add_pending(&rows, self.pool.next_place())
+                .add_pending(&rows, &replaced, self.pool.next_place())
                 .inspect_err(|_| self.stopped = true)?;
         }
         Ok(verdicts)
@@ -645,7 +675,7 @@ impl Batcher {
         signed: &SignedOperation,
         screened: Screened,
         now: u64,
-        rows: &mut Vec<StoredOperation>,
+        taken: &mut Taken,
     ) -> Result<Result<OperationId, Refusal>, StoreError> {
         let (id, operation) = match screened {
             Screened::Known(id) => return Ok(Ok(id)),
@@ -658,16 +688,41 @@ impl Batcher {
         let entry = Entry::verified(id, operation, now);
         let account = self.state.account(entry.fields.from);
         let next = account.map_or(0, |account| account.nonce);
-        if let Err(refusal) = self.pool.has_room(&entry.fields, next) {
-            return Ok(Err(refusal));
+        let takes_fees = |token| self.settings.fee_accounts.contains_key(&token);
+        let room = Room {
+            next,
+            now,
+            takes_fees: &takes_fees,
+        };
+        match self.pool.room_for(&entry.fields, &room) {
+            Err(refusal) => return Ok(Err(refusal)),
+            Ok(Some(place)) => self.replace(place, &id, taken),
+            Ok(None) => {}
         }
         let place = self.pool.insert(entry, next);
-        rows.push(StoredOperation {
+        taken.rows.push(StoredOperation {
             place,
             received: now,
             operation: *signed,
         });
         Ok(Ok(id))
+    }
+
+    /// Takes the operation at a place out, in favour of another with its nonce.
+    fn replace(&mut self, place: u64, by: &OperationId, taken: &mut Taken) {
+        let Some(entry) = self.pool.remove(place) else {
+            return;
+        };
+        // One that came with this very call was never written.
+        taken.rows.retain(|row| row.place != place);
+        let settled = Settled {
+            received: entry.received,
+            withdrawn_from: withdrawn_from(&entry),
+            outcome: Outcome::Rejected {
+                reason: format!("replaced by operation {by} of the same nonce"),
+            },
+        };
+        taken.replaced.push((place, entry.id, settled));
     }
 
     /// The verdict on an operation whose nonce is used: by itself, or by another.
@@ -717,10 +772,24 @@ impl Batcher {
             Outcome::Sealed { batch } if batch <= finalized => {
                 (Verdict::Finalized { batch }, self.store.times(batch)?)
             }
-            Outcome::Sealed { batch } => (Verdict::Sealed { batch }, self.store.times(batch)?),
+            Outcome::Sealed { batch } => {
+                let times = BatchTimes {
+                    finalized: None,
+                    ..self.store.times(batch)?
+                };
+                (Verdict::Sealed { batch }, times)
+            }
             Outcome::Rejected { reason } => (Verdict::Rejected { reason }, BatchTimes::default()),
         };
         Ok(Some(history(verdict, (received, withdrawn_from), times)))
+    }
+
+    /// The nonce for which an operation that waits has to wait, because no operation has it; `None` if
+    /// it waits for a batch alone, or does not wait.
+    pub fn missing_nonce(&self, id: &OperationId) -> Option<u64> {
+        let Fields { from, nonce, .. } = self.pool.get(id)?.fields;
+        let next = self.next_nonce(from)?;
+        (next < nonce).then_some(next)
     }
 
     /// When a batch took its steps; all `None` if there is no such batch.
@@ -1136,16 +1205,16 @@ impl Batcher {
         Ok(Some(batch.words().header.timestamp))
     }
 
-    pub(crate) fn sealed_record(&self, number: u64) -> Result<SealedBatch, StageError> {
-        let sealed = self.head.sealed;
-        let missing = StageError::NoBatch { number, sealed };
-        if number == 0 || number > sealed {
-            return Err(missing);
+    fn records(&self) -> Records<'_> {
+        Records {
+            settings: &self.settings,
+            store: &self.store,
+            head: self.head,
         }
-        let record = self.store.batch(number)?.ok_or(missing)?;
-        let Settings { domain, shapes, .. } = &self.settings;
-        SealedBatch::from_record(&record, number, domain, shapes)
-            .map_err(|error| self.store.record("batch", number, error).into())
+    }
+
+    pub(crate) fn sealed_record(&self, number: u64) -> Result<SealedBatch, StageError> {
+        self.records().sealed(number)
     }
 
     /// What the circuit is shown for a batch that is not finalized.
@@ -1183,8 +1252,8 @@ impl Batcher {
         Ok(open.filter(|number| !proved.contains(number)).collect())
     }
 
-    /// Notes the proof of a sealed batch, made by `now`, in seconds since 1970. That it verifies is the caller's to know. Batches are
-    /// proved in any order; a proof of a batch that has one replaces it.
+    /// Notes the proof of a sealed batch, made by `now`, in seconds since 1970. That it verifies is the
+    /// caller's to know. Batches are proved in any order; a proof of a batch that has one replaces it.
     ///
     /// # Errors
     /// [`StageError`].
@@ -1195,20 +1264,9 @@ impl Batcher {
         now: u64,
     ) -> Result<ProvedBatch, StageError> {
         self.check_running()?;
-        self.check_same(&batch)?;
-        let number = batch.number();
-        let expected = self.head.finalized + 1;
-        if number < expected {
-            return Err(StageError::OutOfOrder { number, expected });
-        }
-        let times = BatchTimes {
-            proven: Some(now),
-            ..self.store.times(number)?
-        };
-        self.store
-            .add_proof(number, &proof, times)
-            .inspect_err(|_| self.stopped = true)?;
-        Ok(ProvedBatch { batch, proof })
+        let kept = self.records().record_proof(&batch, &proof, now);
+        self.stopped |= matches!(kept, Err(StageError::Store(StoreError::Database { .. })));
+        kept.map(|()| ProvedBatch { batch, proof })
     }
 
     /// Notes that L1 has accepted a proved batch at `time`, in seconds since 1970, deletes its
@@ -1224,7 +1282,7 @@ impl Batcher {
     ) -> Result<FinalizedBatch, StageError> {
         self.check_running()?;
         let ProvedBatch { batch, proof } = proved;
-        self.check_same(&batch)?;
+        self.records().check_same(&batch)?;
         let (number, expected) = (batch.number(), self.head.finalized + 1);
         if number != expected {
             return Err(StageError::OutOfOrder { number, expected });
@@ -1246,16 +1304,6 @@ impl Batcher {
         self.head = head;
         self.oldest = oldest;
         Ok(FinalizedBatch { batch, proof })
-    }
-
-    /// A batch from elsewhere is not taken for ours.
-    fn check_same(&self, batch: &SealedBatch) -> Result<(), StageError> {
-        let number = batch.number();
-        if &self.sealed_record(number)? == batch {
-            Ok(())
-        } else {
-            Err(StageError::OtherBatch { number })
-        }
     }
 
     /// Rebuilds the state from the first accounts and the published bytes of all sealed batches
@@ -1303,6 +1351,7 @@ impl Batcher {
     }
 
     pub(crate) fn check_running(&self) -> Result<(), StoreError> {
+        self.store.check_writable()?;
         if self.stopped {
             return Err(StoreError::Stopped {
                 path: self.store.path().to_owned(),

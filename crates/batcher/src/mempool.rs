@@ -2,18 +2,20 @@
 //!
 //! Every account's operations stand in nonce order; the one with the account's next nonce is
 //! ready unless it expired, later ones wait, gaps included, up to a bounded distance. Invariants:
-//! one operation per account and nonce, and of two with the same nonce the one that was acknowledged
-//! first stays; what is held has a good signature or is marked as still to be checked; places are
+//! one operation per account and nonce, and the one that was acknowledged first stays unless its
+//! signer replaces it ([`Mempool::room_for`]); what is held has a good signature or is marked as still to be checked; places are
 //! given in order of arrival and never change; an operation that expired by some clock is set aside
 //! and comes back if the clock was wrong. What survives a restart is left to `store`, execution to
 //! `seal`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 
 use ledger::account::Account;
 use ledger::babyjubjub::Point;
 use ledger::field::Fr;
-use ledger::operation::{Fields, NO_EXPIRY, Signable, Withdraw};
+use ledger::float::Float16;
+use ledger::operation::{Fields, NO_EXPIRY, Signable, Transfer, Withdraw};
 use ledger::reject::Reject;
 use ledger::shape::leaves;
 use ledger::transition::{Operation, State};
@@ -50,8 +52,11 @@ pub enum Refusal {
     /// The operation is bad and stays so for this state.
     #[error(transparent)]
     Rejected(#[from] Reject),
-    /// Another operation of the account has the nonce: the one acknowledged first stays.
-    #[error("nonce {nonce} of account {index} is taken by operation {by}")]
+    /// Another operation of the account has the nonce, and this one pays too little to replace it.
+    #[error(
+        "nonce {nonce} of account {index} is taken by operation {by}, which waits: {}",
+        replaced_for(*least_fee)
+    )]
     NonceTaken {
         /// The sender.
         index: u32,
@@ -59,6 +64,8 @@ pub enum Refusal {
         nonce: u64,
         /// The operation that has it.
         by: OperationId,
+        /// The least fee of an operation that replaces it, if fees are taken in its token.
+        least_fee: Option<u128>,
     },
     /// The nonce is too far ahead of the account's.
     #[error("nonce {nonce} of account {index} is {look_ahead} or more ahead of {next}")]
@@ -117,6 +124,23 @@ impl Refusal {
             | Self::Mirror => false,
         }
     }
+}
+
+/// How an operation that waits is replaced.
+fn replaced_for(least_fee: Option<u128>) -> String {
+    match least_fee {
+        Some(least) => format!("to replace it, sign a fee of at least {least}"),
+        None => "to cancel it, sign a transfer of 0 to the account itself".to_owned(),
+    }
+}
+
+/// What room for an operation depends on besides the mempool.
+pub(crate) struct Room<'a> {
+    /// The account's next nonce.
+    pub(crate) next: u64,
+    pub(crate) now: u64,
+    /// Whether fees are taken in a token.
+    pub(crate) takes_fees: &'a dyn Fn(u32) -> bool,
 }
 
 /// What intake looks at besides the mempool.
@@ -316,20 +340,51 @@ impl Mempool {
             return Ok(Screened::Used(id, reject));
         }
         well_placed(&fields, account.token, around)?;
-        self.has_room(&fields, account.nonce)?;
+        let room = Room {
+            next: account.nonce,
+            now: around.now,
+            takes_fees: &|token| around.fee_accounts.contains_key(&token),
+        };
+        self.room_for(&fields, &room)?;
         let operation = signed.verify(&account.key, around.domain)?;
         Ok(Screened::New(id, operation))
     }
 
-    /// The checks that depend on what else waits.
-    pub(crate) fn has_room(&self, fields: &Fields, next: u64) -> Result<(), Refusal> {
+    /// The checks that depend on what else waits, and the place of the operation that is replaced.
+    ///
+    /// As wallets know it: a signer replaces an operation by one of the same nonce whose fee is higher
+    /// by a tenth at least. One that expired is replaced by any. Where no fee is taken, a transfer of
+    /// nothing to the account itself replaces whatever is not one.
+    pub(crate) fn room_for(
+        &self,
+        fields: &Fields,
+        room: &Room<'_>,
+    ) -> Result<Option<u64>, Refusal> {
         let Fields {
             from: index, nonce, ..
         } = *fields;
+        let Room { next, now, .. } = *room;
         let waiting = self.accounts.get(&index);
         if let Some(place) = waiting.and_then(|nonces| nonces.get(&nonce)) {
-            let by = self.entries[place].id;
-            return Err(Refusal::NonceTaken { index, nonce, by });
+            let Entry {
+                id: by,
+                fields: waits,
+                ..
+            } = self.entries[place];
+            let least_fee = (room.takes_fees)(waits.token).then(|| least_fee(&waits));
+            let replaces = match &least_fee {
+                Some(least) => fee_of(fields) >= *least,
+                None => is_cancel(fields) && !is_cancel(&waits),
+            };
+            if waits.valid_until < now || replaces {
+                return Ok(Some(*place));
+            }
+            return Err(Refusal::NonceTaken {
+                index,
+                nonce,
+                by,
+                least_fee,
+            });
         }
         let look_ahead = self.limits.look_ahead;
         if nonce.saturating_sub(next) >= look_ahead {
@@ -348,7 +403,13 @@ impl Mempool {
             let limit = self.limits.operations;
             return Err(Refusal::Full { limit });
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// All that wait, in order of arrival: id, operation, and when it was received.
+    pub fn iter(&self) -> impl Iterator<Item = (OperationId, SignedOperation, u64)> + '_ {
+        let entries = self.entries.values();
+        entries.map(|entry| (entry.id, entry.signed(), entry.received))
     }
 
     /// Adds an operation whose account has the nonce `next`, at the next place.
@@ -595,6 +656,32 @@ impl Mempool {
             }
         }
     }
+}
+
+/// The fee in the token's smallest unit.
+fn fee_of(fields: &Fields) -> u128 {
+    let fee = fields.fee.value_u128();
+    fee.expect("the largest float16 is 2047 · 10^31, below 2^128")
+}
+
+/// The least fee of an operation that replaces one that waits: a tenth more, and more.
+fn least_fee(waits: &Fields) -> u128 {
+    let fee = fee_of(waits);
+    fee + fee.div_ceil(10).max(1)
+}
+
+/// The lowest fee that can be signed and replaces an operation that waits; `None` if there is none.
+pub fn replacing_fee(waits: &Fields) -> Option<Float16> {
+    let least = least_fee(waits);
+    let steps = iter::successors(Some(1u128), |step| step.checked_mul(10));
+    let candidates = iter::once(0).chain(steps);
+    let mut fees = candidates.map(|step| Float16::round_down(least.saturating_add(step)));
+    fees.find(|fee| fee.value_u128().is_some_and(|fee| fee >= least))
+}
+
+/// A transfer of nothing to the account itself: all that it does is use the nonce.
+fn is_cancel(fields: &Fields) -> bool {
+    fields.kind == Transfer::KIND && fields.from == fields.to && fields.amount.mantissa() == 0
 }
 
 /// The checks on an operation's own fields.

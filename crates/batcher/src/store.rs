@@ -2,9 +2,10 @@
 //!
 //! Invariants: what a call acknowledges is on disk when it returns, one transaction a call however
 //! many operations it brings (group commit); a file is made whole or not at all; a file of another
-//! program, version or deployment, or with damaged pages, is refused when it is opened; a call
-//! whose write fails leaves the file as before or as after, never between. What the records mean
-//! is left to their modules.
+//! program, version or deployment, or with damaged pages, is refused when it is opened for writing; a
+//! call whose write fails leaves the file as before or as after, never between. One process writes at
+//! a time, and any number read beside it: a reader sees the file as it was at one moment. What the
+//! records mean is left to their modules.
 //!
 //! | table | key | value |
 //! |---|---|---|
@@ -26,14 +27,16 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use files::{FileError, FolderDraft};
 use ledger::account::Account;
 use ledger::field::Fr;
 use ledger::operation::SIGNED_BYTES;
 use ledger::state::State;
 use ledger::tree::Tree;
 use redb::{
-    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable,
-    ReadableTableMetadata, StorageBackend, StorageError, TableDefinition, WriteTransaction,
+    Builder, ConcurrencyMode, Database, DatabaseError, ReadOnlyDatabase, ReadTransaction,
+    ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageBackend, StorageError,
+    TableDefinition, WriteTransaction,
 };
 use thiserror::Error;
 
@@ -45,9 +48,6 @@ use crate::undo::{Returned, Undo};
 
 /// Name of the file in the data directory.
 pub const FILE_NAME: &str = "batcher.redb";
-
-/// Name under which a new file is made before it is whole.
-const PARTIAL_NAME: &str = "batcher.redb.partial";
 
 /// Version of the tables and records.
 pub const FORMAT: u32 = 2;
@@ -80,9 +80,15 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// Another process has it open.
-    #[error("{}: in use by another process: stop that process first", path.display())]
+    /// Another process has it open for writing.
+    #[error("{}: in use by another process: wait until it has ended, or stop it", path.display())]
     InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The process that wrote it was killed, and only one that may write can mend that.
+    #[error("{}: the process that wrote it was killed: run a command that writes, such as `quire seal`, as a user who may write it", path.display())]
+    Unclean {
         /// The file.
         path: PathBuf,
     },
@@ -140,6 +146,15 @@ pub enum OpenError {
     Settings(#[from] crate::batcher::SettingsError),
 }
 
+impl From<FileError> for OpenError {
+    fn from(error: FileError) -> Self {
+        Self::Io {
+            path: error.path,
+            source: error.source,
+        }
+    }
+}
+
 /// Why an open database failed.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -162,6 +177,12 @@ pub enum StoreError {
         key: String,
         /// What is wrong.
         source: CodecError,
+    },
+    /// The database was opened for reading.
+    #[error("{}: opened for reading only", path.display())]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
     },
     /// An earlier write failed, so memory and disk may differ.
     #[error("{}: an earlier write failed: start again, nothing that was acknowledged is lost", path.display())]
@@ -288,8 +309,27 @@ pub(crate) struct StoredOperation {
 
 /// The open file.
 pub(crate) struct Store {
-    database: Database,
+    access: Access,
     path: PathBuf,
+}
+
+/// What may be done with the file.
+enum Access {
+    /// This process alone writes.
+    Writer(Database),
+    /// The file as it was when it was opened, whatever another process writes meanwhile.
+    Reader {
+        /// Why first: it ends before its database.
+        transaction: ReadTransaction,
+        _database: ReadOnlyDatabase,
+    },
+}
+
+/// One process writes, others may read beside it.
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_concurrency_mode(ConcurrencyMode::SingleWriter);
+    builder
 }
 
 impl Head {
@@ -510,32 +550,24 @@ impl Place<'_> {
 /// A database that is being made: one transaction, under another name until it is whole and on
 /// disk. Dropped before [`Self::finish`], it leaves nothing behind.
 pub(crate) struct NewStore {
-    /// Why first: a transaction ends before its database.
+    /// Why first: a transaction ends before its database, and that before its folder goes.
     transaction: Option<WriteTransaction>,
     database: Option<Database>,
-    partial: Option<PathBuf>,
+    draft: Option<FolderDraft>,
     path: PathBuf,
 }
 
 impl NewStore {
     pub(crate) fn begin(place: Place<'_>) -> Result<Self, OpenError> {
-        let (database, partial, path) = match place {
+        let (database, draft, path) = match place {
             Place::Folder(folder) => {
-                let (path, partial) = (folder.join(FILE_NAME), folder.join(PARTIAL_NAME));
+                let path = folder.join(FILE_NAME);
                 if path.exists() {
                     return Err(OpenError::Exists { path });
                 }
-                match fs::remove_file(&partial) {
-                    Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                        return Err(OpenError::Io {
-                            path: partial,
-                            source,
-                        });
-                    }
-                    _ => {}
-                }
-                let database = Builder::new().create(&partial);
-                (database, Some(partial), path)
+                let draft = FolderDraft::begin(&path)?;
+                let database = builder().create(draft.path().join(FILE_NAME));
+                (database, Some(draft), path)
             }
             Place::Storage(open) => (open(&Builder::new()), None, FILE_NAME.into()),
         };
@@ -543,7 +575,7 @@ impl NewStore {
         let mut new = Self {
             transaction: None,
             database: None,
-            partial,
+            draft,
             path,
         };
         let transaction = database.begin_write();
@@ -573,18 +605,19 @@ impl NewStore {
         let transaction = self.transaction.take().expect("it is taken here alone");
         let commit = transaction.commit();
         commit.map_err(|error| self.failed(error.into()))?;
-        if let (Some(partial), Some(folder)) = (&self.partial, self.path.parent()) {
-            // Why: a hard link, unlike a rename, never replaces a file that came to be meanwhile.
-            fs::hard_link(partial, &self.path)
-                .and_then(|()| fs::remove_file(partial))
-                .and_then(|()| fs::File::open(folder)?.sync_all())
-                .map_err(|source| OpenError::Io {
-                    path: partial.clone(),
-                    source,
+        if let Some(draft) = self.draft.take() {
+            draft
+                .put_file_new(FILE_NAME)
+                .map_err(|error| match error.is_taken() {
+                    true => OpenError::Exists {
+                        path: self.path.clone(),
+                    },
+                    false => error.into(),
                 })?;
         }
+        let database = self.database.take().expect("it is taken here alone");
         Ok(Store {
-            database: self.database.take().expect("it is taken here alone"),
+            access: Access::Writer(database),
             path: self.path.clone(),
         })
     }
@@ -595,70 +628,131 @@ impl NewStore {
     }
 
     fn failed(&self, source: redb::Error) -> OpenError {
-        let path = self.partial.as_ref().unwrap_or(&self.path).clone();
-        let source = Box::new(source);
+        let (path, source) = (self.path.clone(), Box::new(source));
         store_to_open_error(&self.path, StoreError::Database { path, source })
-    }
-}
-
-impl Drop for NewStore {
-    fn drop(&mut self) {
-        drop(self.transaction.take());
-        if let (Some(database), Some(partial)) = (self.database.take(), &self.partial) {
-            drop(database);
-            // Why: what cannot be removed now is removed before the next try.
-            fs::remove_file(partial).unwrap_or_default();
-        }
     }
 }
 
 impl Store {
     /// Opens the database, checks all of its pages and that it is this deployment's.
     pub(crate) fn open(place: Place<'_>, identity: &Identity) -> Result<Self, OpenError> {
-        let mut builder = Builder::new();
-        builder.set_check_integrity_on_open(true);
         let (database, path) = match place {
             Place::Folder(folder) => {
                 let path = folder.join(FILE_NAME);
                 check_file(&path)?;
+                let mut builder = builder();
+                builder.set_check_integrity_on_open(true);
                 (builder.open(&path), path)
             }
-            Place::Storage(open) => (open(&builder), FILE_NAME.into()),
+            Place::Storage(open) => {
+                let mut builder = Builder::new();
+                builder.set_check_integrity_on_open(true);
+                (open(&builder), FILE_NAME.into())
+            }
         };
-        let database = database.map_err(|error| open_error(&path, error))?;
-        let store = Self { database, path };
-        store.check_identity(identity)?;
-        Ok(store)
+        Self::writer(path, database)?.of_deployment(identity)
+    }
+
+    /// As [`Self::open`], without a look at every page: for one write after the database was open.
+    pub(crate) fn open_again(folder: &Path, identity: &Identity) -> Result<Self, OpenError> {
+        let path = folder.join(FILE_NAME);
+        check_file(&path)?;
+        let database = builder().open(&path);
+        Self::writer(path, database)?.of_deployment(identity)
+    }
+
+    /// Opens the database to read it as it is now, beside a process that may write it.
+    pub(crate) fn open_to_read(folder: &Path, identity: &Identity) -> Result<Self, OpenError> {
+        Self::reader(&folder.join(FILE_NAME))?.of_deployment(identity)
+    }
+
+    fn writer(path: PathBuf, opened: Result<Database, DatabaseError>) -> Result<Self, OpenError> {
+        let access = Access::Writer(opened.map_err(|error| open_error(&path, error))?);
+        Ok(Self { access, path })
+    }
+
+    /// The database in a file, of whatever deployment.
+    pub(crate) fn reader(path: &Path) -> Result<Self, OpenError> {
+        check_file(path)?;
+        let database = match builder().open_read_only(path) {
+            Err(DatabaseError::RepairAborted) => {
+                // Opening it for writing mends it.
+                let mended = builder().open(path);
+                drop(mended.map_err(|error| match error {
+                    DatabaseError::DatabaseAlreadyOpen => open_error(path, error),
+                    _ => OpenError::Unclean { path: path.into() },
+                })?);
+                builder().open_read_only(path)
+            }
+            opened => opened,
+        };
+        let database = database.map_err(|error| open_error(path, error))?;
+        let transaction = database.begin_read().map_err(|error| OpenError::Damaged {
+            path: path.into(),
+            detail: error.to_string(),
+        })?;
+        let access = Access::Reader {
+            transaction,
+            _database: database,
+        };
+        let path = path.to_owned();
+        Ok(Self { access, path })
+    }
+
+    fn of_deployment(self, identity: &Identity) -> Result<Self, OpenError> {
+        self.check_identity(identity)?;
+        Ok(self)
+    }
+
+    /// Refuses what would be written to a database that was opened for reading.
+    pub(crate) fn check_writable(&self) -> Result<(), StoreError> {
+        match &self.access {
+            Access::Writer(_) => Ok(()),
+            Access::Reader { .. } => Err(StoreError::ReadOnly {
+                path: self.path.clone(),
+            }),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
+    /// The number of the deployment that the database is of, see [`Identity`].
+    pub(crate) fn domain(&self) -> Result<Fr, OpenError> {
+        let bytes = self.meta("domain")?;
+        let mut input = Reader::new("the domain", &bytes);
+        input.fr("domain").map_err(|error| self.damaged(error))
+    }
+
     fn check_identity(&self, identity: &Identity) -> Result<(), OpenError> {
-        let meta = |name: &'static str| self.meta(name);
-        let format = meta("format")?;
-        let found = <[u8; 4]>::try_from(format.as_slice());
-        let found = found.map_err(|_| self.damaged("format is not four bytes"))?;
-        let found = u32::from_be_bytes(found);
-        let (path, expected) = (self.path.clone(), FORMAT);
-        if found != expected {
-            return Err(OpenError::Version {
-                path,
-                expected,
-                found,
-            });
-        }
+        self.check_format()?;
         for (what, expected) in identity_rows(identity) {
-            let found = meta(what)?;
+            let found = self.meta(what)?;
             if found != expected {
                 return Err(OpenError::OtherDeployment {
-                    path,
+                    path: self.path.clone(),
                     what,
                     expected: hex::encode(expected),
                     found: hex::encode(found),
                 });
             }
+        }
+        Ok(())
+    }
+
+    /// Refuses a file of another version.
+    pub(crate) fn check_format(&self) -> Result<(), OpenError> {
+        let format = self.meta("format")?;
+        let found = <[u8; 4]>::try_from(format.as_slice());
+        let found = found.map_err(|_| self.damaged("format is not four bytes"))?;
+        let found = u32::from_be_bytes(found);
+        if found != FORMAT {
+            return Err(OpenError::Version {
+                path: self.path.clone(),
+                expected: FORMAT,
+                found,
+            });
         }
         Ok(())
     }
@@ -818,13 +912,16 @@ impl Store {
             .collect()
     }
 
-    /// Writes operations that are to be acknowledged, and where the next one is placed.
+    /// Writes operations that are to be acknowledged, what became of those that they replace, and
+    /// where the next one is placed.
     pub(crate) fn add_pending(
         &self,
         rows: &[StoredOperation],
+        replaced: &[NewOutcome],
         next_place: u64,
     ) -> Result<(), StoreError> {
         self.write(|tx| {
+            put_outcomes(tx, replaced)?;
             put_pending(tx, rows)?;
             put_meta(tx, NEXT_PLACE, &next_place.to_be_bytes())
         })
@@ -983,6 +1080,23 @@ impl Store {
         })
     }
 
+    /// What it takes to undo batches from `first` on, by number.
+    pub(crate) fn undo_from(&self, first: u64) -> Result<Vec<(u64, Undo)>, StoreError> {
+        let rows = self.get(|tx| {
+            let table = tx.open_table(UNDO)?;
+            let rows = table.range(first..)?;
+            let rows =
+                rows.map(|row| row.map(|(number, undo)| (number.value(), undo.value().to_vec())));
+            Ok(rows.collect::<Result<Vec<_>, _>>()?)
+        })?;
+        let undo = |(number, bytes): (u64, Vec<u8>)| {
+            let undo = Undo::from_record(&bytes);
+            let undo = undo.map_err(|error| self.record("undo", number, error))?;
+            Ok((number, undo))
+        };
+        rows.into_iter().map(undo).collect()
+    }
+
     /// Bytes of all witnesses that are held.
     pub(crate) fn witness_bytes(&self) -> Result<u64, StoreError> {
         self.get(|tx| {
@@ -1009,7 +1123,10 @@ impl Store {
         &self,
         body: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, redb::Error> {
-        body(&self.database.begin_read()?)
+        match &self.access {
+            Access::Writer(database) => body(&database.begin_read()?),
+            Access::Reader { transaction, .. } => body(transaction),
+        }
     }
 
     fn get<T>(
@@ -1024,8 +1141,11 @@ impl Store {
         &self,
         body: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
     ) -> Result<(), StoreError> {
+        let Access::Writer(database) = &self.access else {
+            return self.check_writable();
+        };
         let write = || -> Result<(), redb::Error> {
-            let transaction = self.database.begin_write()?;
+            let transaction = database.begin_write()?;
             body(&transaction)?;
             Ok(transaction.commit()?)
         };
@@ -1231,7 +1351,9 @@ fn open_error(path: &Path, error: DatabaseError) -> OpenError {
         }
         DatabaseError::UpgradeRequired(version) => OpenError::NotADatabase {
             path,
-            detail: format!("file format {version} of redb is too old"),
+            detail: format!(
+                "file format {version} of redb is too old: use the program that made it, or restore from L1"
+            ),
         },
         other => OpenError::Damaged {
             path,

@@ -44,6 +44,11 @@ impl EthKey {
         }
         let mut text = Zeroizing::new(Vec::with_capacity(512));
         file.take(MAX_BYTES).read_to_end(&mut text).map_err(io)?;
+        if files::has_byte_order_mark(&text) {
+            return Err(bad(
+                "it begins with a byte order mark, which an editor put there: save it without",
+            ));
+        }
         let digits = text.trim_ascii();
         let digits = digits.strip_prefix(b"0x").unwrap_or(digits);
         let mut secret = Zeroizing::new([0; 32]);

@@ -4,7 +4,6 @@
 //! a call that is not in it was never sent, or its end was told; one process at a time has it.
 
 use std::fs::{File, TryLockError};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use alloy::consensus::{Signed as SignedTransaction, TxEip1559};
@@ -422,21 +421,19 @@ pub(crate) fn io<'p>(
     }
 }
 
-/// Writes a file whole or not at all, readable by its owner alone, and makes it durable.
+/// Writes a file whole, in the stead of one that is there, readable by its owner alone.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ChainError> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     std::fs::create_dir_all(folder).map_err(io(folder, "make the folder"))?;
-    let written = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        std::fs::File::open(folder)?.sync_all()
-    };
-    written().map_err(io(path, "write it"))
+    let written = files::replace(path, files::Readers::Owner, bytes);
+    written.map_err(|error| ChainError::Io {
+        path: error.path,
+        action: error.action,
+        source: error.source,
+    })
 }
 
 #[cfg(test)]

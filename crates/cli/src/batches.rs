@@ -159,7 +159,7 @@ fn stored(node: &Node, number: u64) -> Result<StoredBatch> {
 /// # Errors
 /// If the deployment cannot be read.
 pub fn run_list(settings: &Settings, args: &BatchListArgs) -> Result<()> {
-    let node = Node::open(settings)?;
+    let node = Node::read(settings)?;
     let sealed = node.batcher.status().sealed;
     let limit = args.limit.unwrap_or(u64::MAX);
     let last = sealed.min(args.from.saturating_add(limit).saturating_sub(1));
@@ -248,7 +248,7 @@ fn describe_list(rows: &[Row], args: &BatchListArgs, sealed: u64) -> String {
 /// # Errors
 /// If there is no such batch.
 pub fn run_show(settings: &Settings, args: &BatchShowArgs) -> Result<()> {
-    let node = Node::open(settings)?;
+    let node = Node::read(settings)?;
     let stored = stored(&node, args.batch)?;
     let facts = shown(&node, &stored)?;
     settings.ui.result(&facts, describe(&facts))
@@ -466,7 +466,7 @@ fn describe(facts: &Shown) -> String {
 /// # Errors
 /// If the batch has no proof, or what is to be written exists.
 pub fn run_export(settings: &Settings, args: &BatchExportArgs) -> Result<()> {
-    let node = Node::open(settings)?;
+    let node = Node::read(settings)?;
     let stored = stored(&node, args.batch)?;
     let proof = match &stored {
         StoredBatch::Sealed(_) => bail!(
@@ -487,7 +487,7 @@ pub fn run_export(settings: &Settings, args: &BatchExportArgs) -> Result<()> {
     let context = || format!("cannot write {}", to.display());
     let bytes = if args.single_file {
         let bytes = submission.to_bytes();
-        write_new(to, &bytes).with_context(context)?;
+        files::write_new(to, files::Readers::Everybody, &bytes).with_context(context)?;
         bytes.len() as u64
     } else {
         let folder = BatchFolder::new(submission, batch.shape(), batch.queue().start)?;
@@ -507,20 +507,6 @@ pub fn run_export(settings: &Settings, args: &BatchExportArgs) -> Result<()> {
         count(bytes)
     );
     settings.ui.result(&facts, text)
-}
-
-/// Writes a file whole; an existing one is not replaced.
-fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
-    use std::io::Write;
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist_noclobber(path)?;
-    Ok(())
 }
 
 /// Bytes of the files in a folder.

@@ -10,7 +10,7 @@ use node::{Call, Called, Outcome, Standing, Unsettled};
 
 use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::{AdvanceArgs, BlocksArgs, ChainCommand};
-use crate::deployment::{L1, open_l1};
+use crate::deployment::{L1, look_at_l1, open_l1};
 use crate::exit::Fault;
 use crate::inspect::Escrow;
 use crate::liveness::Liveness;
@@ -123,19 +123,20 @@ pub fn run(settings: &Settings, command: &ChainCommand) -> Result<()> {
         ChainCommand::Connect(args) => return crate::contract::connect(settings, args),
         ChainCommand::AddToken(args) => return crate::contract::add_token(settings, args),
         ChainCommand::Cancel => return crate::contract::cancel(settings),
+        ChainCommand::Status => return status(settings, &look_at_l1(settings)?),
         _ => {}
     }
     let mut l1 = open_l1(settings)?;
     ensure!(
-        matches!(command, ChainCommand::Status | ChainCommand::Collect) || !l1.link.is_remote(),
+        matches!(command, ChainCommand::Collect) || !l1.link.is_remote(),
         Fault::usage("this control is of a native L1; a chain has its own")
     );
     match command {
         ChainCommand::Deploy(_)
         | ChainCommand::Connect(_)
         | ChainCommand::AddToken(_)
-        | ChainCommand::Cancel => {}
-        ChainCommand::Status => return status(settings, &l1),
+        | ChainCommand::Cancel
+        | ChainCommand::Status => {}
         ChainCommand::Collect => return collect(settings, l1),
         ChainCommand::Mine(BlocksArgs { blocks, .. }) => {
             l1.mine(*blocks, l1.time_to_keep()?)?;

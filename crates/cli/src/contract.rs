@@ -71,6 +71,7 @@ mod with_chain {
     use batcher::Batcher;
     use chain::{Access, Chain, EthKey, Found, create_mirror, genesis_of};
     use circuits::shapes::{SHAPES, compile};
+    use files::FolderDraft;
     use l1::bytes::Bytes;
     use l1::genesis::{ListedShape, Operator, Token};
     use l1::{Address, Deposit, Parameters};
@@ -467,10 +468,7 @@ mod with_chain {
         more: impl FnOnce(&Path, &NativeL1) -> Result<()>,
     ) -> Result<()> {
         make_folder(&settings.data_dir)?;
-        let folder = tempfile::Builder::new()
-            .prefix(".rollup-draft-")
-            .tempdir_in(&settings.data_dir)
-            .with_context(|| format!("cannot write to {}", settings.data_dir.display()))?;
+        let folder = FolderDraft::begin(&rollup_dir(settings))?;
         remove_on_interrupt(folder.path());
         let genesis = genesis_of(found)?;
         genesis.save(folder.path())?;
@@ -478,10 +476,8 @@ mod with_chain {
         let mirror = create_mirror(&file, &genesis, &found.keys, found.before)?;
         more(folder.path(), &mirror)?;
         drop(mirror);
-        let target = rollup_dir(settings);
         let _shield = shield();
-        std::fs::rename(folder.keep(), &target)
-            .with_context(|| format!("cannot put {} in place", target.display()))
+        Ok(folder.put_new()?)
     }
 
     /// Makes the data directory remember its node, unless it has a configuration already.

@@ -87,7 +87,7 @@ impl Demo {
         let alice = self.deposit(&node)?;
         self.seal(&mut node, &alice)?;
         let setup_seconds = self.setup()?;
-        let proving_seconds = self.prove(&mut node)?;
+        let (mut node, proving_seconds) = self.prove(node)?;
         self.verify(&node)?;
         self.finalize(&mut node)?;
         self.claim(&node, &alice)?;
@@ -224,7 +224,7 @@ impl Demo {
         Ok(total)
     }
 
-    fn prove(&mut self, node: &mut Node) -> Result<f64> {
+    fn prove(&mut self, node: Node) -> Result<(Node, f64)> {
         self.heading("Prove every batch")?;
         let mut loaded = Keys::new();
         let order = Order {
@@ -232,7 +232,7 @@ impl Demo {
             memory: MEMORY,
             explain: false,
         };
-        let proved = prove(&self.settings, node, order, &mut loaded)?;
+        let (node, proved) = prove(&self.settings, node, order, &mut loaded)?;
         self.say(format!(
             "   {} proofs of 256 bytes, {} at once, {:.1} s: {:.1} s each, checked before they are kept",
             proved.batches,
@@ -240,7 +240,7 @@ impl Demo {
             proved.proving_seconds,
             proved.proving_seconds / proved.batches.max(1) as f64
         ))?;
-        Ok(proved.proving_seconds)
+        Ok((node, proved.proving_seconds))
     }
 
     fn verify(&mut self, node: &Node) -> Result<()> {

@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
+use files::FolderDraft;
 use l1::{Address, Parameters, checked};
 use ledger::babyjubjub::Point;
 use prover::bounded::{self, FileKind};
@@ -131,18 +132,14 @@ impl Deploying {
     /// If files cannot be written.
     pub fn begin(settings: &Settings, planned: Planned, fees: OperatorKey) -> Result<Self> {
         make_folder(&settings.data_dir)?;
-        let draft = tempfile::Builder::new()
-            .prefix(".deploying-draft-")
-            .tempdir_in(&settings.data_dir)
-            .with_context(|| format!("cannot write to {}", settings.data_dir.display()))?;
+        let folder = deploying_dir(settings);
+        let draft = FolderDraft::begin(&folder)?;
         remove_on_interrupt(draft.path());
         let json = checked::seal(&planned).context("cannot write the plan")?;
         write_secret(&draft.path().join(PLAN), &json)?;
         write_secret(&draft.path().join(WALLET), &fees.file)?;
-        let folder = deploying_dir(settings);
         let _shield = shield();
-        std::fs::rename(draft.keep(), &folder)
-            .with_context(|| format!("cannot put {} in place", folder.display()))?;
+        draft.put_new()?;
         Ok(Self {
             folder,
             planned,

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use batcher::store::FILE_NAME;
 use batcher::{Batcher, Limits, Reopened, Role};
 use circuits::shapes;
+use files::FolderDraft;
 use l1::bytes::Bytes;
 use l1::genesis::{
     DEFAULT_FREEZE_AFTER, DEFAULT_TAKEOVER_AFTER, DEFAULT_TIMESTAMP_SLACK, ListedShape, Operator,
@@ -37,6 +38,7 @@ use crate::interrupt::{remove_on_interrupt, shield};
 use crate::keystore::{Locked, Protection, Sealing, encode};
 use crate::settings::{Settings, make_folder};
 use crate::stats::named;
+use crate::turn::for_turn;
 use crate::ui::Ui;
 use crate::waits;
 use crate::wallet::{Wallet, unlock, write_secret};
@@ -205,6 +207,31 @@ impl L1 {
     }
 }
 
+/// A deployment whose files are closed for a while.
+pub struct Paused {
+    /// What the batcher has to know.
+    pub batcher: batcher::Settings,
+    /// Who submits, if that is not the operator.
+    submitter: Option<Address>,
+    unlocked: Option<Wallet>,
+}
+
+impl Paused {
+    /// Opens the deployment again.
+    ///
+    /// # Errors
+    /// As [`Node::open`].
+    pub fn resume(self, settings: &Settings) -> Result<Node> {
+        let mut node = Node::open(settings)?;
+        node.unlocked = self.unlocked;
+        if let Some(submitter) = self.submitter {
+            node.work_for(submitter);
+            node.follow_l1(settings)?;
+        }
+        Ok(node)
+    }
+}
+
 /// L1 and batcher are reached through their rollup.
 impl Deref for Node {
     type Target = Rollup;
@@ -275,6 +302,18 @@ pub fn random_salt() -> [u8; 32] {
 /// The folder of L1 and batcher.
 pub fn rollup_dir(settings: &Settings) -> PathBuf {
     settings.data_dir.join("rollup")
+}
+
+/// Refuses if the data directory has no deployment.
+fn check_present(settings: &Settings) -> Result<()> {
+    ensure!(
+        exists(settings),
+        Fault::environment(format!(
+            "there is no deployment in {}; make one with `quire init`, or name its directory with --data-dir",
+            settings.data_dir.display()
+        ))
+    );
+    Ok(())
 }
 
 /// True if the data directory has a deployment.
@@ -417,7 +456,7 @@ impl Plan {
 pub struct Draft {
     /// The deployment.
     pub node: Node,
-    folder: tempfile::TempDir,
+    folder: FolderDraft,
 }
 
 impl Draft {
@@ -443,13 +482,7 @@ impl Draft {
             ))
         );
         make_folder(&settings.data_dir)?;
-        let folder = tempfile::Builder::new()
-            .prefix(".rollup-draft-")
-            .tempdir_in(&settings.data_dir)
-            .with_context(|| {
-                let place = settings.data_dir.display();
-                format!("cannot write to {place}; check that it is writable and has space")
-            })?;
+        let folder = FolderDraft::begin(&rollup_dir(settings))?;
         remove_on_interrupt(folder.path());
         let genesis = plan.genesis(settings.ui)?;
         genesis.save(folder.path())?;
@@ -473,12 +506,9 @@ impl Draft {
     pub fn keep(self, settings: &Settings) -> Result<Node> {
         let Self { node, folder } = self;
         drop(node);
-        let target = rollup_dir(settings);
         {
             let _shield = shield();
-            let draft = folder.keep();
-            std::fs::rename(&draft, &target)
-                .with_context(|| format!("cannot put {} in place", target.display()))?;
+            folder.put_new()?;
         }
         Node::open(settings)
     }
@@ -513,15 +543,57 @@ pub fn open_l1(settings: &Settings) -> Result<L1> {
             settings.data_dir.display()
         )));
     }
-    let native = NativeL1::open(&settings.l1_file, AllowDevKeys::Yes);
-    let mut native = native.context("cannot open the L1")?;
-    let mut link = link(settings, &native)?;
+    let mut native = for_turn(settings, || {
+        let native = NativeL1::open(&settings.l1_file, AllowDevKeys::Yes);
+        native.context("cannot open the L1")
+    })?;
+    let mut link = for_turn(settings, || link(settings, &native))?;
     link.sync(&mut native)?;
     Ok(L1 {
         native,
         link,
         clock: settings.clock,
     })
+}
+
+/// L1 as its file has it: it can be read while another process writes it, by a user who may not write
+/// it, and without a node.
+///
+/// # Errors
+/// If there is none, or it is damaged.
+pub fn read_l1(settings: &Settings) -> Result<L1> {
+    tracing::debug!(l1 = %settings.l1_file.display(), "opening L1");
+    let native = for_turn(settings, || {
+        let native = NativeL1::open_to_read(&settings.l1_file, AllowDevKeys::Yes);
+        native.context("cannot open the L1")
+    })?;
+    Ok(L1 {
+        native,
+        link: Link::default(),
+        clock: settings.clock,
+    })
+}
+
+/// L1 as it is now, if it can be asked and nobody writes its file; else as its file has it.
+///
+/// # Errors
+/// As [`read_l1`].
+pub fn look_at_l1(settings: &Settings) -> Result<L1> {
+    if settings.l1_url.is_none() {
+        return read_l1(settings);
+    }
+    open_l1(&settings.without_waiting()).or_else(|error| {
+        note_as_written(settings, &error);
+        read_l1(settings)
+    })
+}
+
+/// Says that what is shown may be old, and why.
+fn note_as_written(settings: &Settings, error: &anyhow::Error) {
+    let why = crate::exit::message(error);
+    settings.ui.note(format!(
+        "shown is what was written here last, since the chain was not asked: {why}"
+    ));
 }
 
 /// Where calls go: what L1's file says and what `--l1` says have to go together.
@@ -548,22 +620,17 @@ impl Node {
     /// If there is none, another process has it open, or a file is damaged or foreign.
     pub fn open(settings: &Settings) -> Result<Self> {
         let folder = rollup_dir(settings);
-        if !folder.exists() {
-            bail!(Fault::environment(format!(
-                "there is no deployment in {}; make one with `quire init`, or name its directory with --data-dir",
-                settings.data_dir.display()
-            )));
-        }
+        check_present(settings)?;
         let L1 {
             native: l1, link, ..
         } = open_l1(settings)?;
         // Why: what was registered is checked against what is accepted now, with a better message.
         check_registered_keys(&l1, settings)?;
         let configured = batcher_settings(&l1)?;
-        let mut batcher = Batcher::open(&folder, configured).context("cannot open the batcher")?;
-        let role = batcher
-            .role()
-            .unwrap_or_else(|| role_of_old(&folder, &link));
+        let mut batcher = for_turn(settings, || {
+            Batcher::open(&folder, configured.clone()).context("cannot open the batcher")
+        })?;
+        let role = batcher.role().unwrap_or_else(|| role_of_old(&folder, &l1));
         let operator = operator_wallet(&folder, &l1, &link, role)?;
         if role == Role::Operator && operator.is_none() && !link.is_remote() {
             settings.ui.note(format!(
@@ -626,6 +693,62 @@ impl Node {
             )),
             Some(submitter) => Ok(submitter),
             None => self.operator(),
+        }
+    }
+
+    /// The deployment of the data directory as its files have it: it can be read while another process
+    /// writes them, by a user who may not write them, without a node and without L1's agreement.
+    ///
+    /// # Errors
+    /// If there is none, or a file is damaged or foreign.
+    pub fn read(settings: &Settings) -> Result<Self> {
+        check_present(settings)?;
+        let L1 {
+            native: mut l1,
+            link,
+            ..
+        } = read_l1(settings)?;
+        check_registered_keys(&l1, settings)?;
+        let configured = batcher_settings(&l1)?;
+        let mut batcher = for_turn(settings, || {
+            let batcher = Batcher::open_to_read(&rollup_dir(settings), configured.clone());
+            batcher.context("cannot open the batcher")
+        })?;
+        // Why: what L1 did before the batcher noted it is not to be missing.
+        l1.renew()?;
+        batcher.finalized_at_most(l1.head()?.next_batch - 1);
+        let role = batcher
+            .role()
+            .unwrap_or_else(|| role_of_old(&rollup_dir(settings), &l1));
+        Ok(Self {
+            role,
+            rollup: Rollup::new(l1, batcher, settings.confirmations).with_link(link),
+            operator: None,
+            unlocked: None,
+        })
+    }
+
+    /// The deployment as it is now, if the chain can be asked and nobody writes the files; else as its
+    /// files have it.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn look(settings: &Settings) -> Result<Self> {
+        if settings.l1_url.is_none() {
+            return Self::read(settings);
+        }
+        Self::open(&settings.without_waiting()).or_else(|error| {
+            note_as_written(settings, &error);
+            Self::read(settings)
+        })
+    }
+
+    /// Closes the files, so that other commands have their turn.
+    pub fn pause(self) -> Paused {
+        Paused {
+            batcher: self.rollup.batcher.settings().clone(),
+            submitter: self.rollup.submitter(),
+            unlocked: self.unlocked,
         }
     }
 
@@ -737,8 +860,8 @@ impl Node {
 
 /// The role of a database that was made before roles were kept: of those that were restored from a chain,
 /// only the operator's have its wallet.
-fn role_of_old(folder: &Path, link: &Link) -> Role {
-    match link.is_remote() && !operator_file(folder).exists() {
+fn role_of_old(folder: &Path, l1: &NativeL1) -> Role {
+    match l1.deployment().is_on_chain() && !operator_file(folder).exists() {
         true => Role::Mirror,
         false => Role::Operator,
     }

@@ -30,6 +30,7 @@ use crate::deployment::Node;
 use crate::exit::{Class, Fault};
 use crate::files::{Readers, put_text, write_new};
 use crate::keys::{check_absent, key_path, load, put, shape_bytes, shape_of};
+use crate::keystore::refuse_byte_order_mark;
 use crate::sample::full_values;
 use crate::settings::Settings;
 use crate::stats::named;
@@ -45,7 +46,9 @@ pub fn open(path: &Path) -> Result<File> {
 
 /// Reads a text that was handed in.
 fn text(path: &Path) -> Result<Vec<u8>> {
-    Ok(bounded::read(path, json::FILE)?)
+    let text = bounded::read(path, json::FILE)?;
+    refuse_byte_order_mark(&text, &path.display().to_string())?;
+    Ok(text)
 }
 
 /// What an export of constraints prints.
@@ -111,7 +114,7 @@ pub fn run_wtns(settings: &Settings, args: &ExportWitnessArgs) -> Result<()> {
     let values = match (&args.sample, args.batch) {
         (Some(name), _) => full_values(&named(name)?)?,
         (None, Some(number)) => {
-            let node = Node::open(settings)?;
+            let node = Node::read(settings)?;
             let witness = node.batcher.witness(number)?;
             BatchValues::of(&witness).context("the witness of the batch")?
         }

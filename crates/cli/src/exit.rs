@@ -19,6 +19,10 @@ use prover::key::KeyError;
 /// Exit status after a fault of this program, `EX_SOFTWARE` of `sysexits.h`.
 pub const EXIT_BUG: u8 = 70;
 
+/// Exit status when nobody reads standard output any more, as shells report it of other tools: 128 and
+/// the number of SIGPIPE. Nothing is said, and what the command did stays done.
+pub const EXIT_CLOSED_PIPE: u8 = 141;
+
 /// Kinds of failures. The number is the exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -142,7 +146,7 @@ fn class_of_cause(cause: &(dyn Error + 'static)) -> Option<Class> {
     }
     if let Some(error) = cause.downcast_ref() {
         return Some(match error {
-            l1::StoreError::Database(_) => Class::Environment,
+            l1::StoreError::Database(_) | l1::StoreError::ReadOnly => Class::Environment,
             _ => Class::Damaged,
         });
     }
@@ -258,7 +262,7 @@ fn of_l1_open(error: &l1::OpenError) -> Class {
         l1::OpenError::NotAnL1 { .. } => Class::Damaged,
         l1::OpenError::Genesis(_) => Class::Refused,
         l1::OpenError::Store { source, .. } => match source {
-            l1::StoreError::Database(_) => Class::Environment,
+            l1::StoreError::Database(_) | l1::StoreError::ReadOnly => Class::Environment,
             _ => Class::Damaged,
         },
         _ => Class::Environment,
@@ -338,14 +342,6 @@ pub fn message(error: &anyhow::Error) -> String {
         text.push_str(&cause);
     }
     text
-}
-
-/// Nobody reads the output any more, so nobody reads an error about it.
-pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let io_error = error
-        .chain()
-        .find_map(|cause| cause.downcast_ref::<io::Error>());
-    io_error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! `quire status`, `account`, `audit` and `verify`: looking without changing anything.
+//! `quire status`, `account`, `audit` and `verify`: looking without changing anything, while another
+//! command may write.
 
 use std::collections::BTreeMap;
 
@@ -67,7 +68,7 @@ struct ShapeStatus {
 /// # Errors
 /// If the deployment cannot be read.
 pub fn status(settings: &Settings) -> Result<()> {
-    let node = Node::open(settings)?;
+    let node = Node::look(settings)?;
     let (status, head) = (node.batcher.status(), node.l1.head()?);
     let right = node.submission_right(now()?)?;
     let deployment = node.l1.deployment();
@@ -120,7 +121,7 @@ pub fn status(settings: &Settings) -> Result<()> {
         count(facts.accounts),
         count(facts.tokens),
         count(facts.waiting),
-        count(facts.queue_tail - facts.queue_sealed),
+        count(facts.queue_tail.saturating_sub(facts.queue_sealed)),
         count(facts.sealed),
         count(facts.unproved),
         count(facts.finalized),
@@ -156,7 +157,7 @@ struct AccountFacts {
 /// # Errors
 /// If there is no such account.
 pub fn account(settings: &Settings, args: &AccountArgs) -> Result<()> {
-    let node = Node::open(settings)?;
+    let node = Node::read(settings)?;
     let mut indices = args.index.clone();
     if let Some(name) = &args.wallet {
         let key = find(settings, name)?.public;
@@ -288,7 +289,7 @@ impl Escrow {
 /// # Errors
 /// If something does not add up, after printing what.
 pub fn audit(settings: &Settings, args: &AuditArgs) -> Result<()> {
-    let node = Node::open(settings)?;
+    let node = Node::read(settings)?;
     let depth = match args.replay {
         true => Depth::Replay,
         false => Depth::Books,

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 
-use crate::ui::complain;
+use crate::ui::{complain, tell};
 
 /// Exit status after Ctrl-C, as shells report it.
 pub const EXIT_INTERRUPTED: i32 = 130;
@@ -52,7 +52,7 @@ pub fn listen() -> Result<()> {
         if state.shields == 0 {
             leave(&state);
         }
-        eprintln!("\nquire: interrupted; stopping at the next safe point");
+        tell("\nquire: interrupted; stopping at the next safe point");
     })
     .context("cannot listen for Ctrl-C")
 }
@@ -70,7 +70,7 @@ fn leave(state: &State) -> ! {
             Err(error) => complain(&format!("cannot remove {}: {error}", path.display())),
         }
     }
-    eprintln!("\nquire: interrupted; what was finished is kept, run the command again to go on");
+    tell("\nquire: interrupted; what was finished is kept, run the command again to go on");
     std::process::exit(EXIT_INTERRUPTED)
 }
 

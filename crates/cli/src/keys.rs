@@ -124,6 +124,9 @@ pub fn run_setup(settings: &Settings, args: &SetupArgs) -> Result<()> {
         .collect::<Result<_>>()?;
     let mut all = Vec::new();
     for (name, shape) in &chosen {
+        if !args.force && finish_interrupted(settings, name, shape)? {
+            continue;
+        }
         check_absent(settings, name, args.force)?;
         let task = ui.task(format!("compiling the circuit of shape {name}"), None);
         let compiled = shapes::compile(shape).with_context(|| format!("shape {name}"))?;
@@ -175,6 +178,22 @@ pub fn make(
     facts.constraints = Some(r1cs.num_constraints());
     facts.seconds = Some(seconds(started.elapsed()));
     Ok((key, facts))
+}
+
+/// A setup that was interrupted between its two files is finished: the verifying key is part of the
+/// proving key. True if there was one.
+fn finish_interrupted(settings: &Settings, name: &str, shape: &Shape) -> Result<bool> {
+    let [pk, vk] = ["pk", "vk"].map(|extension| key_path(&settings.keys_dir, name, extension));
+    if !pk.exists() || vk.exists() {
+        return Ok(false);
+    }
+    let prepared = load(settings, shape)?;
+    prepared.key.verifying_key().save(&vk)?;
+    settings.ui.note(format!(
+        "{} was there without its verifying key, which is written now: nothing else was made",
+        pk.display()
+    ));
+    Ok(true)
 }
 
 /// Refuses to replace either file of a key, unless told to.

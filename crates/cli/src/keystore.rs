@@ -140,6 +140,21 @@ pub fn encode(wallet: &Wallet, sealing: &Sealing) -> Result<Zeroizing<Vec<u8>>> 
     Ok(text)
 }
 
+/// Refuses a text that an editor began with a byte order mark: it would become part of what the text
+/// says, unseen.
+///
+/// # Errors
+/// That names the place.
+pub fn refuse_byte_order_mark(text: &[u8], place: &str) -> Result<()> {
+    ensure!(
+        !files::has_byte_order_mark(text),
+        Fault::input(format!(
+            "{place} begins with a byte order mark, which an editor put there: save it without"
+        ))
+    );
+    Ok(())
+}
+
 /// The bytes of a file with a secret, bounded; `what` it should be is told in errors.
 ///
 /// # Errors
@@ -159,6 +174,7 @@ pub fn read_bytes(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>> {
             "{shown} has more than {MAX_BYTES} bytes: this is not a {what}"
         ))
     );
+    refuse_byte_order_mark(&bytes, &shown.to_string())?;
     Ok(bytes)
 }
 

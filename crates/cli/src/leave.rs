@@ -2,7 +2,6 @@
 //!
 //! Everything here reads and calls L1 alone: it works when the operator and its database are gone.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -15,8 +14,9 @@ use serde::Serialize;
 
 use crate::amount::{Amount, Token, TokenFacts, Tokens};
 use crate::args::{ExitExecuteArgs, ExitPlanArgs, ExitRequestArgs};
-use crate::deployment::{L1, open_l1};
+use crate::deployment::{L1, look_at_l1, open_l1};
 use crate::exit::{Fault, message};
+use crate::keystore::refuse_byte_order_mark;
 use crate::liveness::Liveness;
 use crate::settings::{Settings, make_folder};
 use crate::ui::{complain, table};
@@ -151,7 +151,7 @@ pub fn freeze(settings: &Settings) -> Result<()> {
 /// # Errors
 /// If an account is not registered, or a file cannot be written.
 pub fn plan(settings: &Settings, args: &ExitPlanArgs) -> Result<()> {
-    let l1 = open_l1(settings)?;
+    let l1 = look_at_l1(settings)?;
     let mut indices = args.account.clone();
     let wallet = match &args.wallet {
         Some(name) => Some(Wallet::load(settings, name)?.address),
@@ -220,21 +220,17 @@ fn write_plan(path: &Path, plan: &ExitPlan) -> Result<()> {
             ))
         })?;
     }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let context = || format!("cannot write {}", path.display());
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(context)?;
-    file.write_all(&plan.to_json()).with_context(context)?;
-    file.as_file().sync_all().with_context(context)?;
-    file.persist(path).with_context(context)?;
-    Ok(())
+    Ok(files::replace(
+        path,
+        files::Readers::Owner,
+        &plan.to_json(),
+    )?)
 }
 
 fn read_plan(path: &Path) -> Result<ExitPlan> {
     let context = || format!("cannot use the plan {}", path.display());
     let bytes = bounded::read(path, PLAN_FILE).with_context(context)?;
+    refuse_byte_order_mark(&bytes, &path.display().to_string())?;
     ExitPlan::from_json(&bytes).with_context(context)
 }
 

@@ -41,6 +41,7 @@ mod keys;
 mod keystore;
 mod leave;
 mod liveness;
+mod mempool;
 mod operations;
 mod passphrase;
 mod pipeline;
@@ -55,6 +56,7 @@ mod settings;
 mod shell;
 mod stats;
 mod takeover;
+mod turn;
 mod tx;
 mod ui;
 mod user;
@@ -89,10 +91,9 @@ pub fn main() -> ExitCode {
     }));
     match catch_unwind(AssertUnwindSafe(|| run(&cli))) {
         Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) if error.is::<ui::OutputClosed>() => ExitCode::from(exit::EXIT_CLOSED_PIPE),
         Ok(Err(error)) => {
-            if !exit::is_broken_pipe(&error) {
-                ui::complain(&exit::message(&error));
-            }
+            ui::complain(&exit::message(&error));
             ExitCode::from(exit::class_of(&error).status())
         }
         Err(_) => ExitCode::from(exit::EXIT_BUG),
@@ -106,7 +107,7 @@ fn refuse(error: &clap::Error) -> ! {
     if !error.use_stderr() || std::env::args_os().all(plain) {
         error.exit()
     }
-    eprint!("{}", ui::printable(&error.render().to_string(), false));
+    ui::tell(ui::printable(&error.render().to_string(), false).trim_end());
     std::process::exit(error.exit_code())
 }
 
@@ -127,6 +128,7 @@ fn trace(verbose: u8) {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(false)
+        .log_internal_errors(false)
         .with_target(verbose > 1);
     let subscriber = tracing_subscriber::registry().with(lines.with_filter(targets));
     subscriber.init();
@@ -157,6 +159,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Claim(args) => user::claim(settings, args),
         Command::Account(args) => inspect::account(settings, args),
         Command::Tx(args) => tx::run(settings, args),
+        Command::Mempool(command) => mempool::run(settings, command),
         Command::Exit(ExitCommand::Request(args)) => leave::request(settings, args),
         Command::Exit(ExitCommand::Plan(args)) => leave::plan(settings, args),
         Command::Exit(ExitCommand::Execute(args)) => leave::execute(settings, args),

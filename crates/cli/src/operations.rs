@@ -27,6 +27,7 @@ use crate::args::{AcceptArgs, SigningArgs, TransferArgs, WithdrawArgs};
 use crate::deployment::{L1, Node, now, open_l1, operator_file, rollup_dir};
 use crate::exit::{Class, Fault};
 use crate::files::{Readers, write_new};
+use crate::keystore::refuse_byte_order_mark;
 use crate::leave::{rebuild, request_exit};
 use crate::settings::Settings;
 use crate::user::collect;
@@ -455,6 +456,7 @@ fn read_file(path: &Path) -> Result<Vec<SignedOperation>> {
             "{shown} has more than {MAX_OPERATIONS_BYTES} bytes: hand the operations in with several files"
         ))
     );
+    refuse_byte_order_mark(&bytes, &shown.to_string())?;
     read(&bytes).with_context(|| Fault::input(format!("{shown} holds no signed operations")))
 }
 

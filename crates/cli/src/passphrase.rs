@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::config;
 use crate::exit::Fault;
+use crate::keystore::refuse_byte_order_mark;
 use crate::settings::Settings;
 
 /// Variable that may hold a passphrase.
@@ -68,6 +69,7 @@ fn from_file(path: &Path) -> Result<Passphrase> {
     file.take(MAX_BYTES + 2)
         .read_to_end(&mut bytes)
         .with_context(context)?;
+    refuse_byte_order_mark(&bytes, &format!("the passphrase file {shown}"))?;
     if let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
         bytes.truncate(end);
     }

@@ -6,12 +6,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use batcher::StoredBatch;
-use batcher::batcher::SealError;
+use batcher::batcher::{SealError, StageError};
+use batcher::{Proofs, StoredBatch};
+use files::FolderDraft;
 use l1::Submission;
 use l1::submission::BatchFolder;
 use ledger::field::to_hex;
-use node::rollup::ToProve;
+use ledger::witness::BatchWitness;
+use node::rollup::{ToProve, to_keep};
 use node::{NodeError, SealLimit, Wait};
 use prover::key::VerifyingKey;
 use prover::proof::Proof;
@@ -20,16 +22,20 @@ use prover::schedule::{Follow, ManyError, Plan, bytes_per_proof, prove_many};
 use serde::Serialize;
 
 use crate::args::{ProveArgs, RunArgs, SealArgs, SubmitArgs};
-use crate::deployment::{Node, now};
+use crate::deployment::{Node, Paused, now, rollup_dir};
 use crate::exit::Fault;
 use crate::interrupt::{is_wanted, shield};
 use crate::keys::{self, Prepared};
 use crate::settings::{Settings, make_folder};
+use crate::turn::for_turn;
 use crate::ui::{Task, count, seconds};
 use crate::waits;
 
 /// Batches that are submitted to L1 in one call, their proofs checked together.
 const SUBMIT_AT_ONCE: usize = node::rollup::SUBMIT_AT_ONCE;
+
+/// How long a finished proof waits for its turn at least: it cost more than that.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What sealing came to.
 #[derive(Clone, Debug, Serialize)]
@@ -139,31 +145,42 @@ pub struct Order {
 /// Keys that were loaded, by shape id.
 pub type Keys = BTreeMap<u16, Prepared>;
 
-/// Proves sealed batches, oldest first; Ctrl-C stops within a stage.
+/// A batch to be proven, with all that its proof takes.
+struct Work {
+    number: u64,
+    shape_id: u16,
+    witness: BatchWitness,
+}
+
+/// Proves sealed batches, oldest first; Ctrl-C stops within a stage. Other commands write the
+/// deployment's files while proofs are made: the node is given back as it is then.
 ///
 /// # Errors
 /// If a key is missing or wrong, a proof fails, or files cannot be written. Proofs made before are
 /// kept.
 pub fn prove(
     settings: &Settings,
-    node: &mut Node,
+    mut node: Node,
     order: Order,
     keys: &mut Keys,
-) -> Result<Proved> {
+) -> Result<(Node, Proved)> {
     let started = Instant::now();
     let unproved = node.batcher.unproved()?;
     let limit = usize::try_from(order.limit).unwrap_or(usize::MAX);
-    let chosen = &unproved[..unproved.len().min(limit)];
+    let mut rest = &unproved[..unproved.len().min(limit)];
     let mut proved = Proved::default();
-    load_keys(settings, node, chosen, keys)?;
-    let task = settings.ui.task("proving", Some(chosen.len() as u64));
-    let mut rest = chosen;
-    while let Some(first) = rest.first() {
-        let shape_id = node.batcher.batch(*first)?.batch().shape().id;
-        let prepared = keys.get(&shape_id).context("the key was loaded")?;
-        let (group, later) = rest.split_at(same_shape(node, rest, shape_id)?);
+    let patient = settings.waiting_at_least(PATIENCE);
+    load_keys(settings, &node, rest, keys)?;
+    let task = settings.ui.task("proving", Some(rest.len() as u64));
+    loop {
+        let (work, later) = take_work(&node, rest)?;
         rest = later;
-        let plan = plan(prepared, order.memory, group.len())?;
+        let Some(first) = work.first() else {
+            break;
+        };
+        load_keys(settings, &node, &[first.number], keys)?;
+        let prepared = keys.get(&first.shape_id).context("the key was loaded")?;
+        let plan = plan(prepared, order.memory, work.len())?;
         if order.explain {
             let name = &prepared.name;
             settings
@@ -173,13 +190,49 @@ pub fn prove(
         proved.side_by_side = proved.side_by_side.max(plan.way.side_by_side);
         proved.ahead |= plan.way.ahead;
         let clock = Instant::now();
-        prove_group(settings, node, prepared, (group, &plan), &task, &mut proved)?;
+        let keeper = Keeper {
+            settings: &patient,
+            time: node.l1_time(now()?)?,
+            since: clock,
+            paused: node.pause(),
+        };
+        tracing::info!(
+            batches = work.len(),
+            "proving; other commands may write meanwhile"
+        );
+        prove_work(&keeper, prepared, (&work, &plan), &task, &mut proved)?;
         proved.proving_seconds += clock.elapsed().as_secs_f64();
+        node = keeper.paused.resume(&patient)?;
     }
     task.done();
     proved.proving_seconds = seconds(Duration::from_secs_f64(proved.proving_seconds));
     proved.seconds = seconds(started.elapsed());
-    Ok(proved)
+    Ok((node, proved))
+}
+
+/// The first of these batches that have one shape, a bounded number, and those that are left. A batch
+/// that is not there any more, or has a proof, was dealt with by another command meanwhile.
+fn take_work<'n>(node: &Node, numbers: &'n [u64]) -> Result<(Vec<Work>, &'n [u64])> {
+    let mut work: Vec<Work> = Vec::new();
+    for (place, number) in numbers.iter().enumerate() {
+        if *number > node.batcher.status().sealed {
+            return Ok((work, &[]));
+        }
+        let StoredBatch::Sealed(batch) = node.batcher.batch(*number)? else {
+            continue;
+        };
+        let shape_id = batch.shape().id;
+        let other_shape = work.first().is_some_and(|first| first.shape_id != shape_id);
+        if other_shape || work.len() == SUBMIT_AT_ONCE {
+            return Ok((work, &numbers[place..]));
+        }
+        work.push(Work {
+            number: *number,
+            shape_id,
+            witness: node.batcher.witness(*number)?,
+        });
+    }
+    Ok((work, &[]))
 }
 
 /// Loads the keys of the batches' shapes and checks them against those that L1 has.
@@ -228,50 +281,41 @@ fn plan(prepared: &Prepared, memory: usize, count: usize) -> Result<Plan> {
     })
 }
 
-/// How many of the next batches have this shape.
-fn same_shape(node: &Node, numbers: &[u64], shape_id: u16) -> Result<usize> {
-    let mut same = 0;
-    for number in numbers {
-        if node.batcher.batch(*number)?.batch().shape().id != shape_id {
-            break;
-        }
-        same += 1;
-    }
-    Ok(same)
-}
-
 /// Proves batches of one shape and keeps each proof as soon as those before it are kept.
-fn prove_group(
-    settings: &Settings,
-    node: &mut Node,
+fn prove_work(
+    keeper: &Keeper<'_>,
     prepared: &Prepared,
-    (group, plan): (&[u64], &Plan),
+    (work, plan): (&[Work], &Plan),
     task: &Task,
     proved: &mut Proved,
 ) -> Result<()> {
     // Why a shield: Ctrl-C then stops the proofs, which keeps those that are finished.
     let _shield = shield();
-    let node = Mutex::new(node);
-    let node = || node.lock().unwrap_or_else(PoisonError::into_inner);
     let begun = Mutex::new(BTreeMap::new());
     let begun = || begun.lock().unwrap_or_else(PoisonError::into_inner);
     let witness = |index: usize| {
-        let number = group[index];
-        let witness = node().batcher.witness(number)?;
-        let mut of = ToProve::of(number, &witness)?;
+        let Work {
+            number, witness, ..
+        } = &work[index];
+        let mut of = ToProve::of(*number, witness)?;
         let assignment = std::mem::take(&mut of.assignment);
         begun().insert(index, of);
         Ok(assignment)
     };
     let on_stage = |index: usize, stage| {
-        task.doing(format!("proving batch {}: {}", group[index], said(stage)));
+        let number = work[index].number;
+        task.doing(format!("proving batch {number}: {}", said(stage)));
     };
+    let mut done = proved.batches;
     let finished = |index: usize, proof: Proof| {
         let of = begun().remove(&index).context("the proof was begun")?;
-        proved.transfers += keep_proof(settings, &mut node(), &of, &proof)?;
-        proved.batches += 1;
+        if let Some(transfers) = keeper.keep(&of, &proof)? {
+            proved.transfers += transfers;
+            proved.batches += 1;
+        }
         tracing::info!(batch = of.number, "proven");
-        task.at(proved.batches);
+        done += 1;
+        task.at(done);
         Ok(())
     };
     let follow = Follow {
@@ -287,7 +331,8 @@ fn prove_group(
     );
     result.map_err(|error| match error {
         ManyError::Prove { index, source } => {
-            anyhow::Error::new(source).context(format!("batch {} was not proven", group[index]))
+            let number = work[index].number;
+            anyhow::Error::new(source).context(format!("batch {number} was not proven"))
         }
         ManyError::Caller(error) => error,
     })
@@ -307,22 +352,42 @@ fn said(stage: Stage) -> &'static str {
     }
 }
 
-/// Writes the batch's folder, then notes the proof; returns the transfers in it.
-fn keep_proof(settings: &Settings, node: &mut Node, of: &ToProve, proof: &Proof) -> Result<usize> {
-    let number = of.number;
-    let StoredBatch::Sealed(batch) = node.batcher.batch(number)? else {
-        bail!("batch {number} has a proof already");
-    };
-    let submission = Submission::new(batch.words(), batch.shape(), &of.c, proof)?;
-    let folder = BatchFolder::new(submission, batch.shape(), batch.queue().start)?;
-    save_folder(settings, &folder, number)?;
-    node.keep_proof(of, proof, now()?)?;
-    Ok(batch.counts()[1])
+/// Keeps proofs while the deployment's files are closed.
+struct Keeper<'a> {
+    settings: &'a Settings,
+    /// L1's time when the files were closed.
+    time: u64,
+    since: Instant,
+    paused: Paused,
 }
 
-/// Puts the folder of a batch in place.
-fn save_folder(settings: &Settings, folder: &BatchFolder, number: u64) -> Result<()> {
-    put_folder(folder, &settings.batch_folder(number))
+impl Keeper<'_> {
+    /// Writes the batch's folder, then notes the proof; returns the transfers in it. None if the batch
+    /// was opened again meanwhile: then the proof is of no use.
+    fn keep(&self, of: &ToProve, proof: &Proof) -> Result<Option<usize>> {
+        let (settings, number) = (self.settings, of.number);
+        let folder = rollup_dir(settings);
+        let proofs = for_turn(settings, || {
+            let proofs = Proofs::open(&folder, &self.paused.batcher);
+            proofs.context("cannot open the batcher")
+        })?;
+        let time = self.time.saturating_add(self.since.elapsed().as_secs());
+        let batch = match to_keep(&proofs, of) {
+            Ok(batch) => batch,
+            Err(NodeError::Stage(StageError::NoBatch { .. } | StageError::OtherBatch { .. })) => {
+                settings.ui.note(format!(
+                    "batch {number} was opened again while it was proven: its proof is not kept"
+                ));
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let submission = Submission::new(batch.words(), batch.shape(), &of.c, proof)?;
+        let folder = BatchFolder::new(submission, batch.shape(), batch.queue().start)?;
+        put_folder(&folder, &settings.batch_folder(number))?;
+        proofs.record(&batch, &proof.to_bytes(), time)?;
+        Ok(Some(batch.counts()[1]))
+    }
 }
 
 /// Puts a batch folder in place whole, in the stead of what is there.
@@ -330,7 +395,6 @@ fn save_folder(settings: &Settings, folder: &BatchFolder, number: u64) -> Result
 /// # Errors
 /// If files cannot be written.
 pub fn put_folder(folder: &BatchFolder, target: &Path) -> Result<()> {
-    let context = || format!("cannot write {}", target.display());
     ensure!(
         target.file_name().is_some(),
         Fault::usage(format!("{} does not name a folder", target.display()))
@@ -341,17 +405,9 @@ pub fn put_folder(folder: &BatchFolder, target: &Path) -> Result<()> {
     };
     make_folder(parent)?;
     let _shield = shield();
-    let draft = tempfile::Builder::new()
-        .prefix(".batch-draft-")
-        .tempdir_in(parent)
-        .with_context(context)?;
-    let whole = draft.path().join("batch");
-    folder.save(&whole)?;
-    if target.exists() {
-        std::fs::remove_dir_all(target)
-            .with_context(|| format!("cannot replace {}", target.display()))?;
-    }
-    std::fs::rename(&whole, target).with_context(context)
+    let draft = FolderDraft::begin(target)?;
+    folder.save(draft.path())?;
+    Ok(draft.replace()?)
 }
 
 /// Submits proven batches, oldest first.
@@ -476,13 +532,13 @@ pub fn run_seal(settings: &Settings, args: &SealArgs) -> Result<()> {
 /// As [`prove`].
 pub fn run_prove(settings: &Settings, args: &ProveArgs) -> Result<()> {
     let memory = memory(&settings.memory)?;
-    let mut node = Node::open_operators(settings)?;
+    let node = Node::open_operators(settings)?;
     let order = Order {
         limit: args.max_batches.unwrap_or(u64::MAX),
         memory,
         explain: args.explain,
     };
-    let proved = prove(settings, &mut node, order, &mut Keys::new())?;
+    let (_node, proved) = prove(settings, node, order, &mut Keys::new())?;
     let text = format!(
         "{} batches proven with {} transfers, {} at once, in {:.1} s; folders in {}",
         count(proved.batches),
@@ -518,7 +574,7 @@ pub fn run_submit(settings: &Settings, args: &SubmitArgs) -> Result<()> {
 /// stays done.
 pub fn run_all(settings: &Settings, args: &RunArgs) -> Result<()> {
     let memory = memory(&settings.memory)?;
-    let mut node = match args.take_over {
+    let node = match args.take_over {
         true => Node::open_to_take_over(settings, args.wallet.as_deref())?,
         false => {
             let mut node = Node::open_operators(settings)?;
@@ -537,7 +593,7 @@ pub fn run_all(settings: &Settings, args: &RunArgs) -> Result<()> {
         ran: Ran::default(),
     };
     let started = Instant::now();
-    running.run(settings, &mut node)?;
+    let node = running.run(settings, node)?;
     let facts = Ran {
         finalized_root: to_hex(&node.l1.head()?.root),
         seconds: seconds(started.elapsed()),
@@ -571,44 +627,44 @@ impl Running {
     ///
     /// Why a loop: sealing pauses while proving is far behind and goes on once it has caught up, and
     /// somebody else's batch may come before.
-    fn run(&mut self, settings: &Settings, node: &mut Node) -> Result<()> {
+    fn run(&mut self, settings: &Settings, mut node: Node) -> Result<Node> {
         while self.left() > 0 {
             node.follow_l1(settings)?;
             node.begin_turn(settings)?;
             let to_seal = match self.limit {
                 u64::MAX => SealLimit::All,
-                _ => SealLimit::Batches(self.left().saturating_sub(open_batches(node))),
+                _ => SealLimit::Batches(self.left().saturating_sub(open_batches(&node))),
             };
-            match seal(settings, node, to_seal) {
+            match seal(settings, &mut node, to_seal) {
                 Ok(sealed) => self.ran.dropped += sealed.dropped,
                 Err(error) if is_paused(&error) => settings.ui.note(error.to_string()),
                 Err(error) => return Err(error),
             }
-            if open_batches(node) == 0 {
-                return Ok(());
+            if open_batches(&node) == 0 {
+                return Ok(node);
             }
-            while self.left() > 0 && open_batches(node) > 0 {
-                self.prove_and_submit(settings, node)?;
+            while self.left() > 0 && open_batches(&node) > 0 {
+                node = self.prove_and_submit(settings, node)?;
             }
         }
-        Ok(())
+        Ok(node)
     }
 
     fn left(&self) -> u64 {
         self.limit.saturating_sub(self.ran.batches)
     }
 
-    fn prove_and_submit(&mut self, settings: &Settings, node: &mut Node) -> Result<()> {
+    fn prove_and_submit(&mut self, settings: &Settings, node: Node) -> Result<Node> {
         let limit = self.left().min(SUBMIT_AT_ONCE as u64);
         let order = Order {
             limit,
             ..self.order
         };
-        let proved = prove(settings, node, order, &mut self.keys)?;
+        let (mut node, proved) = prove(settings, node, order, &mut self.keys)?;
         node.follow_l1(settings)?;
         node.begin_turn(settings)?;
         let before = node.batcher.status();
-        let submitted = match submit(settings, node, limit) {
+        let submitted = match submit(settings, &mut node, limit) {
             Ok(submitted) => submitted,
             Err(error) => {
                 node.follow_l1(settings)?;
@@ -618,7 +674,7 @@ impl Running {
                 settings.ui.note(format!(
                     "{error:#}: L1 has moved meanwhile, and this goes on from there"
                 ));
-                return Ok(());
+                return Ok(node);
             }
         };
         self.ran.batches += submitted.batches;
@@ -630,7 +686,7 @@ impl Running {
             "batch {} of {} is final",
             status.finalized, status.sealed
         ));
-        Ok(())
+        Ok(node)
     }
 }
 

@@ -3,12 +3,13 @@
 //! L1's file may lie in the data directory or elsewhere (`--l1`); the data directory may be empty.
 //! Invariant: the database is put in place whole, and never over another one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use batcher::Role;
 use batcher::store::FILE_NAME;
+use files::{FolderDraft, Readers};
 use l1::NativeL1;
 use ledger::field::to_hex;
 use serde::Serialize;
@@ -70,15 +71,12 @@ pub fn run(settings: &Settings, args: &RestoreArgs) -> Result<()> {
     check_named(settings)?;
     let l1 = open_l1(settings)?;
     let owner = owner(settings, args, &folder, &l1)?;
-    make_folder(&settings.data_dir)?;
-    let draft = tempfile::Builder::new()
-        .prefix(".restore-draft-")
-        .tempdir_in(&settings.data_dir)
-        .with_context(|| format!("cannot write to {}", settings.data_dir.display()))?;
+    make_folder(&folder)?;
+    let draft = FolderDraft::begin(&target)?;
     remove_on_interrupt(draft.path());
     let facts = rebuild(settings, &l1, draft.path(), owner.role())?;
-    make_folder(&folder)?;
     {
+        // Why the database last: until it is there, the same command can be given again.
         let _shield = shield();
         if let Owner::Operator(Some(wallet)) = &owner {
             write_secret(
@@ -87,9 +85,7 @@ pub fn run(settings: &Settings, args: &RestoreArgs) -> Result<()> {
             )?;
         }
         name_l1(settings)?;
-        // Why: a hard link, unlike a rename, never replaces a file that came into being meanwhile.
-        std::fs::hard_link(draft.path().join(FILE_NAME), &target)
-            .with_context(|| format!("cannot write {}", target.display()))?;
+        draft.put_file_new(FILE_NAME)?;
     }
     let text = format!(
         "{} batches with {} transfers restored from L1 in {:.1} s, {:.0} transfers a second\n\
@@ -151,12 +147,17 @@ fn rebuild(settings: &Settings, l1: &NativeL1, draft: &Path, role: Role) -> Resu
 fn owner(settings: &Settings, args: &RestoreArgs, folder: &Path, l1: &L1) -> Result<Owner> {
     let kept = operator_file(folder);
     let (wallet, copied) = match &args.operator {
-        Some(_) if kept.exists() => {
-            return Err(Fault::usage(format!(
-                "{} is the operator's wallet already; leave --operator out",
-                kept.display()
-            ))
-            .into());
+        Some(name) if kept.exists() => {
+            let (named, kept) = (find(settings, name)?, Locked::read(&kept)?);
+            // Why the same is taken: an interrupted restoration has put it there.
+            ensure!(
+                read_bytes(&named.path, "wallet")? == read_bytes(&kept.path, "wallet")?,
+                Fault::usage(format!(
+                    "{} is the operator's wallet already; leave --operator out",
+                    kept.path.display()
+                ))
+            );
+            (kept, false)
         }
         Some(name) => (find(settings, name)?, true),
         None if kept.exists() => (Locked::read(&kept)?, false),
@@ -185,14 +186,17 @@ fn has_operators_key(settings: &Settings, l1: &L1) -> Result<bool> {
 
 /// A configuration file that is there has to say where L1 is: it is not changed.
 fn check_named(settings: &Settings) -> Result<()> {
-    let inside = rollup_dir(settings).join("l1.redb");
-    let file = settings.data_dir.join(config::FILE_NAME);
+    let Some((file, line)) = configuration(settings)? else {
+        return Ok(());
+    };
+    // Why the very line is taken: an interrupted restoration has written it.
+    let is_ours = || std::fs::read_to_string(&file).is_ok_and(|text| text == line);
     ensure!(
-        settings.l1_file == inside || !file.exists() || settings.l1_from_file(),
+        !file.exists() || settings.l1_from_file() || is_ours(),
         Fault::usage(format!(
-            "{} is there and does not name this L1, so that later commands would not find it; add the line l1 = {:?}",
+            "{} is there and does not name this L1, so that later commands would not find it; add the line {}",
             file.display(),
-            settings.l1_file
+            line.trim_end()
         ))
     );
     Ok(())
@@ -200,13 +204,24 @@ fn check_named(settings: &Settings) -> Result<()> {
 
 /// Makes the data directory remember where its L1 is, if that is elsewhere.
 fn name_l1(settings: &Settings) -> Result<()> {
-    let inside = rollup_dir(settings).join("l1.redb");
-    let file = settings.data_dir.join(config::FILE_NAME);
-    if settings.l1_file == inside || file.exists() {
-        return Ok(());
+    match configuration(settings)? {
+        Some((file, line)) if !file.exists() => Ok(files::write_new(
+            &file,
+            Readers::Everybody,
+            line.as_bytes(),
+        )?),
+        _ => Ok(()),
     }
-    let context = || format!("cannot write {}", file.display());
-    let place = std::fs::canonicalize(&settings.l1_file).with_context(context)?;
-    let place = serde_json::to_string(&place.to_string_lossy()).with_context(context)?;
-    std::fs::write(&file, format!("l1 = {place}\n")).with_context(context)
+}
+
+/// The configuration file of the data directory and the line that names L1, if L1 is elsewhere.
+fn configuration(settings: &Settings) -> Result<Option<(PathBuf, String)>> {
+    if settings.l1_file == rollup_dir(settings).join("l1.redb") {
+        return Ok(None);
+    }
+    let place = std::fs::canonicalize(&settings.l1_file)
+        .with_context(|| format!("cannot find {}", settings.l1_file.display()))?;
+    let place = serde_json::to_string(&place.to_string_lossy()).context("cannot name L1")?;
+    let file = settings.data_dir.join(config::FILE_NAME);
+    Ok(Some((file, format!("l1 = {place}\n"))))
 }

@@ -4,6 +4,7 @@
 //! came from is kept for `quire config show`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use node::Clock;
@@ -50,6 +51,8 @@ pub struct Settings {
     pub dev_keys: AllowDevKeys,
     /// What is believed of the time.
     pub clock: Clock,
+    /// How long a command waits while another one writes the same files.
+    pub wait: Duration,
     /// The configuration file that was read.
     config_file: Option<PathBuf>,
     /// Where each value came from, in the order of [`VARIABLES`].
@@ -182,6 +185,7 @@ impl Settings {
             false => Format::Text,
         };
         let (mut settings, threads) = Self::of(&mut layers, Ui::new(format));
+        settings.wait = Duration::from_secs(args.wait);
         if args.trust_clock {
             settings.clock = Clock::Trusted;
         }
@@ -276,6 +280,7 @@ impl Settings {
                 _ => AllowDevKeys::No,
             },
             clock: Clock::default(),
+            wait: Duration::ZERO,
             config_file: layers.file.path.clone(),
             shown: std::mem::take(&mut layers.shown),
         };
@@ -301,6 +306,22 @@ impl Settings {
     pub fn use_alone(&mut self, data_dir: &Path) {
         self.chosen_keys_dir = None;
         self.use_data_dir(data_dir);
+    }
+
+    /// The same, for what waits longer than `--wait` says.
+    pub fn waiting_at_least(&self, time: Duration) -> Self {
+        Self {
+            wait: self.wait.max(time),
+            ..self.clone()
+        }
+    }
+
+    /// The same, for a command that does something else where it would have to wait.
+    pub fn without_waiting(&self) -> Self {
+        Self {
+            wait: Duration::ZERO,
+            ..self.clone()
+        }
     }
 
     /// True if the configuration file says where L1 is.

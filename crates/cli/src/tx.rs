@@ -22,6 +22,8 @@ struct TxFacts {
     reason: Option<String>,
     /// What it waits for until it is final.
     waits: Option<Wait>,
+    /// The nonce that the operation waits for, because no operation has it.
+    missing_nonce: Option<u64>,
     received: Option<u64>,
     sealed: Option<u64>,
     proven: Option<u64>,
@@ -41,7 +43,7 @@ pub fn run(settings: &Settings, args: &TxArgs) -> Result<()> {
         .id
         .parse()
         .map_err(|error| Fault::usage(format!("{error}")))?;
-    let node = Node::open(settings)?;
+    let node = Node::read(settings)?;
     let history = node.batcher.history(&id)?.with_context(|| {
         format!("operation {id} was never acknowledged here, or was final before the batcher was restored from L1")
     })?;
@@ -62,6 +64,7 @@ pub fn run(settings: &Settings, args: &TxArgs) -> Result<()> {
         batch,
         reason,
         waits: node.wait_of(&history)?,
+        missing_nonce: node.batcher.missing_nonce(&id),
         received: history.received,
         sealed: history.sealed,
         proven: history.proven,
@@ -75,6 +78,11 @@ pub fn run(settings: &Settings, args: &TxArgs) -> Result<()> {
     }
     if let Some(reason) = &facts.reason {
         text.push_str(&format!(": {reason}"));
+    }
+    if let Some(nonce) = facts.missing_nonce {
+        text.push_str(&format!(
+            "\nwaits for  nonce {nonce} of the same account, which no operation has: sign one with --nonce {nonce}"
+        ));
     }
     let times = [
         ("received", facts.received),

@@ -7,7 +7,7 @@
 //! text is coloured only on a terminal and never with `NO_COLOR`. [`paint`] marks text with
 //! characters of the private use area, which become colours, or nothing, when it is printed.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -113,11 +113,36 @@ fn coloured(is_terminal: bool) -> bool {
     is_terminal && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
+/// Writes a line to standard error. Nothing depends on whether anybody reads it.
+pub fn tell(line: &str) {
+    writeln!(io::stderr(), "{line}").unwrap_or_default();
+}
+
+/// Whoever read standard output does not read on, as `head` does: the command ends.
+#[derive(Debug)]
+pub struct OutputClosed;
+
+impl fmt::Display for OutputClosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nobody reads standard output any more")
+    }
+}
+
+impl std::error::Error for OutputClosed {}
+
+/// What a failure to write to standard output means.
+fn unwritten(error: io::Error) -> anyhow::Error {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => OutputClosed.into(),
+        _ => anyhow::Error::new(error).context("cannot write to standard output"),
+    }
+}
+
 /// Prints why the program fails.
 pub fn complain(text: &str) {
     let colour = coloured(io::stderr().is_terminal());
     let text = format!("{} {text}", paint(Style::Bad, "quire:"));
-    eprintln!("{}", printable(&text, colour));
+    tell(&printable(&text, colour));
 }
 
 impl Ui {
@@ -156,9 +181,7 @@ impl Ui {
         out.push('\n');
         let mut stdout = io::stdout().lock();
         let written = stdout.write_all(out.as_bytes());
-        written
-            .and_then(|()| stdout.flush())
-            .context("cannot write to standard output")
+        written.and_then(|()| stdout.flush()).map_err(unwritten)
     }
 
     /// A line for people on standard output, left out with `--json`.
@@ -171,14 +194,12 @@ impl Ui {
         }
         let mut stdout = io::stdout().lock();
         let written = writeln!(stdout, "{}", printable(text.as_ref(), self.colour));
-        written
-            .and_then(|()| stdout.flush())
-            .context("cannot write to standard output")
+        written.and_then(|()| stdout.flush()).map_err(unwritten)
     }
 
     /// A line about progress on standard error.
     pub fn note(&self, text: impl AsRef<str>) {
-        eprintln!("{}", printable(text.as_ref(), false));
+        tell(&printable(text.as_ref(), false));
     }
 
     /// Begins something that takes time; `steps` if it is known how much.
@@ -195,7 +216,7 @@ impl Ui {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         } else {
-            eprintln!("{what} …");
+            tell(&format!("{what} …"));
             ProgressBar::with_draw_target(steps, ProgressDrawTarget::hidden())
         };
         Task {

@@ -4,7 +4,7 @@
 //! the native L1. Invariant: a private key is written to files of mode 0600 only, and never printed.
 //! How a file is encrypted is the duty of `keystore`.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -21,7 +21,9 @@ use zeroize::Zeroizing;
 use crate::args::{ProtectionArgs, SeedFormat, WalletImportArgs, WalletNewArgs, WalletShowArgs};
 use crate::exit::{Fault, message};
 use crate::interrupt::shield;
-use crate::keystore::{Locked, MAX_SEED_BYTES, Protection, Sealing, encode};
+use crate::keystore::{
+    Locked, MAX_SEED_BYTES, Protection, Sealing, encode, refuse_byte_order_mark,
+};
 use crate::passphrase;
 use crate::settings::{Settings, make_folder};
 use crate::ui::table;
@@ -148,23 +150,13 @@ pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<()> {
     };
     make_folder(folder)?;
     let _shield = shield();
-    // Temporary files are made with mode 0600.
-    let context = || format!("cannot write {}", path.display());
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(context)?;
-    file.write_all(bytes).with_context(context)?;
-    file.as_file().sync_all().with_context(context)?;
-    match file.persist_noclobber(path) {
-        Ok(_) => std::fs::File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .with_context(context),
-        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
-            bail!(
-                "{} exists and is not replaced; choose another name",
-                path.display()
-            )
-        }
-        Err(error) => Err(error.error).with_context(context),
-    }
+    files::write_new(path, files::Readers::Owner, bytes).map_err(|error| match error.is_taken() {
+        true => anyhow::anyhow!(
+            "{} exists and is not replaced; choose another name",
+            path.display()
+        ),
+        false => error.into(),
+    })
 }
 
 /// How a new wallet is to be kept: encrypted unless it is told otherwise.
@@ -239,6 +231,7 @@ fn read_seed(args: &WalletImportArgs) -> Result<Zeroizing<Vec<u8>>> {
         .take(most + 1)
         .read_to_end(&mut text)
         .with_context(|| format!("cannot read {place}"))?;
+    refuse_byte_order_mark(&text, &place)?;
     let seed = decode_seed(&text, args.format);
     seed.with_context(|| Fault::input(format!("{place} does not hold a private key")))
 }

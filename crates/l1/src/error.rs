@@ -537,6 +537,9 @@ pub enum StoreError {
     /// The database failed.
     #[error("the L1 database failed: {0}; check free space and permissions, then try again")]
     Database(#[source] Box<redb::Error>),
+    /// The database was opened for reading.
+    #[error("the L1 database was opened for reading only")]
+    ReadOnly,
     /// A record is not one that this program writes.
     #[error("the L1 database is damaged: {0}; restore it from a backup")]
     Record(#[from] CodecError),
@@ -593,9 +596,15 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// Another process has the file open.
-    #[error("{}: another process is using this L1; stop it first", path.display())]
+    /// Another process has the file open for writing.
+    #[error("{}: another process is using this L1; wait until it has ended, or stop it", path.display())]
     InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The process that wrote the file was killed, and only one that may write can mend that.
+    #[error("{}: the process that wrote it was killed; run a command that writes, such as `quire seal`, as a user who may write it", path.display())]
+    Unclean {
         /// The file.
         path: PathBuf,
     },
@@ -648,6 +657,16 @@ pub enum OpenError {
         /// Why.
         source: StoreError,
     },
+}
+
+impl From<files::FileError> for OpenError {
+    fn from(error: files::FileError) -> Self {
+        Self::Io {
+            path: error.path,
+            action: error.action,
+            source: error.source,
+        }
+    }
 }
 
 macro_rules! database_errors {

@@ -14,8 +14,9 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use files::FolderDraft;
 use ledger::field::{Fr, to_hex};
 use ledger::shape::Shape;
 use ledger::words::{Header, L1Entry, PublicWords};
@@ -38,11 +39,14 @@ use crate::queue::{self, Deposit, QueueEntry, check_deposit};
 use crate::registry::{self, Registration};
 pub use crate::store::Head;
 use crate::store::{
-    DATABASE_VERSION, DEPLOYMENT_RECORD, Snapshot, Tx, VERSION_RECORD, found, put_token_display,
-    rehearse, transact,
+    DATABASE_VERSION, DEPLOYMENT_RECORD, Db, Snapshot, Tx, VERSION_RECORD, builder, found,
+    put_token_display, rehearse, transact,
 };
 use crate::submission::{Opened, PUBLIC_INPUTS, Submission, public_inputs};
 use crate::token::TokenDisplay;
+
+/// Name of a new database in its draft.
+const DRAFT: &str = "l1.redb";
 
 /// Genesis accounts in one record of the database, which then fills a page of 512 KiB.
 const ACCOUNTS_IN_RECORD: usize = 3100;
@@ -68,7 +72,7 @@ pub struct FinalizedBatch {
 
 /// The embedded L1.
 pub struct NativeL1 {
-    db: Database,
+    db: Db,
     deployment: Deployment,
     domain: Fr,
     keys: BTreeMap<u16, VerifyingKey>,
@@ -89,17 +93,14 @@ impl NativeL1 {
         if path.exists() {
             return Err(OpenError::Exists { path: path.into() });
         }
-        let mut draft = path.as_os_str().to_owned();
-        draft.push(format!(".new-{}", std::process::id()));
-        let draft = PathBuf::from(draft);
-        remove_draft(&draft)?;
-        let made = make_database(&draft, genesis)
-            .and_then(|()| std::fs::rename(&draft, path).map_err(io_error(path, "put it in place")))
-            .and_then(|()| sync_folder(path));
-        if made.is_err() {
-            remove_draft(&draft)?;
-        }
-        made?;
+        let folder = FolderDraft::begin(path)?;
+        make_database(&folder.path().join(DRAFT), genesis)?;
+        folder
+            .put_file_new(DRAFT)
+            .map_err(|error| match error.is_taken() {
+                true => OpenError::Exists { path: path.into() },
+                false => error.into(),
+            })?;
         Self::open(path, dev_keys)
     }
 
@@ -108,19 +109,37 @@ impl NativeL1 {
     /// # Errors
     /// [`OpenError`], which says what is wrong with the file and what to do.
     pub fn open(path: &Path, dev_keys: AllowDevKeys) -> Result<Self, OpenError> {
-        let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => OpenError::Missing { path: path.into() },
-            _ => io_error(path, "read its size")(source),
+        check_file(path)?;
+        let opened = builder().set_check_integrity_on_open(true).open(path);
+        let db = opened.map_err(|error| open_error(path, error))?;
+        Self::on(path, Db::Writer(db), dev_keys)
+    }
+
+    /// Opens a chain to read it as it is now, beside a process that may write it: every call that
+    /// changes it fails with [`StoreError::ReadOnly`]. Records are checked as by [`Self::open`], pages
+    /// are not.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_to_read(path: &Path, dev_keys: AllowDevKeys) -> Result<Self, OpenError> {
+        check_file(path)?;
+        let db = Db::reader(path).map_err(|error| match error {
+            DatabaseError::RepairAborted => OpenError::Unclean { path: path.into() },
+            error => open_error(path, error),
         })?;
-        if !metadata.is_file() || metadata.len() == 0 {
-            return Err(OpenError::NotAnL1 {
-                path: path.into(),
-                reason: format!("a file of {} bytes or no file", metadata.len()),
-            });
-        }
-        let mut builder = Database::builder();
-        let opened = builder.set_check_integrity_on_open(true).open(path);
-        Self::on(path, opened, dev_keys)
+        let store_error = |source| OpenError::Store {
+            path: path.into(),
+            source,
+        };
+        Self::on(path, db.map_err(store_error)?, dev_keys)
+    }
+
+    /// What was opened to be read is from now on what the chain is now.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn renew(&mut self) -> Result<(), StoreError> {
+        self.db.renew()
     }
 
     /// Opens a chain in storage of the caller's making, with the checks of [`Self::open`]; `path`
@@ -136,15 +155,12 @@ impl NativeL1 {
     ) -> Result<Self, OpenError> {
         let mut builder = Database::builder();
         let builder = builder.set_check_integrity_on_open(true);
-        Self::on(path, builder.create_with_backend(storage), dev_keys)
+        let db = builder.create_with_backend(storage);
+        let db = db.map_err(|error| open_error(path, error))?;
+        Self::on(path, Db::Writer(db), dev_keys)
     }
 
-    fn on(
-        path: &Path,
-        opened: Result<Database, DatabaseError>,
-        dev_keys: AllowDevKeys,
-    ) -> Result<Self, OpenError> {
-        let db = opened.map_err(|error| open_error(path, error))?;
+    fn on(path: &Path, db: Db, dev_keys: AllowDevKeys) -> Result<Self, OpenError> {
         check_version(path, &db)?;
         let store_error = |source| OpenError::Store {
             path: path.into(),
@@ -719,7 +735,7 @@ impl FinalizedBatch {
 
 /// For the neighbouring modules.
 impl NativeL1 {
-    pub(crate) fn db(&self) -> &Database {
+    pub(crate) fn db(&self) -> &Db {
         &self.db
     }
 
@@ -945,12 +961,19 @@ impl NativeL1 {
     }
 }
 
-/// Removes what an interrupted creation left.
-fn remove_draft(path: &Path) -> Result<(), OpenError> {
-    match std::fs::remove_file(path) {
-        Err(source) if path.exists() => Err(io_error(path, "remove it")(source)),
-        _ => Ok(()),
+/// A file that can be a database.
+fn check_file(path: &Path) -> Result<(), OpenError> {
+    let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => OpenError::Missing { path: path.into() },
+        _ => io_error(path, "read its size")(source),
+    })?;
+    if !metadata.is_file() || metadata.len() == 0 {
+        return Err(OpenError::NotAnL1 {
+            path: path.into(),
+            reason: format!("a file of {} bytes or no file", metadata.len()),
+        });
     }
+    Ok(())
 }
 
 /// Writes a genesis into a new database file and closes it.
@@ -1016,7 +1039,7 @@ fn write_genesis(tx: &mut Tx<'_>, genesis: &Genesis) -> Result<(), L1Error> {
     Ok(())
 }
 
-fn check_version(path: &Path, db: &Database) -> Result<(), OpenError> {
+fn check_version(path: &Path, db: &Db) -> Result<(), OpenError> {
     let foreign = |reason: String| OpenError::NotAnL1 {
         path: path.into(),
         reason,
@@ -1102,14 +1125,4 @@ fn open_error(path: &Path, error: DatabaseError) -> OpenError {
             reason: other.to_string(),
         },
     }
-}
-
-/// Makes a rename durable.
-fn sync_folder(path: &Path) -> Result<(), OpenError> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(io_error(folder, "flush it"))
 }

@@ -1,9 +1,9 @@
 //! Tables of the chain's database and the transactions over them.
 //!
 //! Every call of L1 is one block and one write transaction: [`Tx`] holds its tables and the chain's
-//! head, and is dropped without a trace unless the call succeeds. Invariant: all records are
+//! head, and is dropped without a trace unless the call succeeds. Invariants: all records are
 //! written by this module's neighbours with `codec` and read back with its checks, and what a
-//! block changes is in the journal.
+//! block changes is in the journal; one process writes at a time, and any number read beside it.
 //!
 //! | table | key | record, big-endian |
 //! |---|---|---|
@@ -24,10 +24,14 @@
 //! | `token displays` | address | decimals 1 (255 none), symbol: what a token said of itself; no part of the chain |
 //! | `journal` | height | what the block changed |
 
+use std::path::Path;
+use std::sync::Arc;
+
 use ledger::field::Fr;
 use redb::{
-    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
-    ReadableTableMetadata, Table, TableDefinition, TableError, WriteTransaction,
+    Builder, ConcurrencyMode, Database, DatabaseError, ReadOnlyDatabase, ReadOnlyTable,
+    ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table,
+    TableDefinition, TableError, WriteTransaction,
 };
 
 use crate::bytes::{Address, Bytes};
@@ -207,6 +211,71 @@ fn read_flag(reader: &mut Reader<'_>, field: &'static str) -> Result<bool, Codec
         0 => Ok(false),
         1 => Ok(true),
         other => Err(reader.value(field, other)),
+    }
+}
+
+/// The chain's database.
+pub(crate) enum Db {
+    /// This process alone writes.
+    Writer(Database),
+    /// The chain as it was at one moment, whatever another process writes meanwhile.
+    Reader {
+        /// Why first: it ends before its database.
+        transaction: Arc<ReadTransaction>,
+        database: ReadOnlyDatabase,
+    },
+}
+
+/// One process writes, others may read beside it.
+pub(crate) fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_concurrency_mode(ConcurrencyMode::SingleWriter);
+    builder
+}
+
+impl Db {
+    /// Opens a file to read it as it is now. A file whose writer was killed is mended first, which
+    /// takes the right to write it.
+    pub(crate) fn reader(path: &Path) -> Result<Result<Self, StoreError>, DatabaseError> {
+        let database = match builder().open_read_only(path) {
+            Err(DatabaseError::RepairAborted) => {
+                let mended = builder().open(path).map_err(|error| match error {
+                    DatabaseError::DatabaseAlreadyOpen => error,
+                    _ => DatabaseError::RepairAborted,
+                });
+                drop(mended?);
+                builder().open_read_only(path)?
+            }
+            opened => opened?,
+        };
+        Ok(Self::view(database))
+    }
+
+    fn view(database: ReadOnlyDatabase) -> Result<Self, StoreError> {
+        let transaction = Arc::new(database.begin_read()?);
+        Ok(Self::Reader {
+            transaction,
+            database,
+        })
+    }
+
+    /// The chain as it is now.
+    pub(crate) fn renew(&mut self) -> Result<(), StoreError> {
+        if let Self::Reader {
+            transaction,
+            database,
+        } = self
+        {
+            *transaction = Arc::new(database.begin_read()?);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
+        match self {
+            Self::Writer(database) => Ok(database.begin_write()?),
+            Self::Reader { .. } => Err(StoreError::ReadOnly),
+        }
     }
 }
 
@@ -396,11 +465,11 @@ fn read_clock(record: Option<Vec<u8>>) -> Result<u64, StoreError> {
 
 /// Runs a call in one durable transaction, which is one block; an error leaves no trace.
 pub(crate) fn transact<T, E: From<StoreError> + From<Refusal>>(
-    db: &Database,
+    db: &Db,
     now: u64,
     call: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
-    let txn = db.begin_write().map_err(StoreError::from)?;
+    let txn = db.begin_write()?;
     let mut tx = Tx::next::<E>(&txn, now)?;
     let result = call(&mut tx)?;
     tx.end_block()?;
@@ -410,11 +479,11 @@ pub(crate) fn transact<T, E: From<StoreError> + From<Refusal>>(
 
 /// Runs a call as [`transact`] does and undoes it.
 pub(crate) fn rehearse<T, E: From<StoreError> + From<Refusal>>(
-    db: &Database,
+    db: &Db,
     now: u64,
     call: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
-    let txn = db.begin_write().map_err(StoreError::from)?;
+    let txn = db.begin_write()?;
     let result = Tx::next(&txn, now).and_then(|mut tx| call(&mut tx));
     txn.abort().map_err(StoreError::from)?;
     result
@@ -438,7 +507,7 @@ pub(crate) fn found<E: From<StoreError>>(
 }
 
 /// Undoes the last blocks, as many as asked for or none, and returns the head.
-pub(crate) fn undo(db: &Database, blocks: u64) -> Result<Head, L1Error> {
+pub(crate) fn undo(db: &Db, blocks: u64) -> Result<Head, L1Error> {
     let txn = db.begin_write()?;
     let mut tx = Tx::resume(&txn)?;
     let window = tx.journal.len()?;
@@ -459,7 +528,7 @@ pub(crate) fn undo(db: &Database, blocks: u64) -> Result<Head, L1Error> {
 }
 
 /// Moves the clock's offset forward. Not a block; a reorg does not move it back.
-pub(crate) fn advance(db: &Database, seconds: u64, limit: u64) -> Result<(), L1Error> {
+pub(crate) fn advance(db: &Db, seconds: u64, limit: u64) -> Result<(), L1Error> {
     let txn = db.begin_write()?;
     {
         let mut meta = txn.open_table(META)?;
@@ -486,11 +555,14 @@ fn missing(record: &str) -> StoreError {
 }
 
 /// A consistent view of the database for reading.
-pub(crate) struct Snapshot(ReadTransaction);
+pub(crate) struct Snapshot(Arc<ReadTransaction>);
 
 impl Snapshot {
-    pub(crate) fn begin(db: &Database) -> Result<Self, StoreError> {
-        Ok(Self(db.begin_read()?))
+    pub(crate) fn begin(db: &Db) -> Result<Self, StoreError> {
+        Ok(Self(match db {
+            Db::Writer(database) => Arc::new(database.begin_read()?),
+            Db::Reader { transaction, .. } => Arc::clone(transaction),
+        }))
     }
 
     pub(crate) fn meta(&self, name: &'static str) -> Result<Vec<u8>, StoreError> {
@@ -573,11 +645,7 @@ impl Snapshot {
 }
 
 /// Keeps what a token is shown as, in no block.
-pub(crate) fn put_token_display(
-    db: &Database,
-    token: &Address,
-    record: &[u8],
-) -> Result<(), StoreError> {
+pub(crate) fn put_token_display(db: &Db, token: &Address, record: &[u8]) -> Result<(), StoreError> {
     let txn = db.begin_write()?;
     txn.open_table(TOKEN_DISPLAYS)?.insert(&token.0, record)?;
     txn.commit()?;

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use batcher::batcher::{SealError, StageError};
 use batcher::{
-    Batcher, Fill, Limits, ProvedBatch, QueueEntry, SealSummary, SealedBatch, StoredBatch,
+    Batcher, Fill, Limits, Proofs, ProvedBatch, QueueEntry, SealSummary, SealedBatch, StoredBatch,
 };
 use circuits::transition::{BatchValues, assignment};
 use l1::{Address, L1Error, NativeL1, Refusal, Submission};
@@ -494,6 +494,19 @@ pub fn submission(batch: &SealedBatch, proof: &[u8]) -> Result<Submission, NodeE
     let c = commitment_of(batch)?;
     let submission = Submission::new(batch.words(), batch.shape(), &c, &proof);
     submission.map_err(|source| NodeError::Words { number, source })
+}
+
+/// The sealed batch that a proof was made for, while nobody has the batcher open.
+///
+/// # Errors
+/// [`NodeError::Stage`] if it is not there any more, or another batch has its number.
+pub fn to_keep(proofs: &Proofs<'_>, of: &ToProve) -> Result<SealedBatch, NodeError> {
+    let number = of.number;
+    let batch = proofs.batch(number)?;
+    match commitment_of(&batch)? == of.c {
+        true => Ok(batch),
+        false => Err(StageError::OtherBatch { number }.into()),
+    }
 }
 
 /// The commitment to a batch's words.

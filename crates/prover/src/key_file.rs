@@ -23,6 +23,7 @@ use std::path::Path;
 
 use ark_bn254::{g1, g2};
 use circuits::r1cs::Fingerprint;
+use files::{Draft, FileError, Readers};
 use msm::{Bases, Group, Records, path};
 use rayon::prelude::*;
 
@@ -425,32 +426,30 @@ impl Hashing<'_> {
     }
 }
 
-/// Writes a file next to `path`, flushes it to disk and renames it, then flushes the directory.
+/// Writes a file whole, in the stead of one that is there.
 pub(crate) fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), KeyError> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let failed = |action| {
-        move |error| KeyError::Io {
-            path: path.to_path_buf(),
+    let draft = Draft::begin(path, Readers::Everybody)?;
+    let mut out = BufWriter::new(draft.file());
+    let written = write(&mut out).and_then(|()| out.flush());
+    written.map_err(|error| io_error(path, "write it", error))?;
+    drop(out);
+    Ok(draft.replace()?)
+}
+
+impl From<FileError> for KeyError {
+    fn from(error: FileError) -> Self {
+        let FileError {
+            path,
             action,
-            source: error,
+            source,
+        } = error;
+        Self::Io {
+            path,
+            action,
+            source,
         }
-    };
-    let file = tempfile::NamedTempFile::new_in(directory).map_err(failed("create it"))?;
-    let mut out = BufWriter::new(file);
-    write(&mut out).map_err(failed("write it"))?;
-    let file = out
-        .into_inner()
-        .map_err(|error| failed("write it")(error.into_error()))?;
-    file.as_file().sync_all().map_err(failed("flush it"))?;
-    file.persist(path)
-        .map_err(|error| failed("rename the new file to it")(error.error))?;
-    File::open(directory)
-        .and_then(|directory| directory.sync_all())
-        .map_err(failed("flush its directory"))
+    }
 }

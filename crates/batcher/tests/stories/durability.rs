@@ -3,8 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use batcher::batcher::StageError;
 use batcher::store::FILE_NAME;
-use batcher::{Batcher, OpenError, Settings, SignedOperation, Verdict};
+use batcher::{
+    Batcher, OpenError, Proofs, Settings, SignedOperation, StoreError, StoredBatch, Verdict,
+    acknowledged,
+};
 use ledger::state::CheckError;
 use redb::{Database, ReadableTable, TableDefinition};
 use tempfile::TempDir;
@@ -84,13 +88,129 @@ fn a_witness_is_the_same_after_a_restart_and_more_batches() {
 }
 
 #[test]
-fn a_second_handle_is_refused_while_the_first_lives() {
+fn a_second_writer_is_refused_while_the_first_lives() {
     let (folder, batcher) = world();
     let error = refused(folder.path(), settings());
     assert!(matches!(error, OpenError::InUse { .. }), "{error}");
-    assert!(error.to_string().contains("stop that process"), "{error}");
+    assert!(
+        error.to_string().contains("wait until it has ended"),
+        "{error}"
+    );
     drop(batcher);
     reopen(folder.path());
+}
+
+/// Readers stand beside the writer, and beside one another; each sees what was there when it came.
+#[test]
+fn readers_see_one_moment_while_another_process_writes() {
+    let (folder, mut batcher) = world();
+    let read = || Batcher::open_to_read(folder.path(), settings()).unwrap();
+    let before = read();
+    let first = transfer(2, 3, 1, 0);
+    accept(&mut batcher, &[first]);
+    let between = read();
+    batcher.seal(&[], NOW).unwrap().unwrap();
+    let mut after = read();
+    let verdict = |batcher: &Batcher| batcher.verdict(&id(&first)).unwrap();
+    assert_eq!(verdict(&before), None);
+    assert_eq!(verdict(&between), Some(Verdict::Pending));
+    assert_eq!(verdict(&after), Some(Verdict::Sealed { batch: 1 }));
+    assert_eq!(before.state(), between.state());
+    assert_eq!(after.state(), batcher.state());
+    assert_eq!(after.batch(1).unwrap(), batcher.batch(1).unwrap());
+
+    // A reader writes nothing, whatever it is asked.
+    let refused = after.submit(transfer(4, 5, 1, 0), NOW);
+    assert!(matches!(refused, Err(StoreError::ReadOnly { .. })));
+    assert!(after.seal(&[], NOW).is_err() && after.reopen(1).is_err());
+    assert_eq!(batcher.status(), after.status());
+}
+
+/// The program that wrote the file was killed: the next reader mends it and sees what was acknowledged.
+#[test]
+fn a_reader_mends_what_a_killed_writer_left() {
+    let (folder, mut batcher) = world();
+    accept(&mut batcher, &[transfer(2, 3, 1, 0)]);
+    let left = tempfile::tempdir().unwrap();
+    let copy = left.path().join(FILE_NAME);
+    std::fs::copy(folder.path().join(FILE_NAME), &copy).unwrap();
+    let read = Batcher::open_to_read(left.path(), settings()).unwrap();
+    assert_eq!(read.status(), batcher.status());
+    assert_eq!(read.mempool().len(), 1);
+}
+
+/// A proof is kept while nobody has the database open, for the batch that it was made for alone.
+#[test]
+fn a_proof_is_kept_without_the_accounts() {
+    let (folder, mut batcher) = world();
+    let (_other_folder, mut other) = world();
+    for (batcher, amount) in [(&mut batcher, 1), (&mut other, 2)] {
+        accept(batcher, &[transfer(2, 3, amount, 0)]);
+        batcher.seal(&[], NOW).unwrap().unwrap();
+    }
+    let foreign = other.batch(1).unwrap().batch().clone();
+    let in_use = Proofs::open(folder.path(), &settings()).err().unwrap();
+    assert!(matches!(in_use, OpenError::InUse { .. }), "{in_use}");
+    drop(batcher);
+
+    let settings = settings();
+    let proofs = Proofs::open(folder.path(), &settings).unwrap();
+    let batch = proofs.batch(1).unwrap();
+    let refused = proofs.record(&foreign, &[7], NOW);
+    assert!(matches!(refused, Err(StageError::OtherBatch { number: 1 })));
+    assert!(matches!(proofs.batch(2), Err(StageError::NoBatch { .. })));
+    proofs.record(&batch, &[7], NOW).unwrap();
+    drop(proofs);
+    let mut batcher = reopen(folder.path());
+    let StoredBatch::Proved(proved) = batcher.batch(1).unwrap() else {
+        panic!("the proof was kept");
+    };
+    assert_eq!(proved.proof(), [7]);
+    batcher.record_finalized(proved, NOW).unwrap();
+    drop(batcher);
+    let proofs = Proofs::open(folder.path(), &settings).unwrap();
+    assert!(matches!(
+        proofs.batch(1),
+        Err(StageError::OutOfOrder { .. })
+    ));
+}
+
+/// What was acknowledged is read from the file alone, and can be handed in again.
+#[test]
+fn acknowledged_operations_are_read_from_the_file_alone() {
+    let (folder, mut batcher) = world();
+    let operations: Vec<_> = (0..4).map(|nonce| transfer(2, 3, 1, nonce)).collect();
+    let (mut finals, mut expected) = (Vec::new(), Vec::new());
+    for (number, operation) in (1..).zip(&operations[..2]) {
+        accept(&mut batcher, &[*operation]);
+        let batch = batcher.seal(&[], NOW).unwrap().unwrap();
+        if number == 1 {
+            let proved = batcher.record_proof(batch, vec![7], NOW).unwrap();
+            batcher.record_finalized(proved, NOW).unwrap();
+            finals.push((*operation, Verdict::Finalized { batch: 1 }));
+        } else {
+            expected.push((*operation, Verdict::Sealed { batch: 2 }));
+        }
+    }
+    accept(&mut batcher, &operations[2..]);
+    expected.extend(operations[2..].iter().map(|one| (*one, Verdict::Pending)));
+    drop(batcher);
+    let file = folder.path().join(FILE_NAME);
+    let before = std::fs::read(&file).unwrap();
+    let read = |since| -> Vec<_> {
+        let all = acknowledged(&file, since).unwrap().into_iter();
+        all.map(|one| {
+            assert_eq!((one.id, one.received), (id(&one.operation), NOW));
+            (one.operation, one.verdict)
+        })
+        .collect()
+    };
+    assert_eq!(read(None), expected);
+    assert_eq!(read(Some(1)), [finals, expected.clone()].concat());
+    assert_eq!(read(Some(3)), expected[1..]);
+    assert_eq!(std::fs::read(&file).unwrap(), before, "it was only read");
+    let (_other_folder, mut other) = world();
+    accept(&mut other, &operations);
 }
 
 #[test]
@@ -100,9 +220,11 @@ fn an_existing_database_is_not_overwritten() {
     let error = Batcher::create(folder.path(), settings(), genesis()).err();
     assert!(matches!(error, Some(OpenError::Exists { .. })));
     let leftover = TempDir::new().unwrap();
-    fs::write(leftover.path().join("batcher.redb.partial"), b"half a file").unwrap();
+    let draft = leftover.path().join(".batcher.redb.draft-left");
+    fs::create_dir(&draft).unwrap();
+    fs::write(draft.join(FILE_NAME), b"half a file").unwrap();
     assert!(Batcher::create(leftover.path(), settings(), genesis()).is_ok());
-    assert!(!leftover.path().join("batcher.redb.partial").exists());
+    assert!(!draft.exists());
 }
 
 #[test]

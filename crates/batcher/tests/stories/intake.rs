@@ -123,6 +123,7 @@ fn the_first_operation_of_a_nonce_stays() {
         index: 2,
         nonce: 0,
         by: id(&first),
+        least_fee: Some(1),
     };
     assert_eq!(verdicts, [Ok(id(&first)), Err(taken.clone())]);
     assert_eq!(batcher.submit(second, NOW).unwrap(), Err(taken));
@@ -135,6 +136,105 @@ fn the_first_operation_of_a_nonce_stays() {
     let refusal = batcher.submit(second, NOW).unwrap();
     assert_eq!(refusal, Err(Refusal::Rejected(used)));
     assert_eq!(batcher.verdict(&id(&second)).unwrap(), None);
+}
+
+/// As wallets know it: the signer replaces what waits by an operation with a fee that is a tenth higher.
+#[test]
+fn a_higher_fee_replaces_what_waits() {
+    let (folder, mut batcher) = world();
+    let with_fee = |fee, amount| {
+        signed(Transfer {
+            fee: Float16::exact(fee).unwrap(),
+            ..plain(2, 3, amount, 0)
+        })
+    };
+    let first = with_fee(100, 1);
+    let later = transfer(2, 3, 1, 1);
+    accept(&mut batcher, &[first, later]);
+    let refusal = batcher.submit(with_fee(109, 2), NOW).unwrap().unwrap_err();
+    assert_eq!(
+        refusal,
+        Refusal::NonceTaken {
+            index: 2,
+            nonce: 0,
+            by: id(&first),
+            least_fee: Some(110)
+        }
+    );
+    assert!(
+        refusal.to_string().contains("a fee of at least 110"),
+        "{refusal}"
+    );
+    let second = with_fee(110, 3);
+    accept(&mut batcher, &[second]);
+    // Its signature is not the signer's: nothing is replaced.
+    let forged = Transfer {
+        fee: Float16::exact(200).unwrap(),
+        ..plain(2, 3, 4, 0)
+    };
+    let forged = forged.sign(&key(4), &settings().domain).into();
+    assert!(batcher.submit(forged, NOW).unwrap().is_err());
+    // Both in one call: the second replaces the first, which was acknowledged for a moment.
+    let verdicts = batcher.submit_many(&[with_fee(121, 5), with_fee(134, 6)], NOW);
+    assert!(verdicts.unwrap().iter().all(Result::is_ok));
+    drop(batcher);
+    let mut batcher = Batcher::open(folder.path(), settings()).unwrap();
+    assert_eq!(batcher.mempool().len(), 2);
+    for replaced in [first, second, with_fee(121, 5)] {
+        let Some(Verdict::Rejected { reason }) = batcher.verdict(&id(&replaced)).unwrap() else {
+            panic!("it was replaced");
+        };
+        assert!(reason.contains("replaced by operation"), "{reason}");
+    }
+    assert_eq!(batcher.seal(&[], NOW).unwrap().unwrap().counts(), [0, 2, 0]);
+    assert_eq!(balance(&batcher, 3), OPENING + 6 + 1);
+    // What is sealed stays.
+    assert!(batcher.submit(with_fee(1_000, 7), NOW).unwrap().is_err());
+}
+
+/// What expired is replaced by anything, and where no fee is taken a transfer of nothing cancels.
+#[test]
+fn what_expired_or_has_no_fee_can_be_replaced() {
+    let (_folder, mut batcher) = world();
+    let short = signed(Transfer {
+        valid_until: NOW + 10,
+        ..plain(2, 3, 1, 0)
+    });
+    accept(&mut batcher, &[short, transfer(9, 10, 1, 0)]);
+    let again = transfer(2, 3, 2, 0);
+    assert!(batcher.submit(again, NOW + 10).unwrap().is_err());
+    assert!(batcher.submit(again, NOW + 11).unwrap().is_ok());
+
+    let refusal = batcher
+        .submit(transfer(9, 10, 2, 0), NOW)
+        .unwrap()
+        .unwrap_err();
+    assert!(refusal.to_string().contains("transfer of 0"), "{refusal}");
+    accept(&mut batcher, &[transfer(9, 9, 0, 0)]);
+    assert!(batcher.submit(transfer(9, 10, 2, 0), NOW).unwrap().is_err());
+    assert_eq!(batcher.seal(&[], NOW).unwrap().unwrap().counts(), [0, 2, 0]);
+    assert_eq!(
+        (balance(&batcher, 9), balance(&batcher, 10)),
+        (OPENING, OPENING)
+    );
+    assert_eq!(batcher.next_nonce(9), Some(1));
+}
+
+#[test]
+fn an_operation_behind_a_gap_names_the_nonce_that_is_missing() {
+    let (_folder, mut batcher) = world();
+    let (ready, poor) = (transfer(2, 3, 1, 0), transfer(2, 3, 5 * OPENING, 1));
+    let behind = transfer(2, 3, 1, 2);
+    accept(&mut batcher, &[ready, poor, behind]);
+    assert_eq!(batcher.missing_nonce(&id(&behind)), None);
+    batcher.seal(&[], NOW).unwrap().unwrap();
+    assert!(matches!(
+        batcher.verdict(&id(&poor)).unwrap(),
+        Some(Verdict::Rejected { .. })
+    ));
+    assert_eq!(batcher.missing_nonce(&id(&behind)), Some(1));
+    accept(&mut batcher, &[transfer(2, 3, 1, 1)]);
+    assert_eq!(batcher.missing_nonce(&id(&behind)), None);
 }
 
 #[test]

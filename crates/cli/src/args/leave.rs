@@ -91,6 +91,74 @@ pub struct ExitExecuteArgs {
     pub plan: Vec<PathBuf>,
 }
 
+/// `quire mempool …`
+#[derive(Debug, Subcommand)]
+pub enum MempoolCommand {
+    /// List the operations that wait, and what each waits for
+    #[command(after_help = "\
+Examples:
+  quire mempool list
+  quire mempool list --account 2 --json
+
+JSON: a list of id, kind, from, to, token, amount, fee, nonce, valid_until, received, missing_nonce (the
+nonce that it waits for, because no operation has it), expired")]
+    List(MempoolListArgs),
+    /// Cancel an operation that waits: its signer replaces it by a transfer of nothing
+    #[command(after_help = "\
+The transfer goes from the account to itself, with the same nonce and a fee that is a tenth higher,
+which is paid once it is executed. Any operation with the nonce and such a fee replaces the first:
+`quire transfer --nonce N --fee F`. What is sealed in a batch cannot be cancelled.
+
+Examples:
+  quire mempool cancel 5f0c… --wallet alice
+
+JSON: cancelled, by (the id of the operation that took its nonce), account, nonce, fee")]
+    Cancel(MempoolCancelArgs),
+    /// Write acknowledged operations that are not final to a file that `quire accept` takes
+    #[command(after_help = "\
+The database is only read, and need not agree with L1: this saves what a database of another history,
+or one older than L1, had acknowledged. Operations that were executed meanwhile are refused by
+`quire accept`, the others are taken.
+
+Examples:
+  quire mempool export operations.json
+  quire mempool export operations.json --database old/rollup/batcher.redb --since 17
+
+JSON: file, operations (id, status, batch, received)")]
+    Export(MempoolExportArgs),
+}
+
+/// Arguments of `mempool list`.
+#[derive(Debug, Args)]
+pub struct MempoolListArgs {
+    /// Only operations of this account
+    #[arg(long, value_name = "INDEX")]
+    pub account: Option<u32>,
+}
+
+/// Arguments of `mempool cancel`.
+#[derive(Debug, Args)]
+pub struct MempoolCancelArgs {
+    /// Id of the operation, 64 hexadecimal digits
+    pub id: String,
+    /// Name of the wallet that signed it, or a path
+    #[arg(long, value_name = "W")]
+    pub wallet: String,
+}
+
+/// Arguments of `mempool export`.
+#[derive(Debug, Args)]
+pub struct MempoolExportArgs {
+    /// The file to be written
+    pub out: PathBuf,
+    /// The batcher's database [default: D/rollup/batcher.redb]
+    #[arg(long, value_name = "FILE")]
+    pub database: Option<PathBuf>,
+    /// Also what is in batches from this one on, though the database has them as final
+    #[arg(long, value_name = "BATCH")]
+    pub since: Option<u64>,
+}
+
 /// Arguments of `tx`.
 #[derive(Debug, Args)]
 pub struct TxArgs {

@@ -49,7 +49,8 @@ Exit status:
   4    environment: something is missing, not accessible, full, or in use by another process
   5    damaged: data that are kept do not hold; restore them
   70   fault of the program
-  130  interrupted; what was finished is kept"
+  130  interrupted; what was finished is kept
+  141  nobody reads standard output any more; what the command did is done"
 )]
 pub struct Cli {
     /// Settings that every command has
@@ -91,6 +92,9 @@ pub struct GlobalArgs {
     /// The time is right, though it is days ahead of what was recorded last
     #[arg(long, global = true)]
     pub trust_clock: bool,
+    /// Seconds to wait while another command writes the same files
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = crate::turn::DEFAULT_WAIT, value_parser = clap::value_parser!(u64).range(..=86_400))]
+    pub wait: u64,
     /// Threads to use [default: one a core]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
@@ -216,9 +220,13 @@ Examples:
   quire tx 5f0c… --json
 
 JSON: id, status (received, sealed, proven, finalized, rejected), batch, reason, waits (what it waits
-for, as of `quire status`), received, sealed, proven, finalized (seconds since 1970), claimable (what the owner may claim of the token, once a
-withdrawal is final, with its token, symbol and decimals)")]
+for, as of `quire status`), missing_nonce (the nonce that it waits for, because no operation has it),
+received, sealed, proven, finalized (seconds since 1970), claimable (what the owner may claim of the
+token, once a withdrawal is final, with its token, symbol and decimals)")]
     Tx(TxArgs),
+    /// Signed operations that wait for a batch
+    #[command(subcommand)]
+    Mempool(MempoolCommand),
     /// Leave: ask L1 for a balance, or take it without the operator
     #[command(subcommand)]
     Exit(ExitCommand),

@@ -1,6 +1,8 @@
 //! Whatever is wrong with the input, the program says what and where, and nothing is lost.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 
 use l1::NativeL1;
 use prover::key::AllowDevKeys;
@@ -295,14 +297,33 @@ fn a_missing_or_unwritable_directory_is_said() {
 }
 
 #[test]
-fn a_second_process_is_turned_away() {
+fn a_second_writer_waits_and_readers_do_not() {
     let quire = Quire::with_accounts();
     let file = quire.path("rollup/l1.redb");
     let held = NativeL1::open(&file, AllowDevKeys::Yes).unwrap();
-    let message = quire.fails(&["status"]);
+    let before = std::fs::read(&file).unwrap();
+    let pay = [
+        "transfer", "--wallet", "alice", "--from", "2", "--to", "3", "--amount", "1", "--wait",
+    ];
+    let message = quire.fails_with(4, &[&pay[..], &["0"]].concat());
     assert!(message.contains("another process"), "{message}");
+    // Who only looks is served, and changes nothing.
+    let l1 = quire.json(&["l1", "status"]);
+    assert_eq!(quire.json(&["status"])["l1_height"], l1["height"]);
+    quire.json(&["account", "2"]);
+    quire.json(&["batch", "list"]);
+    quire.json(&["audit"]);
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+
+    // Who writes waits for its turn, and says for what.
+    let mut waiting = quire.command(&[&pay[..], &["600"]].concat());
+    let mut waiting = waiting.stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(waiting.stderr.take().unwrap()).lines();
+    let line = said.find_map(|line| line.ok().filter(|line| line.contains("waiting at most")));
+    assert!(line.unwrap().contains("l1.redb"));
     drop(held);
-    quire.json(&["status"]);
+    assert!(waiting.wait().unwrap().success());
+    assert_eq!(quire.json(&["status"])["waiting"], 1);
 }
 
 #[test]
@@ -310,6 +331,11 @@ fn damaged_databases_are_refused() {
     let quire = Quire::with_accounts();
     for name in ["l1.redb", "batcher.redb", "operator.json"] {
         let path = quire.path("rollup").join(name);
+        // Who only looks does not need the operator's wallet.
+        let args = match name {
+            "operator.json" => &["seal"][..],
+            _ => &["status"],
+        };
         let good = std::fs::read(&path).unwrap();
         for bad in [
             b"garbage".to_vec(),
@@ -317,11 +343,13 @@ fn damaged_databases_are_refused() {
             good[..good.len() / 2].to_vec(),
         ] {
             std::fs::write(&path, bad).unwrap();
-            let message = quire.fails(&["status"]);
-            assert!(message.contains(name), "{message}");
+            for args in [args, &["seal"]] {
+                let message = quire.fails(args);
+                assert!(message.contains(name), "{message}");
+            }
         }
         std::fs::remove_file(&path).unwrap();
-        let message = quire.fails(&["status"]);
+        let message = quire.fails(args);
         assert!(message.contains(name), "{message}");
         std::fs::write(&path, good).unwrap();
         quire.json(&["status"]);

@@ -180,13 +180,21 @@ fn a_batch_is_shown_decoded_and_exported_whole() {
     }
 }
 
-/// The second process leaves with a message, whichever file it meets first, and changes nothing.
+/// Proving takes minutes, and what others write meanwhile is served and becomes final.
 #[test]
-fn two_processes_do_not_share_a_data_directory() {
+fn others_write_while_a_process_proves() {
     let quire = Quire::with_accounts();
-    // The first process holds the deployment while it proves.
+    // While a process proves, others write.
     quire.json(&["wallet", "new", "carol", "--no-passphrase"]);
-    let mut first = quire.command(&["run"]);
+    for nonce in 0..6 {
+        let nonce = nonce.to_string();
+        quire.json(&[
+            "transfer", "--wallet", "alice", "--from", "2", "--to", "3", "--amount", "1",
+            "--nonce", &nonce,
+        ]);
+    }
+    quire.json(&["seal", "--all"]);
+    let mut first = quire.command(&["run", "-v"]);
     let mut first = first
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -194,27 +202,50 @@ fn two_processes_do_not_share_a_data_directory() {
         .unwrap();
     let mut told = std::io::BufReader::new(first.stderr.take().unwrap());
     let mut line = String::new();
-    while !line.contains("loading the key") && !line.contains("proving") {
+    while !line.contains("other commands may write") {
         line.clear();
         assert!(
             std::io::BufRead::read_line(&mut told, &mut line).unwrap() > 0,
             "it never proved"
         );
     }
-    for args in [
-        &["status"][..],
-        &["seal", "--all"],
-        &["deposit", "--wallet", "carol", "--amount", "1"],
-    ] {
-        let mut second = quire.command(args);
-        let (status, message) = crate::fixture::failure_of(&mut second, args);
-        assert_eq!(status, 4, "{message}");
-        assert!(message.contains("another process"), "{message}");
+    let signal = |name: &str| {
+        let id = first.id().to_string();
+        let sent = std::process::Command::new("kill")
+            .args([name, &id])
+            .status();
+        assert!(sent.unwrap().success());
+    };
+    let deposit = [
+        "deposit", "--wallet", "carol", "--amount", "1", "--wait", "0",
+    ];
+    loop {
+        // Stopped where it is; for a moment after each proof it has the files.
+        signal("-STOP");
+        let output = quire.command(&deposit).output().unwrap();
+        if output.status.success() {
+            break;
+        }
+        signal("-CONT");
     }
+    assert!(first.try_wait().unwrap().is_none(), "it still proves");
+    let status = quire.json(&["status"]);
+    assert_eq!(status["finalized"], 0);
+    assert_ne!(status["unproved"], 0);
+    let sealed = quire.json(&["seal", "--all"]);
+    assert_eq!(
+        (&sealed["batches"], &sealed["l1_ops"]),
+        (&1.into(), &1.into())
+    );
+    let signal = std::process::Command::new("kill")
+        .args(["-CONT", &first.id().to_string()])
+        .status();
+    assert!(signal.unwrap().success());
     let mut rest = String::new();
     std::io::Read::read_to_string(&mut told, &mut rest).unwrap();
     assert!(first.wait().unwrap().success(), "{rest}");
-    assert_eq!(quire.json(&["status"])["finalized"], 1);
+    let status = quire.json(&["status"]);
+    assert_eq!(status["finalized"], status["sealed"]);
     let missing = ["status"];
     let mut elsewhere = quire.command(&missing);
     let elsewhere = elsewhere.arg("--l1").arg("/nonexistent/l1.redb");

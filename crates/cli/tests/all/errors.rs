@@ -124,7 +124,7 @@ fn the_catalogue_names_every_exit_status() {
     let statuses: Vec<&str> = (listed.lines())
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    assert_eq!(statuses, ["0", "1", "2", "3", "4", "5", "70", "130"]);
+    assert_eq!(statuses, ["0", "1", "2", "3", "4", "5", "70", "130", "141"]);
     for status in statuses {
         assert!(
             text.contains(&format!("\n| {status} | ")),

@@ -58,7 +58,7 @@ fn check_fields(args: &[&str], printed: &Value) {
     static HELP: Mutex<BTreeMap<Vec<String>, String>> = Mutex::new(BTreeMap::new());
     let groups = [
         "keys", "ceremony", "export", "wallet", "batch", "circuit", "bench", "config", "exit",
-        "l1", "attack", "verifier", "operator",
+        "l1", "attack", "verifier", "operator", "mempool",
     ];
     let words = 1 + usize::from(groups.contains(&args[0]));
     let command: Vec<String> = args[..words]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use l1::submission::{BatchFolder, DATA_FILE, FolderError, PROOF_FILE, SUMMARY_FILE};
-use l1::{BatchFault, Genesis, L1Error, NativeL1, OpenError, Refusal};
+use l1::{BatchFault, Genesis, L1Error, NativeL1, OpenError, Refusal, StoreError};
 use prover::key::AllowDevKeys;
 use rand::Rng;
 use rand_chacha::ChaCha20Rng;
@@ -43,7 +43,31 @@ fn a_second_user_of_the_file_is_told_so() {
     let path = chain.folder.path().join("l1.redb");
     let error = open(&path).err().unwrap();
     assert!(matches!(error, OpenError::InUse { .. }), "{error}");
-    assert!(error.to_string().contains("stop it first"));
+    assert!(error.to_string().contains("wait until it has ended"));
+}
+
+/// Readers stand beside the writer; each sees one moment, and none changes anything.
+#[test]
+fn readers_see_one_moment_while_another_process_writes() {
+    let chain = story_chain();
+    let path = chain.folder.path().join("l1.redb");
+    let read = || NativeL1::open_to_read(&path, AllowDevKeys::Yes).unwrap();
+    let (mut reader, before) = (read(), picture(&chain));
+    assert_eq!(picture(&reader), before);
+    chain.top_up(ALICE, 2, 1, FEE, T0).unwrap();
+    assert_eq!(picture(&reader), before);
+    assert_eq!(picture(&read()), picture(&chain));
+    let refused = reader.top_up(ALICE, 2, 1, FEE, T0);
+    assert!(matches!(refused, Err(L1Error::Store(StoreError::ReadOnly))));
+    assert!(reader.advance_time(1).is_err() && reader.reorg(1).is_err());
+    reader.renew().unwrap();
+    assert_eq!(picture(&reader), picture(&chain));
+
+    // The writer was killed: the next reader mends what it left.
+    let left = chain.folder.path().join("left.redb");
+    std::fs::copy(&path, &left).unwrap();
+    let mended = NativeL1::open_to_read(&left, AllowDevKeys::Yes).unwrap();
+    assert_eq!(picture(&mended), picture(&chain));
 }
 
 #[test]

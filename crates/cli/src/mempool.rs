@@ -1,0 +1,241 @@
+//! `quire mempool`: signed operations that wait for a batch.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail, ensure};
+use batcher::mempool::replacing_fee;
+use batcher::store::FILE_NAME;
+use batcher::{Acknowledged, OperationId, SignedOperation, Verdict, acknowledged};
+use ledger::float::{Float16, Float40};
+use ledger::operation::{Fields, NO_EXPIRY, Signable, Transfer};
+use ledger::time::Utc;
+use serde::Serialize;
+
+use crate::args::{MempoolCancelArgs, MempoolCommand, MempoolExportArgs, MempoolListArgs};
+use crate::deployment::{Node, now, rollup_dir};
+use crate::exit::Fault;
+use crate::files::{Readers, write_new};
+use crate::settings::Settings;
+use crate::ui::{count, table};
+use crate::wallet::Wallet;
+
+/// Rows of a listing for people.
+const SHOWN: usize = 50;
+
+/// An operation that waits, for `mempool list`. Amounts are decimal strings in the token's smallest unit.
+#[derive(Serialize)]
+struct Waiting {
+    id: String,
+    kind: &'static str,
+    from: u32,
+    to: Option<u32>,
+    token: u32,
+    amount: String,
+    fee: String,
+    nonce: u64,
+    valid_until: u64,
+    received: u64,
+    missing_nonce: Option<u64>,
+    expired: bool,
+}
+
+/// An operation that `mempool export` wrote.
+#[derive(Serialize)]
+struct Exported {
+    id: String,
+    status: &'static str,
+    batch: Option<u64>,
+    received: u64,
+}
+
+/// What `mempool cancel` prints.
+#[derive(Serialize)]
+struct Cancelled {
+    cancelled: String,
+    by: String,
+    account: u32,
+    nonce: u64,
+    fee: String,
+}
+
+/// What `mempool export` prints.
+#[derive(Serialize)]
+struct Exports {
+    file: PathBuf,
+    operations: Vec<Exported>,
+}
+
+/// `quire mempool …`.
+///
+/// # Errors
+/// As the command.
+pub fn run(settings: &Settings, command: &MempoolCommand) -> Result<()> {
+    match command {
+        MempoolCommand::List(args) => list(settings, args),
+        MempoolCommand::Cancel(args) => cancel(settings, args),
+        MempoolCommand::Export(args) => export(settings, args),
+    }
+}
+
+fn kind_of(fields: &Fields) -> &'static str {
+    match fields.kind {
+        Transfer::KIND => "transfer",
+        _ => "withdrawal",
+    }
+}
+
+fn list(settings: &Settings, args: &MempoolListArgs) -> Result<()> {
+    let node = Node::read(settings)?;
+    let time = node.l1_time(now()?)?;
+    let wanted = |fields: &Fields| args.account.is_none_or(|account| account == fields.from);
+    let operations = node.batcher.mempool().iter();
+    let waiting: Vec<Waiting> = operations
+        .map(|(id, operation, received)| (id, operation.fields(), received))
+        .filter(|(_, fields, _)| wanted(fields))
+        .map(|(id, fields, received)| Waiting {
+            id: id.to_string(),
+            kind: kind_of(&fields),
+            from: fields.from,
+            to: (fields.kind == Transfer::KIND).then_some(fields.to),
+            token: fields.token,
+            amount: fields.amount.value().to_string(),
+            fee: fields.fee.value().to_string(),
+            nonce: fields.nonce,
+            valid_until: fields.valid_until,
+            received,
+            missing_nonce: node.batcher.missing_nonce(&id),
+            expired: fields.valid_until < time,
+        })
+        .collect();
+    let heading = ["operation", "from", "nonce", "what", "waits for"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    for one in waiting.iter().take(SHOWN) {
+        let waits_for = match (one.expired, one.missing_nonce) {
+            (true, _) => "nothing: it expired".to_owned(),
+            (false, Some(nonce)) => format!("nonce {nonce}"),
+            (false, None) => "a batch".to_owned(),
+        };
+        rows.push(vec![
+            one.id.clone(),
+            one.from.to_string(),
+            one.nonce.to_string(),
+            one.kind.to_owned(),
+            waits_for,
+        ]);
+    }
+    let mut text = table(&rows);
+    if waiting.len() > SHOWN {
+        text.push_str(&format!("and {} more\n", count(waiting.len() - SHOWN)));
+    }
+    settings.ui.result(&waiting, text)
+}
+
+/// Replaces an operation by one that does nothing but use its nonce, which its signer signs.
+fn cancel(settings: &Settings, args: &MempoolCancelArgs) -> Result<()> {
+    let id: OperationId = (args.id.parse()).map_err(|error| Fault::usage(format!("{error}")))?;
+    let wallet = Wallet::load(settings, &args.wallet)?;
+    let mut node = Node::open_operators(settings)?;
+    node.check_not_frozen()?;
+    let found = node.batcher.mempool().iter().find(|(of, ..)| *of == id);
+    let Some((_, operation, _)) = found else {
+        bail!("operation {id} does not wait, so it cannot be cancelled: look at `quire tx {id}`");
+    };
+    let waits = operation.fields();
+    ensure!(
+        node.account(waits.from)?.key == wallet.public,
+        "account {} is signed for by another key than this wallet's",
+        waits.from
+    );
+    let fees = &node.batcher.settings().fee_accounts;
+    let fee = match fees.contains_key(&waits.token) {
+        true => replacing_fee(&waits).context(
+            "no fee that can be signed is high enough: wait until the operation expires",
+        )?,
+        false => Float16::default(),
+    };
+    let nothing = Transfer {
+        from: waits.from,
+        to: waits.from,
+        amount: Float40::default(),
+        fee,
+        nonce: waits.nonce,
+        valid_until: NO_EXPIRY,
+        token: waits.token,
+    };
+    let signed = nothing.sign(&wallet.key, &node.l1.domain());
+    let time = node.time_to_keep(now()?)?;
+    let verdict = node.batcher.submit(signed.into(), time)?;
+    let facts = Cancelled {
+        cancelled: id.to_string(),
+        by: verdict.context("the batcher refuses")?.to_string(),
+        account: waits.from,
+        nonce: waits.nonce,
+        fee: fee.value().to_string(),
+    };
+    let text = format!(
+        "operation {id} is cancelled: operation {} takes its nonce {}, for a fee of {}",
+        facts.by, facts.nonce, facts.fee
+    );
+    settings.ui.result(&facts, text)
+}
+
+fn export(settings: &Settings, args: &MempoolExportArgs) -> Result<()> {
+    let file = match &args.database {
+        Some(file) => file.clone(),
+        None => rollup_dir(settings).join(FILE_NAME),
+    };
+    let all = acknowledged(&file, args.since)?;
+    let signed = all.iter().map(|one| text_of(&one.operation));
+    let signed = signed.collect::<serde_json::Result<Vec<_>>>();
+    let signed = signed.context("cannot write the operations as JSON")?;
+    write_new(&args.out, Readers::Everybody, |out| {
+        Ok(serde_json::to_writer_pretty(out, &signed).map_err(std::io::Error::from)?)
+    })?;
+    let heading = ["operation", "status", "received"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    let mut operations = Vec::with_capacity(all.len());
+    for one in &all {
+        let exported = exported(one);
+        let status = match exported.batch {
+            Some(batch) => format!("{} in batch {batch}", exported.status),
+            None => exported.status.to_owned(),
+        };
+        if rows.len() <= SHOWN {
+            rows.push(vec![
+                exported.id.clone(),
+                status,
+                Utc(one.received).to_string(),
+            ]);
+        }
+        operations.push(exported);
+    }
+    let text = format!(
+        "{}{} operations in {}; `quire accept` takes the file",
+        table(&rows),
+        count(all.len()),
+        args.out.display()
+    );
+    let file = args.out.clone();
+    settings.ui.result(&Exports { file, operations }, text)
+}
+
+fn text_of(operation: &SignedOperation) -> serde_json::Result<serde_json::Value> {
+    match operation {
+        SignedOperation::Transfer(signed) => serde_json::to_value(signed),
+        SignedOperation::Withdraw(signed) => serde_json::to_value(signed),
+    }
+}
+
+fn exported(one: &Acknowledged) -> Exported {
+    let (status, batch) = match one.verdict {
+        Verdict::Sealed { batch } => ("sealed", Some(batch)),
+        Verdict::Finalized { batch } => ("finalized", Some(batch)),
+        Verdict::Pending | Verdict::Rejected { .. } => ("received", None),
+    };
+    Exported {
+        id: one.id.to_string(),
+        status,
+        batch,
+        received: one.received,
+    }
+}

@@ -1,0 +1,69 @@
+//! Files and folders that are there whole or not at all.
+//!
+//! Everything that is kept is made under the name of a draft and gets its own name once it is whole.
+//! Invariants, whenever the program is killed or the power fails: whoever opens a name finds all of the
+//! content or what was there before; the content is on disk before it has the name, and the name is on
+//! disk when the call returns; a draft that was left behind is removed when the same name is written
+//! again, and one that another process still writes is not.
+//!
+//! | call | what has the name already |
+//! |---|---|
+//! | [`write_new`], [`Draft::put_new`], [`FolderDraft::put_new`], [`FolderDraft::put_file_new`] | stays, and the call fails |
+//! | [`replace`], [`Draft::replace`] | is replaced in one step |
+//! | [`FolderDraft::replace`] | is replaced in two: killed between them, there is neither |
+
+mod draft;
+mod read;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+pub use draft::{Draft, FolderDraft, replace, write_new};
+pub use read::{BYTE_ORDER_MARK, has_byte_order_mark, read_at_most};
+
+/// Who may read a new file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Whoever the user's defaults allow.
+    Everybody,
+    /// The user alone.
+    Owner,
+}
+
+/// What the operating system refused.
+#[derive(Debug, Error)]
+#[error("{}: cannot {action}: {source}", path.display())]
+pub struct FileError {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// What was attempted.
+    pub action: &'static str,
+    /// The reason given.
+    #[source]
+    pub source: io::Error,
+}
+
+impl FileError {
+    /// True if something had the name already.
+    pub fn is_taken(&self) -> bool {
+        self.source.kind() == io::ErrorKind::AlreadyExists
+    }
+}
+
+/// The folder that a name is in.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn failed<'p>(path: &'p Path, action: &'static str) -> impl Fn(io::Error) -> FileError + 'p {
+    move |source| FileError {
+        path: path.to_owned(),
+        action,
+        source,
+    }
+}
