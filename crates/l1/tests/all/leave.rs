@@ -23,10 +23,13 @@ fn frozen_chain() -> Chain {
     chain
 }
 
+/// The latest time that a block can have.
+const LAST: u64 = (1 << 40) - 1;
+
 #[test]
 fn g1_freeze_needs_an_entry_that_waited_too_long() {
     let chain = chain_with_key(&genesis());
-    let refusal = refused(&chain, |l1| l1.freeze(u64::MAX));
+    let refusal = refused(&chain, |l1| l1.freeze(LAST));
     assert!(matches!(refusal, Refusal::QueueEmpty), "{refusal}");
     fill_queue(&chain);
     for now in [0, T0, T0 + FREEZE_AFTER] {
@@ -56,7 +59,7 @@ fn g1_freeze_needs_an_entry_that_waited_too_long() {
     chain.advance_time(1).unwrap();
     chain.freeze(T0 + 500 + FREEZE_AFTER).unwrap();
     assert!(chain.head().unwrap().frozen);
-    let refusal = refused(&chain, |l1| l1.freeze(u64::MAX));
+    let refusal = refused(&chain, |l1| l1.freeze(LAST));
     assert!(matches!(refusal, Refusal::Frozen));
 }
 
@@ -148,9 +151,9 @@ fn g2_an_exit_credits_the_registered_owner_alone() {
 fn nobody_leaves_before_the_freeze() {
     let chain = story_chain();
     let exit = exit_of(&genesis().state(), 1);
-    let refusal = refused(&chain, |l1| l1.exit(&exit, u64::MAX));
+    let refusal = refused(&chain, |l1| l1.exit(&exit, LAST));
     assert!(matches!(refusal, Refusal::NotFrozen));
-    let refusal = refused(&chain, |l1| l1.cancel_deposit(0, u64::MAX));
+    let refusal = refused(&chain, |l1| l1.cancel_deposit(0, LAST));
     assert!(matches!(refusal, Refusal::NotFrozen));
 }
 
