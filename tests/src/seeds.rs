@@ -489,6 +489,8 @@ fn l1_records(submission: &Submission) -> Seeds {
     for number in [1, NOW, 0, 2] {
         batch.extend(u64::to_be_bytes(number));
     }
+    // Who submitted it.
+    batch.extend([7; 20]);
     batch.extend(submission.to_bytes());
     let queue = rows::<u64>(&file, "queue", place(&KINDS, "queue"));
     let [create, top_up, exit] = queue.try_into().unwrap();

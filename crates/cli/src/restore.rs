@@ -190,7 +190,10 @@ fn check_named(settings: &Settings) -> Result<()> {
         return Ok(());
     };
     // Why the very line is taken: an interrupted restoration has written it.
-    let is_ours = || std::fs::read_to_string(&file).is_ok_and(|text| text == line);
+    let is_ours = || {
+        let text = files::read_at_most(&file, line.len());
+        text.is_ok_and(|text| text.as_deref() == Some(line.as_bytes()))
+    };
     ensure!(
         !file.exists() || settings.l1_from_file() || is_ours(),
         Fault::usage(format!(

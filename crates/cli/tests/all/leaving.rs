@@ -255,7 +255,7 @@ fn bad_plans_are_refused() {
     assert!(message.contains("quire exit plan"), "{message}");
     let large = quire.write("large.json", vec![b' '; (1 << 24) + 1]);
     let message = quire.fails_with(3, &["exit", "execute", &large]);
-    assert!(message.contains("16777217 bytes"), "{message}");
+    assert!(message.contains("more than 16777216 bytes"), "{message}");
     quire.fails_with(4, &["exit", "execute", "/nonexistent/plan.json"]);
     // A plan for a root that is no longer the last.
     quire.json(&["exit", "plan", "3", "--out", &out]);

@@ -51,7 +51,9 @@ fn bench_queue_says_what_a_day_of_entries_costs() {
     assert!(gas[3] < gas[1] && gas[4] < gas[2], "{gas:?}");
     assert!(gas.iter().all(|gas| *gas > 22_100), "{gas:?}");
     let (_, free) = price(&["--l1-fee", "0"]);
-    assert!((paid - free - 1e-4).abs() < 1e-6, "{paid} and {free}");
+    // An entry that carries a fee also moves ETH, which costs a little gas of its own.
+    let more = paid - free - 1e-4;
+    assert!((0.0..1e-5).contains(&more), "{paid} and {free}");
     let (_, dear) = price(&["--l1-fee", "0", "--gas-price", "10gwei"]);
     assert!((dear - 10.0 * free).abs() < 1e-6, "{dear} and {free}");
     let error = quire.fails_with(2, &["bench", "queue", "--shape", "t16"]);

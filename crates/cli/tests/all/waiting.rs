@@ -20,8 +20,10 @@ fn a_deposit_without_enough_blocks_on_top_is_told_by_whoever_passes_it_over() {
     let quire = Quire::with_accounts();
     quire.json(&["run"]);
     quire.json(&["deposit", "--wallet", "alice", "--amount", "1eth"]);
-    for (mined, blocks) in [("0", 0), ("5", 5)] {
-        quire.json(&["l1", "mine", mined, "--trial"]);
+    for blocks in [0, 5] {
+        if blocks > 0 {
+            quire.json(&["l1", "mine", "5", "--trial"]);
+        }
         for command in ["run", "seal", "status"] {
             let args = [command, "--confirmations", "12"];
             let wait = json!({
@@ -89,7 +91,7 @@ fn what_was_dropped_is_told_in_text_as_in_json() {
         let quire = Quire::with_accounts();
         quire.json(&["run"]);
         let sent = quire.json(&[
-            "transfer", "--wallet", "alice", "--from", "2", "--to", "9", "--amount", "1gwei",
+            "transfer", "--wallet", "alice", "--from", "2", "--to", "3", "--amount", "5eth",
         ]);
         if json {
             assert_eq!(quire.json(&["run"])["dropped"], 1);

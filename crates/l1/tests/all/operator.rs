@@ -93,7 +93,7 @@ fn anybody_may_submit_once_the_oldest_entry_has_waited_longer_than_it_may() {
         assert_eq!(right(&chain, now), own(Some(LATE)));
         let refusal = refused(&chain, |l1| l1.submit_batch(ALICE, &early.submission, now));
         let expected = format!(
-            "only the operator {OPERATOR} may submit batches now, the caller is {ALICE}; anybody may from {LATE} s since 1970 on, if the oldest queue entry still waits then"
+            "only the operator {OPERATOR} may submit batches now, the caller is {ALICE}; anybody may from 2023-11-17T22:03:21Z on, if the oldest queue entry still waits then"
         );
         assert_eq!(refusal.to_string(), expected);
     }

@@ -525,7 +525,7 @@ fn a_failed_write_leaves_the_old_file() {
     assert!(matches!(
         saved.key.save(&nowhere),
         Err(KeyError::Io {
-            action: "create it",
+            action: "create a draft of it",
             ..
         })
     ));
@@ -534,7 +534,7 @@ fn a_failed_write_leaves_the_old_file() {
     assert!(matches!(
         saved.key.save(&blocked),
         Err(KeyError::Io {
-            action: "rename the new file to it",
+            action: "put it in place",
             ..
         })
     ));
