@@ -6,7 +6,7 @@ CARGO ?= cargo
 QUIRE = $(CARGO) build --release --locked --bin quire
 DEMO = -p cli --no-default-features
 
-.PHONY: help demo demo-crates demo-evm evm interop drill test verdict kills plugs portable judges judges-all compare-snarkjs fuzz ci fmt clippy docs layering shapes contracts contracts-check slither bench clean-demo
+.PHONY: help demo demo-crates demo-evm evm interop drill test verdict mutants kills plugs portable judges judges-all compare-snarkjs fuzz ci fmt clippy docs layering shapes contracts contracts-check slither bench clean-demo
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ test: ## every test, in release mode
 
 verdict: ## QUIRE_VERDICTS (10000) batches through the contract and the native L1
 	QUIRE_VERDICTS=$${QUIRE_VERDICTS:-10000} $(CARGO) test --release --locked -p evm --test all one_verdict -- --nocapture
+
+mutants: ## every kind of row and every range of the circuit weakened: a malicious witness must notice
+	MUTANTS=all $(CARGO) test --release --locked -p circuits --test mutants -- --nocapture every_mutant_is_killed
 
 kills: ## SIGKILL under load, QUIRE_KILLS (1000) times
 	QUIRE_KILLS=$${QUIRE_KILLS:-1000} $(CARGO) test --release --locked -p tests --test survives_kills -- --nocapture

@@ -68,6 +68,7 @@ pub fn lane(token: &Num, nonce: &Num) -> Num {
 }
 
 /// `Σ bit_i·2^i` of `count` fresh bits: the only way to a number known to be below `2^count`.
+#[track_caller]
 pub fn ranged(cs: &Cs, value: Fr, count: usize) -> Num {
     Num::from_bits(&cs.bits_of(value, count))
 }
@@ -78,6 +79,7 @@ pub fn power_of_two(exponent: usize) -> Fr {
 }
 
 /// `leaf` where the slot is active, the empty leaf 0 where it is not.
+#[track_caller]
 pub fn if_active(cs: &Cs, active: &Bit, leaf: &Num) -> Num {
     cs.mul(leaf, active.num())
 }

@@ -338,6 +338,7 @@ fn shifted_challenge_bits(cs: &Cs, challenge: &Num) -> Vec<Bit> {
     let lowest = BigUint::from(11u8) * subgroup_order() - (BigUint::from(1u8) << CHALLENGE_BITS);
     let highest = &lowest + field_order() - 1u8;
     let shifted = BigUint::from(challenge.value()) + &lowest;
+    cs.named("challenge");
     let bits: Vec<Bit> = (0..CHALLENGE_BITS)
         .map(|i| cs.bit(shifted.bit(i as u64)))
         .collect();

@@ -28,18 +28,21 @@ pub struct Float {
 /// `10^exponent` is a product of `1 + bit_i·(10^(2^i) − 1)`.
 pub fn decode(cs: &Cs, packed: Fr, mantissa_bits: usize) -> Float {
     let _scope = cs.rule("float_is_in_range");
-    let bits = cs.bits_of(packed, mantissa_bits + EXPONENT);
-    let (mantissa, exponent) = bits.split_at(mantissa_bits);
+    let bits = cs.named("mantissa").bits_of(packed, mantissa_bits);
+    let mantissa = Num::from_bits(&bits);
+    let unit = Fr::from(2u64).pow([mantissa_bits as u64]);
+    let above = (packed - mantissa.value()) * unit.inverse().expect("powers of 2 are not 0");
+    let exponent = cs.named("exponent").bits_of(above, EXPONENT);
     let factor = |i: usize, bit: &Bit| {
         let power = Fr::from(10u64).pow([1u64 << i]);
         bit.num().scale(power - Fr::ONE).plus(Fr::ONE)
     };
-    let scale = (1..EXPONENT).fold(factor(0, &exponent[0]), |product, i| {
+    let scale = (1..exponent.len()).fold(factor(0, &exponent[0]), |product, i| {
         cs.mul(&product, &factor(i, &exponent[i]))
     });
-    let value = cs.mul(&scale, &Num::from_bits(mantissa));
+    let value = cs.mul(&scale, &mantissa);
     Float {
-        packed: Num::from_bits(&bits),
+        packed: mantissa.add_scaled(&Num::from_bits(&exponent), unit),
         value,
     }
 }

@@ -12,7 +12,7 @@
 //!
 //! Why not `ark_r1cs_std::fields::fp::FpVar`: see `docs/decisions.md`, "Linear combinations".
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, panic::Location, rc::Rc};
 
 use ark_ff::{AdditiveGroup, BigInteger, Field, PrimeField, Zero};
 use ark_relations::gr1cs::{ConstraintSystemRef, LinearCombination, Variable};
@@ -28,6 +28,8 @@ pub struct Cs {
     values: Rc<RefCell<Vec<Fr>>>,
     deviations: Option<Rc<[Deviation]>>,
     rules: Rc<RefCell<Rules>>,
+    /// A number, by its first variable, that has one bit more than the circuit says.
+    widened: Option<usize>,
 }
 
 /// One witness variable that a cheating prover sets as it likes, everything after it following.
@@ -46,23 +48,38 @@ pub enum Change {
     Add(Fr),
     /// This takes its place.
     Set(Fr),
+    /// A bit of a number holds what the number's other bits leave of it, however much that is: a
+    /// number beyond its range, in a circuit that does not make this bit a boolean.
+    Carry,
 }
 
 impl Change {
-    fn apply(self, value: &mut Fr) {
+    pub(crate) fn apply(self, value: &mut Fr) {
         match self {
             Self::Add(offset) => *value += offset,
             Self::Set(chosen) => *value = chosen,
+            Self::Carry => {}
         }
     }
 }
 
-/// Which rule each row and variable belongs to: a stack of names, and the numbers of rows and
-/// witness variables at which the stack changed.
+/// Which rule each row and variable belongs to: a stack of names, the numbers of rows and witness
+/// variables at which the stack changed, and variables that have names of their own.
 #[derive(Default)]
 struct Rules {
     stack: Vec<&'static str>,
     marks: Vec<Mark>,
+    names: Vec<Name>,
+    /// For each row the place in the source that records it, where that is asked for.
+    places: Option<Vec<&'static Location<'static>>>,
+}
+
+/// A variable with a name under a rule.
+#[derive(Clone, Debug)]
+struct Name {
+    path: String,
+    name: &'static str,
+    variable: usize,
 }
 
 /// From this row and this witness variable on, the rule is `path`.
@@ -75,22 +92,47 @@ struct Mark {
 
 /// The rule names of a synthesised circuit, by row and by witness variable.
 #[derive(Clone, Debug, Default)]
-pub struct RuleMap(Vec<Mark>);
+pub struct RuleMap {
+    marks: Vec<Mark>,
+    names: Vec<Name>,
+    places: Vec<&'static Location<'static>>,
+}
 
 impl RuleMap {
     /// The rule that row `row` belongs to, as a path such as `transfer/sender_can_pay`.
     pub fn rule_of(&self, row: usize) -> &str {
-        match self.0.partition_point(|mark| mark.row <= row) {
+        match self.marks.partition_point(|mark| mark.row <= row) {
             0 => "",
-            i => &self.0[i - 1].path,
+            i => &self.marks[i - 1].path,
         }
+    }
+
+    /// The place in the source that records a row, if the circuit was recorded with places.
+    pub fn place_of(&self, row: usize) -> Option<&'static Location<'static>> {
+        self.places.get(row).copied()
+    }
+
+    /// The variables that have a name under the rule `path`, slot after slot.
+    pub fn names(&self, path: &str) -> Vec<(&'static str, usize)> {
+        (self.names.iter())
+            .filter(|named| named.path == path)
+            .map(|named| (named.name, named.variable))
+            .collect()
+    }
+
+    /// The variables called `name` under the rule `path`, slot after slot.
+    pub fn named(&self, path: &str, name: &str) -> Vec<usize> {
+        let all = self.names(path).into_iter();
+        all.filter(|(known, _)| *known == name)
+            .map(|(_, variable)| variable)
+            .collect()
     }
 
     /// The witness variables made under the rule `path` itself (not under a rule within it), by
     /// their places in allocation order, given how many the circuit has.
     pub fn variables_of(&self, path: &str, variables: usize) -> Vec<usize> {
-        let ends = self.0.iter().skip(1).map(|mark| mark.variable);
-        (self.0.iter().zip(ends.chain([variables])))
+        let ends = self.marks.iter().skip(1).map(|mark| mark.variable);
+        (self.marks.iter().zip(ends.chain([variables])))
             .filter(|(mark, _)| mark.path == path)
             .flat_map(|(mark, end)| mark.variable..end)
             .collect()
@@ -101,8 +143,8 @@ impl RuleMap {
     pub fn costs(&self, rows: usize) -> Vec<(String, usize)> {
         let mut order: Vec<(String, usize)> = Vec::new();
         let mut place = std::collections::BTreeMap::new();
-        for (i, mark) in self.0.iter().enumerate() {
-            let end = self.0.get(i + 1).map_or(rows, |next| next.row);
+        for (i, mark) in self.marks.iter().enumerate() {
+            let end = self.marks.get(i + 1).map_or(rows, |next| next.row);
             if end == mark.row {
                 continue;
             }
@@ -134,6 +176,7 @@ impl Cs {
             values: Rc::default(),
             deviations: None,
             rules: Rc::default(),
+            widened: None,
         }
     }
 
@@ -144,6 +187,7 @@ impl Cs {
             values: Rc::default(),
             deviations: None,
             rules: Rc::default(),
+            widened: None,
         }
     }
 
@@ -153,6 +197,21 @@ impl Cs {
             deviations: (!deviations.is_empty()).then(|| deviations.into()),
             ..Self::values_only()
         }
+    }
+
+    /// The same recorder for a weaker circuit, in which the number that begins with the variable
+    /// `first` has one bit more: a circuit for tests, which must notice the difference.
+    #[must_use]
+    pub fn with_widened(self, first: Option<usize>) -> Self {
+        let widened = first;
+        Self { widened, ..self }
+    }
+
+    /// The same recorder, noting for each row the place in the source that records it.
+    #[must_use]
+    pub fn with_places(self) -> Self {
+        self.rules.borrow_mut().places = Some(Vec::new());
+        self
     }
 
     /// The witness values recorded by a values-only recorder, in allocation order.
@@ -187,7 +246,34 @@ impl Cs {
 
     /// The rule names recorded so far.
     pub fn rule_map(&self) -> RuleMap {
-        RuleMap(self.rules.borrow().marks.clone())
+        let rules = self.rules.borrow();
+        RuleMap {
+            marks: rules.marks.clone(),
+            names: rules.names.clone(),
+            places: rules.places.clone().unwrap_or_default(),
+        }
+    }
+
+    /// Gives the next variable a name under the current rule, by which tests find it.
+    pub fn named(&self, name: &'static str) -> &Self {
+        if let Some(cs) = &self.rows {
+            let mut rules = self.rules.borrow_mut();
+            let path = rules.stack.join("/");
+            rules.names.push(Name {
+                path,
+                name,
+                variable: cs.num_witness_variables(),
+            });
+        }
+        self
+    }
+
+    /// The number that the next variable will have, in allocation order.
+    fn next_variable(&self) -> usize {
+        match &self.rows {
+            Some(cs) => cs.num_witness_variables(),
+            None => self.values.borrow().len(),
+        }
     }
 
     /// A fresh witness variable.
@@ -239,14 +325,19 @@ impl Cs {
     ///
     /// Keep the operand with fewer new variables in `b`: every variable that occurs in the B
     /// matrix costs the prover a G2 point.
+    #[track_caller]
     pub fn enforce(&self, a: &Num, b: &Num, c: &Num) {
         if let Some(cs) = &self.rows {
+            if let Some(places) = &mut self.rules.borrow_mut().places {
+                places.push(Location::caller());
+            }
             cs.enforce_r1cs_constraint(|| a.lc(), || b.lc(), || c.lc())
                 .expect("the R1CS predicate is always registered");
         }
     }
 
     /// Constrains `a · b = c` with a `c` that is only worked out where rows are recorded.
+    #[track_caller]
     pub fn enforce_with(&self, a: &Num, b: &Num, c: impl FnOnce() -> Num) {
         if self.rows.is_some() {
             self.enforce(a, b, &c());
@@ -254,6 +345,7 @@ impl Cs {
     }
 
     /// `a · b` as a fresh variable (a scaled copy when one of them is a constant).
+    #[track_caller]
     pub fn mul(&self, a: &Num, b: &Num) -> Num {
         if b.constant {
             return a.scale(b.value);
@@ -267,16 +359,19 @@ impl Cs {
     }
 
     /// Constrains `a = b`.
+    #[track_caller]
     pub fn enforce_equal(&self, a: &Num, b: &Num) {
         self.enforce(&(a - b), &Num::one(), &Num::zero());
     }
 
     /// Constrains `a = 0`.
+    #[track_caller]
     pub fn enforce_zero(&self, a: &Num) {
         self.enforce(a, &Num::one(), &Num::zero());
     }
 
     /// Constrains `a ≠ 0` by exhibiting its inverse.
+    #[track_caller]
     pub fn enforce_nonzero(&self, a: &Num) {
         let inverse = self.witness(a.value.inverse().unwrap_or(Fr::ZERO));
         self.enforce(&inverse, a, &Num::one());
@@ -286,6 +381,7 @@ impl Cs {
     /// non-zero numerator.
     ///
     /// With both zero the quotient is free: callers state why that cannot happen.
+    #[track_caller]
     pub fn quotient(&self, numerator: &Num, denominator: &Num) -> Num {
         let inverse = denominator.value.inverse().unwrap_or(Fr::ZERO);
         let quotient = self.witness(numerator.value * inverse);
@@ -294,23 +390,56 @@ impl Cs {
     }
 
     /// A fresh bit: constrains `b · (1 − b) = 0`.
+    #[track_caller]
     pub fn bit(&self, value: bool) -> Bit {
-        let bit = self.witness(Fr::from(value));
+        self.boolean(Fr::from(value))
+    }
+
+    /// A fresh variable, constrained to be a bit, whatever it is.
+    #[track_caller]
+    fn boolean(&self, value: Fr) -> Bit {
+        let bit = self.witness(value);
         self.enforce(&bit, &(&Num::one() - &bit), &Num::zero());
         Bit(bit)
     }
 
     /// The `count` lowest bits of the canonical integer behind `value`, lowest first, as fresh
     /// bits. Nothing ties them to any variable: the caller uses [`Num::from_bits`].
+    #[track_caller]
     pub fn bits_of(&self, value: Fr, count: usize) -> Vec<Bit> {
+        let first = self.next_variable();
+        let count = count + usize::from(self.widened == Some(first));
         let integer = value.into_bigint();
-        (0..count).map(|i| self.bit(integer.get_bit(i))).collect()
+        let mut honest: Vec<Fr> = (0..count).map(|i| Fr::from(integer.get_bit(i))).collect();
+        if let Some(at) = self.carrying(first, count) {
+            let power = |i: usize| Fr::from(2u64).pow([i as u64]);
+            let sum: Fr = (honest.iter().enumerate())
+                .map(|(i, bit)| *bit * power(i))
+                .sum();
+            let rest = (value - sum) * power(at).inverse().expect("powers of 2 are not 0");
+            honest[at] += rest;
+        }
+        let mut bits = Vec::with_capacity(count);
+        for value in honest {
+            bits.push(self.boolean(value));
+        }
+        bits
+    }
+
+    /// The bit, of `count` that begin with the variable `first`, that a cheating prover lets carry
+    /// what is left of the number.
+    fn carrying(&self, first: usize, count: usize) -> Option<usize> {
+        (self.deviations.iter().flat_map(|all| all.iter()))
+            .filter(|deviation| matches!(deviation.change, Change::Carry))
+            .find_map(|deviation| deviation.variable.checked_sub(first))
+            .filter(|at| *at < count)
     }
 
     /// One exactly when `a ≠ 0`: `a · inverse = flag` and `a · (1 − flag) = 0`.
     ///
     /// Sound because: `a = 0` forces the flag to 0 by the first constraint, `a ≠ 0` forces it to 1
     /// by the second. The inverse is free only when `a = 0`, where it is used nowhere else.
+    #[track_caller]
     pub fn is_nonzero(&self, a: &Num) -> Bit {
         let inverse = self.witness(a.value.inverse().unwrap_or(Fr::ZERO));
         let flag = self.witness(Fr::from(!a.value.is_zero()));
@@ -527,6 +656,7 @@ impl Bit {
     ///
     /// Sound because: constrains `s · (1 − s) = 0`, so the sum itself is 0 or 1; the bits are
     /// booleans and fewer than the field's characteristic, so at most one is 1.
+    #[track_caller]
     pub fn at_most_one(cs: &Cs, bits: &[Bit]) -> Bit {
         let sum = Num::sum(bits.iter().map(Bit::num));
         cs.enforce(&sum, &(&Num::one() - &sum), &Num::zero());

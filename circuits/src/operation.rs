@@ -129,7 +129,7 @@ pub fn transfer(
     roots: &mut Vec<Num>,
 ) -> Outcome {
     let _scope = cs.rule("transfer");
-    let to_bits = cs.bits_of(values.to, 2 * context.depth);
+    let to_bits = cs.named("to").bits_of(values.to, 2 * context.depth);
     let to = Num::from_bits(&to_bits);
     let debit = debit(cs, context, &values.debit, (TRANSFER, &to), roots);
 
@@ -140,7 +140,10 @@ pub fn transfer(
         y: cs.witness(receiver.ay),
     };
     // same_token: the receiver's lane is opened with the sender's token and a nonce in range.
-    let receiver_lane = lane(&debit.token, &ranged(cs, receiver.nonce, NONCE_BITS));
+    let receiver_lane = lane(
+        &debit.token,
+        &ranged(cs.named("nonce"), receiver.nonce, NONCE_BITS),
+    );
     let balance = cs.witness(receiver.balance);
     let new_balance = &balance + &debit.amount.value;
     let old = Fields {
@@ -157,8 +160,8 @@ pub fn transfer(
         },
     );
     let leaves = (
-        if_active(cs, &debit.active, &old),
-        if_active(cs, &debit.active, &new),
+        if_active(cs.named("opened"), &debit.active, &old),
+        if_active(cs.named("written"), &debit.active, &new),
     );
     update(
         cs,
@@ -218,9 +221,10 @@ fn debit(
 ) -> Debit {
     let _scope = cs.rule("sender");
     let account = &values.account;
-    let from_bits = cs.bits_of(values.from, 2 * context.depth);
+    let from_bits = cs.named("from").bits_of(values.from, 2 * context.depth);
     let from = Num::from_bits(&from_bits);
-    let active = cs.is_nonzero(&from);
+    // The flag of index 0 is 0 for another reason as well: the slot opens flag times a hash.
+    let active = cs.named("active").is_nonzero(&from);
     let amount = float::decode(cs, values.amount, FLOAT40_MANTISSA);
     let fee = float::decode(cs, values.fee, FLOAT16_MANTISSA);
     unused_slot_is_zero(cs, &active, &[kind.1, &amount.packed, &fee.packed]);
@@ -228,7 +232,7 @@ fn debit(
         x: cs.witness(account.ax),
         y: cs.witness(account.ay),
     };
-    let token = ranged(cs, account.token, TOKEN_BITS);
+    let token = ranged(cs.named("token"), account.token, TOKEN_BITS);
     let nonce = nonce_with_successor(cs, account.nonce);
     let valid_until = not_expired(cs, values.valid_until, &context.timestamp);
 
@@ -265,7 +269,10 @@ fn debit(
             balance: &new_balance,
         },
     );
-    let leaves = (if_active(cs, &active, &old), if_active(cs, &active, &new));
+    let leaves = (
+        if_active(cs.named("opened"), &active, &old),
+        if_active(cs.named("written"), &active, &new),
+    );
     // A transfer updates a second account right after.
     let written = if kind.0 == TRANSFER {
         Written::Combined
@@ -303,7 +310,7 @@ fn unused_slot_is_zero(cs: &Cs, active: &Bit, fields: &[&Num]) {
 /// A nonce below `2^40 − 1`, so that the next one is below `2^40`.
 fn nonce_with_successor(cs: &Cs, nonce: Fr) -> Num {
     let _scope = cs.rule("nonce_has_successor");
-    let bits = cs.bits_of(nonce, NONCE_BITS);
+    let bits = cs.named("nonce").bits_of(nonce, NONCE_BITS);
     let set = Num::sum(bits.iter().map(Bit::num));
     cs.enforce_nonzero(&set.plus(-Fr::from(NONCE_BITS as u64)));
     Num::from_bits(&bits)
@@ -315,9 +322,9 @@ fn nonce_with_successor(cs: &Cs, nonce: Fr) -> Num {
 /// same signed message.
 fn not_expired(cs: &Cs, valid_until: Fr, timestamp: &Num) -> Num {
     let _scope = cs.rule("not_expired");
-    let valid_until = ranged(cs, valid_until, NONCE_BITS);
+    let valid_until = ranged(cs.named("valid_until"), valid_until, NONCE_BITS);
     let left = &valid_until - timestamp;
-    let in_range = ranged(cs, left.value(), NONCE_BITS);
+    let in_range = ranged(cs.named("left"), left.value(), NONCE_BITS);
     cs.enforce_equal(&left, &in_range);
     valid_until
 }
@@ -330,7 +337,8 @@ fn sender_can_pay(cs: &Cs, balance: Fr, amount: &Num, fee: &Num) -> (Num, Num) {
     let _scope = cs.rule("sender_can_pay");
     let balance = cs.witness(balance);
     let left = &(&balance - amount) - fee;
-    cs.enforce_equal(&left, &ranged(cs, left.value(), BALANCE_BITS));
+    let in_range = ranged(cs.named("left"), left.value(), BALANCE_BITS);
+    cs.enforce_equal(&left, &in_range);
     (balance, left)
 }
 
@@ -339,6 +347,9 @@ fn sender_can_pay(cs: &Cs, balance: Fr, amount: &Num, fee: &Num) -> (Num, Num) {
 ///
 /// Sound because: the choices are booleans that sum to 1 unless the fee is 0 (when every credit is
 /// 0 whatever they are), and an unused slot's token is a number that no ranged token equals.
+///
+/// That the choices are booleans follows from the other rows too: they add up to 1, and only a slot
+/// with the operation's token, of which there is one, can have a choice other than 0.
 fn fee_is_credited_once(
     cs: &Cs,
     context: &Context,
@@ -347,7 +358,10 @@ fn fee_is_credited_once(
     choice: &[bool],
 ) -> Vec<Num> {
     let _scope = cs.rule("fee_is_credited_once");
-    let chosen: Vec<Bit> = choice.iter().map(|chosen| cs.bit(*chosen)).collect();
+    let chosen: Vec<Bit> = choice
+        .iter()
+        .map(|chosen| cs.named("choice").bit(*chosen))
+        .collect();
     let none = &Num::one() - &Num::sum(chosen.iter().map(Bit::num));
     cs.enforce(fee, &none, &Num::zero());
     chosen
@@ -355,7 +369,7 @@ fn fee_is_credited_once(
         .zip(&context.fee_tokens)
         .map(|(chosen, slot_token)| {
             cs.enforce(&(slot_token - token), chosen.num(), &Num::zero());
-            cs.mul(fee, chosen.num())
+            cs.named("credit").mul(fee, chosen.num())
         })
         .collect()
 }
@@ -370,13 +384,17 @@ fn fee_is_credited_once(
 /// below `2^128` and 0 for the other kinds.
 pub fn l1_op(cs: &Cs, context: &Context, values: &L1Values, roots: &mut Vec<Num>) -> [Num; 4] {
     let _scope = cs.rule("l1_op");
-    let kinds = values.kind.map(|kind| cs.bit(kind));
+    // Nothing else makes the kinds booleans: kinds of any fractions that add up to 1 can be published
+    // as 3. Their sum's own row follows from the others: with a sum of 2 or 3 the index is 0, and the
+    // slot opens a hash there, or twice one, where the tree has 0. So does a Create's boolean alone,
+    // but not together with another kind's: with a sum of 1 the kind is 4, with 0 the index is 0.
+    let kinds = values.kind.map(|kind| cs.named("kind").bit(kind));
     let [create, top_up, exit] = &kinds;
     let active = Bit::at_most_one(cs, &kinds);
-    let index_bits = cs.bits_of(values.index, 2 * context.depth);
+    let index_bits = cs.named("index").bits_of(values.index, 2 * context.depth);
     let index = Num::from_bits(&index_bits);
-    let token = ranged(cs, values.token, TOKEN_BITS);
-    let amount = ranged(cs, values.amount, BALANCE_BITS);
+    let token = ranged(cs.named("token"), values.token, TOKEN_BITS);
+    let amount = ranged(cs.named("amount"), values.amount, BALANCE_BITS);
     let key = Edwards {
         x: cs.witness(values.key.0),
         y: cs.witness(values.key.1),
@@ -404,7 +422,7 @@ pub fn l1_op(cs: &Cs, context: &Context, values: &L1Values, roots: &mut Vec<Num>
     let paid_out = {
         let _scope = cs.rule("exit_pays_the_whole_balance");
         cs.enforce(&amount, exit.num(), &Num::zero());
-        cs.mul(&balance, exit.num())
+        cs.named("paid_out").mul(&balance, exit.num())
     };
     let new_balance = &(&balance + &amount) - &paid_out;
     let old = Fields {
@@ -423,9 +441,9 @@ pub fn l1_op(cs: &Cs, context: &Context, values: &L1Values, roots: &mut Vec<Num>
     let existing = {
         // leaf_was_empty: a Create opens the empty leaf 0, the other two a leaf that exists.
         let exists = top_up.num() + exit.num();
-        cs.mul(&old, &exists)
+        cs.named("opened").mul(&old, &exists)
     };
-    let leaves = (existing, if_active(cs, &active, &new));
+    let leaves = (existing, if_active(cs.named("written"), &active, &new));
     update(
         cs,
         &index_bits,
@@ -465,19 +483,20 @@ pub struct FeeSlot {
 /// Opens a fee slot: index, token and nonce in range, used exactly when the index is not 0.
 pub fn open_fee_slot(cs: &Cs, depth: usize, slot: usize, values: &FeeValues) -> FeeSlot {
     let _scope = cs.rule("fee_slot");
-    let index_bits = cs.bits_of(values.index, 2 * depth);
+    let index_bits = cs.named("index").bits_of(values.index, 2 * depth);
     let index = Num::from_bits(&index_bits);
-    let used = cs.is_nonzero(&index);
+    let used = cs.named("used").is_nonzero(&index);
     let account = &values.account;
     let key = Edwards {
         x: cs.witness(account.ax),
         y: cs.witness(account.ay),
     };
-    let token = ranged(cs, account.token, TOKEN_BITS);
-    let nonce = ranged(cs, account.nonce, NONCE_BITS);
+    let token = ranged(cs.named("token"), account.token, TOKEN_BITS);
+    let nonce = ranged(cs.named("nonce"), account.nonce, NONCE_BITS);
     let balance = cs.witness(account.balance);
     let unused_token = power_of_two(TOKEN_BITS) + Fr::from(slot as u64);
     let slot_token = cs
+        .named("slot_token")
         .mul(&token.plus(-unused_token), used.num())
         .plus(unused_token);
     FeeSlot {
@@ -524,8 +543,8 @@ pub fn collect_fees(cs: &Cs, slot: &FeeSlot, credited: &Num, roots: &mut Vec<Num
         },
     );
     let leaves = (
-        if_active(cs, &slot.used, &old),
-        if_active(cs, &slot.used, &new),
+        if_active(cs.named("opened"), &slot.used, &old),
+        if_active(cs.named("written"), &slot.used, &new),
     );
     update(
         cs,

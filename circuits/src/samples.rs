@@ -1,5 +1,5 @@
-//! Batches of shape `tiny` for searches over every variable: one that uses every slot, one that uses
-//! half of them.
+//! Batches for searches over every variable: of shape `tiny` one that uses every slot and one that
+//! uses half of them, and one of a shape with what production shapes have.
 
 use ark_ff::AdditiveGroup;
 use ledger::{
@@ -18,9 +18,23 @@ use crate::{
     transition::BatchValues,
 };
 
-/// The shape of the samples.
+/// The shape of most samples.
 pub fn tiny() -> Shape {
     by_name("tiny").expect("a sample's numbers are in range")
+}
+
+/// A shape with what production shapes have and `tiny` has not (three cached levels, four fee slots,
+/// slots between the first and the last), as small as that can be.
+pub fn wide() -> Shape {
+    Shape {
+        id: 90,
+        depth: 5,
+        l1_ops: 3,
+        transfers: 4,
+        withdrawals: 4,
+        fee_slots: 4,
+        cached_levels: 3,
+    }
 }
 
 /// A transfer or withdrawal that does not expire.
@@ -107,6 +121,37 @@ pub fn full() -> BatchValues {
     batch.transfer(&pay(5, 5, 100, 2, 1));
     batch.withdraw(&pay(3, 0, 599, 1, 0));
     batch.withdraw(&pay(4, 0, 17, 1, 1));
+    batch.finish()
+}
+
+/// Every slot of the shape [`wide`] used: all three L1 operations, four transfers, withdrawals and fee
+/// accounts in four tokens.
+pub fn wide_full() -> BatchValues {
+    let start = |index, token, balance| Start {
+        index,
+        token,
+        nonce: 5,
+        balance,
+    };
+    let accounts: Vec<Start> = (0..4)
+        .flat_map(|token| {
+            [
+                start(1 + token, token, 10),
+                start(17 + token, token, 1_000),
+                start(300 + 40 * token, token, 500),
+            ]
+        })
+        .collect();
+    let mut batch = Forger::new(&wide(), &accounts, &[1, 2, 3, 4]);
+    create(&mut batch, 700);
+    l1(&mut batch, 300, 1, 50);
+    l1(&mut batch, 340, 2, 0);
+    for (slot, token) in (0..4).enumerate() {
+        batch.transfer(&pay(17 + token, 300 + 40 * token, 100, 3, slot));
+    }
+    for (slot, token) in (0..4).enumerate() {
+        batch.withdraw(&pay(17 + token, 0, 17, 1, slot));
+    }
     batch.finish()
 }
 

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ark_ff::{AdditiveGroup, BigInteger256, Field, PrimeField};
+use ark_relations::gr1cs::{ConstraintSystem, SynthesisMode};
 use ledger::{
     eddsa::PrivateKey,
     field::Fr,
@@ -24,9 +25,9 @@ use crate::{
     eddsa::SignatureValues,
     num::{Cs, Deviation},
     operation::{DebitValues, L1Values, TransferValues},
-    r1cs::R1cs,
+    r1cs::{R1cs, R1csError},
     shapes::{Compiled, padding},
-    transition::{BatchCircuit, BatchValues},
+    transition::{BatchCircuit, BatchValues, INSTANCE_VARIABLES},
 };
 
 impl Compiled {
@@ -139,35 +140,87 @@ pub fn open_variables(r1cs: &R1cs, w: &[Fr]) -> Vec<u32> {
     all.filter(|column| !pivots.contains_key(column)).collect()
 }
 
-/// The full assignment for `values`, slot after slot, with public inputs recomputed from the words
-/// that the circuit itself computes: what the best cheating prover would present.
-pub fn forged_assignment(values: &BatchValues, deviations: &[Deviation]) -> Vec<Fr> {
-    let words = BatchCircuit(values.clone()).record(&Cs::values_deviating(deviations));
-    let c = words::commitment(values.shape.id, &words);
-    assignment_for(values, deviations, c, &words)
+/// The matrices of a shape's circuit, recorded by a recorder of the caller's making: with the
+/// places of its rows, or with a number that has one bit more.
+///
+/// # Errors
+/// As [`compile`](crate::shapes::compile).
+pub fn compile_with(shape: &Shape, recorder: impl FnOnce(Cs) -> Cs) -> Result<Compiled, R1csError> {
+    let rows = ConstraintSystem::<Fr>::new_ref();
+    rows.set_mode(SynthesisMode::Setup);
+    let cs = recorder(Cs::with_rows(rows.clone()));
+    BatchCircuit(padding(shape)).record(&cs);
+    Ok(Compiled {
+        r1cs: R1cs::from_constraint_system(&rows)?,
+        rules: cs.rule_map(),
+    })
 }
 
-/// The full assignment for `values` with the public inputs that L1 derives from a commitment `c`
-/// and published `words`, whether or not they are the circuit's.
-pub fn assignment_for(
+/// What a cheating prover presents: a full assignment, and the words that its circuit computed.
+#[derive(Clone, Debug)]
+pub struct Presented {
+    /// `1, c, z, y`, then the witness.
+    pub assignment: Vec<Fr>,
+    /// The words within the circuit, which need not be those that are published.
+    pub words: Vec<Fr>,
+}
+
+/// Commitment and words as L1 sees them.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// The commitment.
+    pub c: Fr,
+    /// The words.
+    pub words: Vec<Fr>,
+}
+
+/// The full assignment for `values`, slot after slot. Public inputs are those that L1 derives from
+/// what is published; without that, from the words that the circuit itself computes.
+pub fn present(
     values: &BatchValues,
     deviations: &[Deviation],
-    c: Fr,
-    words: &[Fr],
-) -> Vec<Fr> {
-    let z = words::challenge(&c, words);
-    let y = words::evaluation(words, &z);
-    let circuit = BatchCircuit(BatchValues {
-        c,
-        z,
-        y,
-        ..values.clone()
-    });
-    let mut all = vec![Fr::ONE, c, z, y];
-    let cs = Cs::values_deviating(deviations);
-    circuit.record(&cs);
-    all.extend(cs.into_values());
-    all
+    recorder: impl FnOnce(Cs) -> Cs,
+    published: Option<&Published>,
+) -> Presented {
+    let cs = recorder(Cs::values_deviating(deviations));
+    let words = BatchCircuit(values.clone()).record(&cs);
+    let own = || Published {
+        c: words::commitment(values.shape.id, &words),
+        words: words.clone(),
+    };
+    let Published { c, words: shown } = published.cloned().unwrap_or_else(own);
+    let z = words::challenge(&c, &shown);
+    let y = words::evaluation(&shown, &z);
+    let mut assignment = vec![Fr::ONE, c, z, y];
+    assignment.extend(cs.into_values());
+    evaluate_again(&mut assignment, &words, &z, deviations);
+    Presented { assignment, words }
+}
+
+/// The products of Horner's rule, the last variables of the circuit, are the only ones that depend
+/// on `z`, which is known once the words are.
+fn evaluate_again(assignment: &mut [Fr], words: &[Fr], z: &Fr, deviations: &[Deviation]) {
+    let Some((last, rest)) = words.split_last() else {
+        return;
+    };
+    let first = assignment.len() - rest.len();
+    let mut sum = *last;
+    for (place, word) in (first..).zip(rest.iter().rev()) {
+        let mut product = sum * z;
+        for deviation in deviations {
+            if deviation.variable + INSTANCE_VARIABLES == place {
+                deviation.change.apply(&mut product);
+            }
+        }
+        assignment[place] = product;
+        sum = product + word;
+    }
+}
+
+/// The full assignment for `values` with public inputs recomputed from the words that the circuit
+/// itself computes: what the best cheating prover would present.
+pub fn forged_assignment(values: &BatchValues, deviations: &[Deviation]) -> Vec<Fr> {
+    present(values, deviations, |cs| cs, None).assignment
 }
 
 /// A transfer (or, without a receiver, a withdrawal) as a cheating prover would have it.
@@ -322,6 +375,13 @@ impl Forger {
             .expect("fewer levels than the tree");
     }
 
+    /// Puts an account like that at `from`, with its key, at another index of the tree that the batch
+    /// begins with.
+    pub fn set_up_twin(&mut self, from: u32, index: u32) {
+        self.keys.insert(index, self.keys[&from].clone());
+        self.set_up(index, self.leaves[&from]);
+    }
+
     /// The current leaf of an account, open to tampering.
     pub fn leaf(&mut self, index: u32) -> &mut LeafValues {
         self.leaves.get_mut(&index).expect("the account exists")
@@ -337,6 +397,17 @@ impl Forger {
     /// Changes a leaf of the prover's own tree behind the circuit's back.
     pub fn rewrite_leaf(&mut self, index: u32, leaf: Fr) {
         self.write(index, leaf);
+    }
+
+    /// L1 operations, transfers and withdrawals appended so far.
+    pub fn used(&self) -> [usize; 3] {
+        let Self {
+            l1_ops,
+            transfers,
+            withdrawals,
+            ..
+        } = self;
+        [l1_ops.len(), transfers.len(), withdrawals.len()]
     }
 
     /// The signing key of an account.

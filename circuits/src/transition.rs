@@ -133,8 +133,11 @@ fn open(cs: &Cs, values: &BatchValues) -> Opened {
     let (c, z, y) = (cs.input(values.c), cs.input(values.z), cs.input(values.y));
     let depth = usize::from(values.shape.depth);
     let domain = cs.witness(values.domain);
-    let batch_number = ranged(cs, values.batch_number, NONCE_BITS);
-    let timestamp = ranged(cs, values.timestamp, NONCE_BITS);
+    // L1 forms the word that holds the number, and the word's other fields are in range: this one is
+    // what L1 says even without its own range.
+    let batch_number = ranged(cs.named("batch_number"), values.batch_number, NONCE_BITS);
+    let timestamp = ranged(cs.named("timestamp"), values.timestamp, NONCE_BITS);
+    cs.named("roots");
     let roots: Vec<Num> = values.roots.iter().map(|root| cs.witness(*root)).collect();
     let old_root = {
         let _scope = cs.rule("cached_levels");

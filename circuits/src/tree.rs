@@ -37,6 +37,7 @@ pub fn update(
     written: Written,
 ) {
     let (path, top) = index.split_at(2 * children.len());
+    let top = &top[..roots.len().ilog2() as usize];
     let (mut old, mut new) = (leaves.0.clone(), leaves.1.clone());
     {
         let _scope = cs.rule("leaf_is_in_tree");
@@ -55,6 +56,7 @@ pub fn update(
 /// The two compressions differ in one input, so the new one reuses the old one's first S-boxes and
 /// adds, at the position only, the difference between the new node's S-box and the old one's.
 fn level(cs: &Cs, bits: &[Bit], values: &[Fr; 4], old: &Num, new: &Num) -> (Num, Num) {
+    cs.named("children");
     let children = values.map(|value| cs.witness(value));
     enforce_selected(cs, bits, &children, old);
 

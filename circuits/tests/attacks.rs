@@ -12,14 +12,15 @@ use circuits::{
     account::power_of_two,
     babyjubjub::mul_by_challenge,
     eddsa::SignatureValues,
-    num::{Change, Cs, Deviation},
+    num::{Bit, Change, Cs, Deviation},
     operation::L1Values,
+    samples::wide_full,
     shapes::{Compiled, by_name, compile},
     testkit::{Forged, Forger, Start, forged_assignment},
     transition::{BatchCircuit, BatchValues},
     tree::{Written, update},
 };
-use common::{inputs, modulus, order, point, power, record, rng};
+use common::{holds, inputs, modulus, order, point, power, record, rng};
 use ledger::{
     babyjubjub::Point,
     eddsa::Signature,
@@ -126,7 +127,9 @@ fn b3_a_challenge_has_one_decomposition() {
         let alias = &lowest + h + modulus();
         assert!(alias < power(254), "the alias has its bits");
         let mut assignment = recorded.assignment.clone();
-        let first = recorded.compiled.r1cs.num_instance();
+        let (r1cs, rules) = (&recorded.compiled.r1cs, &recorded.compiled.rules);
+        let named = rules.named("challenge_is_canonical", "challenge");
+        let first = r1cs.num_instance() + named[0];
         let bits = &mut assignment[first..first + 254];
         for (i, bit) in bits.iter_mut().enumerate() {
             assert_eq!(*bit, Fr::from((&lowest + h).bit(i as u64)));
@@ -175,9 +178,10 @@ fn b6_credits_are_bounded_by_l1() {
 fn b7_an_active_flag_says_whether_the_index_is_zero() {
     for index in [0u64, 1, 77] {
         let recorded = record(|cs| {
-            cs.is_nonzero(&cs.input(Fr::from(index)));
+            cs.named("active").is_nonzero(&cs.input(Fr::from(index)));
         });
-        let [inverse, flag] = [0, 1].map(|i| recorded.compiled.r1cs.num_instance() + i);
+        let first = recorded.compiled.rules.named("", "active")[0];
+        let [inverse, flag] = [0, 1].map(|i| recorded.compiled.r1cs.num_instance() + first + i);
         let true_inverse = Fr::from(index).inverse().unwrap_or(Fr::ZERO);
         let candidates = [Fr::ZERO, Fr::ONE, Fr::from(2u64), -Fr::ONE, true_inverse];
         for a in candidates {
@@ -288,7 +292,7 @@ fn e2_path_bits_are_boolean() {
     }
     let index = 6;
     let gadget = |cs: &Cs| {
-        let bits = cs.bits_of(Fr::from(index), 4);
+        let bits = cs.named("index").bits_of(Fr::from(index), 4);
         let mut roots = inputs(cs, &[tree.root()]);
         let leaves = [tree.leaf(index), Fr::from(77u64)].map(|leaf| cs.input(leaf));
         let path = tree.path(index).unwrap();
@@ -298,7 +302,8 @@ fn e2_path_bits_are_boolean() {
     let recorded = record(gadget);
     assert!(recorded.holds());
     let half = Fr::from(2u64).inverse().unwrap();
-    for variable in 0..4 {
+    let first = recorded.compiled.rules.named("", "index")[0];
+    for variable in first..first + 4 {
         for offset in [Fr::ONE, -Fr::ONE, Fr::from(2u64), half, -half] {
             let cs = Cs::values_deviating(&[Deviation {
                 variable,
@@ -322,6 +327,9 @@ fn f1_every_word_is_bound() {
     let honest = forged_assignment(&values, &[]);
     let published = BatchCircuit(values).record(&Cs::values_only());
     assert_eq!(published.len(), tiny().word_count());
+    let r1cs = &compiled().r1cs;
+    let products = (compiled().rules).variables_of("words/evaluation", r1cs.num_witness());
+    let products: Vec<usize> = products.iter().map(|at| at + r1cs.num_instance()).collect();
     for place in 0..published.len() {
         for offset in [Fr::ONE, -Fr::ONE, power_of_two(128)] {
             let mut false_words = published.clone();
@@ -332,9 +340,9 @@ fn f1_every_word_is_bound() {
                 let y = words::evaluation(&false_words, &z);
                 assignment[1..4].copy_from_slice(&[c, z, y]);
                 // The prover evaluates its own words at the new point.
-                let tail = evaluation_tail(&published, &z);
-                let end = assignment.len();
-                assignment[end - tail.len()..].copy_from_slice(&tail);
+                for (at, product) in products.iter().zip(evaluation_products(&published, &z)) {
+                    assignment[*at] = product;
+                }
                 let violated = compiled().violated_rules(&assignment);
                 assert_eq!(
                     violated,
@@ -346,8 +354,8 @@ fn f1_every_word_is_bound() {
     }
 }
 
-/// The products of Horner's rule, the last variables of the circuit.
-fn evaluation_tail(published: &[Fr], z: &Fr) -> Vec<Fr> {
+/// The products of Horner's rule.
+fn evaluation_products(published: &[Fr], z: &Fr) -> Vec<Fr> {
     let (last, rest) = published.split_last().unwrap();
     let mut sum = *last;
     rest.iter()
@@ -489,12 +497,26 @@ fn no_wire_is_free() {
     );
 }
 
-/// Two kinds at once, published as the third: only the sum of the kinds is wrong.
+/// The same with three cached levels, four fee slots and more slots of each kind.
 #[test]
-fn b7_an_l1_slot_has_one_kind() {
-    let mut batch = crowd();
-    let slot = existing(&mut batch, 2, [false, true, true], 0);
-    let written = hash_of(&slot, Fr::ZERO);
-    batch.l1(2, slot, written);
-    assert_noticed(&batch.finish(), "l1_op");
+fn no_wire_of_a_wide_batch_is_free() {
+    let values = wide_full();
+    let compiled = compile(&values.shape).unwrap();
+    let assignment = forged_assignment(&values, &[]);
+    assert_eq!(compiled.violated_rules(&assignment), BTreeSet::new());
+    let free = compiled.free_variables(&assignment);
+    assert!(free.is_empty(), "{} free variables", free.len());
+}
+
+/// Of three bits any number may be set, and at most one is.
+#[test]
+fn b7_of_several_bits_at_most_one_is_set() {
+    for bits in 0..8u8 {
+        let bits = [0, 1, 2].map(|i| bits >> i & 1 == 1);
+        let accepted = holds(|cs| {
+            Bit::at_most_one(cs, &bits.map(|bit| cs.bit(bit)));
+        });
+        let set = bits.iter().filter(|bit| **bit).count();
+        assert_eq!(accepted, set <= 1, "{bits:?}");
+    }
 }

@@ -18,7 +18,7 @@ use circuits::{
     float::{FLOAT16_MANTISSA, FLOAT40_MANTISSA, decode},
     num::{Change, Cs, Deviation},
     poseidon,
-    samples::{full, half, open_dimensions},
+    samples::{full, half, open_dimensions, wide_full},
     shapes::{Compiled, compile},
     testkit::{forged_assignment, rank},
     transition::{BatchCircuit, BatchValues},
@@ -171,6 +171,15 @@ fn b1_deviations_of_a_full_batch_do_not_satisfy_the_circuit() {
     assert!(of_l1.iter().all(|rule| ["header", "l1_op"].contains(rule)));
     let timestamps = rules(&counts, Verdict::OtherTimestamp);
     assert!(timestamps.iter().all(|rule| *rule == "header"));
+}
+
+/// The same with three cached levels, four fee slots and more slots of each kind.
+#[test]
+fn b1_deviations_of_a_wide_batch_do_not_satisfy_the_circuit() {
+    let counts = sweep(&wide_full(), 2, 35);
+    assert!(rules(&counts, Verdict::SameWords).is_empty(), "{counts:?}");
+    let of_l1 = rules(&counts, Verdict::RefusedByL1);
+    assert!(of_l1.iter().all(|rule| ["header", "l1_op"].contains(rule)));
 }
 
 /// Unused slots have variables that nothing depends on, such as the key of a leaf that is not

@@ -3,20 +3,46 @@
 
 use std::collections::BTreeSet;
 
-use circuits::attacks::{self, Attack, UNBREAKABLE_ALONE, Workbench};
+use circuits::{
+    attacks::{self, Attack, Position, UNBREAKABLE_ALONE, Workbench},
+    samples::wide,
+};
 use rayon::prelude::*;
+
+/// Runs attacks, each on its workbench.
+fn assert_caught(attacks: &[(Attack, Workbench)]) {
+    let failures: Vec<String> = attacks
+        .par_iter()
+        .filter_map(|(attack, bench)| {
+            let verdict = bench.run(attack);
+            let position = bench.position();
+            (!verdict.caught).then(|| {
+                let Attack { name, rule, .. } = attack;
+                format!("{name} ({rule}) in the {position:?} slot: {verdict:?}")
+            })
+        })
+        .collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
 
 #[test]
 fn every_attack_is_caught_by_its_rule_alone() {
     let bench = Workbench::new().unwrap();
-    let failures: Vec<String> = attacks::all()
-        .par_iter()
-        .filter_map(|attack| {
-            let verdict = bench.run(attack);
-            (!verdict.caught).then(|| format!("{} ({}): {verdict:?}", attack.name, attack.rule))
-        })
-        .collect();
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    let all = attacks::all().into_iter();
+    assert_caught(
+        &all.map(|attack| (attack, bench.clone()))
+            .collect::<Vec<_>>(),
+    );
+}
+
+/// Each attack in one of the three places; `make mutants` has each in all.
+#[test]
+fn every_attack_is_caught_in_other_slots_of_a_shape_like_those_of_production() {
+    let bench = Workbench::of(&wide()).unwrap();
+    let positions = Position::ALL.into_iter().cycle();
+    let all = attacks::all().into_iter().zip(positions);
+    let all = all.map(|(attack, position)| (attack, bench.at(position)));
+    assert_caught(&all.collect::<Vec<_>>());
 }
 
 #[test]
@@ -48,4 +74,6 @@ fn names_are_distinct_and_stand_in_their_rows() {
         .map(|(attack, row)| (attack.name, row))
         .collect();
     assert_eq!(missing, []);
+    let readme = include_str!("../../README.md");
+    assert!(readme.contains(&format!("{} malicious witnesses", all.len())));
 }

@@ -12,9 +12,15 @@
 //! prover's choice ("this is the hash"), and everything after it follows; [`Witness::publish`]
 //! gives L1 other words than the circuit's.
 //!
-//! All attacks run on the shape `tiny`: 2 slots of each kind, 2 fee slots, a tree of depth 4 with
-//! one cached level, hence four subtrees of 64 leaves. Accounts that are left in a state that fits
-//! no tree are put into a subtree that no later slot reads.
+//! An attack runs on any shape with two slots of each kind and a tree of depth 4 or more, in the
+//! first, a middle or the last slot ([`Position`]); the slots before it are filled with payments
+//! that nobody asks about. `quire attack run` takes the shape `tiny` and its first slots: 2 slots of
+//! each kind, 2 fee slots, one cached level, hence four subtrees of 64 leaves. Accounts that are left
+//! in a state that fits no tree are put into a subtree that no later slot reads.
+//!
+//! Variables are found by the names that the circuit gives them ([`Workbench::wire`]). A number
+//! beyond its range lets one of its bits carry the rest ([`Witness::carry`]); the same values are
+//! what a circuit accepts in which the number has one bit more ([`Witness::beyond`]).
 
 mod bench;
 mod header;
@@ -25,7 +31,7 @@ mod tree;
 mod words;
 mod world;
 
-pub use bench::{Pair, Verdict, Witness, Workbench};
+pub use bench::{Pair, Position, Verdict, Witness, Workbench};
 
 /// A forgery with its story.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,10 @@ use ledger::field::Fr;
 
 use super::{
     Attack, Pair, Witness, Workbench, both_sides,
-    world::{Side, pay, start, thief, with_fee, world, world_with},
+    world::{
+        Side, TWIN, between_twins, pay, published_as, start, thief, transfer_of, twins, with_fee,
+        world, world_with,
+    },
 };
 use crate::{
     account::LeafValues,
@@ -16,7 +19,7 @@ pub(super) fn attacks() -> Vec<Attack> {
         Attack {
             name: "receiver-in-between",
             rule: "transfer",
-            rows: &["B7", "E2"],
+            rows: &["B7", "D4", "E2"],
             story: "The index bits add up to the merchant's account 3 and lead between two twin \
                     accounts of the thief: the payment is published and never arrives.",
             make: receiver_in_between,
@@ -118,41 +121,29 @@ pub(super) fn attacks() -> Vec<Attack> {
     .concat()
 }
 
-/// Twins at 130 and 194: their subtrees are equal, so bit 6 can be anything, and it is what makes
-/// the bits add up to 3.
+/// The twins' places are equal up to a bit of the index, which can then be anything. With one bit
+/// more, an index `4^depth` further than the true one is published.
 fn receiver_in_between(bench: &Workbench) -> Pair {
-    let twins = || {
-        let mut batch = world();
-        let leaf = *batch.leaf(3);
-        batch.set_up(130, leaf);
-        batch.set_up(194, leaf);
-        batch
-    };
-    let mut honest = twins();
-    honest.transfer(&pay(2, 130, 100));
-    let mut batch = twins();
-    batch.transfer(&pay(2, 130, 100));
-    let mut values = batch.finish();
-    values.transfers[0].to = Fr::from(3u64);
-    Side::Transfer.sign(&mut values, world().key(2));
-    let between = (Fr::from(3u64) - Fr::from(130u64)) / Fr::from(64u64);
-    let bits = [0u64, 1, 0, 0, 0, 0, 0, 1].map(Fr::from);
-    let variables = bench.variables("transfer", 0);
-    let forged = (bits.iter().zip(&variables)).fold(Witness::of(values), |witness, (bit, at)| {
-        witness.set(*at, *bit)
+    let mut batch = twins(bench, 1);
+    Side::Transfer.append(bench, &mut batch, &pay(2, TWIN, 100));
+    let honest = batch.finish();
+    let [between, beyond] = published_as(bench, &honest, |values, index| {
+        transfer_of(bench, values).to = index;
+        Side::Transfer.sign(bench, values, world(bench).key(2));
     });
+    let index = bench.wire("transfer", "to");
     Pair {
-        honest: Witness::of(honest.finish()),
-        forged: forged.set(variables[6], between),
+        honest: Witness::of(honest),
+        forged: between_twins(bench, Witness::of(between), index).or_beyond(index, beyond),
     }
 }
 
 /// `slot` appended to a world in which `index` has an account, and to one in which it has none.
-fn with_and_without(index: u32, append: impl Fn(&mut Forger)) -> Pair {
+fn with_and_without(bench: &Workbench, index: u32, append: impl Fn(&mut Forger)) -> Pair {
     let account = start(index, 0, 1_000_000);
-    let mut real = world_with(&[account], &[1, 4]);
+    let mut real = world_with(bench, &[account], [1, 4]);
     append(&mut real);
-    let mut forged = world();
+    let mut forged = world(bench);
     forged.claim(&account);
     append(&mut forged);
     Pair {
@@ -161,64 +152,69 @@ fn with_and_without(index: u32, append: impl Fn(&mut Forger)) -> Pair {
     }
 }
 
-fn phantom(_: &Workbench, side: Side) -> Pair {
-    with_and_without(9, |batch| side.append(batch, &pay(9, 3, 1_000_000)))
-}
-
-fn phantom_receiver(_: &Workbench) -> Pair {
-    with_and_without(9, |batch| {
-        batch.transfer(&pay(2, 9, 100));
+fn phantom(bench: &Workbench, side: Side) -> Pair {
+    with_and_without(bench, 9, |batch| {
+        side.append(bench, batch, &pay(9, 3, 1_000_000))
     })
 }
 
-fn borrowed_balance(_: &Workbench, side: Side) -> Pair {
-    let mut batch = world();
+fn phantom_receiver(bench: &Workbench) -> Pair {
+    with_and_without(bench, 9, |batch| {
+        Side::Transfer.append(bench, batch, &pay(2, 9, 100));
+    })
+}
+
+fn borrowed_balance(bench: &Workbench, side: Side) -> Pair {
+    let mut batch = world(bench);
     batch.leaf(2).balance = Fr::from(1_000_000u64);
-    side.append(&mut batch, &pay(2, 3, 1_000_000));
+    side.append(bench, &mut batch, &pay(2, 3, 1_000_000));
     Pair {
-        honest: Witness::of(side.batch(&pay(2, 3, 1_000))),
+        honest: Witness::of(side.batch(bench, &pay(2, 3, 1_000))),
         forged: Witness::of(batch.finish()),
     }
 }
 
-fn key_takeover(_: &Workbench, side: Side) -> Pair {
-    let mut batch = world();
+fn key_takeover(bench: &Workbench, side: Side) -> Pair {
+    let mut batch = world(bench);
     let (key, leaf) = (thief().public_key(), batch.leaf(2));
     (leaf.ax, leaf.ay) = (key.x, key.y);
-    side.append(&mut batch, &pay(2, 3, 100));
+    side.append(bench, &mut batch, &pay(2, 3, 100));
     let mut forged = batch.finish();
-    side.sign(&mut forged, &thief());
+    side.sign(bench, &mut forged, &thief());
     Pair {
-        honest: Witness::of(side.batch(&pay(2, 3, 100))),
+        honest: Witness::of(side.batch(bench, &pay(2, 3, 100))),
         forged: Witness::of(forged),
     }
 }
 
 /// Account 2 is the thief's; it is shown at index 3.
-fn neighbours_place(_: &Workbench, side: Side) -> Pair {
-    let mut batch = world();
-    *batch.leaf(3) = *world().leaf(2);
-    side.append(&mut batch, &pay(3, 1, 100));
+fn neighbours_place(bench: &Workbench, side: Side) -> Pair {
+    let mut batch = world(bench);
+    *batch.leaf(3) = *world(bench).leaf(2);
+    side.append(bench, &mut batch, &pay(3, 1, 100));
     let mut forged = batch.finish();
-    side.sign(&mut forged, world().key(2));
+    side.sign(bench, &mut forged, world(bench).key(2));
     Pair {
-        honest: Witness::of(side.batch(&pay(3, 1, 100))),
+        honest: Witness::of(side.batch(bench, &pay(3, 1, 100))),
         forged: Witness::of(forged),
     }
 }
 
-fn spent_twice(_: &Workbench, side: Side) -> Pair {
-    let mut batch = world();
-    side.append(&mut batch, &pay(66, 3, 600));
-    side.append(&mut batch, &pay(66, 3, 400));
-    let honest = Witness::of(batch.finish());
-    let mut batch = world();
-    side.append(&mut batch, &pay(66, 3, 600));
-    side.append(&mut batch, &pay(66, 3, 600));
-    let mut values = batch.finish();
+fn spent_twice(bench: &Workbench, side: Side) -> Pair {
+    let pays = |amounts: [u128; 2]| {
+        let mut batch = world(bench);
+        let [first, second] = amounts.map(|amount| pay(66, 3, amount));
+        side.append_two(bench, &mut batch, [&first, &second]);
+        batch.finish()
+    };
+    let honest = Witness::of(pays([600, 400]));
+    let mut values = pays([600, 600]);
+    let second = side.second(bench);
     match side {
-        Side::Transfer => values.transfers[1].debit = values.transfers[0].debit.clone(),
-        Side::Withdrawal => values.withdrawals[1] = values.withdrawals[0].clone(),
+        Side::Transfer => {
+            values.transfers[second].debit = values.transfers[second - 1].debit.clone();
+        }
+        Side::Withdrawal => values.withdrawals[second] = values.withdrawals[second - 1].clone(),
     }
     Pair {
         honest,
@@ -226,10 +222,10 @@ fn spent_twice(_: &Workbench, side: Side) -> Pair {
     }
 }
 
-fn self_transfer_doubles(_: &Workbench) -> Pair {
-    let honest = Side::Transfer.batch(&pay(66, 66, 1_000));
+fn self_transfer_doubles(bench: &Workbench) -> Pair {
+    let honest = Side::Transfer.batch(bench, &pay(66, 66, 1_000));
     let mut forged = honest.clone();
-    let slot = &mut forged.transfers[0];
+    let slot = transfer_of(bench, &mut forged);
     slot.receiver = slot.debit.account;
     slot.receiver_path = slot.debit.path.clone();
     Pair {
@@ -238,32 +234,34 @@ fn self_transfer_doubles(_: &Workbench) -> Pair {
     }
 }
 
-fn receiver_of_the_past(_: &Workbench) -> Pair {
-    let mut batch = world();
-    batch.transfer(&pay(2, 66, 100));
-    batch.transfer(&pay(2, 66, 100));
+fn receiver_of_the_past(bench: &Workbench) -> Pair {
+    let mut batch = world(bench);
+    let paid = pay(2, 66, 100);
+    Side::Transfer.append_two(bench, &mut batch, [&paid, &paid]);
     let honest = batch.finish();
     let mut forged = honest.clone();
-    let first = forged.transfers[0].clone();
-    forged.transfers[1].receiver = first.receiver;
-    forged.transfers[1].receiver_path = first.receiver_path;
+    let second = Side::Transfer.second(bench);
+    let first = forged.transfers[second - 1].clone();
+    forged.transfers[second].receiver = first.receiver;
+    forged.transfers[second].receiver_path = first.receiver_path;
     Pair {
         honest: Witness::of(honest),
         forged: Witness::of(forged),
     }
 }
 
-fn rewritten_bystander(_: &Workbench) -> Pair {
+/// Account 67 has its money before the attacked slot and nowhere in the slots before.
+fn rewritten_bystander(bench: &Workbench) -> Pair {
     let run = |balance: u64| {
-        let mut batch = world();
-        batch.transfer(&pay(66, 3, 100));
+        let mut batch = world(bench);
+        Side::Transfer.append_first(bench, &mut batch, &pay(66, 3, 100));
         let rich = LeafValues {
             balance: Fr::from(balance),
             ..*batch.leaf(67)
         };
         *batch.leaf(67) = rich;
         batch.rewrite_leaf(67, leaf_hash(&rich));
-        batch.transfer(&pay(67, 3, u128::from(balance)));
+        Side::Transfer.append_second(bench, &mut batch, &pay(67, 3, u128::from(balance)));
         Witness::of(batch.finish())
     };
     Pair {
@@ -272,30 +270,33 @@ fn rewritten_bystander(_: &Workbench) -> Pair {
     }
 }
 
-fn phantom_fee_account(_: &Workbench) -> Pair {
+fn phantom_fee_account(bench: &Workbench) -> Pair {
     let account = start(9, 0, 1_000_000);
-    let paid = with_fee(3, 0, pay(2, 3, 100));
-    let mut real = world_with(&[account], &[9, 4]);
-    real.transfer(&paid);
-    let mut forged = world_with(&[], &[0, 4]);
+    let paid = with_fee(3, bench.fee_slot(), pay(2, 3, 100));
+    let mut real = world_with(bench, &[account], [9, 4]);
+    Side::Transfer.append(bench, &mut real, &paid);
+    let mut forged = world_with(bench, &[], [0, 4]);
     forged.claim(&account);
-    forged.values.fees[0].index = Fr::from(9u64);
-    forged.transfer(&paid);
+    forged.values.fees[bench.fee_slot()].index = Fr::from(9u64);
+    Side::Transfer.append(bench, &mut forged, &paid);
     Pair {
         honest: Witness::of(real.finish()),
         forged: Witness::of(forged.finish()),
     }
 }
 
-/// The fee account of the second slot is in a subtree of its own, and receives in the batch.
-fn fee_account_of_the_past(_: &Workbench) -> Pair {
-    let mut batch = world_with(&[], &[0, 66]);
+/// The fee account is in a subtree of its own, and receives in the batch.
+fn fee_account_of_the_past(bench: &Workbench) -> Pair {
+    let mut batch = world_with(bench, &[], [66, 0]);
     let past = *batch.leaf(66);
-    batch.transfer(&with_fee(3, 1, pay(2, 66, 100)));
+    let paid = with_fee(3, bench.fee_slot(), pay(2, 66, 100));
+    Side::Transfer.append(bench, &mut batch, &paid);
     let honest = batch.finish();
     let mut forged = honest.clone();
-    forged.fees[1].account = past;
-    forged.fees[1].path = forged.transfers[0].receiver_path.clone();
+    let path = transfer_of(bench, &mut forged).receiver_path.clone();
+    let slot = &mut forged.fees[bench.fee_slot()];
+    slot.account = past;
+    slot.path = path;
     Pair {
         honest: Witness::of(honest),
         forged: Witness::of(forged),

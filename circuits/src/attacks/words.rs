@@ -6,7 +6,7 @@ use ledger::{field::Fr, words};
 use super::{
     Attack, Pair, Witness, Workbench,
     l1::create,
-    world::{Side, edit_unused, pay, tiny, world},
+    world::{Side, edit_unused, pay, world},
 };
 use crate::{
     num::Cs,
@@ -40,6 +40,14 @@ pub(super) fn attacks() -> Vec<Attack> {
             make: words_after_the_challenge,
         },
         Attack {
+            name: "another-commitment",
+            rule: "words",
+            rows: &["A17", "F1"],
+            story: "The same with the number where L1 reads the commitment, and the true one in \
+                    the circuit.",
+            make: another_commitment,
+        },
+        Attack {
             name: "false-evaluation",
             rule: "words/evaluation",
             rows: &["B1", "F1"],
@@ -62,36 +70,40 @@ fn words_of(values: &BatchValues) -> Vec<Fr> {
     BatchCircuit(values.clone()).record(&Cs::values_only())
 }
 
-fn transfer_to(to: u32) -> BatchValues {
-    Side::Transfer.batch(&pay(2, to, 100))
+fn transfer_to(bench: &Workbench, to: u32) -> BatchValues {
+    Side::Transfer.batch(bench, &pay(2, to, 100))
 }
 
-fn other_data(_: &Workbench) -> Pair {
-    let proven = words_of(&transfer_to(3));
-    shown(words::commitment(tiny().id, &proven))
+fn other_data(bench: &Workbench) -> Pair {
+    let proven = words_of(&transfer_to(bench, 3));
+    shown(bench, words::commitment(bench.shape().id, &proven))
 }
 
-fn other_data_own_commitment(_: &Workbench) -> Pair {
-    shown(words::commitment(tiny().id, &words_of(&transfer_to(1))))
+fn other_data_own_commitment(bench: &Workbench) -> Pair {
+    shown(
+        bench,
+        words::commitment(bench.shape().id, &words_of(&transfer_to(bench, 1))),
+    )
 }
 
 /// A proof of a transfer to 3, shown with the words of one to 1.
-fn shown(c: Fr) -> Pair {
-    let honest = Witness::of(transfer_to(3));
+fn shown(bench: &Workbench, c: Fr) -> Pair {
+    let honest = Witness::of(transfer_to(bench, 3));
     Pair {
-        forged: honest.clone().publish(c, words_of(&transfer_to(1))),
+        forged: honest.clone().publish(c, words_of(&transfer_to(bench, 1))),
         honest,
     }
 }
 
+/// A batch that makes the thief's account under the words of one that makes Alice's, with a
+/// commitment that was chosen before them.
+///
 /// The domain is the word that makes up for the difference: in a batch without signed operations
 /// it only reaches the unused slots' signatures, which the prover makes.
-fn words_after_the_challenge(bench: &Workbench) -> Pair {
+fn chosen_commitment(bench: &Workbench) -> (Witness, Witness, Fr) {
     let batch = |secret: u64| {
-        let mut batch = world();
-        let slot = create(9, 7, 250, secret);
-        let written = slot.written();
-        batch.l1(9, slot.values, written);
+        let mut batch = world(bench);
+        create(9, 7, 250, secret).append(bench, &mut batch, 9);
         let mut values = batch.finish();
         edit_unused(&mut values, |_| ());
         values
@@ -106,40 +118,65 @@ fn words_after_the_challenge(bench: &Workbench) -> Pair {
     let rest = words::evaluation(&executed, &z);
     thief.domain = words::evaluation(&published, &z) - rest;
     edit_unused(&mut thief, |_| ());
-    let commitment = bench.last("words/commitment", 0);
+    (
+        Witness::of(alice),
+        Witness::of(thief).publish(c, published),
+        c,
+    )
+}
+
+fn words_after_the_challenge(bench: &Workbench) -> Pair {
+    let (honest, forged, c) = chosen_commitment(bench);
     Pair {
-        honest: Witness::of(alice),
-        forged: Witness::of(thief).set(commitment, c).publish(c, published),
+        honest,
+        forged: forged.set(bench.last("words/commitment"), c),
     }
 }
 
+fn another_commitment(bench: &Workbench) -> Pair {
+    let (honest, forged, _) = chosen_commitment(bench);
+    Pair { honest, forged }
+}
+
+/// Any product of Horner's rule can make up for the difference between the two evaluations.
 fn false_evaluation(bench: &Workbench) -> Pair {
-    let values = transfer_to(3);
+    let batch = |to| {
+        let mut batch = world(bench);
+        batch.transfer(&pay(2, to, 100));
+        // The last word is not 0: it stands in the first product.
+        for _ in 0..bench.shape().withdrawals {
+            batch.withdraw(&pay(66, 0, 1));
+        }
+        batch.finish()
+    };
+    let values = batch(3);
     let own = words_of(&values);
-    let published = words_of(&transfer_to(1));
-    let c = words::commitment(tiny().id, &own);
+    let published = words_of(&batch(1));
+    let c = words::commitment(bench.shape().id, &own);
     let z = words::challenge(&c, &published);
-    // The last product of Horner's rule; the first word is added to it.
-    let product = words::evaluation(&published, &z) - own[0];
-    let last = bench.last("words/evaluation", 0);
+    let difference = words::evaluation(&published, &z) - words::evaluation(&own, &z);
+    let products = bench.variables("words/evaluation");
+    let at = bench.position().of(products.len());
+    let weight = z.pow([(products.len() - 1 - at) as u64]);
     let honest = Witness::of(values);
     Pair {
-        forged: honest.clone().set(last, product).publish(c, published),
+        forged: honest
+            .clone()
+            .add(products[at], difference / weight)
+            .publish(c, published),
         honest,
     }
 }
 
 fn false_new_root(bench: &Workbench) -> Pair {
-    let honest = Witness::of(transfer_to(3));
-    let mut rich = world();
+    let honest = Witness::of(transfer_to(bench, 3));
+    let mut rich = world(bench);
     let mut leaf = *rich.leaf(2);
     leaf.balance = Fr::from(1u64 << 60).square();
     rich.set_up(2, leaf);
     let root = words_of(&rich.finish())[1];
     Pair {
-        forged: honest
-            .clone()
-            .set(bench.last("words/cached_levels", 0), root),
+        forged: honest.clone().set(bench.last("words/cached_levels"), root),
         honest,
     }
 }

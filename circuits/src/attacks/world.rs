@@ -6,12 +6,12 @@ use ledger::{
     field::Fr,
     float::{Float16, Float40},
     operation::NO_EXPIRY,
-    shape::Shape,
+    tree::empty_root,
 };
 
+use super::{Position, Witness, Workbench};
 use crate::{
-    operation::DebitValues,
-    shapes::by_name,
+    operation::{DebitValues, TransferValues},
     testkit::{Forged, Forger, Start, TRANSFER, WITHDRAW, message, sign},
     transition::BatchValues,
 };
@@ -20,9 +20,9 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// The sender of a transfer.
-    Transfer,
+    Transfer = 1,
     /// The account of a withdrawal.
-    Withdrawal,
+    Withdrawal = 2,
 }
 
 impl Side {
@@ -39,16 +39,51 @@ impl Side {
         format!("{}/{name}", self.path())
     }
 
-    /// The first slot of this side.
-    pub fn slot(self, values: &mut BatchValues) -> &mut DebitValues {
+    /// The slot under attack.
+    pub fn slot<'a>(self, bench: &Workbench, values: &'a mut BatchValues) -> &'a mut DebitValues {
+        let slot = bench.slot(self.path());
         match self {
-            Self::Transfer => &mut values.transfers[0].debit,
-            Self::Withdrawal => &mut values.withdrawals[0],
+            Self::Transfer => &mut values.transfers[slot].debit,
+            Self::Withdrawal => &mut values.withdrawals[slot],
         }
     }
 
-    /// Appends a slot.
-    pub fn append(self, batch: &mut Forger, forged: &Forged) {
+    /// Appends an operation in the slot under attack.
+    pub fn append(self, bench: &Workbench, batch: &mut Forger, forged: &Forged) {
+        self.append_in(bench, batch, bench.slot(self.path()), forged);
+    }
+
+    /// Appends two operations, the second in the slot under attack or, if that is the first slot of
+    /// all, in the one after it.
+    pub fn append_two(self, bench: &Workbench, batch: &mut Forger, forged: [&Forged; 2]) {
+        self.append_first(bench, batch, forged[0]);
+        self.append_second(bench, batch, forged[1]);
+    }
+
+    /// The first of two; see [`Side::append_two`].
+    pub fn append_first(self, bench: &Workbench, batch: &mut Forger, forged: &Forged) {
+        self.append_in(bench, batch, self.second(bench) - 1, forged);
+    }
+
+    /// The second of two; see [`Side::append_two`].
+    pub fn append_second(self, bench: &Workbench, batch: &mut Forger, forged: &Forged) {
+        self.append_in(bench, batch, self.second(bench), forged);
+    }
+
+    /// The slot of the second of two operations; see [`Side::append_two`].
+    pub fn second(self, bench: &Workbench) -> usize {
+        bench.slot(self.path()).max(1)
+    }
+
+    fn append_in(self, bench: &Workbench, batch: &mut Forger, slot: usize, forged: &Forged) {
+        while batch.used()[self as usize] < slot {
+            let filler = filler(bench);
+            self.push(batch, &pay(filler, filler, 1));
+        }
+        self.push(batch, forged);
+    }
+
+    fn push(self, batch: &mut Forger, forged: &Forged) {
         match self {
             Self::Transfer => {
                 batch.transfer(forged);
@@ -59,34 +94,38 @@ impl Side {
         }
     }
 
-    /// What the holder of the first slot's account must sign for it.
-    pub fn message(self, values: &BatchValues) -> Fr {
+    /// What the holder of the account in the slot under attack must sign for it.
+    pub fn message(self, bench: &Workbench, values: &BatchValues) -> Fr {
+        let slot = bench.slot(self.path());
         match self {
             Self::Transfer => {
-                let slot = &values.transfers[0];
+                let slot = &values.transfers[slot];
                 message(&values.domain, TRANSFER, &slot.debit, slot.to)
             }
-            Self::Withdrawal => message(&values.domain, WITHDRAW, &values.withdrawals[0], Fr::ZERO),
+            Self::Withdrawal => {
+                let slot = &values.withdrawals[slot];
+                message(&values.domain, WITHDRAW, slot, Fr::ZERO)
+            }
         }
     }
 
-    /// Signs the first slot as it stands.
-    pub fn sign(self, values: &mut BatchValues, key: &PrivateKey) {
-        let message = self.message(values);
-        self.slot(values).signature = sign(key, &message);
+    /// Signs the slot under attack as it stands.
+    pub fn sign(self, bench: &Workbench, values: &mut BatchValues, key: &PrivateKey) {
+        let message = self.message(bench, values);
+        self.slot(bench, values).signature = sign(key, &message);
     }
 
-    /// A batch with one operation of this side.
-    pub fn batch(self, forged: &Forged) -> BatchValues {
-        let mut batch = world();
-        self.append(&mut batch, forged);
+    /// A batch with one operation of this side, in the slot under attack.
+    pub fn batch(self, bench: &Workbench, forged: &Forged) -> BatchValues {
+        let mut batch = world(bench);
+        self.append(bench, &mut batch, forged);
         batch.finish()
     }
 }
 
-/// The shape under attack.
-pub fn tiny() -> Shape {
-    by_name("tiny").expect("the shape is one of the named ones")
+/// The transfer in the slot under attack.
+pub fn transfer_of<'a>(bench: &Workbench, values: &'a mut BatchValues) -> &'a mut TransferValues {
+    &mut values.transfers[bench.slot("transfer")]
 }
 
 /// An account with nonce 5.
@@ -99,14 +138,20 @@ pub fn start(index: u32, token: u32, balance: u128) -> Start {
     }
 }
 
-/// Accounts 1 to 3 in token 0, 4 and 5 in token 7; 66 and 67 in token 0, in a subtree of their
-/// own. Fees of token 0 go to 1, those of token 7 to 4. The batch's timestamp is 1,000.
-pub fn world() -> Forger {
-    world_with(&[], &[1, 4])
+/// An account of nobody's interest, whose operations fill the slots before the one under attack.
+pub fn filler(bench: &Workbench) -> u32 {
+    u32::try_from(bench.shape().leaves() - 1).expect("trees have at most 2^32 leaves")
 }
 
-/// [`world`] with more accounts and other fee accounts.
-pub fn world_with(more: &[Start], fees: &[u32]) -> Forger {
+/// Accounts 1 to 3 in token 0, 4 and 5 in token 7; 66 and 67 in token 0, in a subtree of their
+/// own. Fees of token 0 go to 1, in the fee slot under attack, those of token 7 to 4, in another.
+/// The batch's timestamp is 1,000.
+pub fn world(bench: &Workbench) -> Forger {
+    world_with(bench, &[], [1, 4])
+}
+
+/// [`world`] with more accounts and other accounts in the two fee slots.
+pub fn world_with(bench: &Workbench, more: &[Start], fees: [u32; 2]) -> Forger {
     let mut accounts = vec![
         start(1, 0, 10),
         start(2, 0, 1_000),
@@ -116,8 +161,58 @@ pub fn world_with(more: &[Start], fees: &[u32]) -> Forger {
         start(66, 0, 1_000),
         start(67, 0, 500),
     ];
+    if bench.position() != Position::First {
+        accounts.push(start(filler(bench), 0, 1_000));
+    }
     accounts.extend_from_slice(more);
-    Forger::new(&tiny(), &accounts, fees)
+    let mut fee_indices = vec![0; bench.shape().fee_slots.into()];
+    fee_indices[bench.fee_slot()] = fees[0];
+    fee_indices[bench.other_fee_slot()] = fees[1];
+    Forger::new(bench.shape(), &accounts, &fee_indices)
+}
+
+/// One of two accounts whose places are equal up to one bit of their indices.
+pub const TWIN: u32 = 130;
+
+/// Twin accounts, like account 3, at two places whose indices differ in the bit under attack; fees go
+/// to `collector` and to 4.
+pub fn twins(bench: &Workbench, collector: u32) -> Forger {
+    let mut batch = world_with(bench, &[], [collector, 4]);
+    batch.set_up_twin(3, TWIN);
+    batch.set_up_twin(3, TWIN ^ 1 << bench.bit(index_bits(bench)));
+    batch
+}
+
+fn index_bits(bench: &Workbench) -> usize {
+    2 * usize::from(bench.shape().depth)
+}
+
+/// A batch in which an operation on [`TWIN`] is published as one on account 3, and one in which it
+/// is published as one on an index beyond the tree.
+pub fn published_as(
+    bench: &Workbench,
+    honest: &BatchValues,
+    publish: impl Fn(&mut BatchValues, Fr),
+) -> [BatchValues; 2] {
+    let beyond = Fr::from(TWIN) + Fr::from(bench.shape().leaves());
+    [Fr::from(3u64), beyond].map(|index| {
+        let mut values = honest.clone();
+        publish(&mut values, index);
+        values
+    })
+}
+
+/// Spells an index, from its lowest bit `first` on, as that of [`TWIN`] with a bit, at which the twins
+/// differ, that makes it 3.
+pub fn between_twins(bench: &Workbench, witness: Witness, first: usize) -> Witness {
+    let bits = index_bits(bench);
+    witness.spell(first, bits, (TWIN, bench.bit(bits)), 3)
+}
+
+/// Old children of each hashed level in a subtree without accounts.
+pub fn empty_path(bench: &Workbench) -> Vec<[Fr; 4]> {
+    let levels = u8::try_from(bench.shape().path_levels()).expect("trees have few levels");
+    (0..levels).map(|level| [empty_root(level); 4]).collect()
 }
 
 /// A payment without a fee.

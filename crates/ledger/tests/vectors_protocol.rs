@@ -1,6 +1,6 @@
 //! `protocol.json`: whole batches computed by an independent implementation. Every section is
 //! checked field by field, and each check is shown to notice a wrong digit in any field.
-//! `VECTORS_DIR` names another folder with a file of this form.
+//! `VECTORS_DIR` names another folder with a file of this form, with any number of entries.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod vectors_folder;
@@ -16,7 +16,7 @@ use ledger::float::{Float16, Float40};
 use ledger::operation::{L1Op, Signable, Signed, Transfer, Withdraw, domain};
 use ledger::poseidon::compress4;
 use ledger::replay::replay;
-use ledger::shape::Shape;
+use ledger::shape::{MAX_DEPTH, Shape};
 use ledger::state::State;
 use ledger::transition::{AppliedBatch, BatchContext, Operation, Transition};
 use ledger::tree::empty_root;
@@ -25,16 +25,19 @@ use num_bigint::BigUint;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use vectors_folder::{read_vectors, some_of};
 
 /// What is wrong with a vector.
 type Verdict = Result<(), String>;
 
 fn vectors() -> Value {
-    let path = vectors_folder::vectors_folder().join("protocol.json");
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let text = read_vectors("protocol.json").unwrap_or_else(|error| panic!("{error}"));
     let vectors: Value = serde_json::from_str(&text).unwrap();
-    let sections = vectors.as_object().unwrap().keys();
-    assert!(sections.eq(SECTIONS), "unknown or missing sections");
+    let mut sections = vectors.as_object().unwrap().keys();
+    assert!(
+        sections.all(|section| SECTIONS.contains(&section.as_str())),
+        "unknown sections"
+    );
     vectors
 }
 
@@ -48,11 +51,15 @@ const SECTIONS: [&str; 6] = [
     "source",
 ];
 
+/// The entries of a section; the committed set has every one.
 fn section(name: &str) -> Vec<Value> {
-    let Value::Array(entries) = vectors()[name].take() else {
-        panic!("{name} is not a list");
+    let entries = match vectors()[name].take() {
+        Value::Array(entries) => entries,
+        Value::Null => Vec::new(),
+        _ => panic!("{name} is not a list"),
     };
-    assert!(!entries.is_empty(), "{name} is empty");
+    let given = std::env::var_os("VECTORS_DIR").is_some();
+    assert!(given || !entries.is_empty(), "{name} is empty");
     entries
 }
 
@@ -100,10 +107,13 @@ fn packed(text: &str, digits: usize) -> Result<u64, String> {
     u64::from_str_radix(text, 16).map_err(|error| error.to_string())
 }
 
-/// Checks a list of vectors, then that the check refuses each with any digit of it wrong.
+/// Checks a list of vectors, then that the check refuses each, or of a long list some, with any
+/// digit of it wrong.
 fn check_all(entries: &[Value], check: impl Fn(&Value) -> Verdict) {
     for (place, entry) in entries.iter().enumerate() {
         check(entry).unwrap_or_else(|error| panic!("entry {place}: {error}"));
+    }
+    for (place, entry) in some_of(entries) {
         let mut broken = entry.clone();
         let mut places = Vec::new();
         digits(entry, &mut Vec::new(), &mut places);
@@ -198,9 +208,13 @@ fn compress4_vectors() {
 #[test]
 fn empty_subtree_root_vectors() {
     let roots = section("empty_subtree_roots");
-    assert_eq!(roots.len(), 17);
+    if roots.is_empty() {
+        return;
+    }
     check_all(&[Value::Array(roots)], |value| {
         let roots: Vec<String> = read(value)?;
+        let levels = roots.len() - 1;
+        same("levels", levels.min(usize::from(MAX_DEPTH)), levels)?;
         for (level, root) in (0..).zip(fields(&roots)?) {
             same("root", empty_root(level), root)?;
         }
@@ -352,7 +366,7 @@ fn shape(vector: &ShapeVector) -> Shape {
         transfers,
         withdrawals,
         fee_slots,
-        cached_levels: 3,
+        cached_levels: depth.saturating_sub(1).min(3),
     }
 }
 

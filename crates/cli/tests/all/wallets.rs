@@ -8,6 +8,10 @@ use ledger::eddsa::PrivateKey;
 
 use crate::fixture::{Quire, failure_of, text};
 
+#[path = "../../../ledger/tests/vectors_folder/mod.rs"]
+#[allow(dead_code, reason = "each test binary uses a part")]
+mod vectors_folder;
+
 const PASSPHRASE: &str = "correct horse battery staple";
 
 /// The command with the passphrase in the environment.
@@ -126,12 +130,12 @@ fn secrets_are_in_no_output() {
     assert_eq!(shown["public_key"], hex::encode(key.public_key().pack()));
 }
 
-/// Keys of circomlibjs 0.1.7, from its vectors: an imported key has the public key that circomlibjs
+/// Keys of circomlibjs 0.1.7, from its vectors (`VECTORS_DIR` names another set): an imported key has the public key that circomlibjs
 /// gives it, and makes its signatures.
 #[test]
-fn keys_of_circomlib_are_imported() {
-    let vectors = include_str!("../../../ledger/tests/vectors/eddsa_poseidon.json");
-    let vectors: serde_json::Value = serde_json::from_str(vectors).unwrap();
+fn keys_of_circomlib_vectors_are_imported() {
+    let vectors = vectors_folder::read_vectors("eddsa_poseidon.json").unwrap();
+    let vectors: serde_json::Value = serde_json::from_str(&vectors).unwrap();
     let quire = Quire::new();
     let import = |name: &str, format: &str, input: &str| {
         let args = [
