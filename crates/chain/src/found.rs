@@ -8,7 +8,8 @@
 use std::collections::BTreeMap;
 
 use alloy::consensus::Transaction as _;
-use alloy::primitives::B256;
+use alloy::eips::Encodable2718 as _;
+use alloy::primitives::{B256, keccak256};
 use alloy::rpc::types::Log;
 use l1::Address;
 use l1::bytes::Bytes;
@@ -142,7 +143,8 @@ impl Access {
             let reason = format!("nothing for transaction {hash}, which has events");
             self.rpc().strange("eth_getTransactionByHash", reason)
         })?;
-        if *transaction.inner.tx_hash() != hash {
+        // Why computed: the first operator is told by the constructor's arguments alone.
+        if keccak256(transaction.inner.encoded_2718()) != hash {
             let reason = "another transaction than was asked for";
             return Err(self.rpc().strange("eth_getTransactionByHash", reason));
         }

@@ -41,7 +41,8 @@ fn tokens_say_what_they_are_called_and_lies_are_nothing() {
     short[..3].copy_from_slice(b"MKR");
     let endless = vec![0x5b, 0x60, 0x00, 0x56];
     let good = string("USDC", 4);
-    let cases: [(&str, Vec<u8>, Option<&str>, Option<u8>); 9] = [
+    type Case = (&'static str, Vec<u8>, Option<&'static str>, Option<u8>);
+    let cases: [Case; 9] = [
         ("a string", token(&good, 6), Some("USDC"), Some(6)),
         ("32 bytes", token(&short, 18), Some("MKR"), Some(18)),
         ("ETH", token(&string("ETH", 3), 18), None, Some(18)),
