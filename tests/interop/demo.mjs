@@ -178,7 +178,7 @@ async function life() {
     const sends = () => {
       const outbox = join(operatorDir, 'ethereum');
       const files = existsSync(outbox) ? readdirSync(outbox).filter((name) => /^outbox-.*\.json$/.test(name)) : [];
-      return files.some((name) => JSON.parse(readFileSync(join(outbox, name), 'utf8')).records.length > 0);
+      return files.some((name) => JSON.parse(readFileSync(join(outbox, name), 'utf8')).content.records.length > 0);
     };
     while (!sends()) {
       check(child.exitCode === null && !child.signalCode, `quire ${command.join(' ')} ended before it sent anything`);
