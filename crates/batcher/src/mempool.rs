@@ -3,7 +3,7 @@
 //! Every account's operations stand in nonce order; the one with the account's next nonce is
 //! ready unless it expired, later ones wait, gaps included, up to a bounded distance. Invariants:
 //! one operation per account and nonce, and the one that was acknowledged first stays unless its
-//! signer replaces it ([`Mempool::room_for`]); what is held has a good signature or is marked as still to be checked; places are
+//! signer replaces it (`Mempool::room_for`); what is held has a good signature or is marked as still to be checked; places are
 //! given in order of arrival and never change; an operation that expired by some clock is set aside
 //! and comes back if the clock was wrong. What survives a restart is left to `store`, execution to
 //! `seal`.
