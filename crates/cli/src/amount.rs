@@ -44,7 +44,7 @@ pub struct Token {
 pub struct TokenFacts {
     token: u32,
     symbol: Option<String>,
-    decimals: Option<u8>,
+    pub decimals: Option<u8>,
 }
 
 /// The tokens of a deployment.
@@ -104,11 +104,6 @@ impl Token {
             symbol: self.symbol.clone(),
             decimals: self.decimals,
         }
-    }
-
-    /// The decimal places, if they are known.
-    pub fn decimals(&self) -> Option<u8> {
-        self.decimals
     }
 
     /// Symbol and id or address: what tells it from every other token.

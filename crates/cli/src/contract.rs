@@ -378,7 +378,7 @@ mod with_chain {
             fee_account,
         };
         let mut text = format!("{} is token {token}", facts.address);
-        match shown.decimals() {
+        match shown.facts().decimals {
             Some(decimals) => {
                 text.push_str(&format!(", shown as {shown} with {decimals} decimals"))
             }
