@@ -79,7 +79,7 @@ clippy: ## lints, warnings denied
 docs: ## API documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --workspace --no-deps
 
-layering: ## dependencies point one way: files, ledger <- circuits <- prover <- interop / l1 / batcher <- node <- chain <- cli
+layering: ## dependencies point one way: files, ledger <- circuits <- prover <- interop / l1 / batcher <- rollup <- chain <- cli
 	./.ci/layering
 
 demo-crates: ## `make demo` compiles few crates, and none of those that only other commands need

@@ -28,11 +28,11 @@ use ledger::operation::{Signable, Signed, Transfer, Withdraw};
 use ledger::shape::Shape;
 use ledger::tree::{MerkleProof, Tree, verify_proof};
 use ledger::words::PublicWords;
-use node::ExitPlan;
 use prover::key::{AllowDevKeys, ProvingKey, VerifyingKey};
 use prover::proof::{Proof, decode_public_input, encode_public_input};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+use rollup::ExitPlan;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

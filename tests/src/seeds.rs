@@ -35,7 +35,6 @@ use ledger::shape::Shape;
 use ledger::state::State;
 use ledger::transition::{BatchContext, Operation, apply_batch};
 use ledger::words::PublicWords;
-use node::{Rollup, SealLimit, genesis_accounts};
 use prover::key::{AllowDevKeys, KeyInfo, Origin, ProvingKey, VerifyingKey};
 use prover::proof::Proof;
 use prover::prove::prove;
@@ -43,6 +42,7 @@ use prover::setup::setup_insecure_dev;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use redb::{ReadableDatabase, ReadableTable};
+use rollup::{Rollup, SealLimit, genesis_accounts};
 
 use crate::decoders::{SHAPES, join, proof_tree};
 
@@ -514,7 +514,7 @@ fn batcher_records() -> Seeds {
     use batcher::records::KINDS;
     let folder = tempfile::tempdir().unwrap();
     let l1 = small_l1(folder.path());
-    let settings = node::settings(&l1, Limits::default(), 0).unwrap();
+    let settings = rollup::settings(&l1, Limits::default(), 0).unwrap();
     let accounts = genesis_accounts(&l1).unwrap();
     let batcher = Batcher::create(folder.path(), settings, accounts).unwrap();
     let domain = l1.domain();
@@ -579,8 +579,8 @@ fn batcher_records() -> Seeds {
 fn exit_plan() -> Seeds {
     let folder = tempfile::tempdir().unwrap();
     let l1 = small_l1(folder.path());
-    let state = node::final_state(&l1, |_| {}).unwrap();
-    let plan = node::ExitPlan::new(&l1, &state, 2).unwrap();
+    let state = rollup::final_state(&l1, |_| {}).unwrap();
+    let plan = rollup::ExitPlan::new(&l1, &state, 2).unwrap();
     Seeds::from([("account_2", plan.to_json())])
 }
 

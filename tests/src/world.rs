@@ -15,12 +15,12 @@ use ledger::eddsa::PrivateKey;
 use ledger::float::{Float16, Float40};
 use ledger::operation::{NO_EXPIRY, Signable, Transfer, Withdraw};
 use ledger::shape::Shape;
-use node::Rollup;
-use node::restore::genesis_accounts;
 use prover::key::{AllowDevKeys, ProvingKey};
 use prover::prove::prove;
 use prover::setup::setup_insecure_dev;
 use rand::RngCore;
+use rollup::Rollup;
+use rollup::restore::genesis_accounts;
 
 /// Who submits batches.
 pub const OPERATOR: Address = Bytes([0xee; 20]);
@@ -177,7 +177,7 @@ pub fn open(folder: &Path, confirmations: u64, now: u64) -> Result<Rollup> {
 /// # Errors
 /// If L1 cannot be read.
 pub fn settings(l1: &NativeL1) -> Result<batcher::Settings> {
-    Ok(node::settings(l1, Limits::default(), 0)?)
+    Ok(rollup::settings(l1, Limits::default(), 0)?)
 }
 
 /// A deposit that makes an account for key `number`.
@@ -252,7 +252,7 @@ pub fn finish(
 ) -> Result<()> {
     loop {
         rollup.follow(now)?;
-        let sealed = rollup.seal(node::SealLimit::All, now, |_| {})?;
+        let sealed = rollup.seal(rollup::SealLimit::All, now, |_| {})?;
         for number in rollup.batcher.unproved()? {
             prove_batch(rollup, keys, number, now, rng)?;
         }

@@ -9,13 +9,13 @@ use std::path::Path;
 use batcher::batcher::{SealError, StageError};
 use batcher::{OperationId, Verdict};
 use l1::{BatchFault, Deposit, Genesis, L1Error, NativeL1, Refusal};
-use node::clock::{Clock, ClockError, JUMP};
-use node::follow::WAIT;
-use node::{Depth, FollowError, NodeError, Reopening, Rollup, SealLimit, restore};
 use prover::key::AllowDevKeys;
 use prover::prove::prove;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
+use rollup::clock::{Clock, ClockError, JUMP};
+use rollup::follow::WAIT;
+use rollup::{Depth, FollowError, Reopening, Rollup, RollupError, SealLimit, restore};
 use tests::world::{
     GENESIS, Keys, L1_FEE, OPENING, OPERATOR, SLACK, START, create, deposit, finish, genesis,
     key_of, l1_file, open, owner_of, prove_batch, settings, sign, transfer,
@@ -83,7 +83,7 @@ fn batches_that_outlived_the_slack_are_sealed_again() {
     let paused = rollup.seal(SealLimit::Batches(1), late, |_| {});
     assert!(matches!(
         paused,
-        Err(NodeError::Seal(SealError::Paused { .. }))
+        Err(RollupError::Seal(SealError::Paused { .. }))
     ));
     assert_eq!(
         rollup.seal(SealLimit::Due, late, |_| {}).unwrap().batches,
@@ -99,7 +99,7 @@ fn batches_that_outlived_the_slack_are_sealed_again() {
     assert!(
         matches!(
             &refused,
-            Err(NodeError::L1(L1Error::Refused(Refusal::Batch {
+            Err(RollupError::L1(L1Error::Refused(Refusal::Batch {
                 fault: BatchFault::Timestamp { .. },
                 ..
             })))
@@ -200,7 +200,7 @@ fn a_batch_that_is_a_little_ahead_waits_for_its_time() {
     let waits = rollup.submit(OPERATOR, 8, START);
     let waits = waits.err().unwrap();
     assert!(
-        matches!(waits, NodeError::Early { batch: 1, timestamp, time: START } if timestamp == ahead)
+        matches!(waits, RollupError::Early { batch: 1, timestamp, time: START } if timestamp == ahead)
     );
     assert!(waits.to_string().contains("1 min"), "{waits}");
     assert_eq!(rollup.submit(OPERATOR, 8, ahead).unwrap().len(), 1);
@@ -219,10 +219,10 @@ fn a_clock_that_jumps_decides_nothing() {
     pay(&mut rollup, 4, 5, 1_000, START);
     let head = rollup.l1.head().unwrap();
     for jumped in [START + JUMP + 1, START + MONTH, u64::MAX] {
-        let is_jump = |error: NodeError| {
+        let is_jump = |error: RollupError| {
             assert!(matches!(
                 error,
-                NodeError::Clock(ClockError::Jumped { known: START, .. })
+                RollupError::Clock(ClockError::Jumped { known: START, .. })
             ));
             assert!(error.to_string().contains("--trust-clock"), "{error}");
         };
@@ -268,7 +268,7 @@ fn a_proof_of_a_batch_that_was_reopened_meanwhile_is_not_kept() {
     seal_all(&mut rollup, late);
     assert!(matches!(
         rollup.keep_proof(&task, &proof, late),
-        Err(NodeError::Stage(StageError::OtherBatch { number: 1 }))
+        Err(RollupError::Stage(StageError::OtherBatch { number: 1 }))
     ));
     assert_eq!(rollup.batcher.unproved().unwrap(), [1]);
     finish(&mut rollup, &keys, late, &mut rng()).unwrap();
@@ -355,7 +355,7 @@ fn reopened_batches_wait_for_their_deposits_to_be_confirmed_again() {
     let error = rollup.seal(SealLimit::Batches(1), START, |_| {});
     let waits = matches!(
         error,
-        Err(NodeError::Unconfirmed {
+        Err(RollupError::Unconfirmed {
             needed: 1,
             confirmed: 0,
             confirmations: 2
@@ -370,7 +370,7 @@ fn reopened_batches_wait_for_their_deposits_to_be_confirmed_again() {
     let kept = rollup.keep_proof(&stale, &proof.unwrap(), START + 5);
     let refused = matches!(
         kept,
-        Err(NodeError::Stage(
+        Err(RollupError::Stage(
             batcher::batcher::StageError::OtherBatch { .. }
         ))
     );
@@ -685,7 +685,7 @@ fn a_database_of_another_history_is_refused() {
     // Accounts that L1's first batch does not start from.
     let folder = tempfile::tempdir().unwrap();
     let rollup = create(folder.path(), &keys, 0).unwrap();
-    let mut accounts = node::restore::genesis_accounts(&rollup.l1).unwrap();
+    let mut accounts = rollup::restore::genesis_accounts(&rollup.l1).unwrap();
     let settings = settings(&rollup.l1).unwrap();
     drop(rollup);
     accounts[2].1.balance += 1;

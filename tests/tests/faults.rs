@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use batcher::{OperationId, Verdict};
-use node::Depth;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
+use rollup::Depth;
 use tests::world::{Keys, START, create, finish, l1_file, open, sign, transfer};
 
 /// A deployment with a few final batches and something that waits, and the proving key's file.

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use l1::{Address, L1Error, NativeL1, Refusal};
 use ledger::state::State;
-use node::{Depth, ExitPlan, LeaveError, NodeError, PlanError, SealLimit, final_state};
 use prover::key::AllowDevKeys;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
+use rollup::{Depth, ExitPlan, LeaveError, PlanError, RollupError, SealLimit, final_state};
 use tests::world::{
     FREEZE_AFTER, GENESIS, Keys, L1_FEE, OPENING, OPERATOR, START, create, deposit, finish,
     l1_file, owner_of, sign, token_of, transfer, withdraw,
@@ -199,7 +199,7 @@ fn money_adds_up_after_a_freeze_over_batches_that_never_became_final() {
     // Nothing more is sealed that could never be final.
     assert!(matches!(
         rollup.seal(SealLimit::Batches(1), START, |_| {}),
-        Err(NodeError::L1(L1Error::Refused(Refusal::Frozen)))
+        Err(RollupError::L1(L1Error::Refused(Refusal::Frozen)))
     ));
 }
 
@@ -236,7 +236,7 @@ fn plans_are_checked() {
     ));
     let unknown = refused("\"version\": 2", "\"version\": 2, \"more\": 1");
     assert!(matches!(unknown, LeaveError::Json(_)));
-    let large = ExitPlan::from_json(&vec![b' '; node::leave::MAX_PLAN_BYTES + 1]);
+    let large = ExitPlan::from_json(&vec![b' '; rollup::leave::MAX_PLAN_BYTES + 1]);
     assert!(matches!(large, Err(LeaveError::TooLarge { .. })));
     // Another account of the same owner would be another plan: whatever bit is flipped, it is none.
     let good = plan.to_json();

@@ -6,10 +6,10 @@
 use std::path::Path;
 
 use batcher::{SealedBatch, StoredBatch, Verdict};
-use node::rollup::submission;
-use node::{Depth, Rollup, SealLimit};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
+use rollup::rollup::submission;
+use rollup::{Depth, Rollup, SealLimit};
 use tests::world::{
     FEE_ACCOUNT, GENESIS, Keys, L1_FEE, OPENING, OPERATOR, START, create, deposit, open, owner_of,
     prove_batch, sign, transfer, withdraw,

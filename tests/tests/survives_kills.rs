@@ -19,9 +19,9 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use batcher::{OperationId, StoredBatch, Verdict};
-use node::{Depth, Rollup, restore};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rollup::{Depth, Rollup, restore};
 use tests::world::{Keys, START, create, finish, open, settings};
 
 /// Kills in one deployment; then a new one is begun, so that replays stay short.

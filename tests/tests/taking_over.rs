@@ -7,10 +7,10 @@
 
 use batcher::{OperationId, Verdict};
 use l1::{Address, BatchFault, L1Error, NativeL1, Refusal, SubmissionRight};
-use node::right::Return;
-use node::{Depth, NodeError, Reopening, Rollup, SealLimit, SettleError, restore};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
+use rollup::right::Return;
+use rollup::{Depth, Reopening, Rollup, RollupError, SealLimit, SettleError, restore};
 use tempfile::TempDir;
 use tests::world::{
     GENESIS, Keys, L1_FEE, OPERATOR, START, TAKEOVER_AFTER, create, deposit, owner_of, prove_batch,
@@ -139,7 +139,7 @@ impl World {
     }
 
     /// Seals and proves one batch.
-    fn prepare(&mut self, party: usize) -> Result<u64, NodeError> {
+    fn prepare(&mut self, party: usize) -> Result<u64, RollupError> {
         let now = self.now;
         let rollup = self.at(party);
         rollup.follow(now)?;
@@ -153,19 +153,19 @@ impl World {
         Ok(sealed)
     }
 
-    fn submit(&mut self, party: usize) -> Result<usize, NodeError> {
+    fn submit(&mut self, party: usize) -> Result<usize, RollupError> {
         let (now, address) = (self.now, self.parties[party].address);
         let submitted = self.at(party).submit(address, usize::MAX, now)?;
         Ok(submitted.len())
     }
 
     /// Seals, proves and submits one batch.
-    fn work(&mut self, party: usize) -> Result<usize, NodeError> {
+    fn work(&mut self, party: usize) -> Result<usize, RollupError> {
         self.prepare(party)?;
         self.submit(party)
     }
 
-    fn follow(&mut self, party: usize) -> node::Followed {
+    fn follow(&mut self, party: usize) -> rollup::Followed {
         let now = self.now;
         self.at(party).follow(now).unwrap()
     }
@@ -180,15 +180,15 @@ impl World {
     }
 }
 
-fn refusal(error: NodeError) -> Refusal {
+fn refusal(error: RollupError) -> Refusal {
     match error {
-        NodeError::L1(L1Error::Refused(refusal)) => refusal,
-        NodeError::Settle(SettleError::L1(L1Error::Refused(refusal))) => refusal,
+        RollupError::L1(L1Error::Refused(refusal)) => refusal,
+        RollupError::Settle(SettleError::L1(L1Error::Refused(refusal))) => refusal,
         other => panic!("{other}"),
     }
 }
 
-fn fault(error: NodeError) -> BatchFault {
+fn fault(error: RollupError) -> BatchFault {
     match refusal(error) {
         Refusal::Batch { fault, .. } => fault,
         other => panic!("{other}"),

@@ -19,8 +19,8 @@ use l1::token::TokenDisplay;
 use l1::{Address, Genesis, NativeL1, Refusal, StoreError, Submission};
 use ledger::shape::Shape;
 use ledger::words::PublicWords;
-use node::{Call, Called, Outcome, SettleError, Settlement, Unsettled};
 use prover::key::VerifyingKey;
+use rollup::{Call, Called, Outcome, SettleError, Settlement, Unsettled};
 
 use crate::contract::{Contract, Event};
 use crate::error::ChainError;

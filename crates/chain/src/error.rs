@@ -296,7 +296,7 @@ impl From<l1::Refusal> for ChainError {
     }
 }
 
-impl From<ChainError> for node::SettleError {
+impl From<ChainError> for rollup::SettleError {
     fn from(error: ChainError) -> Self {
         match error {
             ChainError::Mirror(error) => Self::L1(error),

@@ -32,8 +32,8 @@ use l1::{
 use ledger::babyjubjub::cofactor_inverse_point;
 use ledger::operation::L1Op;
 use ledger::state::State;
-use node::final_state;
 use prover::key::{AllowDevKeys, VerifyingKey};
+use rollup::final_state;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{Contract, Event, Standing};

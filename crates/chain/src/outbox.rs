@@ -12,7 +12,7 @@ use alloy::primitives::{B256, Bytes as Data};
 use l1::Address;
 use l1::bytes::Bytes;
 use l1::checked;
-use node::{Standing, Unsettled};
+use rollup::{Standing, Unsettled};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ChainError;

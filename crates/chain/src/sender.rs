@@ -14,7 +14,7 @@ use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::{Address as EthAddress, TxKind, U256};
 use l1::Address;
 use l1::evm::calldata::gas_limit;
-use node::{Standing, Unsettled};
+use rollup::{Standing, Unsettled};
 
 use crate::contract::reason;
 use crate::error::ChainError;

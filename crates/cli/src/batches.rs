@@ -12,7 +12,7 @@ use ledger::float::{Float16, Float40};
 use ledger::operation::L1Op;
 use ledger::time::Utc;
 use ledger::words::{PublicWords, TransferData, WithdrawalData};
-use node::rollup::submission;
+use rollup::rollup::submission;
 use serde::Serialize;
 
 use crate::amount::{Amount, TokenFacts, Tokens};

@@ -6,7 +6,7 @@ use ledger::field::to_hex;
 use ledger::time::Utc;
 use serde::Serialize;
 
-use node::{Call, Called, Outcome, Standing, Unsettled};
+use rollup::{Call, Called, Outcome, Standing, Unsettled};
 
 use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::{AdvanceArgs, BlocksArgs, ChainCommand};

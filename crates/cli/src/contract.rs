@@ -8,7 +8,7 @@ use anyhow::Result;
 #[cfg(not(feature = "chain"))]
 use anyhow::bail;
 use l1::NativeL1;
-use node::Link;
+use rollup::Link;
 
 use crate::args::{AddTokenArgs, ConnectArgs, DeployArgs};
 use crate::exit::Fault;
@@ -79,8 +79,8 @@ mod with_chain {
     use ledger::field::to_hex;
     use ledger::shape::Shape;
     use ledger::time::Span;
-    use node::Call;
     use prover::key::{AllowDevKeys, KeyInfo, Origin, VerifyingKey};
+    use rollup::Call;
     use serde::Serialize;
 
     use super::*;

@@ -11,8 +11,8 @@ use ledger::field::to_hex;
 use ledger::float::{Float16, Float40};
 use ledger::operation::{NO_EXPIRY, Signable, Withdraw};
 use ledger::words::TRANSFER_BYTES;
-use node::SealLimit;
 use prover::key::VerifyingKey;
+use rollup::SealLimit;
 use serde::Serialize;
 
 use crate::amount::{Amount, ETH};

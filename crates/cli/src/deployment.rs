@@ -24,11 +24,11 @@ use ledger::babyjubjub::Point;
 use ledger::eddsa::PrivateKey;
 use ledger::shape::Shape;
 use ledger::time::Span;
-use node::restore::genesis_accounts;
-use node::{Call, Called, Clock, Followed, Link, Outcome, Reopening, Rollup, SettleError};
 use prover::key::AllowDevKeys;
 use rand::RngCore;
 use rand::rngs::OsRng;
+use rollup::restore::genesis_accounts;
+use rollup::{Call, Called, Clock, Followed, Link, Outcome, Reopening, Rollup, SettleError};
 use zeroize::Zeroizing;
 
 use crate::amount::{Amount, ETH, Token as AmountToken, Tokens};
@@ -528,7 +528,7 @@ pub fn operator_file(folder: &Path) -> PathBuf {
 /// # Errors
 /// If L1 cannot be read.
 pub fn batcher_settings(l1: &NativeL1) -> Result<batcher::Settings> {
-    Ok(node::settings(l1, LIMITS, MAX_AGE)?)
+    Ok(rollup::settings(l1, LIMITS, MAX_AGE)?)
 }
 
 /// Opens the L1 by itself: neither the batcher's database nor the operator is needed.

@@ -21,7 +21,7 @@ use batcher::{OperationId, Verdict};
 use l1::{Address, Deposit, NativeL1};
 use ledger::babyjubjub::cofactor_inverse_point;
 use ledger::time::Span;
-use node::{ExitPlan, SealLimit};
+use rollup::{ExitPlan, SealLimit};
 use serde::Serialize;
 
 use crate::amount::{ETH, Tokens};

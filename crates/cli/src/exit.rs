@@ -12,9 +12,11 @@ use batcher::batcher::{SealError, StageError};
 #[cfg(feature = "interop")]
 use interop::{FormatError, ceremony::CeremonyError};
 use l1::L1Error;
-use node::{ClockError, FollowError, LeaveError, NodeError, PlanError, RestoreError, SettleError};
 use prover::bounded::ReadError;
 use prover::key::KeyError;
+use rollup::{
+    ClockError, FollowError, LeaveError, PlanError, RestoreError, RollupError, SettleError,
+};
 
 /// Exit status after a fault of this program, `EX_SOFTWARE` of `sysexits.h`.
 pub const EXIT_BUG: u8 = 70;
@@ -180,7 +182,9 @@ fn class_of_cause(cause: &(dyn Error + 'static)) -> Option<Class> {
         || cause.is::<batcher::RestoreError<Box<RestoreError>>>()
         || matches!(
             cause.downcast_ref(),
-            Some(NodeError::Witness { .. } | NodeError::Proof { .. } | NodeError::Words { .. })
+            Some(
+                RollupError::Witness { .. } | RollupError::Proof { .. } | RollupError::Words { .. }
+            )
         );
     damaged.then_some(Class::Damaged)
 }
@@ -188,22 +192,22 @@ fn class_of_cause(cause: &(dyn Error + 'static)) -> Option<Class> {
 /// The error that an error only passes on: it speaks with the same words, and the chain of causes
 /// leaves it out.
 fn wrapped<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
-    let inner: &(dyn Error + 'static) = if let Some(error) = cause.downcast_ref::<NodeError>() {
+    let inner: &(dyn Error + 'static) = if let Some(error) = cause.downcast_ref::<RollupError>() {
         match error {
-            NodeError::L1(inner) => inner,
-            NodeError::L1Store(inner) => inner,
-            NodeError::Open(inner) => inner,
-            NodeError::Seal(inner) => inner,
-            NodeError::Stage(inner) => inner,
-            NodeError::Restore(inner) => inner,
-            NodeError::Follow(inner) => inner,
-            NodeError::Settle(inner) => inner,
-            NodeError::Clock(inner) => inner,
-            NodeError::Unconfirmed { .. }
-            | NodeError::Early { .. }
-            | NodeError::Witness { .. }
-            | NodeError::Proof { .. }
-            | NodeError::Words { .. } => return None,
+            RollupError::L1(inner) => inner,
+            RollupError::L1Store(inner) => inner,
+            RollupError::Open(inner) => inner,
+            RollupError::Seal(inner) => inner,
+            RollupError::Stage(inner) => inner,
+            RollupError::Restore(inner) => inner,
+            RollupError::Follow(inner) => inner,
+            RollupError::Settle(inner) => inner,
+            RollupError::Clock(inner) => inner,
+            RollupError::Unconfirmed { .. }
+            | RollupError::Early { .. }
+            | RollupError::Witness { .. }
+            | RollupError::Proof { .. }
+            | RollupError::Words { .. } => return None,
         }
     } else if let Some(ClockError::L1(inner)) = cause.downcast_ref() {
         inner
@@ -384,7 +388,7 @@ mod tests {
     fn errors_that_are_passed_on_keep_their_class() {
         let path = || std::path::PathBuf::from("b");
         let missing = || batcher::OpenError::Missing { path: path() };
-        let node = |error: NodeError| class_of(&failed(error));
+        let node = |error: RollupError| class_of(&failed(error));
         assert_eq!(node(missing().into()), Class::Environment);
         let stopped = || batcher::StoreError::Stopped { path: path() };
         let seal = SealError::Store(stopped());

@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail, ensure};
 use l1::submission::BatchFolder;
 use ledger::field::{from_hex, to_hex};
 use ledger::time::Utc;
-use node::{Audit, Depth, Wait};
 use prover::key::VerifyingKey;
+use rollup::{Audit, Depth, Wait};
 use serde::Serialize;
 
 use crate::amount::{Amount, TokenFacts, Tokens};

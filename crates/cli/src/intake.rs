@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use node::SealLimit;
+use rollup::SealLimit;
 use serde::Serialize;
 
 use crate::args::BenchIntakeArgs;

@@ -8,8 +8,8 @@ use std::rc::Rc;
 use anyhow::{Context, Result, ensure};
 use l1::NativeL1;
 use ledger::state::State;
-use node::{Call, ExitPlan, final_state};
 use prover::bounded::{self, FileKind};
+use rollup::{Call, ExitPlan, final_state};
 use serde::Serialize;
 
 use crate::amount::{Amount, Token, TokenFacts, Tokens};
@@ -24,7 +24,7 @@ use crate::wallet::Wallet;
 
 const PLAN_FILE: FileKind = FileKind {
     name: "an exit plan",
-    most: node::leave::MAX_PLAN_BYTES as u64,
+    most: rollup::leave::MAX_PLAN_BYTES as u64,
 };
 
 /// What an exit request prints.

@@ -121,7 +121,7 @@ fn trace(verbose: u8) {
     };
     // Why only these: libraries trace whole addresses of nodes, which may hold passwords.
     let own = [
-        "quire", "cli", "chain", "node", "batcher", "l1", "evm", "prover", "circuits", "ledger",
+        "quire", "cli", "chain", "rollup", "batcher", "l1", "evm", "prover", "circuits", "ledger",
         "msm",
     ];
     let targets = Targets::new().with_targets(own.map(|name| (name, level)));

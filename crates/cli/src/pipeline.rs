@@ -13,12 +13,12 @@ use l1::Submission;
 use l1::submission::BatchFolder;
 use ledger::field::to_hex;
 use ledger::witness::BatchWitness;
-use node::rollup::{ToProve, to_keep};
-use node::{NodeError, SealLimit, Wait};
 use prover::key::VerifyingKey;
 use prover::proof::Proof;
 use prover::prove::Stage;
 use prover::schedule::{Follow, ManyError, Plan, bytes_per_proof, prove_many};
+use rollup::rollup::{ToProve, to_keep};
+use rollup::{RollupError, SealLimit, Wait};
 use serde::Serialize;
 
 use crate::args::{ProveArgs, RunArgs, SealArgs, SubmitArgs};
@@ -32,7 +32,7 @@ use crate::ui::{Task, count, seconds};
 use crate::waits;
 
 /// Batches that are submitted to L1 in one call, their proofs checked together.
-const SUBMIT_AT_ONCE: usize = node::rollup::SUBMIT_AT_ONCE;
+const SUBMIT_AT_ONCE: usize = rollup::rollup::SUBMIT_AT_ONCE;
 
 /// How long a finished proof waits for its turn at least: it cost more than that.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -374,7 +374,7 @@ impl Keeper<'_> {
         let time = self.time.saturating_add(self.since.elapsed().as_secs());
         let batch = match to_keep(&proofs, of) {
             Ok(batch) => batch,
-            Err(NodeError::Stage(StageError::NoBatch { .. } | StageError::OtherBatch { .. })) => {
+            Err(RollupError::Stage(StageError::NoBatch { .. } | StageError::OtherBatch { .. })) => {
                 settings.ui.note(format!(
                     "batch {number} was opened again while it was proven: its proof is not kept"
                 ));
@@ -694,7 +694,7 @@ impl Running {
 fn is_paused(error: &anyhow::Error) -> bool {
     matches!(
         error.downcast_ref(),
-        Some(NodeError::Seal(SealError::Paused { .. }) | NodeError::Unconfirmed { .. })
+        Some(RollupError::Seal(SealError::Paused { .. }) | RollupError::Unconfirmed { .. })
     )
 }
 

@@ -114,7 +114,7 @@ fn rebuild(settings: &Settings, l1: &NativeL1, draft: &Path, role: Role) -> Resu
     let what = "restoring from L1's data";
     let task = settings.ui.task(what, Some(head.next_batch - 1));
     let (mut batches, mut counts) = (0, [0usize; 3]);
-    let mut batcher = node::restore(l1, draft, batcher_settings(l1)?, |batch| {
+    let mut batcher = rollup::restore(l1, draft, batcher_settings(l1)?, |batch| {
         batches += 1;
         let of_batch = batch.counts();
         counts = [0, 1, 2].map(|kind| counts[kind] + of_batch[kind]);

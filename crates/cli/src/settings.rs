@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use node::Clock;
 use prover::key::AllowDevKeys;
+use rollup::Clock;
 use serde::Serialize;
 
 use crate::args::GlobalArgs;

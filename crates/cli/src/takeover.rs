@@ -9,8 +9,8 @@ use batcher::{Batcher, Role};
 use l1::bytes::Bytes;
 use l1::{Address, L1Error, SubmissionRight};
 use ledger::time::Utc;
-use node::Call;
-use node::right::Return;
+use rollup::Call;
+use rollup::right::Return;
 use serde::Serialize;
 
 use crate::amount::{Amount, Tokens};

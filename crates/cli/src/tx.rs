@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use batcher::{OperationId, Verdict};
 use ledger::time::Utc;
-use node::Wait;
+use rollup::Wait;
 use serde::Serialize;
 
 use crate::amount::{Amount, TokenFacts, Tokens};

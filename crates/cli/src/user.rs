@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use l1::{Address, Deposit};
 use ledger::babyjubjub::cofactor_inverse_point;
-use node::{Call, Outcome};
+use rollup::{Call, Outcome};
 use serde::Serialize;
 
 use crate::amount::{Amount, TokenFacts, Tokens};

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use ledger::time::Utc;
-use node::Wait;
+use rollup::Wait;
 
 use crate::ui::count;
 

@@ -10,10 +10,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use batcher::SignedOperation;
-use node::{NodeError, Rollup, SealLimit};
 use rand::rngs::OsRng;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rollup::{Rollup, RollupError, SealLimit};
 use tests::world::{
     FEE_ACCOUNT, GENESIS, Keys, L1_FEE, OPERATOR, deposit, open, owner_of, prove_batch, sign,
     token_of, transfer, withdraw,
@@ -154,7 +154,7 @@ impl Worker {
             .try_for_each(|number| say(format!("did seal {number}")))?;
         match done {
             // After a reorg, until a later block confirms the deposits of reopened batches.
-            Ok(_) | Err(NodeError::Unconfirmed { .. }) => Ok(()),
+            Ok(_) | Err(RollupError::Unconfirmed { .. }) => Ok(()),
             Err(error) => bail!(error),
         }
     }

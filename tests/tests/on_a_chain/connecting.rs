@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use ::node::Call;
 use chain::{Access, ChainError, Found, Rpc};
 use l1::Address;
 use l1::bytes::Bytes;
@@ -10,6 +9,7 @@ use l1::evm::abi::{self, keccak};
 use l1::genesis::ListedShape;
 use ledger::shape::Shape;
 use prover::key::{KeyInfo, Origin};
+use rollup::Call;
 use serde_json::{Value, json};
 use tests::world::shape;
 

@@ -16,10 +16,6 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use ::node::{
-    Call, Called, Clock, ClockError, FollowError, Link, NodeError, Outcome, Reopening, Rollup,
-    SealLimit, SettleError, Settlement, Wait,
-};
 use batcher::Batcher;
 use chain::{Access, Chain, ChainError, EthKey, Found, Patience, create_mirror, genesis_of};
 use l1::bytes::Bytes;
@@ -30,6 +26,10 @@ use ledger::operation::L1Op;
 use prover::key::{AllowDevKeys, KeyInfo};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
+use rollup::{
+    Call, Called, Clock, ClockError, FollowError, Link, Outcome, Reopening, Rollup, RollupError,
+    SealLimit, SettleError, Settlement, Wait,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::world::{
@@ -251,7 +251,7 @@ impl Life {
         sealed.batches
     }
 
-    fn submit(&mut self) -> Result<usize, NodeError> {
+    fn submit(&mut self) -> Result<usize, RollupError> {
         let operator = self.rollup.link.caller(Bytes([0; 20]))?;
         Ok(self.rollup.submit(operator, usize::MAX, 0)?.len())
     }
@@ -335,7 +335,7 @@ fn deposits_transfers_withdrawals_and_claims_are_settled_by_the_contract() {
     assert!(refused.to_string().contains("NothingToClaim"), "{refused}");
     let fees = life.call(Call::CollectFees { caller }).unwrap();
     assert_eq!(fees, Outcome::Amount(3 * L1_FEE));
-    let audit = life.rollup.audit(::node::Depth::Replay).unwrap();
+    let audit = life.rollup.audit(rollup::Depth::Replay).unwrap();
     assert!(audit.is_clean(), "{audit:?}");
 }
 
@@ -361,7 +361,7 @@ fn a_mirror_made_from_the_chain_alone_is_the_operators() {
     chain.sync(&mut mirror).unwrap();
     assert_eq!(mirror.head().unwrap(), life.rollup.l1.head().unwrap());
     assert_eq!(mirror.audit().unwrap(), life.rollup.l1.audit().unwrap());
-    let batcher = ::node::restore(&mirror, folder.path(), settings(&mirror).unwrap(), |_| {});
+    let batcher = rollup::restore(&mirror, folder.path(), settings(&mirror).unwrap(), |_| {});
     let root = life.rollup.batcher.status().state_root;
     assert_eq!(batcher.unwrap().status().state_root, root);
 }
@@ -515,7 +515,7 @@ fn nothing_is_sealed_by_blocks_that_are_ahead_of_the_systems_clock() {
     life.rollup = trusting.with_clock(Clock::Checked);
     let refused = life.rollup.seal(SealLimit::All, now, |_| {}).err().unwrap();
     assert!(
-        matches!(refused, NodeError::Clock(ClockError::BlockAhead { .. })),
+        matches!(refused, RollupError::Clock(ClockError::BlockAhead { .. })),
         "{refused}"
     );
     // A system's clock that agrees, or one that is ahead itself, is no reason to wait.
@@ -790,7 +790,7 @@ fn of_two_operators_one_is_first_and_the_other_follows() {
         .unwrap()
         .sync(&mut mirror)
         .unwrap();
-    drop(::node::restore(&mirror, folder.path(), settings(&mirror).unwrap(), |_| {}).unwrap());
+    drop(rollup::restore(&mirror, folder.path(), settings(&mirror).unwrap(), |_| {}).unwrap());
     drop(mirror);
     let mut other = Life {
         node: Anvil::start(&[]),

@@ -1,9 +1,9 @@
 //! Take-over, return and hand-over of the operator's office, as they reach the mirror.
 
-use ::node::rollup::submission;
 use l1::Address;
 use l1::evm::abi;
 use l1::evm::calldata::{Entry, encode_batch};
+use rollup::rollup::submission;
 
 use super::*;
 
@@ -69,7 +69,7 @@ fn a_stranger_takes_over_and_the_operator_returns() {
     life.finish();
     let head = life.rollup.l1.head().unwrap();
     assert_eq!((head.next_batch, head.taken_over), (last + 3, false));
-    let audit = life.rollup.audit(::node::Depth::Replay).unwrap();
+    let audit = life.rollup.audit(rollup::Depth::Replay).unwrap();
     assert!(audit.is_clean(), "{audit:?}");
 }
 

@@ -1,8 +1,8 @@
 //! Transactions that are cut off, refused, replaced, outbid or forgotten: each happens once, and whoever
 //! asked for it hears of it.
 
-use ::node::Standing;
 use l1::evm::abi;
+use rollup::Standing;
 
 use super::*;
 

@@ -1,8 +1,8 @@
 //! Somebody else continues a contract's rollup, and its operator comes back.
 
-use ::node::right::Return;
 use batcher::Verdict;
 use l1::{Refusal, SubmissionRight};
+use rollup::right::Return;
 
 use crate::*;
 
@@ -21,7 +21,7 @@ fn stranger(life: &Life) -> Life {
     let mut link = Link::to(Box::new(chain));
     link.sync(&mut mirror).unwrap();
     let known = settings(&mirror).unwrap();
-    let batcher = ::node::restore(&mirror, folder.path(), known, |_| {}).unwrap();
+    let batcher = rollup::restore(&mirror, folder.path(), known, |_| {}).unwrap();
     let mut rollup = Rollup::new(mirror, batcher, 0)
         .with_link(link)
         .with_clock(Clock::Trusted);
@@ -36,9 +36,9 @@ fn stranger(life: &Life) -> Life {
     }
 }
 
-fn refusal(error: NodeError) -> Refusal {
+fn refusal(error: RollupError) -> Refusal {
     match error {
-        NodeError::L1(l1::L1Error::Refused(refusal)) => refusal,
+        RollupError::L1(l1::L1Error::Refused(refusal)) => refusal,
         other => panic!("{other}"),
     }
 }

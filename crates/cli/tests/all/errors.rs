@@ -10,7 +10,7 @@ const CRATES: [&str; 10] = [
     "crates/l1",
     "crates/evm",
     "crates/batcher",
-    "crates/node",
+    "crates/rollup",
     "crates/chain",
     "circuits",
     "crates/cli",

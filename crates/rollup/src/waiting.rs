@@ -11,7 +11,8 @@ use l1::{Address, SubmissionRight};
 use ledger::operation::L1Op;
 use serde::Serialize;
 
-use crate::rollup::{NodeError, Rollup};
+use crate::error::RollupError;
+use crate::rollup::Rollup;
 
 /// What waits, and for what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -75,7 +76,7 @@ impl Rollup {
     ///
     /// # Errors
     /// If L1 or the batcher cannot be read.
-    pub fn waits(&self) -> Result<Vec<Wait>, NodeError> {
+    pub fn waits(&self) -> Result<Vec<Wait>, RollupError> {
         let (status, head) = (self.batcher.status(), self.l1.head()?);
         let (operations, batches) = (status.waiting, status.sealed - status.finalized);
         if head.frozen {
@@ -140,7 +141,7 @@ impl Rollup {
     ///
     /// # Errors
     /// As [`Self::waits`].
-    pub fn wait_of(&self, operation: &History) -> Result<Option<Wait>, NodeError> {
+    pub fn wait_of(&self, operation: &History) -> Result<Option<Wait>, RollupError> {
         let on_its_way = |wait: &Wait| match (&operation.verdict, operation.proven) {
             (Verdict::Finalized { .. } | Verdict::Rejected { .. }, _) => false,
             (_, _) if matches!(wait, Wait::Nothing { .. }) => true,
@@ -155,7 +156,7 @@ impl Rollup {
     ///
     /// # Errors
     /// As [`Self::waits`].
-    pub fn wait_of_deposit(&self, index: u32) -> Result<Option<Wait>, NodeError> {
+    pub fn wait_of_deposit(&self, index: u32) -> Result<Option<Wait>, RollupError> {
         let from = self.batcher.status().queue;
         let queue = self.l1.queue(from, usize::MAX)?;
         let mut creates = queue.iter().filter(|entry| match entry.op {

@@ -15,112 +15,16 @@ use batcher::{
 use circuits::transition::{BatchValues, assignment};
 use l1::{Address, L1Error, NativeL1, Refusal, Submission};
 use ledger::field::Fr;
-use ledger::time::{Span, Utc};
 use ledger::witness::BatchWitness;
-use ledger::words::{WordsError, commitment};
-use prover::proof::{DecodeError, Proof};
-use thiserror::Error;
+use ledger::words::commitment;
+use prover::proof::Proof;
 
 use crate::clock::{Clock, ClockError};
-use crate::follow::FollowError;
-use crate::settlement::{Link, SettleError};
+use crate::error::RollupError;
+use crate::settlement::Link;
 
 /// Batches that are submitted in one call at most, their proofs checked together.
 pub const SUBMIT_AT_ONCE: usize = 32;
-
-/// Why a step was not taken.
-#[derive(Debug, Error)]
-pub enum NodeError {
-    /// L1 refuses, or its file cannot be read or written.
-    #[error(transparent)]
-    L1(#[from] L1Error),
-    /// L1's file cannot be read.
-    #[error(transparent)]
-    L1Store(#[from] l1::StoreError),
-    /// A contract refuses, or its chain cannot be reached.
-    #[error(transparent)]
-    Settle(SettleError),
-    /// The batcher's database cannot be opened.
-    #[error(transparent)]
-    Open(#[from] batcher::OpenError),
-    /// No batch was sealed.
-    #[error(transparent)]
-    Seal(#[from] SealError),
-    /// A batch does not take its next step.
-    #[error(transparent)]
-    Stage(#[from] StageError),
-    /// The state cannot be rebuilt from L1.
-    #[error(transparent)]
-    Restore(#[from] crate::restore::RestoreError),
-    /// L1 and batcher do not agree.
-    #[error(transparent)]
-    Follow(#[from] FollowError),
-    /// The clock jumped, so nothing is decided by it.
-    #[error(transparent)]
-    Clock(#[from] ClockError),
-    /// The next batch cannot be submitted yet.
-    #[error(
-        "batch {batch} has the timestamp {}, which is {} ahead of L1's time: submit it then",
-        Utc(*.timestamp), Span(timestamp - time)
-    )]
-    Early {
-        /// The batch.
-        batch: u64,
-        /// Its timestamp, seconds since 1970.
-        timestamp: u64,
-        /// L1's time.
-        time: u64,
-    },
-    /// Batches are to be sealed again, and queue entries that they rest on are too young.
-    #[error(
-        "batches that were reopened rest on entries of the L1 queue up to {needed}, of which those \
-         from {confirmed} on have less than {confirmations} blocks on top of them: wait for these, \
-         or operations would be rejected for want of a deposit that L1 has"
-    )]
-    Unconfirmed {
-        /// The entry after the last one that is needed.
-        needed: u64,
-        /// The first entry that is not confirmed.
-        confirmed: u64,
-        /// Blocks on top of an entry before it is executed.
-        confirmations: u64,
-    },
-    /// A witness does not fit its shape.
-    #[error(
-        "the witness of batch {number} does not fit its shape: {reason}: restore the batcher from L1"
-    )]
-    Witness {
-        /// Number of the batch.
-        number: u64,
-        /// What does not fit.
-        reason: String,
-    },
-    /// A stored proof is not one.
-    #[error("the stored proof of batch {number}: {source}: restore the batcher from L1")]
-    Proof {
-        /// Number of the batch.
-        number: u64,
-        /// What is wrong.
-        source: DecodeError,
-    },
-    /// A stored batch's words are not those of its shape.
-    #[error("the words of batch {number}: {source}: restore the batcher from L1")]
-    Words {
-        /// Number of the batch.
-        number: u64,
-        /// What is wrong.
-        source: WordsError,
-    },
-}
-
-impl From<SettleError> for NodeError {
-    fn from(error: SettleError) -> Self {
-        match error {
-            SettleError::L1(error) => Self::L1(error),
-            other => Self::Settle(other),
-        }
-    }
-}
 
 /// How many batches are sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,9 +67,9 @@ impl ToProve {
     /// From the witness of batch `number`, which takes no look at any file.
     ///
     /// # Errors
-    /// [`NodeError::Witness`] if it is not one of its own shape.
-    pub fn of(number: u64, witness: &BatchWitness) -> Result<Self, NodeError> {
-        let values = BatchValues::of(witness).map_err(|error| NodeError::Witness {
+    /// [`RollupError::Witness`] if it is not one of its own shape.
+    pub fn of(number: u64, witness: &BatchWitness) -> Result<Self, RollupError> {
+        let values = BatchValues::of(witness).map_err(|error| RollupError::Witness {
             number,
             reason: error.to_string(),
         })?;
@@ -226,13 +130,13 @@ impl Rollup {
     /// [`Rollup::follow`](Self::follow) is to be called next.
     ///
     /// # Errors
-    /// [`NodeError::Open`], [`NodeError::L1Store`].
+    /// [`RollupError::Open`], [`RollupError::L1Store`].
     pub fn open(
         l1: NativeL1,
         folder: &Path,
         settings: batcher::Settings,
         confirmations: u64,
-    ) -> Result<Self, NodeError> {
+    ) -> Result<Self, RollupError> {
         let batcher = Batcher::open(folder, settings)?;
         Ok(Self::new(l1, batcher, confirmations))
     }
@@ -309,9 +213,9 @@ impl Rollup {
     /// The entries of [`Self::waiting_queue`], which are to be sealed now.
     ///
     /// # Errors
-    /// [`NodeError::Unconfirmed`] after a reorg, as long as L1 has entries that reopened batches
+    /// [`RollupError::Unconfirmed`] after a reorg, as long as L1 has entries that reopened batches
     /// rest on and that are not confirmed again.
-    pub fn queue_to_seal(&self) -> Result<Vec<QueueEntry>, NodeError> {
+    pub fn queue_to_seal(&self) -> Result<Vec<QueueEntry>, RollupError> {
         let next = self.batcher.status().queue;
         let end = self.batcher.reopened_queue_end();
         // Why only those after the next: a foreign batch may have consumed the others.
@@ -320,7 +224,7 @@ impl Rollup {
             let confirmed = self.confirmed_tail()?;
             let needed = end.min(self.l1.head()?.queue_tail);
             if confirmed < needed {
-                return Err(NodeError::Unconfirmed {
+                return Err(RollupError::Unconfirmed {
                     needed,
                     confirmed,
                     confirmations,
@@ -345,14 +249,14 @@ impl Rollup {
     /// Seals batches at L1's time; `on_batch` sees each once it is durable.
     ///
     /// # Errors
-    /// [`NodeError::Seal`], also if proving is too far behind; [`NodeError::L1`] if L1 is frozen;
-    /// [`NodeError::Clock`] if the clock jumped.
+    /// [`RollupError::Seal`], also if proving is too far behind; [`RollupError::L1`] if L1 is frozen;
+    /// [`RollupError::Clock`] if the clock jumped.
     pub fn seal(
         &mut self,
         limit: SealLimit,
         now: u64,
         mut on_batch: impl FnMut(&SealedBatch),
-    ) -> Result<SealSummary, NodeError> {
+    ) -> Result<SealSummary, RollupError> {
         self.check_not_frozen()?;
         if self.is_strangers()? {
             self.batcher.release_returned().map_err(SealError::from)?;
@@ -397,16 +301,16 @@ impl Rollup {
     /// The assignment of a sealed batch's circuit.
     ///
     /// # Errors
-    /// [`NodeError::Stage`] if there is no such batch or its witness is gone.
-    pub fn to_prove(&self, number: u64) -> Result<ToProve, NodeError> {
+    /// [`RollupError::Stage`] if there is no such batch or its witness is gone.
+    pub fn to_prove(&self, number: u64) -> Result<ToProve, RollupError> {
         ToProve::of(number, &self.batcher.witness(number)?)
     }
 
     /// Notes the proof of a sealed batch, which the prover has verified.
     ///
     /// # Errors
-    /// [`NodeError::Stage`], also if another batch got the number while the proof was made.
-    pub fn keep_proof(&mut self, of: &ToProve, proof: &Proof, now: u64) -> Result<(), NodeError> {
+    /// [`RollupError::Stage`], also if another batch got the number while the proof was made.
+    pub fn keep_proof(&mut self, of: &ToProve, proof: &Proof, now: u64) -> Result<(), RollupError> {
         let number = of.number;
         let batch = self.batcher.batch(number)?.batch().clone();
         if commitment_of(&batch)? != of.c {
@@ -421,14 +325,14 @@ impl Rollup {
     /// call, and notes their finality. Returns them; none if the next batch has no proof.
     ///
     /// # Errors
-    /// [`NodeError::L1`] if the caller may not submit now; [`NodeError::Settle`] if L1 refuses; then
-    /// none of them is final. [`NodeError::Early`] if the first is not to be submitted yet.
+    /// [`RollupError::L1`] if the caller may not submit now; [`RollupError::Settle`] if L1 refuses; then
+    /// none of them is final. [`RollupError::Early`] if the first is not to be submitted yet.
     pub fn submit(
         &mut self,
         caller: Address,
         limit: usize,
         now: u64,
-    ) -> Result<Vec<ProvedBatch>, NodeError> {
+    ) -> Result<Vec<ProvedBatch>, RollupError> {
         let mut group = self.next_proved(limit.min(SUBMIT_AT_ONCE))?;
         let Some(first) = group.first() else {
             return Ok(group);
@@ -437,7 +341,7 @@ impl Rollup {
         let time = self.time_to_keep(now)?;
         let timestamp = |proved: &ProvedBatch| proved.batch().words().header.timestamp;
         if timestamp(first) > time {
-            return Err(NodeError::Early {
+            return Err(RollupError::Early {
                 batch: first.batch().number(),
                 timestamp: timestamp(first),
                 time,
@@ -461,8 +365,8 @@ impl Rollup {
     /// The next batches that have a proof and one shape, at most `limit`.
     ///
     /// # Errors
-    /// [`NodeError::Stage`].
-    pub fn next_proved(&self, limit: usize) -> Result<Vec<ProvedBatch>, NodeError> {
+    /// [`RollupError::Stage`].
+    pub fn next_proved(&self, limit: usize) -> Result<Vec<ProvedBatch>, RollupError> {
         let status = self.batcher.status();
         let mut group: Vec<ProvedBatch> = Vec::new();
         for number in (status.finalized + 1..=status.sealed).take(limit) {
@@ -487,20 +391,20 @@ impl Rollup {
 /// What is sent to L1 for a batch with its stored proof.
 ///
 /// # Errors
-/// [`NodeError::Words`], [`NodeError::Proof`] if what is stored is damaged.
-pub fn submission(batch: &SealedBatch, proof: &[u8]) -> Result<Submission, NodeError> {
+/// [`RollupError::Words`], [`RollupError::Proof`] if what is stored is damaged.
+pub fn submission(batch: &SealedBatch, proof: &[u8]) -> Result<Submission, RollupError> {
     let number = batch.number();
-    let proof = Proof::from_bytes(proof).map_err(|source| NodeError::Proof { number, source })?;
+    let proof = Proof::from_bytes(proof).map_err(|source| RollupError::Proof { number, source })?;
     let c = commitment_of(batch)?;
     let submission = Submission::new(batch.words(), batch.shape(), &c, &proof);
-    submission.map_err(|source| NodeError::Words { number, source })
+    submission.map_err(|source| RollupError::Words { number, source })
 }
 
 /// The sealed batch that a proof was made for, while nobody has the batcher open.
 ///
 /// # Errors
-/// [`NodeError::Stage`] if it is not there any more, or another batch has its number.
-pub fn to_keep(proofs: &Proofs<'_>, of: &ToProve) -> Result<SealedBatch, NodeError> {
+/// [`RollupError::Stage`] if it is not there any more, or another batch has its number.
+pub fn to_keep(proofs: &Proofs<'_>, of: &ToProve) -> Result<SealedBatch, RollupError> {
     let number = of.number;
     let batch = proofs.batch(number)?;
     match commitment_of(&batch)? == of.c {
@@ -510,9 +414,9 @@ pub fn to_keep(proofs: &Proofs<'_>, of: &ToProve) -> Result<SealedBatch, NodeErr
 }
 
 /// The commitment to a batch's words.
-fn commitment_of(batch: &SealedBatch) -> Result<Fr, NodeError> {
+fn commitment_of(batch: &SealedBatch) -> Result<Fr, RollupError> {
     let number = batch.number();
     let encoded = batch.words().encode(batch.shape());
-    let encoded = encoded.map_err(|source| NodeError::Words { number, source })?;
+    let encoded = encoded.map_err(|source| RollupError::Words { number, source })?;
     Ok(commitment(batch.shape().id, &encoded))
 }

@@ -15,12 +15,11 @@
 use batcher::batcher::StageError;
 use batcher::{Applied, ApplyError, ReopenError, Reopened, StoredBatch};
 use l1::{FinalizedBatch, SubmissionRight};
-use thiserror::Error;
 
 use crate::clock::ClockError;
-use crate::restore::{RestoreError, batches_from};
+use crate::error::FollowError;
+use crate::restore::batches_from;
 use crate::rollup::{Rollup, fee_accounts};
-use crate::settlement::SettleError;
 
 /// Foreign batches that are read and executed at once.
 const AT_ONCE: usize = 64;
@@ -28,46 +27,6 @@ const AT_ONCE: usize = 64;
 /// Seconds that a batch may be ahead of L1's time: to wait is cheaper than to prove it again. A chain
 /// that reorganized, or a clock that was set back a little, catches up within it.
 pub const WAIT: u64 = 60;
-
-/// Why L1 and batcher do not go together.
-#[derive(Debug, Error)]
-pub enum FollowError {
-    /// L1's file cannot be read.
-    #[error(transparent)]
-    L1(#[from] l1::StoreError),
-    /// A batch of the batcher cannot be read or moved.
-    #[error(transparent)]
-    Stage(#[from] StageError),
-    /// A batch cannot be reopened.
-    #[error(transparent)]
-    Reopen(#[from] ReopenError),
-    /// A contract's chain cannot be followed.
-    #[error(transparent)]
-    Settle(#[from] SettleError),
-    /// A batch of L1 is not one of the deployment.
-    #[error(transparent)]
-    Restore(#[from] RestoreError),
-    /// L1 has another batch, and this database cannot undo its own.
-    #[error(
-        "L1 finalized another batch {number} than this database has, and {source}; keep the database, move it away and make another with `quire restore`: operations that only it knew (accepted and not final) have to be sent again"
-    )]
-    Diverged {
-        /// The first batch that differs.
-        number: u64,
-        /// Why it cannot be undone.
-        source: ReopenError,
-    },
-    /// L1's batches do not lead on from the accounts of this database.
-    #[error(
-        "the batches of L1 from {number} on do not follow from the accounts of this database: {source}: check it with `quire audit`, then move it away and make another with `quire restore`"
-    )]
-    Unexplained {
-        /// The first batch that was to be executed.
-        number: u64,
-        /// What does not hold.
-        source: ApplyError,
-    },
-}
 
 /// Why batches were reopened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@
 //!
 //! - [`audit`]: whether money and roots add up.
 //! - [`clock`]: which times may be kept.
+//! - [`error`]: why a step was not taken.
 //! - [`right`]: who may submit batches, and the operator's return.
 //! - [`rollup`]: sealing, proving and submitting on both.
 //! - [`follow`]: what the batcher does when L1 moved without it: finality, reorganizations, Δ.
@@ -20,6 +21,7 @@
 
 pub mod audit;
 pub mod clock;
+pub mod error;
 pub mod follow;
 pub mod leave;
 pub mod restore;
@@ -30,9 +32,10 @@ pub mod waiting;
 
 pub use audit::{Audit, Depth};
 pub use clock::{Clock, ClockError};
-pub use follow::{FollowError, Followed, Reopening};
+pub use error::{FollowError, RollupError};
+pub use follow::{Followed, Reopening};
 pub use leave::{ExitPlan, LeaveError, Left, PlanError};
 pub use restore::{RestoreError, final_state, genesis_accounts, restore};
-pub use rollup::{NodeError, Rollup, SealLimit, settings};
+pub use rollup::{Rollup, SealLimit, settings};
 pub use settlement::{Call, Called, Link, Outcome, SettleError, Settlement, Standing, Unsettled};
 pub use waiting::Wait;

@@ -12,8 +12,9 @@ use batcher::StoredBatch;
 use l1::TokenTotals;
 use ledger::field::{Fr, to_hex};
 
+use crate::error::RollupError;
 use crate::restore::genesis_state;
-use crate::rollup::{NodeError, Rollup};
+use crate::rollup::Rollup;
 
 /// How deep an audit goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl Rollup {
     ///
     /// # Errors
     /// If L1 or the batcher cannot be read; what does not add up is in the result.
-    pub fn audit(&self, depth: Depth) -> Result<Audit, NodeError> {
+    pub fn audit(&self, depth: Depth) -> Result<Audit, RollupError> {
         let mut audit = Audit {
             supply: self.batcher.supply(),
             ..Audit::default()
@@ -79,7 +80,7 @@ impl Rollup {
         &self,
         supply: &BTreeMap<u32, u128>,
         totals: &BTreeMap<u32, TokenTotals>,
-    ) -> Result<Vec<String>, NodeError> {
+    ) -> Result<Vec<String>, RollupError> {
         // What batches that are not final have moved: L1 does not know of it yet.
         let (mut entered, mut left) = (BTreeMap::new(), BTreeMap::new());
         let status = self.batcher.status();
@@ -118,7 +119,7 @@ impl Rollup {
 
     /// For each token what exits after a freeze have paid, as L1 noted it: the batcher's balances
     /// may be those after batches that never became final.
-    fn exited(&self) -> Result<BTreeMap<u32, u128>, NodeError> {
+    fn exited(&self) -> Result<BTreeMap<u32, u128>, RollupError> {
         let mut sums = BTreeMap::new();
         for (index, amount) in self.l1.exits()? {
             if let Some(registered) = self.l1.registered(index)? {
@@ -129,7 +130,7 @@ impl Rollup {
     }
 
     /// Places at which the chain of roots is broken.
-    fn root_faults(&self) -> Result<Vec<String>, NodeError> {
+    fn root_faults(&self) -> Result<Vec<String>, RollupError> {
         let mut faults = Vec::new();
         let mut expect = |what: String, expected: Fr, got: Fr| {
             if expected != got {
