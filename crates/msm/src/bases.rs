@@ -6,33 +6,22 @@
 //! Invariant: stored coordinates are reduced. That points lie on the curve is left to whoever gives
 //! them; sums of others are meaningless, and nothing worse.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use ark_bn254::Fr;
 use ark_ec::AffineRepr;
 use ark_ec::short_weierstrass::{Affine, Projective};
 use ark_ff::Zero;
 use rayon::prelude::*;
 
+use crate::group::Group;
 #[cfg(target_arch = "x86_64")]
 use crate::ifma;
 use crate::packed::{Line, is_packed_point, pack_point, stride, unpack_point};
+use crate::path::Path;
 use crate::portable::msm::{self as portable, Point};
-use crate::{Group, Path};
+use crate::stop::Stop;
 
 /// Points that a thread converts or checks at a time.
 const POINTS_PER_TASK: usize = 1 << 12;
-
-/// A wish to stop, looked at now and then while a sum is made.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Stop<'a>(pub Option<&'a AtomicBool>);
-
-impl Stop<'_> {
-    /// Whether somebody wants to stop.
-    pub fn is_wanted(self) -> bool {
-        self.0.is_some_and(|flag| flag.load(Ordering::Relaxed))
-    }
-}
 
 /// Memory for packed points, to be filled from a file.
 pub struct Records(Vec<Line>);

@@ -14,10 +14,12 @@ use ark_ec::{AdditiveGroup, CurveGroup};
 use rayon::prelude::*;
 use zeroize::Zeroize;
 
+use crate::bases::Bases;
+use crate::group::Group;
 use crate::packed::{Line, pack_point, stride};
+use crate::path::Path;
 use crate::portable::msm::{Adder, Job, Point};
 use crate::recode::{NEGATIVE, Recoded, SCALAR_BITS, recode};
-use crate::{Bases, Group, Path};
 
 /// Widths of a window; a table of the widest has 33 MB in G1.
 const WIDTHS: std::ops::RangeInclusive<usize> = 6..=15;

@@ -11,87 +11,26 @@
 //! the curve. Running time depends on scalars and points: this is for provers who keep their machine to
 //! themselves. What is summed and why is left to the prover.
 
-use std::sync::OnceLock;
-
-use ark_bn254::{Fr, g1, g2};
-use ark_ec::short_weierstrass::{Affine, Projective, SWCurveConfig};
+use ark_bn254::Fr;
+use ark_ec::short_weierstrass::{Affine, Projective};
 
 mod bases;
 mod fixed;
+mod group;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 mod packed;
+mod path;
 mod portable;
 mod recode;
 mod shares;
+mod stop;
 
-pub use bases::{BadRecord, Bases, Records, Stop};
+pub use bases::{BadRecord, Bases, Records};
 pub use fixed::FixedBase;
-
-/// Which code does the work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Path {
-    /// Safe code for every processor.
-    Portable,
-    /// Eight field elements at a time with AVX-512 IFMA.
-    Ifma,
-}
-
-impl Path {
-    /// Whether this processor can run it.
-    pub fn is_supported(self) -> bool {
-        match self {
-            Self::Portable => true,
-            #[cfg(target_arch = "x86_64")]
-            Self::Ifma => ifma::supported(),
-            #[cfg(not(target_arch = "x86_64"))]
-            Self::Ifma => false,
-        }
-    }
-}
-
-static PATH: OnceLock<Path> = OnceLock::new();
-
-/// The path to use: the one that was chosen, or the fastest that this processor supports, or
-/// [`Path::Portable`] if the environment says `QUIRE_SIMD=portable`. Fixed by the first call.
-pub fn path() -> Path {
-    *PATH.get_or_init(|| {
-        let portable = std::env::var_os("QUIRE_SIMD").is_some_and(|value| value == "portable");
-        if portable || !Path::Ifma.is_supported() {
-            Path::Portable
-        } else {
-            Path::Ifma
-        }
-    })
-}
-
-/// Chooses the path for the rest of the program; false if the processor does not support it or another
-/// one is in use already.
-#[must_use]
-pub fn choose(path: Path) -> bool {
-    path.is_supported() && *PATH.get_or_init(|| path) == path
-}
-
-/// A group that this crate can sum in: G1 or G2 of BN254.
-pub trait Group:
-    SWCurveConfig<ScalarField = Fr, BaseField: packed::Coordinate> + sealed::Kernels
-{
-}
-
-impl Group for g1::Config {}
-impl Group for g2::Config {}
-
-mod sealed {
-    #[cfg(target_arch = "x86_64")]
-    pub use crate::ifma::msm::Curve as Kernels;
-
-    #[cfg(not(target_arch = "x86_64"))]
-    pub trait Kernels {}
-    #[cfg(not(target_arch = "x86_64"))]
-    impl Kernels for ark_bn254::g1::Config {}
-    #[cfg(not(target_arch = "x86_64"))]
-    impl Kernels for ark_bn254::g2::Config {}
-}
+pub use group::Group;
+pub use path::{Path, choose, path};
+pub use stop::Stop;
 
 /// `Σ scalar(i)·bases[i]`, for points that are summed once; see [`Bases::sum`].
 ///

@@ -35,6 +35,7 @@ use super::field::{
     splat, split, unpack,
 };
 use super::lines::{Line, load, store, transpose};
+use super::processor::supported;
 
 /// Eight elements, limb by limb.
 type Block = [Line; 4];
@@ -58,7 +59,7 @@ pub(crate) struct OddCoset {
 impl OddCoset {
     /// Tables for `size` elements, a power of two from [`LEAST`] on; `None` without an odd coset.
     pub(crate) fn new(size: usize) -> Option<Self> {
-        assert!(super::supported(), "the vector path needs AVX-512 IFMA");
+        assert!(supported(), "the vector path needs AVX-512 IFMA");
         let order = u64::try_from(size).ok()?;
         let root = Fr::get_root_of_unity(order.checked_mul(2)?)?;
         let scale = Fr::from(order).inverse()?;

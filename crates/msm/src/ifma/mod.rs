@@ -7,13 +7,9 @@ pub(crate) mod fq2;
 pub(crate) mod kernels;
 pub(crate) mod lines;
 pub(crate) mod msm;
+mod processor;
 
 #[cfg(test)]
 mod field_tests;
 
-/// Whether this processor has the instructions that the kernels are compiled for.
-pub(crate) fn supported() -> bool {
-    is_x86_feature_detected!("avx512ifma")
-        && is_x86_feature_detected!("avx512vbmi2")
-        && is_x86_feature_detected!("avx512vl")
-}
+pub(crate) use processor::supported;

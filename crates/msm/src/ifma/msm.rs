@@ -30,11 +30,12 @@ use rayon::prelude::*;
 use super::field::negated;
 use super::kernels::{self, Job, NEGATIVE, Space, WORK};
 use super::lines::{Line, prefetch};
-use crate::Stop;
+use super::processor::supported;
 use crate::packed::{Coordinate, pack_point, stride, unpack_point};
 use crate::portable::msm::{self, Adder, Point};
 use crate::recode::{Recoded, SCALAR_BITS, recode, window_width};
 use crate::shares::{Share, shares};
+use crate::stop::Stop;
 
 /// Lines of a part: they fit the second-level cache, or nearly, next to the buckets of a window.
 const PART_LINES: usize = 1 << 15;
@@ -132,7 +133,7 @@ where
     P: Curve,
     S: Fn(usize) -> Fr + Sync,
 {
-    assert!(super::supported(), "the vector path needs AVX-512 IFMA");
+    assert!(supported(), "the vector path needs AVX-512 IFMA");
     let count = lines.len() / P::STRIDE;
     if count < SMALL {
         let points: Vec<_> = lines.chunks_exact(P::STRIDE).map(unpack_point).collect();

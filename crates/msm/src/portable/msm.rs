@@ -21,8 +21,8 @@ use ark_ff::{BigInteger, BigInteger256, Field, PrimeField, Zero};
 use rayon::prelude::*;
 
 use super::lean::Lean;
-use crate::Stop;
 use crate::shares::shares;
+use crate::stop::Stop;
 
 /// Bases per part: a part's working set stays within the second-level cache.
 const PART: usize = 1 << 14;
