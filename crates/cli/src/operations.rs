@@ -15,8 +15,9 @@ use l1::{NativeL1, Refusal};
 use ledger::account::Account;
 use ledger::float::{Float16, Float40};
 use ledger::operation::{
-    Fields, NO_EXPIRY, OperationError, SIGNED_BYTES, Signable, SignedText, Transfer, Withdraw,
+    Fields, NO_EXPIRY, OperationError, SIGNED_BYTES, Signable, Transfer, Withdraw,
 };
+use ledger::operation_text::SignedText;
 use ledger::state::State;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};

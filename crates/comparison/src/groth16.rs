@@ -17,7 +17,7 @@ use ledger::field::Fr;
 use ledger::shape::Shape;
 use rand::rngs::OsRng;
 
-use crate::ComparisonError;
+use crate::error::ComparisonError;
 
 /// ark-groth16 with what it keeps between proofs of a shape. It has its default QAP reduction.
 pub struct Ark {

@@ -3,27 +3,8 @@
 //! Invariant: both sides are compiled in this crate with the same optimisation, and every result of
 //! arkworks is checked or compared with ours.
 
+mod error;
 pub mod groth16;
 pub mod primitives;
 
-use thiserror::Error;
-
-/// Why nothing can be measured.
-#[derive(Debug, Error)]
-pub enum ComparisonError {
-    /// A result differs from arkworks', or arkworks' does not hold.
-    #[error("{what} differs from arkworks'")]
-    Differs {
-        /// What was computed.
-        what: String,
-    },
-    /// arkworks has no transform of this size.
-    #[error("there is no domain of 2^{log2_size} elements")]
-    Domain {
-        /// Base-2 logarithm of the size.
-        log2_size: u32,
-    },
-    /// ark-groth16 failed.
-    #[error("ark-groth16 failed")]
-    Groth16(#[from] ark_relations::gr1cs::SynthesisError),
-}
+pub use error::ComparisonError;

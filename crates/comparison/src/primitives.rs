@@ -18,7 +18,7 @@ use rand::rngs::StdRng;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::ComparisonError;
+use crate::error::ComparisonError;
 
 /// Seed of points and scalars.
 const SEED: u64 = 1;

@@ -7,7 +7,7 @@ pub mod eddsa;
 pub mod field;
 pub mod float;
 pub mod operation;
-mod operation_text;
+pub mod operation_text;
 pub mod poseidon;
 pub mod reject;
 pub mod replay;

@@ -18,8 +18,6 @@ use crate::float::{Float16, Float40};
 use crate::poseidon;
 use crate::reject::Reject;
 
-pub use crate::operation_text::SignedText;
-
 /// The largest 40-bit number.
 pub const FORTY_BITS: u64 = (1 << 40) - 1;
 
