@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod babyjubjub;
+pub mod bytes;
 pub mod eddsa;
 pub mod field;
 pub mod float;
