@@ -82,6 +82,7 @@ mod with_chain {
     use prover::key::{AllowDevKeys, KeyInfo, Origin, VerifyingKey};
     use rollup::Call;
     use serde::Serialize;
+    use wallet::Locked;
 
     use super::*;
     use crate::amount::{Amount, ETH, TokenFacts, Tokens};
@@ -95,7 +96,6 @@ mod with_chain {
     use crate::init::{DEFAULT_SHAPE, ListedToken, listed_tokens, operator};
     use crate::interrupt::{remove_on_interrupt, shield};
     use crate::keys::{check_exists, key_path, shape_bytes, shape_name};
-    use crate::keystore::Locked;
     use crate::settings::make_folder;
     use crate::wallet::write_secret;
 

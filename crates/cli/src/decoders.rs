@@ -3,20 +3,21 @@
 use std::path::Path;
 
 use ledger::eddsa::PrivateKey;
+use wallet::{Locked, Passphrase, Protection, Sealing, Wallet, encode};
 use zeroize::Zeroizing;
 
 use crate::config::{Partial, parse};
-use crate::keystore::{Locked, Protection, Sealing, encode};
 use crate::operations;
-use crate::passphrase::Passphrase;
-use crate::wallet::Wallet;
 
 /// The wallet file of a private key that everybody knows, not encrypted.
 ///
 /// # Errors
 /// Never: a wallet has a text.
 pub fn plain_wallet(seed: &[u8]) -> anyhow::Result<Zeroizing<Vec<u8>>> {
-    encode(&Wallet::of(PrivateKey::from_seed(seed)), &Sealing::Plain)
+    Ok(encode(
+        &Wallet::of(PrivateKey::from_seed(seed)),
+        &Sealing::Plain,
+    )?)
 }
 
 /// Reads a wallet file; true if it is one. A plain one is opened, written and read again.

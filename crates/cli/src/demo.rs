@@ -14,6 +14,7 @@ use ledger::words::TRANSFER_BYTES;
 use prover::key::VerifyingKey;
 use rollup::SealLimit;
 use serde::Serialize;
+use wallet::Wallet;
 
 use crate::amount::{Amount, ETH};
 use crate::args::DemoArgs;
@@ -25,7 +26,6 @@ use crate::pipeline::{Keys, Order, prove, seal, submit};
 use crate::settings::Settings;
 use crate::stats::named;
 use crate::ui::{bytes, count, seconds};
-use crate::wallet::Wallet;
 
 /// Shape of the batches of transfers.
 const TRANSFERS: &str = "t18";

@@ -12,12 +12,12 @@ use l1::{Address, Parameters, checked};
 use ledger::babyjubjub::Point;
 use prover::bounded::{self, FileKind};
 use serde::{Deserialize, Serialize};
+use wallet::{Locked, read_secret};
 use zeroize::Zeroizing;
 
 use crate::deployment::{OperatorKey, deploying_dir};
 use crate::exit::Fault;
 use crate::interrupt::{remove_on_interrupt, shield};
-use crate::keystore::{Locked, read_bytes};
 use crate::settings::{Settings, make_folder};
 use crate::wallet::write_secret;
 
@@ -120,7 +120,7 @@ impl Deploying {
         Ok(Some(Self {
             public: locked.public,
             address: locked.address,
-            wallet: read_bytes(&wallet, "wallet")?,
+            wallet: read_secret(&wallet, "wallet")?,
             folder,
             planned,
         }))

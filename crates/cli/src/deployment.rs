@@ -29,19 +29,19 @@ use rand::RngCore;
 use rand::rngs::OsRng;
 use rollup::restore::genesis_accounts;
 use rollup::{Call, Called, Clock, Followed, Link, Outcome, Reopening, Rollup, SettleError};
+use wallet::{Locked, Protection, Sealing, Wallet, encode};
 use zeroize::Zeroizing;
 
 use crate::amount::{Amount, ETH, Token as AmountToken, Tokens};
 use crate::args::L1_FEE;
 use crate::exit::{Class, Fault};
 use crate::interrupt::{remove_on_interrupt, shield};
-use crate::keystore::{Locked, Protection, Sealing, encode};
 use crate::settings::{Settings, make_folder};
 use crate::stats::named;
 use crate::turn::for_turn;
 use crate::ui::Ui;
 use crate::waits;
-use crate::wallet::{Wallet, unlock, write_secret};
+use crate::wallet::{unlock, write_secret};
 
 /// Deposits that may wait for a batch.
 pub const PENDING_CAP: u64 = 1 << 16;
@@ -203,7 +203,7 @@ impl L1 {
         let name = wallet.with_context(|| {
             Fault::usage("name the wallet of the account's owner with --wallet")
         })?;
-        Ok(Wallet::load(settings, name)?.address)
+        Ok(crate::wallet::load(settings, name)?.address)
     }
 }
 

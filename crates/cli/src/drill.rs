@@ -23,6 +23,7 @@ use ledger::babyjubjub::cofactor_inverse_point;
 use ledger::time::Span;
 use rollup::{ExitPlan, SealLimit};
 use serde::Serialize;
+use wallet::Wallet;
 
 use crate::amount::{ETH, Tokens};
 use crate::args::DrillArgs;
@@ -37,7 +38,6 @@ use crate::pipeline::seal;
 use crate::settings::{Settings, make_folder};
 use crate::stats::named;
 use crate::ui::{count, seconds};
-use crate::wallet::Wallet;
 
 /// What a newcomer deposits on the last day.
 const DEPOSIT: u128 = 1_000_000_000_000_000_000;

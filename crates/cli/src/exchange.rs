@@ -28,9 +28,9 @@ use crate::args::{
 };
 use crate::deployment::Node;
 use crate::exit::{Class, Fault};
+use crate::files::refuse_byte_order_mark;
 use crate::files::{Readers, put_text, write_new};
 use crate::keys::{check_absent, key_path, load, put, shape_bytes, shape_of};
-use crate::keystore::refuse_byte_order_mark;
 use crate::sample::full_values;
 use crate::settings::Settings;
 use crate::stats::named;

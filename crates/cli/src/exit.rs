@@ -17,6 +17,7 @@ use prover::key::KeyError;
 use rollup::{
     ClockError, FollowError, LeaveError, PlanError, RestoreError, RollupError, SettleError,
 };
+use wallet::{FileFault, PassphraseError, SeedError, WalletError};
 
 /// Exit status after a fault of this program, `EX_SOFTWARE` of `sysexits.h`.
 pub const EXIT_BUG: u8 = 70;
@@ -142,6 +143,12 @@ fn class_of_cause(cause: &(dyn Error + 'static)) -> Option<Class> {
     }
     if let Some(error) = cause.downcast_ref() {
         return Some(of_key(error));
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return Some(of_wallet(error));
+    }
+    if cause.is::<PassphraseError>() || cause.is::<SeedError>() {
+        return Some(Class::Input);
     }
     if let Some(error) = cause.downcast_ref() {
         return Some(of_folder(error));
@@ -322,6 +329,20 @@ fn of_key(error: &KeyError) -> Class {
         KeyError::Io { .. } | KeyError::Missing { .. } => Class::Environment,
         KeyError::DevKey { .. } | KeyError::UnknownOrigin { .. } => Class::Refused,
         _ => Class::Input,
+    }
+}
+
+fn of_wallet(error: &WalletError) -> Class {
+    match error {
+        WalletError::Read { .. } => Class::Environment,
+        WalletError::TooLong { .. }
+        | WalletError::ByteOrderMark { .. }
+        | WalletError::NotAWallet { .. }
+        | WalletError::Unusable { .. } => Class::Input,
+        WalletError::Unlock { fault, .. } | WalletError::Encrypt(fault) => match fault {
+            FileFault::Derivation(_) => Class::Environment,
+            _ => Class::Input,
+        },
     }
 }
 

@@ -1,4 +1,4 @@
-//! New files: whole or not at all, and never in the place of another.
+//! New files: whole or not at all, and never in the place of another. Texts that are handed in.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -8,6 +8,7 @@ use ::files::Draft;
 pub use ::files::Readers;
 use anyhow::{Context, Result, ensure};
 
+use crate::exit::Fault;
 use crate::interrupt::{remove_on_interrupt, shield};
 
 /// Writes a new file whole or not at all, and returns its size in bytes. An interruption ends `write`
@@ -52,4 +53,19 @@ pub fn put_text(to: &Path, text: &str) -> Result<u64> {
             .with_context(|| format!("cannot write {}", to.display()))
     })?;
     Ok(size)
+}
+
+/// Refuses a text that an editor began with a byte order mark: it would become part of what the text
+/// says, unseen.
+///
+/// # Errors
+/// That names the place.
+pub fn refuse_byte_order_mark(text: &[u8], place: &str) -> Result<()> {
+    ensure!(
+        !::files::has_byte_order_mark(text),
+        Fault::input(format!(
+            "{place} begins with a byte order mark, which an editor put there: save it without"
+        ))
+    );
+    Ok(())
 }

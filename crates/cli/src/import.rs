@@ -9,6 +9,7 @@ use l1::genesis::{DEFAULT_FREEZE_AFTER, DEFAULT_TAKEOVER_AFTER, DEFAULT_TIMESTAM
 use ledger::shape::Shape;
 use rayon::prelude::*;
 use serde::Serialize;
+use wallet::{Sealing, read_secret};
 use zeroize::Zeroizing;
 
 use crate::args::ImportArgs;
@@ -18,7 +19,6 @@ use crate::deployment::{
 };
 use crate::exit::Fault;
 use crate::init::declared;
-use crate::keystore::{Sealing, read_bytes};
 use crate::settings::Settings;
 use crate::ui::{count, seconds};
 
@@ -188,7 +188,7 @@ fn seed(file: Option<&Path>) -> Result<Zeroizing<Vec<u8>>> {
     let Some(path) = file else {
         return Ok(Zeroizing::new(vec![0; 32]));
     };
-    let text = read_bytes(path, "seed")?;
+    let text = read_secret(path, "seed")?;
     let text = std::str::from_utf8(&text).unwrap_or_default().trim();
     let digits = text.strip_prefix("0x").unwrap_or(text);
     let mut seed = Zeroizing::new(vec![0; 32]);

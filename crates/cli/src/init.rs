@@ -12,18 +12,18 @@ use l1::token::{MAX_DECIMALS, check_symbol};
 use ledger::field::to_hex;
 use ledger::time::Span;
 use serde::Serialize;
+use wallet::{Cost, Protection, Sealing, Wallet, read_secret};
 
 use crate::amount::{Amount, TokenFacts, Tokens};
-use crate::args::{InitArgs, KdfCost};
+use crate::args::InitArgs;
 use crate::deployment::{
     Draft, Node, OperatorKey, Plan, check_absent, genesis_account, shapes_by_name,
 };
 use crate::exit::Fault;
 use crate::keys::shape_name;
-use crate::keystore::{Protection, Sealing, read_bytes};
 use crate::passphrase;
 use crate::settings::Settings;
-use crate::wallet::{Wallet, find};
+use crate::wallet::find;
 
 /// Shape of a deployment for which none is named.
 pub const DEFAULT_SHAPE: &str = "t18";
@@ -117,11 +117,11 @@ pub fn operator(settings: &Settings, named: Option<&str>) -> Result<OperatorKey>
         return Ok(OperatorKey {
             public: locked.public,
             address: locked.address,
-            file: read_bytes(&locked.path, "wallet")?,
+            file: read_secret(&locked.path, "wallet")?,
         });
     }
     let sealing = match passphrase::unattended(settings)? {
-        Some(passphrase) => Sealing::Encrypted(passphrase, KdfCost::Standard),
+        Some(passphrase) => Sealing::Encrypted(passphrase, Cost::Standard),
         None => Sealing::Plain,
     };
     OperatorKey::of(&Wallet::random(), &sealing)

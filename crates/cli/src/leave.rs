@@ -16,11 +16,10 @@ use crate::amount::{Amount, Token, TokenFacts, Tokens};
 use crate::args::{ExitExecuteArgs, ExitPlanArgs, ExitRequestArgs};
 use crate::deployment::{L1, look_at_l1, open_l1};
 use crate::exit::{Fault, message};
-use crate::keystore::refuse_byte_order_mark;
+use crate::files::refuse_byte_order_mark;
 use crate::liveness::Liveness;
 use crate::settings::{Settings, make_folder};
 use crate::ui::{complain, table};
-use crate::wallet::Wallet;
 
 const PLAN_FILE: FileKind = FileKind {
     name: "an exit plan",
@@ -154,7 +153,7 @@ pub fn plan(settings: &Settings, args: &ExitPlanArgs) -> Result<()> {
     let l1 = look_at_l1(settings)?;
     let mut indices = args.account.clone();
     let wallet = match &args.wallet {
-        Some(name) => Some(Wallet::load(settings, name)?.address),
+        Some(name) => Some(crate::wallet::load(settings, name)?.address),
         None => None,
     };
     for owner in args.owner.into_iter().chain(wallet) {

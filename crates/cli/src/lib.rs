@@ -38,7 +38,6 @@ mod interrupt;
 mod key_check;
 mod key_export;
 mod keys;
-mod keystore;
 mod leave;
 mod liveness;
 mod mempool;
@@ -122,7 +121,7 @@ fn trace(verbose: u8) {
     // Why only these: libraries trace whole addresses of nodes, which may hold passwords.
     let own = [
         "quire", "cli", "chain", "rollup", "batcher", "l1", "evm", "prover", "circuits", "ledger",
-        "msm",
+        "msm", "wallet",
     ];
     let targets = Targets::new().with_targets(own.map(|name| (name, level)));
     let lines = tracing_subscriber::fmt::layer()

@@ -17,7 +17,6 @@ use crate::exit::Fault;
 use crate::files::{Readers, write_new};
 use crate::settings::Settings;
 use crate::ui::{count, table};
-use crate::wallet::Wallet;
 
 /// Rows of a listing for people.
 const SHOWN: usize = 50;
@@ -133,7 +132,7 @@ fn list(settings: &Settings, args: &MempoolListArgs) -> Result<()> {
 /// Replaces an operation by one that does nothing but use its nonce, which its signer signs.
 fn cancel(settings: &Settings, args: &MempoolCancelArgs) -> Result<()> {
     let id: OperationId = (args.id.parse()).map_err(|error| Fault::usage(format!("{error}")))?;
-    let wallet = Wallet::load(settings, &args.wallet)?;
+    let wallet = crate::wallet::load(settings, &args.wallet)?;
     let mut node = Node::open_operators(settings)?;
     node.check_not_frozen()?;
     let found = node.batcher.mempool().iter().find(|(of, ..)| *of == id);

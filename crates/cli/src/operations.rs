@@ -22,17 +22,17 @@ use ledger::state::State;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use wallet::Wallet;
 
 use crate::amount::{Amount, TokenFacts, Tokens, forty_bits};
 use crate::args::{AcceptArgs, SigningArgs, TransferArgs, WithdrawArgs};
 use crate::deployment::{L1, Node, now, open_l1, operator_file, rollup_dir};
 use crate::exit::{Class, Fault};
+use crate::files::refuse_byte_order_mark;
 use crate::files::{Readers, write_new};
-use crate::keystore::refuse_byte_order_mark;
 use crate::leave::{rebuild, request_exit};
 use crate::settings::Settings;
 use crate::user::collect;
-use crate::wallet::Wallet;
 
 /// Most bytes of a file of signed operations.
 const MAX_OPERATIONS_BYTES: u64 = 1 << 26;
@@ -166,7 +166,7 @@ impl<'a> Signing<'a> {
             )
         );
         accounts.check_not_frozen()?;
-        let wallet = Wallet::load(settings, wallet)?;
+        let wallet = crate::wallet::load(settings, wallet)?;
         Ok(Self {
             settings,
             args,

@@ -6,45 +6,16 @@ use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use wallet::{MAX_PASSPHRASE_BYTES, Passphrase};
 use zeroize::Zeroizing;
 
 use crate::config;
 use crate::exit::Fault;
-use crate::keystore::refuse_byte_order_mark;
+use crate::files::refuse_byte_order_mark;
 use crate::settings::Settings;
 
 /// Variable that may hold a passphrase.
 pub const VARIABLE: &str = "QUIRE_PASSPHRASE";
-/// Most bytes of a passphrase.
-const MAX_BYTES: u64 = 1024;
-
-/// A passphrase: not empty, wiped when it is dropped.
-pub struct Passphrase(Zeroizing<Vec<u8>>);
-
-impl Passphrase {
-    /// A passphrase of these bytes; `place` is where they came from.
-    ///
-    /// # Errors
-    /// If there are none or too many.
-    fn new(bytes: Zeroizing<Vec<u8>>, place: &str) -> Result<Self> {
-        ensure!(
-            !bytes.is_empty(),
-            Fault::input(format!("the passphrase from {place} is empty"))
-        );
-        ensure!(
-            bytes.len() as u64 <= MAX_BYTES,
-            Fault::input(format!(
-                "the passphrase from {place} has more than {MAX_BYTES} bytes"
-            ))
-        );
-        Ok(Self(bytes))
-    }
-
-    /// Its bytes: a secret.
-    pub fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
 
 /// The passphrase from the file or the environment, if one of them has it.
 ///
@@ -55,9 +26,9 @@ pub fn unattended(settings: &Settings) -> Result<Option<Passphrase>> {
         return from_file(path).map(Some);
     }
     let found = config::variable(VARIABLE)?.map(|text| Zeroizing::new(text.into_bytes()));
-    found
+    Ok(found
         .map(|bytes| Passphrase::new(bytes, VARIABLE))
-        .transpose()
+        .transpose()?)
 }
 
 /// The first line of a file.
@@ -66,7 +37,7 @@ fn from_file(path: &Path) -> Result<Passphrase> {
     let context = || format!("cannot read the passphrase file {shown}");
     let file = std::fs::File::open(path).with_context(context)?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(2048));
-    file.take(MAX_BYTES + 2)
+    file.take(MAX_PASSPHRASE_BYTES as u64 + 2)
         .read_to_end(&mut bytes)
         .with_context(context)?;
     refuse_byte_order_mark(&bytes, &format!("the passphrase file {shown}"))?;
@@ -76,7 +47,7 @@ fn from_file(path: &Path) -> Result<Passphrase> {
     if bytes.last() == Some(&b'\r') {
         bytes.pop();
     }
-    Passphrase::new(bytes, &shown.to_string())
+    Ok(Passphrase::new(bytes, &shown.to_string())?)
 }
 
 /// The passphrase of the wallet in `path`.
@@ -118,13 +89,8 @@ fn ask(prompt: &str) -> Result<Passphrase> {
     );
     let prompt = crate::ui::printable(prompt, false);
     let typed = rpassword::prompt_password(prompt).context("cannot ask for the passphrase")?;
-    Passphrase::new(Zeroizing::new(typed.into_bytes()), "the terminal")
-}
-
-#[cfg(test)]
-impl Passphrase {
-    /// A passphrase for tests.
-    pub fn of_test(text: &str) -> Self {
-        Self::new(Zeroizing::new(text.as_bytes().to_vec()), "a test").unwrap()
-    }
+    Ok(Passphrase::new(
+        Zeroizing::new(typed.into_bytes()),
+        "the terminal",
+    )?)
 }

@@ -13,13 +13,13 @@ use files::{FolderDraft, Readers};
 use l1::NativeL1;
 use ledger::field::to_hex;
 use serde::Serialize;
+use wallet::{Locked, read_secret};
 
 use crate::args::RestoreArgs;
 use crate::config;
 use crate::deployment::{L1, batcher_settings, open_l1, operator_file, rollup_dir};
 use crate::exit::Fault;
 use crate::interrupt::{remove_on_interrupt, shield};
-use crate::keystore::{Locked, read_bytes};
 use crate::settings::{Settings, make_folder};
 use crate::ui::{count, seconds};
 use crate::wallet::{find, write_secret};
@@ -81,7 +81,7 @@ pub fn run(settings: &Settings, args: &RestoreArgs) -> Result<()> {
         if let Owner::Operator(Some(wallet)) = &owner {
             write_secret(
                 &operator_file(&folder),
-                &read_bytes(&wallet.path, "wallet")?,
+                &read_secret(&wallet.path, "wallet")?,
             )?;
         }
         name_l1(settings)?;
@@ -151,7 +151,7 @@ fn owner(settings: &Settings, args: &RestoreArgs, folder: &Path, l1: &L1) -> Res
             let (named, kept) = (find(settings, name)?, Locked::read(&kept)?);
             // Why the same is taken: an interrupted restoration has put it there.
             ensure!(
-                read_bytes(&named.path, "wallet")? == read_bytes(&kept.path, "wallet")?,
+                read_secret(&named.path, "wallet")? == read_secret(&kept.path, "wallet")?,
                 Fault::usage(format!(
                     "{} is the operator's wallet already; leave --operator out",
                     kept.path.display()

@@ -12,15 +12,15 @@ use ledger::time::Utc;
 use rollup::Call;
 use rollup::right::Return;
 use serde::Serialize;
+use wallet::{Locked, read_secret};
 
 use crate::amount::{Amount, Tokens};
 use crate::args::{OperatorCommand, OperatorOfferArgs, OperatorWalletArgs};
 use crate::deployment::{L1, Node, batcher_settings, now, open_l1, operator_file, rollup_dir};
 use crate::exit::{Class, Fault};
 use crate::interrupt::shield;
-use crate::keystore::{Locked, read_bytes};
 use crate::settings::{Settings, make_folder};
-use crate::wallet::{Wallet, find, unlock, write_secret};
+use crate::wallet::{find, unlock, write_secret};
 
 /// Who may submit batches, and from when on.
 #[derive(Serialize)]
@@ -113,7 +113,7 @@ impl Node {
                 let name = wallet.with_context(|| {
                     Fault::usage("name the wallet of whoever submits with --wallet")
                 })?;
-                Wallet::load(settings, name)?.address
+                crate::wallet::load(settings, name)?.address
             }
         };
         node.work_for(submitter);
@@ -286,7 +286,7 @@ fn keep_wallet(settings: &Settings, name: &str) -> Result<()> {
         std::fs::rename(&file, &kept)
             .with_context(|| format!("cannot move {} to {}", file.display(), kept.display()))?;
     }
-    write_secret(&file, &read_bytes(&wallet.path, "wallet")?)
+    write_secret(&file, &read_secret(&wallet.path, "wallet")?)
 }
 
 fn tell(settings: &Settings, l1: &mut L1, said: &str, fees: Option<u128>) -> Result<()> {

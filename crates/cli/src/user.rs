@@ -5,15 +5,14 @@ use l1::{Address, Deposit};
 use ledger::babyjubjub::cofactor_inverse_point;
 use rollup::{Call, Outcome};
 use serde::Serialize;
+use wallet::{Sealing, Wallet};
 
 use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::{ClaimArgs, DepositArgs};
 use crate::deployment::{Draft, L1, OperatorKey, Plan, exists, open_l1, shapes_by_name};
 use crate::exit::Fault;
 use crate::init::DEFAULT_SHAPE;
-use crate::keystore::Sealing;
 use crate::settings::Settings;
-use crate::wallet::Wallet;
 
 /// What a deposit prints.
 #[derive(Serialize)]
@@ -40,7 +39,7 @@ struct Claimed {
 /// # Errors
 /// If L1 refuses.
 pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
-    let wallet = Wallet::load(settings, &args.wallet)?;
+    let wallet = crate::wallet::load(settings, &args.wallet)?;
     let mut l1 = match exists(settings) || settings.l1_url.is_some() {
         true => {
             ensure!(

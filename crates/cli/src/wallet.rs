@@ -2,44 +2,29 @@
 //!
 //! The same wallet signs operations of the rollup and, by the address derived from its key, calls
 //! the native L1. Invariant: a private key is written to files of mode 0600 only, and never printed.
-//! How a file is encrypted is the duty of `keystore`.
+//! What a wallet file is, and how it is encrypted, is the duty of the crate `wallet`.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
-use base64ct::{Base64, Encoding};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use l1::Address;
-use ledger::babyjubjub::Point;
 use ledger::eddsa::PrivateKey;
 use ledger::field::to_hex;
-use rand::RngCore;
-use rand::rngs::OsRng;
 use serde::Serialize;
+use wallet::{
+    KEY_BYTES, Locked, MAX_SEED_BYTES, Protection, Sealing, SeedError, Wallet, decode_seed, encode,
+    encode_seed,
+};
 use zeroize::Zeroizing;
 
 use crate::args::{ProtectionArgs, SeedFormat, WalletImportArgs, WalletNewArgs, WalletShowArgs};
 use crate::exit::{Fault, message};
+use crate::files::refuse_byte_order_mark;
 use crate::interrupt::shield;
-use crate::keystore::{
-    Locked, MAX_SEED_BYTES, Protection, Sealing, encode, refuse_byte_order_mark,
-};
 use crate::passphrase;
 use crate::settings::{Settings, make_folder};
 use crate::ui::table;
-
-/// Bytes of a private key that is not a text.
-const KEY_BYTES: usize = 32;
-
-/// A private key with what follows from it.
-pub struct Wallet {
-    /// The key that signs.
-    pub key: PrivateKey,
-    /// Its public key.
-    pub public: Point,
-    /// The address that calls L1.
-    pub address: Address,
-}
 
 /// What is shown of a wallet.
 #[derive(Serialize)]
@@ -67,31 +52,12 @@ enum Listed {
     },
 }
 
-impl Wallet {
-    /// The wallet of a private key.
-    pub fn of(key: PrivateKey) -> Self {
-        let public = key.public_key();
-        Self {
-            address: address_of(&public),
-            key,
-            public,
-        }
-    }
-
-    /// A wallet with a key from the operating system's randomness.
-    pub fn random() -> Self {
-        let mut bytes = Zeroizing::new([0; KEY_BYTES]);
-        OsRng.fill_bytes(&mut *bytes);
-        Self::of(PrivateKey::from_seed(&*bytes))
-    }
-
-    /// Reads and unlocks the wallet with this name or path.
-    ///
-    /// # Errors
-    /// That says which file was read and what is wrong with it.
-    pub fn load(settings: &Settings, name: &str) -> Result<Self> {
-        unlock(settings, &find(settings, name)?)
-    }
+/// Reads and unlocks the wallet with this name or path.
+///
+/// # Errors
+/// That says which file was read and what is wrong with it.
+pub fn load(settings: &Settings, name: &str) -> Result<Wallet> {
+    unlock(settings, &find(settings, name)?)
 }
 
 /// Unlocks a wallet with the passphrase that the settings name or somebody types.
@@ -115,14 +81,7 @@ pub fn find(settings: &Settings, name: &str) -> Result<Locked> {
             path.display()
         ))
     );
-    Locked::read(&path)
-}
-
-/// The L1 address of a public key: the first 20 bytes of BLAKE3 in `derive_key` mode.
-pub fn address_of(key: &Point) -> Address {
-    let digest = blake3::derive_key("quire 1 native L1 address", &key.pack());
-    let (head, _) = digest.split_first_chunk().expect("a digest has 32 bytes");
-    l1::bytes::Bytes(*head)
+    Ok(Locked::read(&path)?)
 }
 
 /// `D/wallets/NAME.json` for a plain name, the path itself for a path.
@@ -150,12 +109,14 @@ pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<()> {
     };
     make_folder(folder)?;
     let _shield = shield();
-    files::write_new(path, files::Readers::Owner, bytes).map_err(|error| match error.is_taken() {
-        true => anyhow::anyhow!(
-            "{} exists and is not replaced; choose another name",
-            path.display()
-        ),
-        false => error.into(),
+    ::files::write_new(path, ::files::Readers::Owner, bytes).map_err(|error| {
+        match error.is_taken() {
+            true => anyhow!(
+                "{} exists and is not replaced; choose another name",
+                path.display()
+            ),
+            false => error.into(),
+        }
     })
 }
 
@@ -166,7 +127,7 @@ fn sealing(settings: &Settings, args: &ProtectionArgs) -> Result<Sealing> {
     }
     Ok(Sealing::Encrypted(
         passphrase::new(settings)?,
-        args.kdf_cost,
+        args.kdf_cost.into(),
     ))
 }
 
@@ -232,41 +193,11 @@ fn read_seed(args: &WalletImportArgs) -> Result<Zeroizing<Vec<u8>>> {
         .read_to_end(&mut text)
         .with_context(|| format!("cannot read {place}"))?;
     refuse_byte_order_mark(&text, &place)?;
-    let seed = decode_seed(&text, args.format);
+    let seed = decode_seed(&text, args.format.into()).map_err(|error| match error {
+        SeedError::Hex => anyhow!("{error}; name another spelling with --format"),
+        _ => error.into(),
+    });
     seed.with_context(|| Fault::input(format!("{place} does not hold a private key")))
-}
-
-/// The bytes of a private key from its spelling.
-fn decode_seed(text: &[u8], format: SeedFormat) -> Result<Zeroizing<Vec<u8>>> {
-    let line = text.strip_suffix(b"\n").unwrap_or(text);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let seed = match format {
-        SeedFormat::Text => Some(line.to_vec()),
-        SeedFormat::Hex => {
-            let line = line.trim_ascii();
-            hex::decode(line.strip_prefix(b"0x").unwrap_or(line)).ok()
-        }
-        SeedFormat::Base64 => {
-            let text = std::str::from_utf8(line.trim_ascii()).ok();
-            text.and_then(|text| Base64::decode_vec(text).ok())
-        }
-    };
-    let seed = Zeroizing::new(seed.unwrap_or_default());
-    match format {
-        SeedFormat::Text => ensure!(
-            (1..=MAX_SEED_BYTES).contains(&seed.len()),
-            "a text of 1 to {MAX_SEED_BYTES} bytes was expected"
-        ),
-        SeedFormat::Hex => ensure!(
-            seed.len() == KEY_BYTES,
-            "64 hexadecimal digits were expected; name another spelling with --format"
-        ),
-        SeedFormat::Base64 => ensure!(
-            seed.len() == KEY_BYTES,
-            "32 bytes in base64, with padding, were expected"
-        ),
-    }
-    Ok(seed)
 }
 
 /// `quire wallet show`.
@@ -279,13 +210,7 @@ pub fn run_show(settings: &Settings, args: &WalletShowArgs) -> Result<()> {
         return show(settings, &locked, "");
     };
     let wallet = unlock(settings, &locked)?;
-    let seed = wallet.key.seed();
-    let mut text = match seed.len() {
-        KEY_BYTES => Zeroizing::new(hex::encode(seed).into_bytes()),
-        _ => Zeroizing::new(seed.to_vec()),
-    };
-    text.push(b'\n');
-    write_secret(export, &text)?;
+    write_secret(export, &encode_seed(&wallet.key))?;
     let written = format!("private key written to {}", export.display());
     show(settings, &locked, &written)
 }
@@ -349,7 +274,7 @@ fn list(file: &Path) -> Listed {
         Err(error) => Listed::Fault {
             name: name_of(file),
             file: file.to_owned(),
-            error: message(&error),
+            error: message(&error.into()),
         },
     }
 }
@@ -384,37 +309,4 @@ fn show(settings: &Settings, locked: &Locked, last: &str) -> Result<()> {
         facts.address
     );
     settings.ui.result(&facts, text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spellings_of_one_key_are_one_key() {
-        let bytes = [0x5a; 32];
-        let hex = hex::encode(bytes);
-        for (text, format) in [
-            (hex.clone(), SeedFormat::Hex),
-            (format!("0x{}\r\n", hex.to_uppercase()), SeedFormat::Hex),
-            (Base64::encode_string(&bytes) + "\n", SeedFormat::Base64),
-            ("Z".repeat(32) + "\n", SeedFormat::Text),
-        ] {
-            assert_eq!(
-                *decode_seed(text.as_bytes(), format).unwrap(),
-                bytes,
-                "{text}"
-            );
-        }
-        for (text, format) in [
-            (&hex[2..], SeedFormat::Hex),
-            ("zz", SeedFormat::Hex),
-            ("Wlpa", SeedFormat::Base64),
-            ("", SeedFormat::Text),
-            ("\n", SeedFormat::Text),
-        ] {
-            assert!(decode_seed(text.as_bytes(), format).is_err(), "{text:?}");
-        }
-        assert!(decode_seed(&[b'x'; MAX_SEED_BYTES + 1], SeedFormat::Text).is_err());
-    }
 }

@@ -4,45 +4,42 @@
 //! `private_key` in hexadecimal, in version 2 `crypto`: Argon2id (RFC 9106, version 0x13) makes a
 //! key of the passphrase, XChaCha20-Poly1305 encrypts the private key with it. Authenticated with
 //! it, and so bound to it, are `"quire wallet 2" ‖ packed public key 32 ‖ address 20 ‖ memory_kib
-//! ‖ passes ‖ lanes`, integers with 4 bytes, big-endian.
+//! ‖ passes ‖ lanes`, integers with 4 bytes, big-endian. Examples of the format, good and damaged, are in `vectors/`.
 //!
 //! Invariant: the costs in a file are bounded before memory is taken; a decrypted key has the
 //! public key of its file; no message repeats a part of a private key or passphrase.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
 use argon2::{Algorithm, Argon2, Params};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use l1::Address;
 use ledger::babyjubjub::Point;
+use ledger::bytes::Address;
 use ledger::eddsa::PrivateKey;
 use rand::RngCore;
 use rand::rngs::OsRng;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::args::KdfCost;
-use crate::exit::Fault;
+use crate::error::{FileFault, WalletError};
 use crate::passphrase::Passphrase;
-use crate::wallet::{Wallet, address_of};
+use crate::secret::read_secret;
+use crate::seed::MAX_SEED_BYTES;
+use crate::{Wallet, address_of};
 
-/// Most bytes of a wallet file that are read.
-const MAX_BYTES: u64 = 1 << 16;
-/// Most bytes of a private key.
-pub const MAX_SEED_BYTES: usize = 1024;
 /// Version of a file with the private key as it is.
-const PLAIN: u32 = 1;
+pub(crate) const PLAIN: u32 = 1;
 /// Version of a file with an encrypted private key.
-const ENCRYPTED: u32 = 2;
+pub(crate) const ENCRYPTED: u32 = 2;
 /// Start of what is authenticated with the private key.
 const LABEL: &[u8] = b"quire wallet 2";
-const KDF: &str = "argon2id";
-const CIPHER: &str = "xchacha20poly1305";
-const SALT_BYTES: usize = 16;
-const NONCE_BYTES: usize = 24;
+/// The one key derivation.
+pub(crate) const KDF: &str = "argon2id";
+/// The one cipher.
+pub(crate) const CIPHER: &str = "xchacha20poly1305";
+pub(crate) const SALT_BYTES: usize = 16;
+pub(crate) const NONCE_BYTES: usize = 24;
 /// Most memory of the key derivation: 1 GiB.
 const MAX_MEMORY_KIB: u32 = 1 << 20;
 /// Most passes of the key derivation.
@@ -67,7 +64,18 @@ pub enum Sealing {
     /// As it is.
     Plain,
     /// Encrypted.
-    Encrypted(Passphrase, KdfCost),
+    Encrypted(Passphrase, Cost),
+}
+
+/// What each guess of a passphrase costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cost {
+    /// 1 MiB, 1 pass: trials and tests only.
+    Light,
+    /// 64 MiB, 3 passes: RFC 9106's choice for little memory.
+    Standard,
+    /// 256 MiB, 4 passes.
+    Strong,
 }
 
 /// A wallet file as JSON. Of `private_key` and `crypto` there is one, as the version says.
@@ -119,12 +127,25 @@ enum Secret {
 ///
 /// # Errors
 /// If the key cannot be derived for lack of memory.
-pub fn encode(wallet: &Wallet, sealing: &Sealing) -> Result<Zeroizing<Vec<u8>>> {
+pub fn encode(wallet: &Wallet, sealing: &Sealing) -> Result<Zeroizing<Vec<u8>>, WalletError> {
+    let (mut salt, mut nonce) = ([0; SALT_BYTES], [0; NONCE_BYTES]);
+    OsRng.fill_bytes(&mut salt);
+    OsRng.fill_bytes(&mut nonce);
+    encode_with(wallet, sealing, &salt, nonce)
+}
+
+/// As [`encode`], with the salt and the nonce that it draws.
+pub(crate) fn encode_with(
+    wallet: &Wallet,
+    sealing: &Sealing,
+    salt: &[u8; SALT_BYTES],
+    nonce: [u8; NONCE_BYTES],
+) -> Result<Zeroizing<Vec<u8>>, WalletError> {
     let (version, private_key, crypto) = match sealing {
         Sealing::Plain => (PLAIN, Some(hex::encode(wallet.key.seed())), None),
         Sealing::Encrypted(passphrase, cost) => {
-            let crypto = Crypto::encrypt(wallet, passphrase, *cost)?;
-            (ENCRYPTED, None, Some(crypto))
+            let crypto = Crypto::encrypt(wallet, passphrase, *cost, salt, nonce);
+            (ENCRYPTED, None, Some(crypto.map_err(WalletError::Encrypt)?))
         }
     };
     let file = WalletFile {
@@ -134,48 +155,10 @@ pub fn encode(wallet: &Wallet, sealing: &Sealing) -> Result<Zeroizing<Vec<u8>>> 
         private_key,
         crypto,
     };
-    let text = serde_json::to_vec_pretty(&file).context("cannot write the wallet as JSON")?;
+    let text = serde_json::to_vec_pretty(&file).expect("texts and numbers have a JSON");
     let mut text = Zeroizing::new(text);
     text.push(b'\n');
     Ok(text)
-}
-
-/// Refuses a text that an editor began with a byte order mark: it would become part of what the text
-/// says, unseen.
-///
-/// # Errors
-/// That names the place.
-pub fn refuse_byte_order_mark(text: &[u8], place: &str) -> Result<()> {
-    ensure!(
-        !files::has_byte_order_mark(text),
-        Fault::input(format!(
-            "{place} begins with a byte order mark, which an editor put there: save it without"
-        ))
-    );
-    Ok(())
-}
-
-/// The bytes of a file with a secret, bounded; `what` it should be is told in errors.
-///
-/// # Errors
-/// If it cannot be read or is too long.
-pub fn read_bytes(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>> {
-    let shown = path.display();
-    let context = || format!("cannot read the {what} {shown}");
-    // Why: what is not a plain file does not tell its size.
-    let file = std::fs::File::open(path).with_context(context)?;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(1 << 17));
-    file.take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .with_context(context)?;
-    ensure!(
-        bytes.len() as u64 <= MAX_BYTES,
-        Fault::input(format!(
-            "{shown} has more than {MAX_BYTES} bytes: this is not a {what}"
-        ))
-    );
-    refuse_byte_order_mark(&bytes, &shown.to_string())?;
-    Ok(bytes)
 }
 
 impl Locked {
@@ -183,8 +166,8 @@ impl Locked {
     ///
     /// # Errors
     /// That says which file was read and what is wrong with it.
-    pub fn read(path: &Path) -> Result<Self> {
-        let text = read_bytes(path, "wallet")?;
+    pub fn read(path: &Path) -> Result<Self, WalletError> {
+        let text = read_secret(path, "wallet")?;
         tracing::debug!(file = %path.display(), "wallet read");
         Self::parse(path, &text)
     }
@@ -193,34 +176,33 @@ impl Locked {
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub fn parse(path: &Path, text: &[u8]) -> Result<Self> {
-        let shown = path.display();
+    pub fn parse(path: &Path, text: &[u8]) -> Result<Self, WalletError> {
         // Why: the parser's own message could repeat a part of the private key.
-        let parsed: WalletFile = serde_json::from_slice(text).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            Fault::input(format!("{shown} is not a wallet (line {line}, column {column}); restore it from a backup, or make another with `quire wallet new`"))
+        let parsed = serde_json::from_slice(text).map_err(|error| WalletError::NotAWallet {
+            path: path.to_owned(),
+            line: error.line(),
+            column: error.column(),
         })?;
-        Self::decode(path, &parsed)
-            .with_context(|| Fault::input(format!("the wallet {shown} cannot be used")))
+        Self::decode(path, &parsed).map_err(|fault| WalletError::Unusable {
+            path: path.to_owned(),
+            fault,
+        })
     }
 
-    fn decode(path: &Path, file: &WalletFile) -> Result<Self> {
+    fn decode(path: &Path, file: &WalletFile) -> Result<Self, FileFault> {
         let secret = match (file.version, &file.private_key, &file.crypto) {
             (PLAIN, Some(digits), None) => Secret::Plain(plain_key(digits)?),
             (ENCRYPTED, None, Some(crypto)) => {
                 crypto.check()?;
                 Secret::Encrypted(Box::new(crypto.clone()))
             }
-            (PLAIN | ENCRYPTED, ..) => bail!("it does not have the fields of its version"),
-            (got, ..) => {
-                bail!("it has format version {got}, this program reads {PLAIN} and {ENCRYPTED}")
-            }
+            (PLAIN | ENCRYPTED, ..) => return Err(FileFault::Fields),
+            (got, ..) => return Err(FileFault::Version { got }),
         };
         let mut packed = [0; 32];
         hex::decode_to_slice(&file.public_key, &mut packed)
-            .ok()
-            .context("its public key is not 64 hexadecimal digits")?;
-        let public = Point::unpack(&packed).context("its public key")?;
+            .map_err(|_| FileFault::PublicKeyDigits)?;
+        let public = Point::unpack(&packed).map_err(FileFault::PublicKey)?;
         let locked = Self {
             path: path.to_owned(),
             public,
@@ -230,12 +212,10 @@ impl Locked {
         if let Secret::Plain(key) = &locked.secret {
             locked.check(key)?;
         }
-        let expected = address_of(&public);
-        ensure!(
-            file.address == expected,
-            "its public key belongs to address {expected}, it says {}",
-            file.address
-        );
+        let (expected, got) = (address_of(&public), file.address);
+        if got != expected {
+            return Err(FileFault::OtherAddress { expected, got });
+        }
         Ok(locked)
     }
 
@@ -247,50 +227,51 @@ impl Locked {
         }
     }
 
-    /// The wallet; `passphrase` is asked for only if the file is encrypted.
+    /// The wallet; `passphrase` is called only if the file is encrypted.
     ///
     /// # Errors
-    /// If the passphrase is wrong or the file was changed: the two cannot be told apart.
-    pub fn unlock(&self, passphrase: impl FnOnce() -> Result<Passphrase>) -> Result<Wallet> {
-        let key = match &self.secret {
-            Secret::Plain(key) => key.clone(),
-            Secret::Encrypted(crypto) => {
-                let context = || format!("cannot unlock {}", self.path.display());
-                let seed = crypto.decrypt(&self.public, &self.address, &passphrase()?);
-                PrivateKey::from_seed(&seed.with_context(context)?)
-            }
+    /// Those of `passphrase`; [`WalletError::Unlock`] if the passphrase is wrong or the file was changed,
+    /// which cannot be told apart.
+    pub fn unlock<E: From<WalletError>>(
+        &self,
+        passphrase: impl FnOnce() -> Result<Passphrase, E>,
+    ) -> Result<Wallet, E> {
+        let unlocked = match &self.secret {
+            Secret::Plain(key) => Ok(key.clone()),
+            Secret::Encrypted(crypto) => self.decrypt(crypto, &passphrase()?),
         };
-        self.check(&key)?;
+        let key = unlocked.map_err(|fault| WalletError::Unlock {
+            path: self.path.clone(),
+            fault,
+        })?;
         Ok(Wallet::of(key))
     }
 
+    fn decrypt(&self, crypto: &Crypto, passphrase: &Passphrase) -> Result<PrivateKey, FileFault> {
+        let seed = crypto.decrypt(&self.public, &self.address, passphrase)?;
+        let key = PrivateKey::from_seed(&seed);
+        self.check(&key)?;
+        Ok(key)
+    }
+
     /// The private key must be that of the public key.
-    fn check(&self, key: &PrivateKey) -> Result<()> {
+    fn check(&self, key: &PrivateKey) -> Result<(), FileFault> {
         let expected = hex::encode(key.public_key().pack());
         let got = hex::encode(self.public.pack());
-        ensure!(
-            expected == got,
-            Fault::input(format!(
-                "its private key belongs to public key {expected}, it says {got}"
-            ))
-        );
-        Ok(())
+        match expected == got {
+            true => Ok(()),
+            false => Err(FileFault::OtherKey { expected, got }),
+        }
     }
 }
 
-fn plain_key(digits: &str) -> Result<PrivateKey> {
+fn plain_key(digits: &str) -> Result<PrivateKey, FileFault> {
     let seed = hex::decode(digits).map(Zeroizing::new).ok();
     let seed = seed.filter(|seed| (1..=MAX_SEED_BYTES).contains(&seed.len()));
-    let seed = seed.with_context(|| {
-        format!(
-            "its private key is not an even number of hexadecimal digits, at most {}",
-            2 * MAX_SEED_BYTES
-        )
-    })?;
-    Ok(PrivateKey::from_seed(&seed))
+    Ok(PrivateKey::from_seed(&seed.ok_or(FileFault::PrivateKey)?))
 }
 
-impl KdfCost {
+impl Cost {
     /// Memory in KiB and passes; one lane.
     fn parameters(self) -> (u32, u32) {
         match self {
@@ -302,10 +283,13 @@ impl KdfCost {
 }
 
 impl Crypto {
-    fn encrypt(wallet: &Wallet, passphrase: &Passphrase, cost: KdfCost) -> Result<Self> {
-        let (mut salt, mut nonce) = ([0; SALT_BYTES], [0; NONCE_BYTES]);
-        OsRng.fill_bytes(&mut salt);
-        OsRng.fill_bytes(&mut nonce);
+    fn encrypt(
+        wallet: &Wallet,
+        passphrase: &Passphrase,
+        cost: Cost,
+        salt: &[u8; SALT_BYTES],
+        nonce: [u8; NONCE_BYTES],
+    ) -> Result<Self, FileFault> {
         let (memory_kib, passes) = cost.parameters();
         let mut crypto = Self {
             kdf: KDF.to_owned(),
@@ -322,32 +306,34 @@ impl Crypto {
             msg: wallet.key.seed(),
             aad: &aad,
         };
-        let cipher = crypto.cipher(passphrase, &salt)?;
+        let cipher = crypto.cipher(passphrase, salt)?;
         let sealed = cipher.encrypt(&XNonce::from(nonce), payload);
-        let sealed = sealed.map_err(|_| anyhow!("the private key cannot be encrypted"))?;
-        crypto.ciphertext = hex::encode(sealed);
+        crypto.ciphertext = hex::encode(sealed.map_err(|_| FileFault::Cipher)?);
         Ok(crypto)
     }
 
     /// Bounds everything, before memory is taken.
-    fn check(&self) -> Result<()> {
-        ensure!(
-            self.kdf == KDF && self.cipher == CIPHER,
-            "it is encrypted with {:?} and {:?}, this program reads {KDF} and {CIPHER}",
-            self.kdf,
-            self.cipher
-        );
-        let (memory, passes, lanes) = (self.memory_kib, self.passes, self.lanes);
-        let work = u64::from(memory) * u64::from(passes);
-        let bounded = (8 * lanes.min(MAX_LANES)..=MAX_MEMORY_KIB).contains(&memory)
+    fn check(&self) -> Result<(), FileFault> {
+        if self.kdf != KDF || self.cipher != CIPHER {
+            return Err(FileFault::Algorithms {
+                kdf: self.kdf.clone(),
+                cipher: self.cipher.clone(),
+            });
+        }
+        let (memory_kib, passes, lanes) = (self.memory_kib, self.passes, self.lanes);
+        let work = u64::from(memory_kib) * u64::from(passes);
+        let bounded = (8 * lanes.min(MAX_LANES)..=MAX_MEMORY_KIB).contains(&memory_kib)
             && (1..=MAX_PASSES).contains(&passes)
             && (1..=MAX_LANES).contains(&lanes)
             && work <= MAX_WORK_KIB;
-        ensure!(
-            bounded,
-            "its key derivation asks for {memory} KiB, {passes} passes and {lanes} lanes, which is out of bounds"
-        );
-        Ok(())
+        match bounded {
+            true => Ok(()),
+            false => Err(FileFault::Costs {
+                memory_kib,
+                passes,
+                lanes,
+            }),
+        }
     }
 
     /// What is authenticated with the private key.
@@ -359,14 +345,14 @@ impl Crypto {
         bytes
     }
 
-    fn cipher(&self, passphrase: &Passphrase, salt: &[u8]) -> Result<XChaCha20Poly1305> {
+    fn cipher(&self, passphrase: &Passphrase, salt: &[u8]) -> Result<XChaCha20Poly1305, FileFault> {
         let params = Params::new(self.memory_kib, self.passes, self.lanes, Some(32));
-        let params = params.map_err(|error| anyhow!("the key derivation: {error}"))?;
+        let params = params.map_err(FileFault::Derivation)?;
         let argon = Argon2::new(Algorithm::Argon2id, argon2::Version::V0x13, params);
         let mut key = Zeroizing::new([0; 32]);
         argon
             .hash_password_into(passphrase.bytes(), salt, &mut *key)
-            .map_err(|error| anyhow!("the key derivation: {error}"))?;
+            .map_err(FileFault::Derivation)?;
         Ok(XChaCha20Poly1305::new(&(*key).into()))
     }
 
@@ -375,13 +361,12 @@ impl Crypto {
         public: &Point,
         address: &Address,
         passphrase: &Passphrase,
-    ) -> Result<Zeroizing<Vec<u8>>> {
+    ) -> Result<Zeroizing<Vec<u8>>, FileFault> {
         let (mut salt, mut nonce) = ([0; SALT_BYTES], [0; NONCE_BYTES]);
-        let decoded = hex::decode_to_slice(&self.salt, &mut salt)
+        let sealed = hex::decode_to_slice(&self.salt, &mut salt)
             .and_then(|()| hex::decode_to_slice(&self.nonce, &mut nonce))
-            .and_then(|()| hex::decode(&self.ciphertext));
-        let sealed =
-            decoded.map_err(|error| Fault::input(format!("salt, nonce or ciphertext: {error}")))?;
+            .and_then(|()| hex::decode(&self.ciphertext))
+            .map_err(FileFault::Digits)?;
         let aad = self.bound(public, address);
         let payload = Payload {
             msg: &sealed,
@@ -389,28 +374,35 @@ impl Crypto {
         };
         let opened = self
             .cipher(passphrase, &salt)?
-            .decrypt(&XNonce::from(nonce), payload)
-            .map(Zeroizing::new);
-        Ok(opened.map_err(|_| Fault::input("the passphrase is wrong, or the file was changed"))?)
+            .decrypt(&XNonce::from(nonce), payload);
+        opened
+            .map(Zeroizing::new)
+            .map_err(|_| FileFault::Passphrase)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
+
+    fn of_test(text: &str) -> Passphrase {
+        Passphrase::new(text.as_bytes().to_vec().into(), "a test").unwrap()
+    }
 
     fn sealed(passphrase: &str) -> (Wallet, serde_json::Value) {
         let wallet = Wallet::of(PrivateKey::derive("quire cli keystore tests", b"1"));
-        let sealing = Sealing::Encrypted(Passphrase::of_test(passphrase), KdfCost::Light);
+        let sealing = Sealing::Encrypted(of_test(passphrase), Cost::Light);
         let bytes = encode(&wallet, &sealing).unwrap();
         (wallet, serde_json::from_slice(&bytes).unwrap())
     }
 
-    fn opened(json: &serde_json::Value, passphrase: &str) -> Result<Wallet> {
+    fn opened(json: &serde_json::Value, passphrase: &str) -> Result<Wallet, WalletError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("w.json");
         std::fs::write(&path, json.to_string()).unwrap();
-        Locked::read(&path)?.unlock(|| Ok(Passphrase::of_test(passphrase)))
+        Locked::read(&path)?.unlock(|| Ok(of_test(passphrase)))
     }
 
     #[test]
@@ -420,8 +412,9 @@ mod tests {
         let got = opened(&json, "correct horse").unwrap();
         assert_eq!(got.key.seed(), wallet.key.seed());
         let error = opened(&json, "correct horsf").err().unwrap();
-        assert_eq!(crate::exit::class_of(&error), crate::exit::Class::Input);
-        assert!(crate::exit::message(&error).contains("passphrase is wrong"));
+        let wrong =
+            matches!(&error, WalletError::Unlock { fault, .. } if *fault == FileFault::Passphrase);
+        assert!(wrong, "{error:?}");
         let (_, again) = sealed("correct horse");
         assert_ne!(json["crypto"]["ciphertext"], again["crypto"]["ciphertext"]);
     }
@@ -470,11 +463,14 @@ mod tests {
             let mut changed = json.clone();
             changed["crypto"][field] = value.into();
             let error = opened(&changed, "p").err().unwrap();
-            let message = crate::exit::message(&error);
-            assert!(
-                message.contains("out of bounds"),
-                "{field} {value}: {message}"
+            let bounded = matches!(
+                &error,
+                WalletError::Unusable {
+                    fault: FileFault::Costs { .. },
+                    ..
+                }
             );
+            assert!(bounded, "{field} {value}: {error:?}");
         }
         let mut slow = json.clone();
         slow["crypto"]["memory_kib"] = MAX_MEMORY_KIB.into();

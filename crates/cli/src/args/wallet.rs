@@ -73,6 +73,16 @@ pub enum KdfCost {
     Strong,
 }
 
+impl From<KdfCost> for ::wallet::Cost {
+    fn from(cost: KdfCost) -> Self {
+        match cost {
+            KdfCost::Light => Self::Light,
+            KdfCost::Standard => Self::Standard,
+            KdfCost::Strong => Self::Strong,
+        }
+    }
+}
+
 /// Arguments of `wallet new`.
 #[derive(Debug, Args)]
 pub struct WalletNewArgs {
@@ -118,4 +128,14 @@ pub enum SeedFormat {
     Base64,
     /// The characters are the key; one line break at the end is left out
     Text,
+}
+
+impl From<SeedFormat> for ::wallet::SeedFormat {
+    fn from(format: SeedFormat) -> Self {
+        match format {
+            SeedFormat::Hex => Self::Hex,
+            SeedFormat::Base64 => Self::Base64,
+            SeedFormat::Text => Self::Text,
+        }
+    }
 }

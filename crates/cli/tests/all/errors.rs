@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const CRATES: [&str; 10] = [
+const CRATES: [&str; 11] = [
     "crates/ledger",
+    "crates/wallet",
     "crates/prover",
     "crates/interop",
     "crates/l1",

@@ -1,0 +1,109 @@
+//! The text of a private key, as other libraries write it.
+
+use base64ct::{Base64, Encoding};
+use ledger::eddsa::PrivateKey;
+use zeroize::Zeroizing;
+
+use crate::error::SeedError;
+
+/// Bytes of a private key that is not a text.
+pub const KEY_BYTES: usize = 32;
+/// Most bytes of a private key.
+pub const MAX_SEED_BYTES: usize = 1024;
+
+/// How a private key is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeedFormat {
+    /// 32 bytes as 64 hexadecimal digits, with or without `0x`.
+    Hex,
+    /// 32 bytes in base64, with padding.
+    Base64,
+    /// The characters are the key; one line break at the end is left out.
+    Text,
+}
+
+/// The bytes of a private key from its text.
+///
+/// # Errors
+/// If the text is not one of the format.
+pub fn decode_seed(text: &[u8], format: SeedFormat) -> Result<Zeroizing<Vec<u8>>, SeedError> {
+    let line = text.strip_suffix(b"\n").unwrap_or(text);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let seed = match format {
+        SeedFormat::Text => Some(line.to_vec()),
+        SeedFormat::Hex => {
+            let line = line.trim_ascii();
+            hex::decode(line.strip_prefix(b"0x").unwrap_or(line)).ok()
+        }
+        SeedFormat::Base64 => {
+            let text = std::str::from_utf8(line.trim_ascii()).ok();
+            text.and_then(|text| Base64::decode_vec(text).ok())
+        }
+    };
+    let seed = Zeroizing::new(seed.unwrap_or_default());
+    match format {
+        SeedFormat::Text if (1..=MAX_SEED_BYTES).contains(&seed.len()) => Ok(seed),
+        SeedFormat::Hex | SeedFormat::Base64 if seed.len() == KEY_BYTES => Ok(seed),
+        SeedFormat::Text => Err(SeedError::Text),
+        SeedFormat::Hex => Err(SeedError::Hex),
+        SeedFormat::Base64 => Err(SeedError::Base64),
+    }
+}
+
+/// A private key as a line of text, a secret: 64 hexadecimal digits, or the characters themselves where
+/// the key is a text of another length.
+pub fn encode_seed(key: &PrivateKey) -> Zeroizing<Vec<u8>> {
+    let seed = key.seed();
+    let mut text = match seed.len() {
+        KEY_BYTES => Zeroizing::new(hex::encode(seed).into_bytes()),
+        _ => Zeroizing::new(seed.to_vec()),
+    };
+    text.push(b'\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_key_are_one_key() {
+        let bytes = [0x5a; 32];
+        let hex = hex::encode(bytes);
+        for (text, format) in [
+            (hex.clone(), SeedFormat::Hex),
+            (format!("0x{}\r\n", hex.to_uppercase()), SeedFormat::Hex),
+            (Base64::encode_string(&bytes) + "\n", SeedFormat::Base64),
+            ("Z".repeat(32) + "\n", SeedFormat::Text),
+        ] {
+            assert_eq!(
+                *decode_seed(text.as_bytes(), format).unwrap(),
+                bytes,
+                "{text}"
+            );
+        }
+        for (text, format) in [
+            (&hex[2..], SeedFormat::Hex),
+            ("zz", SeedFormat::Hex),
+            ("Wlpa", SeedFormat::Base64),
+            ("", SeedFormat::Text),
+            ("\n", SeedFormat::Text),
+        ] {
+            assert!(decode_seed(text.as_bytes(), format).is_err(), "{text:?}");
+        }
+        assert!(decode_seed(&[b'x'; MAX_SEED_BYTES + 1], SeedFormat::Text).is_err());
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for (seed, format) in [
+            (&[7; KEY_BYTES][..], SeedFormat::Hex),
+            (b"a text", SeedFormat::Text),
+        ] {
+            let text = encode_seed(&PrivateKey::from_seed(seed));
+            assert_eq!(*decode_seed(&text, format).unwrap(), seed);
+        }
+    }
+}
