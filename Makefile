@@ -30,7 +30,7 @@ evm: ## settlement on a real chain: reorganizations, cut wires, nodes that lie; 
 	QUIRE_ANVIL="$$(./tests/interop/install)" \
 	  $(CARGO) test --release --locked --workspace --features tests/anvil --test on_a_chain
 
-test: ## every test, in release mode
+test: ## every test that needs nothing but Rust, in release mode (docs/testing.md lists the others)
 	$(CARGO) test --release --locked --workspace
 
 verdict: ## QUIRE_VERDICTS (10000) batches through the contract and the native L1
@@ -79,7 +79,7 @@ clippy: ## lints, warnings denied
 docs: ## API documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --workspace --no-deps
 
-layering: ## dependencies point one way: files, ledger <- circuits <- prover <- interop / l1 / batcher <- rollup <- chain <- cli
+layering: ## dependencies point one way, as README and docs/architecture.md show
 	./.ci/layering
 
 demo-crates: ## `make demo` compiles few crates, and none of those that only other commands need

@@ -74,6 +74,10 @@ fn names_are_distinct_and_stand_in_their_rows() {
         .map(|(attack, row)| (attack.name, row))
         .collect();
     assert_eq!(missing, []);
-    let readme = include_str!("../../README.md");
-    assert!(readme.contains(&format!("{} malicious witnesses", all.len())));
+    for document in [
+        include_str!("../../README.md"),
+        include_str!("../../docs/attacks.md"),
+    ] {
+        assert!(document.contains(&format!("{} malicious witnesses", all.len())));
+    }
 }
