@@ -6,11 +6,13 @@
 //! prints nothing, so a server, a test or another program can use it as the command line does.
 //!
 //! ```
-//! use wallet::{Cost, Locked, Passphrase, Sealing, Wallet, WalletError};
+//! use wallet::{Cost, Locked, Passphrase, Sealing, Wallet};
 //! # let folder = tempfile::tempdir()?;
 //! # let path = folder.path().join("alice.json");
 //! let alice = Wallet::random();
-//! let passphrase = || Passphrase::new(b"correct horse".to_vec().into(), "an example");
+//! let passphrase = || -> Result<Passphrase, Box<dyn std::error::Error>> {
+//!     Ok(Passphrase::new(b"correct horse".to_vec().into(), "an example")?)
+//! };
 //! let text = wallet::encode(&alice, &Sealing::Encrypted(passphrase()?, Cost::Light))?;
 //! files::write_new(&path, files::Readers::Owner, &text)?;
 //!
