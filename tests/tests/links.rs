@@ -336,7 +336,13 @@ fn broken_links_are_found() {
     let readme = root().join("README.md");
     assert_eq!(fault(&readme, "docs/protocol.md#8-files"), None);
     assert_eq!(fault(&readme, "https://example.com/none"), None);
-    for broken in ["docs/none.md", "docs/protocol.md#none", "#none", "../none", "../../etc/hosts"] {
+    for broken in [
+        "docs/none.md",
+        "docs/protocol.md#none",
+        "#none",
+        "../none",
+        "../../etc/hosts",
+    ] {
         assert!(fault(&readme, broken).is_some(), "{broken}");
     }
     assert_eq!(fault_of_name("docs/protocol.md", None, Some("6")), None);
