@@ -15,11 +15,28 @@ use l1::checked;
 use rollup::{Standing, Unsettled};
 use serde::{Deserialize, Serialize};
 
+use crate::disk::{io, write_whole};
 use crate::error::ChainError;
-use crate::sender::Intent;
 
 /// Version of the file.
 const VERSION: u32 = 3;
+
+/// A transaction to be sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Intent<'a> {
+    /// For messages.
+    pub(crate) what: &'static str,
+    /// The contract; none to make one.
+    pub(crate) to: Option<Address>,
+    /// Wei.
+    pub(crate) value: u128,
+    /// The call.
+    pub(crate) data: &'a [u8],
+    /// The same call again would be another one, so its end is kept until it was told.
+    pub(crate) keep: bool,
+    /// Gas that it takes at most, whatever others do before it; 0 if that is not known.
+    pub(crate) gas_bound: u64,
+}
 
 /// The outbox, and the lock on it.
 pub(crate) struct Outbox {
@@ -410,37 +427,12 @@ fn lock(path: &Path) -> Result<File, ChainError> {
     }
 }
 
-pub(crate) fn io<'p>(
-    path: &'p Path,
-    action: &'static str,
-) -> impl Fn(std::io::Error) -> ChainError + 'p {
-    move |source| ChainError::Io {
-        path: path.into(),
-        action,
-        source,
-    }
-}
-
-/// Writes a file whole, in the stead of one that is there, readable by its owner alone.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ChainError> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    std::fs::create_dir_all(folder).map_err(io(folder, "make the folder"))?;
-    let written = files::replace(path, files::Readers::Owner, bytes);
-    written.map_err(|error| ChainError::Io {
-        path: error.path,
-        action: error.action,
-        source: error.source,
-    })
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::fees::Offer;
     use crate::key::EthKey;
-    use crate::sender::{Offer, Sender};
+    use crate::sender::Sender;
 
     const CHAIN: u64 = 31_337;
     const KEY: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";

@@ -4,32 +4,28 @@
 //! pauses and an end; what the node answers is an answer, and bounded in length. Every question is safe to
 //! ask twice, that for sending a signed transaction included: a node that has it says so.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::{B256, Bytes as Data, U256};
 use alloy::rpc::types::{Block, Log, Transaction, TransactionReceipt};
-use alloy::transports::http::reqwest::{Client, Response, Url};
 use l1::Address;
 use l1::evm::calldata::MAX_GAS;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tokio::runtime::{Builder, Runtime};
 
+use crate::backend::{Answered, Http, MAX_ANSWER, Transport};
 use crate::error::ChainError;
+use crate::replies::{is_known, is_limit, is_revert, revert_data};
 
 /// How often a question is asked before the node counts as unreachable.
 const ATTEMPTS: u32 = 6;
 /// Pause before the second attempt; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Gas of a view of a token, which a proxy may pass on: far more than it takes, and soon spent.
 const LOOK_GAS: u64 = 200_000;
-/// Most bytes of an answer.
-const MAX_ANSWER: usize = 1 << 26;
 /// Greatest number and timestamp of a block: what comes from a node is added to and counted up to.
 const MAX_BLOCK: u64 = 1 << 40;
 /// Seconds by which a node may be behind another that was asked before.
@@ -46,36 +42,6 @@ pub struct BlockId {
     pub parent: B256,
     /// Its timestamp, seconds since 1970.
     pub time: u64,
-}
-
-/// What carries questions to a node and answers back, and tells the time.
-pub(crate) trait Transport: Send {
-    /// Asks once.
-    ///
-    /// # Errors
-    /// What the network did, in words without the address of the node.
-    fn ask(&self, question: &str) -> Result<Answered, String>;
-
-    /// Lets time pass.
-    fn pause(&self, time: Duration);
-
-    /// The system's clock, seconds since 1970.
-    fn now(&self) -> u64;
-}
-
-/// An answer before it is read.
-pub(crate) struct Answered {
-    /// Status of HTTP.
-    pub(crate) status: u16,
-    /// None if it is too long.
-    pub(crate) body: Option<Vec<u8>>,
-}
-
-/// A node behind an address.
-struct Http {
-    runtime: Runtime,
-    client: Client,
-    url: Url,
 }
 
 /// A connection to a node.
@@ -168,23 +134,7 @@ impl Rpc {
     /// # Errors
     /// [`ChainError::Url`].
     pub fn new(url: &str) -> Result<Self, ChainError> {
-        let bad = |reason: String| ChainError::Url { reason };
-        let parsed: Url = url.parse().map_err(|error| bad(format!("{error}")))?;
-        if !["http", "https"].contains(&parsed.scheme()) {
-            return Err(bad(format!("{}:// is not spoken here", parsed.scheme())));
-        }
-        let host = parsed.host_str().unwrap_or("without a host");
-        let node = match parsed.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        };
-        let runtime = Builder::new_current_thread().enable_all().build();
-        let client = Client::builder().timeout(PATIENCE).build();
-        let http = Http {
-            runtime: runtime.map_err(|error| bad(format!("no event loop: {error}")))?,
-            client: client.map_err(|_| bad("no client for it can be made".to_owned()))?,
-            url: parsed,
-        };
+        let (http, node) = Http::new(url)?;
         Ok(Self::over(http, node))
     }
 
@@ -537,63 +487,6 @@ impl Rpc {
     }
 }
 
-impl Transport for Http {
-    fn ask(&self, question: &str) -> Result<Answered, String> {
-        let asked = self.client.post(self.url.clone());
-        let asked = asked.header("content-type", "application/json");
-        let asked = asked.body(question.to_owned());
-        self.runtime.block_on(async {
-            let response = asked.send().await.map_err(|error| {
-                // Why without its text: that of the library holds the whole address of the node.
-                match error.is_timeout() {
-                    true => format!("no answer in {PATIENCE:?}"),
-                    false => "the connection failed".to_owned(),
-                }
-            })?;
-            let status = response.status().as_u16();
-            let body = read(response).await;
-            let body = body.map_err(|_| "the connection failed".to_owned())?;
-            Ok(Answered { status, body })
-        })
-    }
-
-    fn pause(&self, time: Duration) {
-        self.runtime
-            .block_on(async { tokio::time::sleep(time).await });
-    }
-
-    fn now(&self) -> u64 {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        now.map_or(0, |now| now.as_secs())
-    }
-}
-
-/// Reads an answer; none if it is too long.
-async fn read(
-    mut response: Response,
-) -> Result<Option<Vec<u8>>, alloy::transports::http::reqwest::Error> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > MAX_ANSWER {
-            return Ok(None);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Some(body))
-}
-
-/// True if the node says that it was asked too much, and to come back later. What it says of one
-/// question that asks for too much is an answer.
-fn is_limit(code: i64, message: &str) -> bool {
-    let message = message.to_ascii_lowercase();
-    let too_much = ["result", "range", "blocks", "response size"];
-    let (too_much, limit) = (
-        too_much.iter().any(|word| message.contains(word)),
-        message.contains("rate limit") || message.contains("too many requests"),
-    );
-    code == 429 || limit || (code == -32005 && !too_much)
-}
-
 fn call_object(message: Message<'_>) -> Value {
     let Message {
         from,
@@ -612,30 +505,4 @@ fn call_object(message: Message<'_>) -> Value {
         object["to"] = json!(to);
     }
     object
-}
-
-/// True if the words are those of nodes for a call that reverted.
-fn is_revert(message: &str) -> bool {
-    let message = message.to_ascii_lowercase();
-    ["revert", "invalid opcode", "out of gas"]
-        .iter()
-        .any(|word| message.contains(word))
-}
-
-/// The returned bytes in a node's words: the last run of `0x` and hexadecimal digits in quotes.
-fn revert_data(message: &str) -> Option<Vec<u8>> {
-    let start = message.rfind("\"0x")?;
-    let digits = message[start + 3..].split('"').next()?;
-    hex::decode(digits).ok()
-}
-
-/// A node's words in small letters without spaces: nodes spell them in several ways.
-pub(crate) fn squeezed(message: &str) -> String {
-    let words = message.split_whitespace();
-    words.collect::<String>().to_ascii_lowercase()
-}
-
-fn is_known(message: &str) -> bool {
-    let message = squeezed(message);
-    message.contains("alreadyknown") || message.contains("alreadyimported")
 }

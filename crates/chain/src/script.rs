@@ -18,8 +18,10 @@ use ledger::field::to_be_bytes;
 use ledger::shape::Shape;
 use serde_json::{Value, json};
 
-use crate::contract::{QUEUED, Standing, TOKEN_ADDED, topic};
-use crate::rpc::{Answered, Rpc, Transport};
+use crate::backend::{Answered, Transport};
+use crate::contract::Standing;
+use crate::events::{QUEUED, TOKEN_ADDED, topic};
+use crate::rpc::Rpc;
 
 /// Seconds between blocks.
 const SLOT: u64 = 12;

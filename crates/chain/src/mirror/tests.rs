@@ -1,8 +1,18 @@
 //! The mirror against a node in memory that lies, lags, reorganizes, and a program that is killed.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use l1::NativeL1;
+use prover::key::AllowDevKeys;
 use tempfile::TempDir;
 
-use super::*;
+use super::bookkeeping::Mirror;
+use super::checkpoints::{Checkpoints, checkpoints_file};
+use super::create::create_mirror;
+use super::follow::GROUP;
+use crate::contract::Standing;
+use crate::error::ChainError;
 use crate::script::{Act, L1_FEE, Node, Shown, genesis};
 
 use Act::{AddToken, Deposit as Put, TopUp};

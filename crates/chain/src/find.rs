@@ -15,31 +15,14 @@ use l1::Address;
 use l1::bytes::Bytes;
 use l1::evm::abi::{self, Word};
 use l1::evm::artifacts::ROLLUP;
-use l1::genesis::{ListedShape, Parameters};
+use l1::genesis::ListedShape;
 use ledger::shape::Shape;
-use prover::key::{KeyInfo, VerifyingKey};
+use prover::key::KeyInfo;
 
-use crate::chain::{Access, constructed};
-use crate::contract::{TOKEN_ADDED, topic};
+use crate::access::{Access, Found, constructed};
 use crate::error::ChainError;
-use crate::rpc::{BlockId, Mined, Range};
-
-/// Blocks between the one before a deployment and the one from which a mirror follows the chain, so that
-/// a reorganization of the last blocks before the deployment leaves the mirror where it begins.
-pub const ANCHOR: u64 = 64;
-
-/// A contract that was deployed or found.
-#[derive(Clone, Debug)]
-pub struct Found {
-    /// What it fixes.
-    pub parameters: Parameters,
-    /// Its verifying keys by shape id.
-    pub keys: BTreeMap<u16, VerifyingKey>,
-    /// A block before its deployment, [`ANCHOR`] blocks before the last such one.
-    pub before: BlockId,
-    /// Number of the block with its deployment.
-    pub block: u64,
-}
+use crate::events::{TOKEN_ADDED, topic};
+use crate::rpc::{Mined, Range};
 
 /// The transaction that created a contract.
 struct Creation {
@@ -125,13 +108,6 @@ impl Access {
             before: self.anchor(contract, block)?,
             block,
         })
-    }
-
-    /// The block from which a contract's mirror follows the chain.
-    pub(crate) fn anchor(&self, contract: Address, deployed: u64) -> Result<BlockId, ChainError> {
-        let number = deployed.saturating_sub(1 + ANCHOR);
-        let block = self.rpc().block(number)?;
-        block.ok_or(ChainError::DeploymentGone { contract, number })
     }
 
     /// The transaction that created a contract, which is that of its first token.
