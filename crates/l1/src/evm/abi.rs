@@ -7,14 +7,11 @@ use ledger::babyjubjub::Point;
 use ledger::field::to_be_bytes;
 use ledger::shape::Shape;
 use prover::key::VerifyingKey;
-use sha3::{Digest, Keccak256};
 
 use super::calldata::Entry;
+pub use super::keccak::{Word, keccak, selector};
 use crate::bytes::{Address, Bytes};
 use crate::leave::Exit;
-
-/// 32 bytes, big-endian.
-pub type Word = [u8; 32];
 
 /// Words of [`Config`] in the constructor's arguments.
 pub const CONFIG_WORDS: u8 = 9;
@@ -40,17 +37,6 @@ pub struct Config {
     pub depth: u8,
     /// Address of a deployed `PathHasher`.
     pub path_hasher: Address,
-}
-
-/// Keccak-256.
-pub fn keccak(bytes: &[u8]) -> Word {
-    Keccak256::digest(bytes).into()
-}
-
-/// The first four bytes of the hash of a signature.
-pub fn selector(signature: &str) -> [u8; 4] {
-    let [a, b, c, d, ..] = keccak(signature.as_bytes());
-    [a, b, c, d]
 }
 
 /// A call with static arguments.

@@ -26,7 +26,7 @@ use ledger::words::{PublicWords, TRANSFER_BYTES, WITHDRAWAL_BYTES, WordsError};
 use prover::proof::PROOF_BYTES;
 use thiserror::Error;
 
-use super::abi::{keccak, selector};
+use super::keccak::{keccak, selector};
 use crate::bytes::{Address, Bytes};
 use crate::codec::{CodecError, Reader, Writer};
 use crate::queue::QueueEntry;

@@ -3,6 +3,7 @@
 //! - [`artifacts`]: the compiled contracts, as committed.
 //! - [`calldata`]: batches as `submitBatch` and `submitBatches` take them, and queue entries.
 //! - [`abi`]: every other call and the constructor, encoded; words that come back, decoded.
+//! - [`keccak`]: the hash, and selectors.
 //! - [`verifier`]: a Solidity verifier for a verifying key.
 //! - [`path_hasher`]: the generated contract that hashes tree paths.
 //!
@@ -12,5 +13,6 @@
 pub mod abi;
 pub mod artifacts;
 pub mod calldata;
+pub mod keccak;
 pub mod path_hasher;
 pub mod verifier;
