@@ -10,9 +10,10 @@
 
 use crate::codec::Reader;
 use crate::error::{L1Error, StoreError};
+use crate::head::Head;
 use crate::native::NativeL1;
 use crate::queue;
-use crate::store::{Head, Snapshot, TIME_LIMIT, advance, l1_time, transact, undo};
+use crate::store::{Snapshot, TIME_LIMIT, advance, l1_time, transact, undo};
 
 /// The first number of seconds that the clock is never ahead: half of the range of timestamps, so
 /// that a system's clock in the other half never makes a block without a timestamp.

@@ -11,11 +11,12 @@ use redb::{ReadableTable, ReadableTableMetadata};
 use crate::error::StoreError;
 use crate::escrow::{self, TokenTotals};
 use crate::genesis::Deployment;
+use crate::head::Head;
 use crate::journal::{Block, REORG_WINDOW};
 use crate::native::FinalizedBatch;
 use crate::queue::{self, QueueEntry};
 use crate::registry::Registration;
-use crate::store::{Head, Snapshot, TIME_LIMIT};
+use crate::store::{Snapshot, TIME_LIMIT};
 
 /// All checks of an opened chain.
 pub(crate) fn check_chain(snapshot: &Snapshot, deployment: &Deployment) -> Result<(), StoreError> {

@@ -20,7 +20,7 @@ use redb::{Key, Table, Value};
 
 use crate::codec::{CodecError, Reader, Writer};
 use crate::error::StoreError;
-use crate::store::{HEAD_BYTES, Head};
+use crate::head::{HEAD_BYTES, Head};
 
 /// Blocks that can be undone: a reorg goes no deeper.
 pub const REORG_WINDOW: u64 = 256;

@@ -107,24 +107,8 @@ impl NativeL1 {
 }
 
 impl Tx<'_> {
-    pub(crate) fn not_frozen(&self) -> Result<(), Refusal> {
-        if self.head.frozen {
-            Err(Refusal::Frozen)
-        } else {
-            Ok(())
-        }
-    }
-
-    fn is_frozen(&self) -> Result<(), Refusal> {
-        if self.head.frozen {
-            Ok(())
-        } else {
-            Err(Refusal::NotFrozen)
-        }
-    }
-
     pub(crate) fn freeze(&mut self, freeze_after: u64) -> Result<(), L1Error> {
-        self.not_frozen()?;
+        self.head.not_frozen()?;
         let entry = self.head.queue_head;
         if entry == self.head.queue_tail {
             return Err(Refusal::QueueEmpty.into());
@@ -144,7 +128,7 @@ impl Tx<'_> {
     }
 
     pub(crate) fn exit(&mut self, depth: u8, exit: &Exit) -> Result<u128, L1Error> {
-        self.is_frozen()?;
+        self.head.is_frozen()?;
         let Exit {
             index,
             account,
@@ -177,7 +161,7 @@ impl Tx<'_> {
     }
 
     pub(crate) fn cancel_deposit(&mut self, number: u64) -> Result<Cancelled, L1Error> {
-        self.is_frozen()?;
+        self.head.is_frozen()?;
         let (head, tail) = (self.head.queue_head, self.head.queue_tail);
         if !(head..tail).contains(&number) {
             return Err(Refusal::NotWaiting { number, head, tail }.into());

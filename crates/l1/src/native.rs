@@ -35,9 +35,9 @@ use crate::escrow::{self, TokenTotals};
 use crate::genesis::{
     Deployment, Genesis, GenesisAccount, ListedShape, Token, accounts_from_bytes, accounts_to_bytes,
 };
+use crate::head::Head;
 use crate::queue::{self, Deposit, QueueEntry, check_deposit};
 use crate::registry::{self, Registration};
-pub use crate::store::Head;
 use crate::store::{
     DATABASE_VERSION, DEPLOYMENT_RECORD, Db, Snapshot, Tx, VERSION_RECORD, builder, found,
     put_token_display, rehearse, transact,
@@ -321,7 +321,7 @@ impl NativeL1 {
         self.key_is_good(shape_id, key)?;
         let bytes = key.to_bytes();
         transact(&self.db, now, |tx| -> Result<(), L1Error> {
-            tx.not_frozen()?;
+            tx.head.not_frozen()?;
             tx.head.only_operator(caller)?;
             tx.keys.insert(shape_id, bytes.as_slice())?;
             Ok(())
@@ -432,10 +432,7 @@ impl NativeL1 {
 
     /// Refuses a frozen chain before anything costly is done. The transaction checks it again.
     fn not_frozen(&self) -> Result<(), L1Error> {
-        if self.head()?.frozen {
-            return Err(Refusal::Frozen.into());
-        }
-        Ok(())
+        Ok(self.head()?.not_frozen()?)
     }
 
     fn listed(&self, shape_id: u16) -> Result<&ListedShape, Refusal> {

@@ -17,9 +17,10 @@ use redb::ReadableTable;
 use crate::bytes::{Address, Bytes};
 use crate::error::{BatchError, BatchFault, L1Error, Refusal, StoreError};
 use crate::genesis::Parameters;
+use crate::head::Head;
 use crate::native::NativeL1;
 use crate::queue;
-use crate::store::{Head, Snapshot, Tx, l1_time, transact};
+use crate::store::{Snapshot, Tx, l1_time, transact};
 
 /// Seconds for which an operator that returned is alone.
 pub const OPERATORS_HOUR: u64 = 3_600;
@@ -191,16 +192,6 @@ impl NativeL1 {
     }
 }
 
-impl Head {
-    pub(crate) fn only_operator(&self, caller: Address) -> Result<(), Refusal> {
-        let operator = self.operator;
-        if caller == operator {
-            return Ok(());
-        }
-        Err(Refusal::NotOperator { operator, caller })
-    }
-}
-
 /// Rules of submitting, in a transaction.
 impl Tx<'_> {
     fn right(&self, takeover_after: u64) -> Result<SubmissionRight, StoreError> {
@@ -266,7 +257,7 @@ impl Tx<'_> {
         caller: Address,
         takeover_after: u64,
     ) -> Result<(), L1Error> {
-        self.not_frozen()?;
+        self.head.not_frozen()?;
         self.head.only_operator(caller)?;
         let (now, last) = (self.head.time, self.head.operator_back_at);
         if let SubmissionRight::Operator { opens_at } = self.right(takeover_after)? {
@@ -285,7 +276,7 @@ impl Tx<'_> {
         caller: Address,
         to: Option<Address>,
     ) -> Result<(), Refusal> {
-        self.not_frozen()?;
+        self.head.not_frozen()?;
         self.head.only_operator(caller)?;
         if to == Some(caller) {
             return Err(Refusal::OfferedToItself { operator: caller });
@@ -295,7 +286,7 @@ impl Tx<'_> {
     }
 
     pub(crate) fn accept_operator(&mut self, caller: Address) -> Result<u128, L1Error> {
-        self.not_frozen()?;
+        self.head.not_frozen()?;
         let offered = self.head.offered_operator;
         if offered != Some(caller) {
             return Err(Refusal::NotOffered { offered, caller }.into());

@@ -135,7 +135,7 @@ fn check_fee(parameters: &Parameters, got: u128) -> Result<(), Refusal> {
 impl Tx<'_> {
     /// Queues a Create for the next index; [`check_deposit`] has passed.
     pub(crate) fn deposit(&mut self, on: &Deployment, deposit: &Deposit) -> Result<u32, L1Error> {
-        self.not_frozen()?;
+        self.head.not_frozen()?;
         let Deposit {
             caller,
             token,
@@ -172,7 +172,7 @@ impl Tx<'_> {
         amount: u128,
         fee: u128,
     ) -> Result<u64, L1Error> {
-        self.not_frozen()?;
+        self.head.not_frozen()?;
         check_fee(on.parameters(), fee)?;
         let token = self.registered(index)?.token;
         if amount == 0 {
@@ -196,7 +196,7 @@ impl Tx<'_> {
         index: u32,
         fee: u128,
     ) -> Result<u64, L1Error> {
-        self.not_frozen()?;
+        self.head.not_frozen()?;
         check_fee(on.parameters(), fee)?;
         let Registration { owner, token } = self.registered(index)?;
         if owner != caller {

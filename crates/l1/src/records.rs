@@ -5,11 +5,11 @@
 
 use crate::escrow::TokenTotals;
 use crate::genesis::Deployment;
+use crate::head::Head;
 use crate::journal::Block;
 use crate::native::FinalizedBatch;
 use crate::queue::QueueEntry;
 use crate::registry::Registration;
-use crate::store::Head;
 use crate::token::TokenDisplay;
 
 /// Names of the tables that have records, and `head`, the record of that name in `meta`.

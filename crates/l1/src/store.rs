@@ -27,16 +27,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ledger::field::Fr;
 use redb::{
     Builder, ConcurrencyMode, Database, DatabaseError, ReadOnlyDatabase, ReadOnlyTable,
     ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table,
     TableDefinition, TableError, WriteTransaction,
 };
 
-use crate::bytes::{Address, Bytes};
-use crate::codec::{CodecError, Reader, Writer};
+use crate::bytes::Address;
+use crate::codec::Reader;
 use crate::error::{L1Error, Refusal, StoreError};
+use crate::head::Head;
 use crate::journal::{Block, Logged, REORG_WINDOW, Undo};
 
 /// Version of the database; another version is refused.
@@ -77,142 +77,6 @@ pub(crate) const VERSION_RECORD: &str = "version";
 pub(crate) const DEPLOYMENT_RECORD: &str = "deployment";
 const HEAD_RECORD: &str = "head";
 const CLOCK_RECORD: &str = "clock";
-
-/// Where the chain stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// Root after the last batch.
-    pub root: Fr,
-    /// Blocks since genesis, which is block 0.
-    pub height: u64,
-    /// L1's time of the last block in seconds since 1970, 0 for genesis.
-    pub time: u64,
-    /// True once somebody froze the chain; it stays frozen.
-    pub frozen: bool,
-    /// Number of the next batch; the first is 1.
-    pub next_batch: u64,
-    /// Timestamp of the last batch, 0 before the first.
-    pub timestamp: u64,
-    /// Number of the oldest queue entry that no batch has consumed.
-    pub queue_head: u64,
-    /// Number that the next queue entry gets; the first is 0.
-    pub queue_tail: u64,
-    /// Index that the next deposit gets.
-    pub next_index: u64,
-    /// Creates and TopUps between head and tail that are not cancelled.
-    pub pending_deposits: u64,
-    /// Fees that the operator may collect, in ETH's smallest unit.
-    pub operator_fees: u128,
-    /// The operator.
-    pub operator: Address,
-    /// Whom the operator has offered its office.
-    pub offered_operator: Option<Address>,
-    /// True if a batch of somebody else was final and the operator is not back.
-    pub taken_over: bool,
-    /// L1's time when an operator returned last, 0 if none did.
-    pub operator_back_at: u64,
-}
-
-/// The address that is nobody's.
-const NOBODY: Address = Bytes([0; 20]);
-/// Length of an encoded head.
-pub(crate) const HEAD_BYTES: usize = 32 + 9 * 8 + 2 + 16 + 2 * 20;
-
-impl Head {
-    pub(crate) fn to_bytes(self) -> Vec<u8> {
-        let Self {
-            root,
-            height,
-            time,
-            frozen,
-            next_batch,
-            timestamp,
-            queue_head,
-            queue_tail,
-            next_index,
-            pending_deposits,
-            operator_fees,
-            operator,
-            offered_operator,
-            taken_over,
-            operator_back_at,
-        } = self;
-        let numbers = [
-            height,
-            time,
-            next_batch,
-            timestamp,
-            queue_head,
-            queue_tail,
-            next_index,
-            pending_deposits,
-            operator_back_at,
-        ];
-        let out = Writer::default().fr(&root);
-        let out = numbers.into_iter().fold(out, Writer::u64);
-        let out = out.u8(frozen.into()).u8(taken_over.into());
-        let out = out.u128(operator_fees).put(&operator.0);
-        out.put(&offered_operator.unwrap_or(NOBODY).0).finish()
-    }
-
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
-        let mut reader = Reader::new("the head of the chain", bytes);
-        let root = reader.fr("root")?;
-        let mut numbers = [0; 9];
-        for number in &mut numbers {
-            *number = reader.u64()?;
-        }
-        let [
-            height,
-            time,
-            next_batch,
-            timestamp,
-            queue_head,
-            queue_tail,
-            next_index,
-            pending_deposits,
-            operator_back_at,
-        ] = numbers;
-        let frozen = read_flag(&mut reader, "frozen")?;
-        let taken_over = read_flag(&mut reader, "taken over")?;
-        let waiting = queue_tail.checked_sub(queue_head);
-        if waiting.is_none_or(|waiting| pending_deposits > waiting) {
-            return Err(reader.value("pending deposits", pending_deposits));
-        }
-        let operator_fees = reader.u128()?;
-        let operator: Address = reader.bytes()?;
-        let offered_operator = Some(reader.bytes()?).filter(|offered| *offered != NOBODY);
-        if offered_operator == Some(operator) {
-            return Err(reader.value("whom the operator's office is offered", operator));
-        }
-        reader.end()?;
-        Ok(Self {
-            root,
-            height,
-            time,
-            frozen,
-            next_batch,
-            timestamp,
-            queue_head,
-            queue_tail,
-            next_index,
-            pending_deposits,
-            operator_fees,
-            operator,
-            offered_operator,
-            taken_over,
-            operator_back_at,
-        })
-    }
-}
-
-fn read_flag(reader: &mut Reader<'_>, field: &'static str) -> Result<bool, CodecError> {
-    match reader.u8()? {
-        0 => Ok(false),
-        1 => Ok(true),
-        other => Err(reader.value(field, other)),
-    }
-}
 
 /// The chain's database.
 pub(crate) enum Db {

@@ -6,9 +6,9 @@ use std::sync::OnceLock;
 use circuits::r1cs::R1cs;
 use circuits::shapes::compile;
 use circuits::transition::{BatchValues, assignment};
+use l1::Head;
 use l1::bytes::Bytes;
 use l1::genesis::{ListedShape, Operator, Token};
-use l1::native::Head;
 use l1::{
     Address, Deposit, Exit, FinalizedBatch, Genesis, GenesisAccount, L1Error, NativeL1, Parameters,
     QueueEntry, Refusal, Registration, Submission, TokenTotals,
