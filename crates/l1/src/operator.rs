@@ -16,14 +16,11 @@ use redb::ReadableTable;
 
 use crate::bytes::{Address, Bytes};
 use crate::error::{BatchError, BatchFault, L1Error, Refusal, StoreError};
-use crate::genesis::Parameters;
+use crate::genesis::{OPERATORS_HOUR, Parameters};
 use crate::head::Head;
 use crate::native::NativeL1;
 use crate::queue;
 use crate::store::{Snapshot, Tx, l1_time, transact};
-
-/// Seconds for which an operator that returned is alone.
-pub const OPERATORS_HOUR: u64 = 3_600;
 
 /// Who may submit batches at some time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
