@@ -35,7 +35,7 @@ impl NativeL1 {
     /// # Errors
     /// [`StoreError`].
     pub fn time(&self, now: u64) -> Result<u64, StoreError> {
-        let snapshot = Snapshot::begin(self.db())?;
+        let snapshot = Snapshot::begin(&self.db)?;
         Ok(l1_time(&snapshot.head()?, snapshot.clock()?, now))
     }
 
@@ -44,7 +44,7 @@ impl NativeL1 {
     /// # Errors
     /// [`StoreError`].
     pub fn clock_offset(&self) -> Result<u64, StoreError> {
-        Snapshot::begin(self.db())?.clock()
+        Snapshot::begin(&self.db)?.clock()
     }
 
     /// Makes empty blocks, all at one time, and returns the head.
@@ -55,7 +55,7 @@ impl NativeL1 {
         let Some(more) = blocks.checked_sub(1) else {
             return Ok(self.head()?);
         };
-        transact(self.db(), now, |tx| {
+        transact(&self.db, now, |tx| {
             tx.mine(more)?;
             Ok(tx.head)
         })
@@ -66,7 +66,7 @@ impl NativeL1 {
     /// # Errors
     /// [`crate::Refusal::ClockTooFar`] if the offset reaches half of the range of timestamps.
     pub fn advance_time(&self, seconds: u64) -> Result<(), L1Error> {
-        advance(self.db(), seconds, CLOCK_LIMIT)
+        advance(&self.db, seconds, CLOCK_LIMIT)
     }
 
     /// Drops the last blocks with everything that they did, and returns the head. The clock's
@@ -76,7 +76,7 @@ impl NativeL1 {
     /// [`crate::Refusal::ReorgTooDeep`] beyond [`crate::REORG_WINDOW`] or genesis; then nothing is
     /// dropped.
     pub fn reorg(&mut self, blocks: u64) -> Result<Head, L1Error> {
-        let head = undo(self.db(), blocks)?;
+        let head = undo(&self.db, blocks)?;
         self.load_keys()?;
         Ok(head)
     }
@@ -86,7 +86,7 @@ impl NativeL1 {
     /// # Errors
     /// [`StoreError`].
     pub fn confirmed(&self, confirmations: u64) -> Result<Confirmed, StoreError> {
-        let snapshot = Snapshot::begin(self.db())?;
+        let snapshot = Snapshot::begin(&self.db)?;
         let head = snapshot.head()?;
         let Some(height) = head.height.checked_sub(confirmations) else {
             return Ok(Confirmed {

@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use ledger::field::to_hex;
 use redb::{ReadableTable, ReadableTableMetadata};
 
+use crate::batch::FinalizedBatch;
 use crate::error::StoreError;
 use crate::escrow::{self, TokenTotals};
 use crate::genesis::Deployment;
 use crate::head::Head;
 use crate::journal::{Block, REORG_WINDOW};
-use crate::native::FinalizedBatch;
 use crate::queue::{self, QueueEntry};
 use crate::registry::Registration;
 use crate::store::{Snapshot, TIME_LIMIT};

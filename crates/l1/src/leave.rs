@@ -50,7 +50,7 @@ impl NativeL1 {
     /// [`Refusal`]: frozen already, nothing waits, or not long enough.
     pub fn freeze(&self, now: u64) -> Result<(), L1Error> {
         let freeze_after = self.deployment().parameters().freeze_after;
-        transact(self.db(), now, |tx| tx.freeze(freeze_after))
+        transact(&self.db, now, |tx| tx.freeze(freeze_after))
     }
 
     /// Pays out an account under the last root and returns its balance, which its registered owner
@@ -61,7 +61,7 @@ impl NativeL1 {
     /// range, or a path that does not lead to the last root.
     pub fn exit(&self, exit: &Exit, now: u64) -> Result<u128, L1Error> {
         let depth = self.deployment().depth();
-        transact(self.db(), now, |tx| tx.exit(depth, exit))
+        transact(&self.db, now, |tx| tx.exit(depth, exit))
     }
 
     /// Pays a waiting deposit or top-up back to its payer, who may then claim it. Anyone may call;
@@ -70,7 +70,7 @@ impl NativeL1 {
     /// # Errors
     /// [`Refusal`]: not frozen, not waiting, an exit request, or cancelled already.
     pub fn cancel_deposit(&self, number: u64, now: u64) -> Result<Cancelled, L1Error> {
-        transact(self.db(), now, |tx| tx.cancel_deposit(number))
+        transact(&self.db, now, |tx| tx.cancel_deposit(number))
     }
 
     /// True if the account was paid out by [`Self::exit`].
@@ -78,7 +78,7 @@ impl NativeL1 {
     /// # Errors
     /// [`StoreError`].
     pub fn exited(&self, index: u32) -> Result<bool, StoreError> {
-        let snapshot = Snapshot::begin(self.db())?;
+        let snapshot = Snapshot::begin(&self.db)?;
         Ok(snapshot.exited()?.get(index)?.is_some())
     }
 
@@ -87,7 +87,7 @@ impl NativeL1 {
     /// # Errors
     /// [`StoreError`].
     pub fn exits(&self) -> Result<Vec<(u32, u128)>, StoreError> {
-        let table = Snapshot::begin(self.db())?.exited()?;
+        let table = Snapshot::begin(&self.db)?.exited()?;
         let mut exits = Vec::new();
         for record in table.range::<u32>(..)? {
             let (index, amount) = record?;
@@ -101,7 +101,7 @@ impl NativeL1 {
     /// # Errors
     /// [`StoreError`].
     pub fn cancelled(&self, number: u64) -> Result<bool, StoreError> {
-        let snapshot = Snapshot::begin(self.db())?;
+        let snapshot = Snapshot::begin(&self.db)?;
         Ok(snapshot.cancelled()?.get(number)?.is_some())
     }
 }

@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redb::{ReadableTable, Value, WriteTransaction};
 
+use crate::batch::FinalizedBatch;
 use crate::bytes::Address;
 use crate::error::{L1Error, Refusal, StoreError};
 use crate::genesis::Deployment;
 use crate::head::Head;
 use crate::journal::Block;
 use crate::leave::{Cancelled, Exit};
-use crate::native::{FinalizedBatch, NativeL1};
+use crate::native::NativeL1;
 use crate::queue::{self, Deposit, QueueEntry, check_deposit};
 use crate::registry::{Registration, registration};
 use crate::store::{Snapshot, TOTALS_PLACE, Tx};
@@ -45,7 +46,7 @@ impl NativeL1 {
     pub fn begin_blocks(&self) -> Result<Blocks<'_>, StoreError> {
         Ok(Blocks {
             l1: self,
-            txn: self.db().begin_write()?,
+            txn: self.db.begin_write()?,
             tokens: None,
         })
     }
@@ -55,7 +56,7 @@ impl NativeL1 {
     /// # Errors
     /// [`StoreError`].
     pub fn tokens_moved_after(&self, height: u64) -> Result<Option<BTreeSet<u32>>, StoreError> {
-        let snapshot = Snapshot::begin(self.db())?;
+        let snapshot = Snapshot::begin(&self.db)?;
         let (head, journal) = (snapshot.head()?.height, snapshot.journal()?);
         let oldest = journal
             .first()?
@@ -78,7 +79,7 @@ impl NativeL1 {
     /// # Errors
     /// [`StoreError`].
     pub fn tokens_ever_moved(&self) -> Result<BTreeSet<u32>, StoreError> {
-        let totals = Snapshot::begin(self.db())?.totals()?;
+        let totals = Snapshot::begin(&self.db)?.totals()?;
         let tokens = totals.range::<u32>(..)?;
         tokens.map(|record| Ok(record?.0.value())).collect()
     }

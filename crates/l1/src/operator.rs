@@ -131,7 +131,7 @@ impl NativeL1 {
     /// # Errors
     /// [`StoreError`].
     pub fn submission_right(&self, now: u64) -> Result<SubmissionRight, StoreError> {
-        let snapshot = Snapshot::begin(self.db())?;
+        let snapshot = Snapshot::begin(&self.db)?;
         let head = snapshot.head()?;
         let now = l1_time(&head, snapshot.clock()?, now);
         let takeover_after = self.deployment().parameters().takeover_after;
@@ -160,7 +160,7 @@ impl NativeL1 {
     /// less than [`crate::Parameters::takeover_after`] ago.
     pub fn return_operator(&self, caller: Address, now: u64) -> Result<(), L1Error> {
         let takeover_after = self.deployment().parameters().takeover_after;
-        transact(self.db(), now, |tx| {
+        transact(&self.db, now, |tx| {
             tx.return_operator(caller, takeover_after)
         })
     }
@@ -176,7 +176,7 @@ impl NativeL1 {
         to: Option<Address>,
         now: u64,
     ) -> Result<(), L1Error> {
-        transact(self.db(), now, |tx| Ok(tx.offer_operator(caller, to)?))
+        transact(&self.db, now, |tx| Ok(tx.offer_operator(caller, to)?))
     }
 
     /// Takes over the office that was offered to the caller. What the operator before could collect
@@ -185,7 +185,7 @@ impl NativeL1 {
     /// # Errors
     /// [`Refusal`]: frozen, nothing was offered to the caller, or the escrow of ETH is full.
     pub fn accept_operator(&self, caller: Address, now: u64) -> Result<u128, L1Error> {
-        transact(self.db(), now, |tx| tx.accept_operator(caller))
+        transact(&self.db, now, |tx| tx.accept_operator(caller))
     }
 }
 

@@ -3,11 +3,11 @@
 //! Invariant of each kind: what decodes encodes to the same bytes again. Verifying keys and
 //! genesis, which are records too, are public types with checks of their own.
 
+use crate::batch::FinalizedBatch;
 use crate::escrow::TokenTotals;
 use crate::genesis::Deployment;
 use crate::head::Head;
 use crate::journal::Block;
-use crate::native::FinalizedBatch;
 use crate::queue::QueueEntry;
 use crate::registry::Registration;
 use crate::token::TokenDisplay;
