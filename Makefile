@@ -21,7 +21,7 @@ demo-evm: ## the whole life on a real chain (anvil): deployed, used, the operato
 	$(QUIRE)
 	./tests/interop/install && node tests/interop/demo.mjs
 
-interop: ## a wallet that is not ours: zk-kit and viem sign, the rollup proves and settles; needs Node
+interop: ## a wallet that is not ours: zk-kit and viem sign, the rollup proves and finalizes; needs Node
 	$(QUIRE)
 	./tests/interop/install && node tests/interop/interop.mjs
 
