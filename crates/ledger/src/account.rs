@@ -1,7 +1,7 @@
 //! Accounts and their leaves.
 //!
 //! One account holds one token. Its leaf is `compress4(Ax, Ay, token·2^40 + nonce, balance)`, and
-//! an empty leaf is 0 (design: Protocol, section 2). Invariant: `nonce < 2^40`, so the lane is an
+//! an empty leaf is 0 (docs/protocol.md, section 2). Invariant: `nonce < 2^40`, so the lane is an
 //! injective pairing of token and nonce. That the key lies in the prime subgroup is checked where
 //! keys enter (L1), not here.
 

@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::eddsa::SignatureError;
 use crate::time::Utc;
 
-/// The rule that a user's operation breaks (design: Protocol, section 3).
+/// The rule that a user's operation breaks (docs/protocol.md, section 3).
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Reject {
     /// `field_in_range`: nonces and expiry times have 40 bits.

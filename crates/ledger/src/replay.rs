@@ -1,7 +1,7 @@
 //! The state rebuilt from published data alone.
 //!
 //! What L1 finalized has a proof; replay needs neither signatures nor witnesses: nonces follow
-//! from order, tokens and keys from the accounts (design: Protocol, section 5). It serves audits
+//! from order, tokens and keys from the accounts (docs/protocol.md, section 5). It serves audits
 //! and restoring. Invariant: the state moves only if the words lead from its root to the root
 //! that they name.
 

@@ -1,7 +1,7 @@
 //! Shapes: the sizes that fix a circuit.
 //!
 //! A shape says how many slots of each kind a batch has, how deep the account tree is and how many
-//! of its top levels are cached (design: Protocol, section 4). Invariant: a `Shape` that passed
+//! of its top levels are cached (docs/protocol.md, section 4). Invariant: a `Shape` that passed
 //! [`Shape::validate`] (every one read by serde has) has a word layout without gaps and index
 //! widths that fit 32 bits. Which circuit and which key belong to a shape is left to others.
 

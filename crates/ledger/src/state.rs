@@ -1,7 +1,7 @@
 //! The state: all accounts and the tree over them.
 //!
 //! Invariant: the leaf at an index is the account's leaf, or 0 where there is none, and index 0
-//! is always empty (design: Protocol, section 2). Changes go through `transition` and `replay`,
+//! is always empty (docs/protocol.md, section 2). Changes go through `transition` and `replay`,
 //! genesis apart, and are undone by [`State::put_back`]; each is all or nothing.
 
 use std::collections::BTreeMap;

@@ -4,7 +4,7 @@
 //! withdrawals; fees last), and does only arithmetic over the accounts it touches; hashing happens
 //! once, at the end. Invariant: a refused operation leaves no trace, a finished batch is applied
 //! whole or not at all, and what is applied is exactly what the witness shows and the words say
-//! (design: Protocol, sections 3 to 5). Which operations to try, and when to close a batch, is
+//! (docs/protocol.md, sections 3 to 5). Which operations to try, and when to close a batch, is
 //! left to the batcher.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! The account tree: 4-ary, sparse, of fixed depth.
 //!
-//! A node is `compress4` of its four children, an empty leaf is 0 (design: Protocol, section 2).
+//! A node is `compress4` of its four children, an empty leaf is 0 (docs/protocol.md, section 2).
 //! Invariant: every stored node equals the hash of its children, and groups under which nothing
 //! stands are not stored but known by their level, so equal leaves make equal trees, whatever was
 //! written and emptied before. One update is one path and two roots:

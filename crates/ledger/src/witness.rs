@@ -1,7 +1,7 @@
 //! What the batch circuit is shown.
 //!
 //! Every vector is exactly as long as the shape's capacity: unused slots are filled with padding,
-//! so that a witness never changes which constraints exist (design: Protocol, sections 4 and 5).
+//! so that a witness never changes which constraints exist (docs/protocol.md, sections 4 and 5).
 //! Invariant: a padding slot updates index 0 from the empty leaf to the empty leaf, and padding
 //! transfers and withdrawals carry a true signature of a public key. What the circuit checks is
 //! left to it.

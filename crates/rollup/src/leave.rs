@@ -2,7 +2,7 @@
 //!
 //! Once the operator has let the queue wait too long, anyone may freeze L1. Then every account is
 //! paid out against a Merkle proof of its leaf under the last root, and deposits that no batch
-//! consumed are given back to who paid them (design: Protocol, section 6). An [`ExitPlan`] is that
+//! consumed are given back to who paid them (docs/protocol.md, section 6). An [`ExitPlan`] is that
 //! proof and that list, as a file that can be made at any time and kept. Invariants: a plan is for
 //! one deployment and one root; L1 checks everything in it again. Whoever leaves pays for no call
 //! that others caused: a deposit is given back only if the owner or the caller paid it in, and after

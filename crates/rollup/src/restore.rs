@@ -1,7 +1,7 @@
 //! The state and the batcher's database from L1's data alone.
 //!
 //! L1 keeps the genesis accounts, every finalized batch with its published data and proof, and the
-//! queue. Replaying them gives the accounts, the nonces and the root (design: Protocol, sections 5
+//! queue. Replaying them gives the accounts, the nonces and the root (docs/protocol.md, sections 5
 //! and 6). Invariant: what is returned has L1's root; otherwise there is an error that names the
 //! first batch at fault. What only the operator's database had is lost with it: operations that
 //! were acknowledged and never finalized. Their signers can send them again; none runs twice.
