@@ -2,7 +2,7 @@
 //!
 //! Invariant: `escrow = balances + claimable + pending` for each token, all below 2^128; so no
 //! balance in the rollup can reach 2^128. `balances` is not stored: it is what the rest leaves, and
-//! no batch may pay out more (design: Protocol, section 6).
+//! no batch may pay out more (docs/protocol.md, section 6).
 
 use redb::ReadableTable;
 

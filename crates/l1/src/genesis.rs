@@ -3,7 +3,7 @@
 //! [`Parameters`] name operator, shapes with the fingerprints of their circuits, tokens and limits;
 //! [`GenesisAccount`]s are accounts 1 to G with every check of a deposit applied. Invariant: a
 //! [`Genesis`] or [`Deployment`] exists only if all rules hold, and `contract`, the first 20 bytes
-//! of BLAKE3 of the canonical genesis, binds every byte of both (design: Protocol, sections 3, 6).
+//! of BLAKE3 of the canonical genesis, binds every byte of both (docs/protocol.md, sections 3, 6).
 //!
 //! On disk a genesis is two files of one folder: `genesis.json`, in any layout of JSON, and
 //! `genesis.accounts`, which the JSON names by count and BLAKE3 digest. Accounts are binary because

@@ -4,7 +4,7 @@
 //! chain, for good. The last root is then final: whoever has an account under it takes the balance
 //! with a path to that root, and whoever paid into the queue takes that back. Invariant: each
 //! account and each entry is paid once, from the part of escrow that held it, to the owner on
-//! record (design: Protocol, section 6).
+//! record (docs/protocol.md, section 6).
 
 use ledger::account::{Account, NONCE_LIMIT};
 use ledger::field::Fr;

@@ -3,7 +3,7 @@
 //! It holds the deposits, knows who owns which account, and moves the state root only when a proof
 //! and the published data of the next batch agree. Invariant: for each token,
 //! `escrow = balances + claimable + pending`, and every call either happens whole or leaves no
-//! trace (design: Protocol, section 6).
+//! trace (docs/protocol.md, section 6).
 //!
 //! - [`genesis`]: what a deployment is fixed to at its start.
 //! - [`native`]: the persisted chain, and what it says; `create` and `open` make and open it.

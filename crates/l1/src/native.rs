@@ -5,7 +5,7 @@
 //! program vouches for them. `now` is in seconds since 1970; L1's own time, which all rules use, is
 //! never before the last block (see [`crate::blocks`]).
 //! Invariant: the root moves only in [`NativeL1::submit_batches`], to the root that a verified
-//! batch names, and with it the queue and the claims (design: Protocol, section 6).
+//! batch names, and with it the queue and the claims (docs/protocol.md, section 6).
 
 use std::collections::BTreeMap;
 

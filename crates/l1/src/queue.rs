@@ -2,7 +2,7 @@
 //!
 //! Entries are stored whole with their payer and block and stay after a batch consumed them. Invariant:
 //! whatever enters can execute — index and token come from the registry, keys are checked, amounts
-//! are in escrow — so nothing that L1 accepted blocks a batch (design: Protocol, sections 0 and 6).
+//! are in escrow — so nothing that L1 accepted blocks a batch (docs/protocol.md, section 6).
 //!
 //! A call is refused by the first rule that it breaks, in this order: frozen, fee, token or
 //! registration, key or amount or owner, full tree, pending exit or limit, escrow.

@@ -1,7 +1,7 @@
 //! The registry: who owns an account on L1, and which token it holds.
 //!
 //! Invariant: an index is registered once and never changes; genesis has 1 to G, deposits get
-//! G + 1, G + 2, … in the order of their calls (design: Protocol, sections 2 and 6). Whoever takes
+//! G + 1, G + 2, … in the order of their calls (docs/protocol.md, sections 2 and 6). Whoever takes
 //! fees looks its accounts up by owner, so what others deposit costs it nothing.
 
 use redb::ReadableTable;

@@ -2,11 +2,11 @@
 //!
 //! A [`Submission`] holds the published data as `ledger::words` defines them, `c` and the proof.
 //! All are bytes from outside: everything is bounded when it is decoded, and before it is reduced
-//! (design: Protocol, section 0). The data name domain, old root, number and queue entries too, so
+//! (docs/protocol.md, section 7). The data name domain, old root, number and queue entries too, so
 //! that they can be verified alone; L1 compares them with its own and takes its own.
 //!
 //! Invariant: `z` is derived from `c` and all words, `y` from all words at `z`, and nothing of
-//! either is taken from the submission (design: Protocol, section 5).
+//! either is taken from the submission (docs/protocol.md, section 5).
 //!
 //! | bytes | field of an encoded submission |
 //! |---|---|
