@@ -18,14 +18,14 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use batcher::store::FILE_NAME;
 use batcher::{OperationId, Verdict};
-use l1::{Address, Deposit, NativeL1};
+use l1::{Address, Deposit, NativeL1, TokenTotals};
 use ledger::babyjubjub::cofactor_inverse_point;
 use ledger::time::Span;
 use rollup::{ExitPlan, SealLimit};
 use serde::Serialize;
 use wallet::Wallet;
 
-use crate::amount::{ETH, Tokens};
+use crate::amount::{Amount, ETH, TokenFacts, Tokens};
 use crate::args::DrillArgs;
 use crate::deployment::{
     Draft, L1, Node, check_absent, now, open_l1, operator_file, random_salt, shapes_by_name,
@@ -64,9 +64,30 @@ struct Facts {
     cancelled: usize,
     claims: usize,
     tokens: usize,
-    /// What is left of all tokens together, decimal.
-    escrow_left: String,
+    /// What is left of each token, by id.
+    escrow_left: Vec<Left>,
     seconds: f64,
+}
+
+/// What is left in escrow of a token.
+#[derive(Serialize)]
+struct Left {
+    #[serde(flatten)]
+    token: TokenFacts,
+    amount: Amount,
+}
+
+impl Left {
+    fn of(totals: &BTreeMap<u32, TokenTotals>, tokens: &Tokens) -> Vec<Self> {
+        let amounts = totals
+            .iter()
+            .map(|(token, totals)| tokens.amount(*token, totals.escrow));
+        let left = amounts.map(|amount| Self {
+            token: amount.facts(),
+            amount,
+        });
+        left.collect()
+    }
 }
 
 /// `quire drill`.
@@ -147,7 +168,9 @@ impl Drill {
         let (exits, cancelled) = self.everybody_leaves(&l1)?;
         let claims = self.everybody_claims(&l1)?;
         let totals = l1.audit()?;
-        let left: u128 = totals.values().map(|totals| totals.escrow).sum();
+        let escrow_left = Left::of(&totals, &Tokens::of(&l1)?);
+        let left = escrow_left.iter().filter(|left| left.amount.value() != 0);
+        let left: Vec<String> = left.map(|left| left.amount.to_string()).collect();
         let facts = Facts {
             final_batches: l1.head()?.next_batch - 1,
             taken_over_batches,
@@ -159,7 +182,7 @@ impl Drill {
             cancelled,
             claims,
             tokens: totals.len(),
-            escrow_left: left.to_string(),
+            escrow_left,
             seconds: seconds(started.elapsed()),
         };
         let text = format!(
@@ -168,18 +191,19 @@ impl Drill {
             count(finalized),
             count(facts.acknowledged),
             count(rejected),
-            if left == 0 { "nothing" } else { "SOMETHING" },
+            if left.is_empty() {
+                "nothing"
+            } else {
+                "SOMETHING"
+            },
             count(facts.tokens),
             count(exits),
             facts.seconds
         );
         self.settings.ui.result(&facts, text)?;
         ensure!(
-            left == 0,
-            Fault::damaged(format!(
-                "{left} units of {} tokens are left in escrow",
-                totals.len()
-            ))
+            left.is_empty(),
+            Fault::damaged(format!("left in escrow: {}", left.join(", ")))
         );
         Ok(())
     }
@@ -519,5 +543,35 @@ impl Drill {
         }
         self.say(format!("{} claims paid", count(paid.len())))?;
         Ok(paid.len())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use l1::bytes::Bytes;
+    use l1::genesis::Token;
+
+    #[test]
+    fn what_is_left_is_told_of_each_token_apart() {
+        let usdc = Token {
+            name: "USDC".to_owned(),
+            decimals: Some(6),
+            address: Bytes([1; 20]),
+        };
+        let tokens = Tokens::listed(&[Token::eth(), usdc]);
+        let escrow = |escrow| TokenTotals {
+            escrow,
+            ..TokenTotals::default()
+        };
+        // Together they would be more than 128 bits.
+        let totals = BTreeMap::from([(0, escrow(u128::MAX)), (1, escrow(7))]);
+        let json = serde_json::to_value(Left::of(&totals, &tokens)).unwrap();
+        let expected = serde_json::json!([
+            {"token": 0, "symbol": "ETH", "decimals": 18, "amount": u128::MAX.to_string()},
+            {"token": 1, "symbol": "USDC", "decimals": 6, "amount": "7"},
+        ]);
+        assert_eq!(json, expected);
     }
 }

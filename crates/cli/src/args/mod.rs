@@ -267,7 +267,7 @@ Examples:
 Its keys are its own: --keys-dir is not used. A --data-dir must have no deployment, keys or batches.
 
 JSON: final_batches, taken_over_batches, acknowledged, finalized, rejected, accounts, exits,
-cancelled, claims, tokens, escrow_left, seconds")]
+cancelled, claims, tokens, escrow_left (token, symbol, decimals, amount), seconds")]
     Drill(DrillArgs),
     /// Import a CSV file of transfers into a new data directory
     #[command(after_help = "\
