@@ -724,7 +724,7 @@ fn the_operator_takes_fees_however_many_accounts_others_open_before() {
     l1.deposit(&own, START).unwrap();
     assert_eq!(fee_accounts(&l1), BTreeMap::from([(1, 301)]), "the first");
     l1.audit().unwrap();
-    // The office goes to somebody who has an account; a reorganization takes that back.
+    // The operator role goes to somebody who has an account; a reorganization takes that back.
     let heir = owner_of(7);
     l1.offer_operator(OPERATOR, Some(heir), START).unwrap();
     l1.accept_operator(heir, START).unwrap();

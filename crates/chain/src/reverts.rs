@@ -97,8 +97,8 @@ fn advice(name: &str) -> &'static str {
         }
         "NothingToReturnTo" => "batches are the operator's alone: submit them",
         "ReturnTooSoon" => "until then submit as anybody may",
-        "OfferedToItself" => "offer the office to another address",
-        "NotOffered" => "the operator has to offer its office to this address first",
+        "OfferedToItself" => "offer the operator role to another address",
+        "NotOffered" => "the operator has to offer its role to this address first",
         "Starved" => "the transaction needs more gas; nothing is said about the proof",
         "IsFrozen" => "the rollup is frozen for good: leave with `quire exit plan`",
         "NotFrozen" => "ask for an exit through the queue; after the deadline `quire freeze`",

@@ -634,7 +634,7 @@ impl Node {
         let operator = operator_wallet(&folder, &l1, &link, role)?;
         if role == Role::Operator && operator.is_none() && !link.is_remote() {
             settings.ui.note(format!(
-                "the operator's office was handed over to {}: this data directory is a mirror from now on",
+                "the operator role was handed over to {}: this data directory is a mirror from now on",
                 l1.operator()?
             ));
             batcher.set_role(Role::Mirror)?;
@@ -868,7 +868,7 @@ fn role_of_old(folder: &Path, l1: &NativeL1) -> Role {
 }
 
 /// The operator's wallet. On a native L1 it is who may submit; on a contract that is the Ethereum key, and
-/// the wallet may be elsewhere. A mirror has none, nor has an operator that handed its office over.
+/// the wallet may be elsewhere. A mirror has none, nor has an operator that handed its role over.
 fn operator_wallet(
     folder: &Path,
     l1: &NativeL1,

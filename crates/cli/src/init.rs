@@ -1,7 +1,7 @@
 //! `quire init`: a deployment is planned and made.
 //!
 //! What is fixed here never changes: shapes, tokens, L1's fee and limits. The operator is the first one:
-//! it can hand its office over.
+//! it can hand its role over.
 //! The operator's wallet lies in the deployment, so that batches can be submitted by a program that
 //! nobody watches; it is encrypted if a passphrase is given that such a program can read as well.
 

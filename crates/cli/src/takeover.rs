@@ -244,9 +244,9 @@ fn offer(settings: &Settings, args: &OperatorOfferArgs) -> Result<()> {
     l1.call(Call::OfferOperator { caller, to })?;
     let said = match to {
         Some(to) => format!(
-            "the operator's office is offered to {to}, who takes it with `quire operator accept`"
+            "the operator role is offered to {to}, which takes it with `quire operator accept`"
         ),
-        None => "the operator's office is offered to nobody".to_owned(),
+        None => "the operator role is offered to nobody".to_owned(),
     };
     tell(settings, &mut l1, &said, None)
 }

@@ -247,7 +247,7 @@ fn tokens(world: &mut World, m20: &Shape, rows: &mut Rows) {
 }
 
 /// A batch of somebody else once the queue is overdue, the operator's return and the batch that ends the
-/// take-over; then the office is handed over.
+/// take-over; then the operator role is handed over.
 fn operator(world: &mut World, m20: &Shape, rows: &mut Rows) {
     world.top_up(address(1), 4, 5);
     let later = world.chain.time() + world.rollup.config.takeover_after + 1;

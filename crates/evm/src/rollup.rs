@@ -345,7 +345,7 @@ impl Rollup {
         Bytes(kept)
     }
 
-    /// The operator, whom it offers its office, and when an operator returned last.
+    /// The operator, the address to which it offers its role, and when an operator returned last.
     ///
     /// # Panics
     /// As [`Self::state`].

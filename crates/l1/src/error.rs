@@ -168,15 +168,15 @@ pub enum Refusal {
         /// From when on it may again.
         again: u64,
     },
-    /// The operator's office is offered to the operator.
-    #[error("{operator} is the operator already: offer the office to another address")]
+    /// The operator offers the operator role to itself.
+    #[error("{operator} is the operator already: offer the operator role to another address")]
     OfferedToItself {
         /// The operator.
         operator: Address,
     },
-    /// The office was not offered to the caller.
+    /// The operator role was not offered to the caller.
     #[error(
-        "the operator's office is offered to {}, the caller is {caller}; the operator has to offer it first",
+        "the operator role is offered to {}, the caller is {caller}; the operator has to offer it first",
         offered.map_or_else(|| "nobody".to_owned(), |offered| offered.to_string())
     )]
     NotOffered {

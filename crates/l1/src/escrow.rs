@@ -164,7 +164,7 @@ impl Tx<'_> {
         self.credit(owner, token, amount, totals).map(Ok)
     }
 
-    /// Fees, which are outside escrow, become claimable by an operator that leaves its office.
+    /// Fees, which are outside escrow, become claimable by an operator that hands its role over.
     pub(crate) fn fees_to_claimable(&mut self, owner: &Address, fees: u128) -> Result<(), L1Error> {
         /// Fees are paid in ETH.
         const ETH: u32 = 0;

@@ -1,6 +1,6 @@
 //! The head of the chain: what L1 knows besides its tables, in one record.
 //!
-//! Invariants: no more deposits and top-ups are pending than entries wait, and the operator's role is never
+//! Invariants: no more deposits and top-ups are pending than entries wait, and the operator role is never
 //! offered to the operator.
 
 use ledger::field::Fr;
@@ -36,7 +36,7 @@ pub struct Head {
     pub operator_fees: u128,
     /// The operator.
     pub operator: Address,
-    /// Whom the operator has offered its office.
+    /// The address to which the operator has offered its role.
     pub offered_operator: Option<Address>,
     /// True if a batch of somebody else was final and the operator is not back.
     pub taken_over: bool,
@@ -114,7 +114,10 @@ impl Head {
         let operator: Address = reader.bytes()?;
         let offered_operator = Some(reader.bytes()?).filter(|offered| *offered != NOBODY);
         if offered_operator == Some(operator) {
-            return Err(reader.value("whom the operator's office is offered", operator));
+            return Err(reader.value(
+                "the address to which the operator role is offered",
+                operator,
+            ));
         }
         reader.end()?;
         Ok(Self {

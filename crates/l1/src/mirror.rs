@@ -205,7 +205,7 @@ impl<'b> Calls<'b, '_> {
         self.tx.return_operator(caller, takeover_after)
     }
 
-    /// The offer of the operator's office.
+    /// The offer of the operator role.
     pub fn offer_operator(&mut self, caller: Address, to: Option<Address>) -> Result<(), L1Error> {
         Ok(self.tx.offer_operator(caller, to)?)
     }

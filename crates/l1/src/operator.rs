@@ -1,4 +1,4 @@
-//! Who may submit batches, and whose office it is.
+//! Who may submit batches, and who has the operator role.
 //!
 //! Batches are the operator's until the rollup outlives it. They are *open* to anybody while the oldest
 //! queue entry is overdue, which is when it has waited longer than
@@ -118,7 +118,7 @@ impl NativeL1 {
         Ok(self.head()?.operator)
     }
 
-    /// Whom the operator has offered its office, until it is accepted or withdrawn.
+    /// The address to which the operator has offered its role, until it accepts or the offer is withdrawn.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -165,7 +165,7 @@ impl NativeL1 {
         })
     }
 
-    /// The operator offers its office; whoever is offered it has it once it accepts. No address, or
+    /// The operator offers its role to an address, which has it once it accepts. No address, or
     /// that of zeros, withdraws the offer.
     ///
     /// # Errors
@@ -179,7 +179,7 @@ impl NativeL1 {
         transact(&self.db, now, |tx| Ok(tx.offer_operator(caller, to)?))
     }
 
-    /// Takes over the office that was offered to the caller. What the operator before could collect
+    /// Takes the operator role that was offered to the caller. What the operator before could collect
     /// becomes claimable by it, and its amount is returned.
     ///
     /// # Errors

@@ -8,7 +8,7 @@
 //! | table | key | record, big-endian |
 //! |---|---|---|
 //! | `meta` | `version`, `deployment`, `clock` | version 4; canonical genesis; the clock's offset 8 |
-//! | | `head` | root 32, then 8 each: height, time, next batch, timestamp, queue head, queue tail, next index, pending deposits, last return of the operator; frozen 1, taken over 1, operator's fees 16, operator 20, whom its office is offered 20 (zeros: nobody) |
+//! | | `head` | root 32, then 8 each: height, time, next batch, timestamp, queue head, queue tail, next index, pending deposits, last return of the operator; frozen 1, taken over 1, operator's fees 16, operator 20, to whom the operator role is offered 20 (zeros: nobody) |
 //! | `genesis_accounts` | number of the record | up to 3,100 accounts as in the accounts' file |
 //! | `registry` | index | owner 20, token 4 |
 //! | `queue` | number | height 8, time 8, kind 1, index 4, token 4, amount 16, `Ax` 32, `Ay` 32, payer 20 |

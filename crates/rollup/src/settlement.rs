@@ -68,14 +68,14 @@ pub enum Call<'a> {
         /// Who calls: the operator.
         caller: Address,
     },
-    /// The operator offers its office.
+    /// The operator offers its role to an address, or withdraws the offer.
     OfferOperator {
         /// Who calls: the operator.
         caller: Address,
         /// Whom it is offered; none withdraws an offer.
         to: Option<Address>,
     },
-    /// Whoever was offered the operator's office takes it.
+    /// The address to which the operator role was offered takes it.
     AcceptOperator {
         /// Who calls: the new operator.
         caller: Address,

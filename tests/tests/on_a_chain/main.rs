@@ -4,7 +4,7 @@
 
 mod connecting;
 mod node;
-mod office;
+mod operator_role;
 mod sending;
 mod taking_over;
 mod tokens;

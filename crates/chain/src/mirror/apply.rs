@@ -150,11 +150,11 @@ impl Mirror {
             }
             Event::OperatorOffered { to } => {
                 let offered = calls.offer_operator(calls.head().operator, Some(to));
-                offered.map_err(refused(format!("the office offered to {to}")))?;
+                offered.map_err(refused(format!("the operator role offered to {to}")))?;
             }
             Event::OperatorChanged { from, to, fees } => {
                 self.unchecked.insert(0);
-                let what = format!("the office that {from} hands over to {to}");
+                let what = format!("the operator role that {from} hands over to {to}");
                 if calls.head().operator != from {
                     return Err(disagree(block, what, "it is somebody else's"));
                 }

@@ -170,7 +170,7 @@ Examples:
 
 JSON: operator, offered, submission (who, anybody_from, operator_until, overdue_entry, taken_over)")]
     Return,
-    /// Offer the operator's office to another address, which has to accept it
+    /// Offer the operator role to another address, which has to accept it
     #[command(after_help = "\
 Examples:
   quire operator offer 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed
@@ -178,7 +178,7 @@ Examples:
 
 JSON: operator, offered, submission (who, anybody_from, operator_until, overdue_entry, taken_over)")]
     Offer(OperatorOfferArgs),
-    /// Take the operator's office that was offered
+    /// Take the operator role that was offered
     #[command(after_help = "\
 What the former operator could collect becomes claimable by it. On a native L1 the wallet becomes
 the operator's of this data directory; the former one stays beside it.

@@ -326,7 +326,7 @@ L1 queue first, and fees only in tokens of which it owns an account.
 JSON: batches, transfers, finalized_root, seconds, proving_seconds, dropped, waits (as of
 `quire status`), side_by_side")]
     Run(RunArgs),
-    /// Return as the operator, or hand the operator's office over
+    /// Return as the operator, or hand the operator role over
     #[command(subcommand)]
     Operator(OperatorCommand),
     /// List, show and export batches

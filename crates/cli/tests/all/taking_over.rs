@@ -1,4 +1,4 @@
-//! Somebody else continues the rollup, the operator comes back, and its office is handed over.
+//! Somebody else continues the rollup, the operator comes back, and its role is handed over.
 
 use serde_json::Value;
 
@@ -72,7 +72,7 @@ fn a_stranger_takes_over_and_the_operator_returns() {
 }
 
 #[test]
-fn the_operators_office_is_handed_over_in_two_steps() {
+fn the_operator_role_is_handed_over_in_two_steps() {
     let operator = Quire::with_accounts();
     operator.json(&["run"]);
     let (stranger, _l1) = stranger(&operator);

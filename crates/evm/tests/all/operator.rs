@@ -333,7 +333,7 @@ fn an_operator_returns_itself_to_something_and_not_too_often() {
 }
 
 #[test]
-fn the_office_is_handed_over_in_two_steps() {
+fn the_operator_role_is_handed_over_in_two_steps() {
     let mut world = story();
     let (first, second) = (alice(), address(2));
     refused(offer(&mut world, &first, Some(first)), "NotOperator()");

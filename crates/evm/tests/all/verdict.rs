@@ -400,7 +400,7 @@ fn other_call(twins: &mut Twins, rng: &mut ChaCha20Rng) {
         4 => twins.claim(anybody(rng), rng.gen_range(0..2)),
         5 if rng.gen_bool(0.5) => twins.collect_fees(operator),
         5 => twins.collect_fees(caller) || (!can_freeze(twins) && twins.freeze(caller)),
-        _ => office(twins, operator, rng),
+        _ => operator_role(twins, operator, rng),
     };
     if happened {
         twins.compare();
@@ -416,7 +416,7 @@ fn anybody(rng: &mut ChaCha20Rng) -> Address {
 }
 
 /// A return or a step of a hand-over, mostly by who may.
-fn office(twins: &mut Twins, operator: Address, rng: &mut ChaCha20Rng) -> bool {
+fn operator_role(twins: &mut Twins, operator: Address, rng: &mut ChaCha20Rng) -> bool {
     let own = rng.gen_bool(0.8);
     let caller = if own { operator } else { anybody(rng) };
     match rng.gen_range(0..5) {

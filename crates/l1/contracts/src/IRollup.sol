@@ -118,9 +118,9 @@ interface IRollup {
     event FeesCollected(address indexed to, uint256 amount);
     /// @notice The operator returned. Until this time, included, it alone may submit batches.
     event OperatorReturned(address indexed operator, uint256 until);
-    /// @notice The operator offers its office to somebody, or to nobody.
+    /// @notice The operator offers its role to an address, or withdraws the offer (address 0).
     event OperatorOffered(address indexed to);
-    /// @notice The office was handed over. What the operator before could collect is claimable by it.
+    /// @notice The operator role was handed over. What the operator before could collect is claimable by it.
     event OperatorChanged(address indexed from, address indexed to, uint256 fees);
 
     error NotOperator();
@@ -214,10 +214,10 @@ interface IRollup {
     /// anybody, and at most once in takeoverAfter.
     function returnOperator() external;
 
-    /// @notice The operator offers its office; 0 withdraws the offer.
+    /// @notice The operator offers its role to an address; 0 withdraws the offer.
     function offerOperator(address to) external;
 
-    /// @notice Whoever was offered the office takes it, from a plain account. Fees from before become
+    /// @notice Takes the operator role that was offered to the caller, a plain account. Fees from before become
     /// claimable by the operator before.
     function acceptOperator() external;
 
@@ -276,7 +276,7 @@ interface IRollup {
     function domain() external view returns (uint256);
     /// @notice The operator now.
     function operator() external view returns (address);
-    /// @notice Whom the operator offers its office, 0 if nobody.
+    /// @notice The address to which the operator offers its role, 0 if none.
     function offeredOperator() external view returns (address);
     /// @notice When an operator returned last, 0 if none did.
     function operatorBackAt() external view returns (uint40);

@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {IRollup} from "./IRollup.sol";
 import {Queue} from "./Queue.sol";
 
-/// @title Who may submit batches, and whose office it is
+/// @title Who may submit batches, and who has the operator role
 /// @dev Batches are open to anybody while the oldest entry is overdue and, once a batch of somebody else
 /// is final, until a batch of the operator leaves nothing overdue. The operator may always submit, and
 /// nobody can keep it out: `returnOperator` depends on no root. A hand-over does not begin the time

@@ -288,7 +288,7 @@ fn an_operator_returns_to_something_and_not_too_often() {
 }
 
 #[test]
-fn the_office_is_handed_over_in_two_steps() {
+fn the_operator_role_is_handed_over_in_two_steps() {
     let chain = story_chain();
     assert_eq!(chain.operator().unwrap(), OPERATOR);
     let refusal = refused(&chain, |l1| l1.offer_operator(ALICE, Some(ALICE), T0));

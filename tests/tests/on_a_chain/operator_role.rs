@@ -1,4 +1,4 @@
-//! Take-over, return and hand-over of the operator's office, as they reach the mirror.
+//! Take-over, return and hand-over of the operator role, as they reach the mirror.
 
 use l1::Address;
 use l1::evm::abi;
