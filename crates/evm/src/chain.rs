@@ -35,10 +35,8 @@ pub struct Snapshot {
     block: BlockEnv,
 }
 
-/// An event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// The contract.
     pub address: Address,
     /// Hash of the signature and indexed fields.
     pub topics: Vec<[u8; 32]>,
@@ -53,9 +51,7 @@ pub struct Receipt {
     pub gas: u64,
     /// Gas before refunds: what the limit of the transaction must cover.
     pub limit: u64,
-    /// What was returned.
     pub output: Vec<u8>,
-    /// Events.
     pub logs: Vec<Log>,
 }
 
@@ -75,7 +71,6 @@ pub enum CallError {
     Halted {
         /// Gas of the receipt.
         gas: u64,
-        /// The reason.
         reason: String,
     },
     /// The transaction is not one that a block may hold.
@@ -99,7 +94,6 @@ impl Chain {
         Self { evm }
     }
 
-    /// The chain's id.
     pub fn chain_id(&self) -> u64 {
         self.evm.ctx.cfg.chain_id
     }

@@ -34,7 +34,6 @@ const ACCOUNTS: u8 = 32;
 /// What a call costs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
-    /// Name of the case.
     pub case: String,
     /// Gas of the receipt.
     pub gas: u64,

@@ -9,6 +9,10 @@
 //! Invariant: the code that runs is the committed one, under the rules of the Osaka hard fork, call
 //! data floor (EIP-7623) and gas limit of a transaction (EIP-7825) included. What the contracts mean
 //! is left to `l1`; nodes and networks to clients.
+#![allow(
+    missing_docs,
+    reason = "the crate serves tests and measurements of this repository"
+)]
 
 pub mod chain;
 pub mod gas;

@@ -23,7 +23,6 @@ const ATTACKER: u8 = 33;
 /// An entry of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct EntryCost {
-    /// How it was queued.
     pub entry: &'static str,
     /// Gas of who queues it.
     pub gas: u64,

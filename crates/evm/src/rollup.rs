@@ -17,7 +17,6 @@ use crate::chain::{CallError, Chain, Receipt};
 /// A deployed rollup.
 #[derive(Clone, Debug)]
 pub struct Rollup {
-    /// Where it is.
     pub address: Address,
     /// What its constructor was given.
     pub config: Config,
@@ -55,7 +54,6 @@ pub struct State {
 pub struct Account {
     /// Owner; zero if the index is not registered.
     pub owner: Address,
-    /// Its token.
     pub token: u32,
     /// A ForcedExit waits.
     pub exit_pending: bool,

@@ -240,7 +240,6 @@ pub struct Sealed {
     pub submission: Submission,
     /// The queue entries that it consumes.
     pub entries: Vec<Entry>,
-    /// The state afterwards.
     pub state: State,
 }
 
@@ -301,9 +300,7 @@ pub fn prove_again(submission: &Submission, shape: &Shape, trapdoor: &Trapdoor) 
 
 /// A deployed rollup whose whole queue and state are known.
 pub struct World {
-    /// The chain.
     pub chain: Chain,
-    /// The rollup.
     pub rollup: Rollup,
     /// The rollup's accounts after the last accepted batch.
     pub state: State,

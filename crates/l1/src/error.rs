@@ -37,33 +37,19 @@ pub enum Refusal {
     WrongFee {
         /// The deployment's fee.
         expected: u128,
-        /// The fee sent.
         got: u128,
     },
     /// There is no such token.
     #[error("token {token} does not exist, ids go from 0 to below {tokens}")]
-    UnknownToken {
-        /// The id.
-        token: u32,
-        /// Number of tokens.
-        tokens: usize,
-    },
+    UnknownToken { token: u32, tokens: usize },
     /// The tokens of a native L1 are those of its genesis.
     #[error(
         "the tokens of a native L1 are those of its genesis: make a deployment that lists {token}"
     )]
-    TokensFixed {
-        /// Address of the token.
-        token: Address,
-    },
+    TokensFixed { token: Address },
     /// The token has an id.
     #[error("{address} is token {token} already")]
-    TokenKnown {
-        /// Its id.
-        token: usize,
-        /// Its address.
-        address: Address,
-    },
+    TokenKnown { token: usize, address: Address },
     /// The account key of a deposit fails a check.
     #[error("the account key is refused: {0}")]
     BadKey(#[from] PointFault),
@@ -78,24 +64,17 @@ pub enum Refusal {
     ZeroTopUp,
     /// No account was ever assigned this index.
     #[error("account {index} is not registered")]
-    Unregistered {
-        /// The index.
-        index: u32,
-    },
+    Unregistered { index: u32 },
     /// Somebody else's account.
     #[error("account {index} belongs to {owner}, the caller is {caller}")]
     NotOwner {
-        /// The index.
         index: u32,
-        /// Its owner.
         owner: Address,
-        /// Who called.
         caller: Address,
     },
     /// The account's exit is in the queue already.
     #[error("account {index} has a pending exit, queue entry {entry}")]
     ExitPending {
-        /// The index.
         index: u32,
         /// Number of the queue entry.
         entry: u64,
@@ -103,7 +82,6 @@ pub enum Refusal {
     /// As many deposits and top-ups wait as may.
     #[error("{pending} deposits and top-ups wait for a batch, at most {cap} may; try again later")]
     TooManyPending {
-        /// Those that wait.
         pending: u64,
         /// The deployment's limit.
         cap: u64,
@@ -111,30 +89,20 @@ pub enum Refusal {
     /// The escrow of a token would reach 2^128.
     #[error("the escrow of token {token} is {escrow} units, {amount} more would reach 2^128")]
     EscrowFull {
-        /// The token.
         token: u32,
-        /// Its escrow.
         escrow: u128,
-        /// The amount to add.
         amount: u128,
     },
     /// The fees kept for the operator would reach 2^128.
     #[error("the operator's fees are {fees} wei, {amount} more would reach 2^128")]
-    FeesFull {
-        /// The fees.
-        fees: u128,
-        /// The fee to add.
-        amount: u128,
-    },
+    FeesFull { fees: u128, amount: u128 },
     /// Batches are not open to anybody.
     #[error(
         "only the operator {operator} may submit batches now, the caller is {caller}; {}",
         opens(*opens_at)
     )]
     NotOpen {
-        /// The operator.
         operator: Address,
-        /// Who called.
         caller: Address,
         /// The first second from which anybody may, if no batch comes before; none if nothing waits.
         opens_at: Option<u64>,
@@ -144,7 +112,6 @@ pub enum Refusal {
         "the operator {operator} has returned and alone may submit batches until {}; try again afterwards", Utc(*.until)
     )]
     OperatorsHour {
-        /// The operator.
         operator: Address,
         /// The last second of its hour.
         until: u64,
@@ -170,10 +137,7 @@ pub enum Refusal {
     },
     /// The operator offers the operator role to itself.
     #[error("{operator} is the operator already: offer the operator role to another address")]
-    OfferedToItself {
-        /// The operator.
-        operator: Address,
-    },
+    OfferedToItself { operator: Address },
     /// The operator role was not offered to the caller.
     #[error(
         "the operator role is offered to {}, the caller is {caller}; the operator has to offer it first",
@@ -182,45 +146,27 @@ pub enum Refusal {
     NotOffered {
         /// Whom it is offered.
         offered: Option<Address>,
-        /// Who called.
         caller: Address,
     },
     /// Only the operator may make this call.
     #[error("only the operator {operator} may do this, the caller is {caller}")]
-    NotOperator {
-        /// The operator.
-        operator: Address,
-        /// Who called.
-        caller: Address,
-    },
+    NotOperator { operator: Address, caller: Address },
     /// The caller has nothing to claim.
     #[error("{owner} has nothing to claim of token {token}")]
     NothingToClaim {
         /// Who called.
         owner: Address,
-        /// The token.
         token: u32,
     },
     /// The deployment does not list the shape.
     #[error("shape {shape_id} is not one of this deployment")]
-    UnknownShape {
-        /// The shape's number.
-        shape_id: u16,
-    },
+    UnknownShape { shape_id: u16 },
     /// The shape has its key.
     #[error("shape {shape_id} has its verifying key {id}, which nothing changes")]
-    KeyRegistered {
-        /// The shape's number.
-        shape_id: u16,
-        /// Id of the key.
-        id: String,
-    },
+    KeyRegistered { shape_id: u16, id: String },
     /// The shape has no key yet.
     #[error("shape {shape_id} has no verifying key yet; the operator registers it once")]
-    NoKey {
-        /// The shape's number.
-        shape_id: u16,
-    },
+    NoKey { shape_id: u16 },
     /// The key is for another circuit, degenerate, or from a development setup.
     #[error(transparent)]
     Key(#[from] Box<KeyError>),
@@ -240,9 +186,7 @@ pub enum Refusal {
     MixedShapes {
         /// Position in the submission, from 0.
         position: usize,
-        /// Shape of the first.
         expected: u16,
-        /// Shape of this one.
         got: u16,
     },
     /// A batch is not the next one, or its data are not well-formed.
@@ -283,26 +227,17 @@ pub enum Refusal {
     NotInTree(#[from] ProofError),
     /// The account has another token than it was registered with.
     #[error("account {index} is registered with token {expected}, the exit says {got}")]
-    OtherToken {
-        /// The index.
-        index: u32,
-        /// Its token.
-        expected: u32,
-        /// The token claimed.
-        got: u32,
-    },
+    OtherToken { index: u32, expected: u32, got: u32 },
     /// A nonce that no account can have.
     #[error("a nonce is below {limit}, the exit says {got}")]
     NonceOutOfRange {
         /// The first number that is not a nonce.
         limit: u64,
-        /// The nonce claimed.
         got: u64,
     },
     /// The account has left.
     #[error("account {index} has exited already, with {amount} units")]
     AlreadyExited {
-        /// The index.
         index: u32,
         /// What its owner was credited.
         amount: u128,
@@ -310,17 +245,14 @@ pub enum Refusal {
     /// The exit exceeds what the accounts can have.
     #[error("the exit pays {amount} units of token {token}, all accounts together have {balances}")]
     ExitTooLarge {
-        /// The token.
         token: u32,
         /// Escrow that is neither claimable nor pending.
         balances: u128,
-        /// The balance claimed.
         amount: u128,
     },
     /// The entry was consumed, or does not exist.
     #[error("queue entry {number} does not wait; those from {head} to below {tail} do")]
     NotWaiting {
-        /// The number.
         number: u64,
         /// The oldest entry that waits.
         head: u64,
@@ -329,38 +261,25 @@ pub enum Refusal {
     },
     /// The entry brought no money.
     #[error("queue entry {number} is an exit request; only deposits and top-ups can be cancelled")]
-    NotADeposit {
-        /// The number.
-        number: u64,
-    },
+    NotADeposit { number: u64 },
     /// The deposit was paid back.
     #[error("queue entry {number} is cancelled already")]
-    AlreadyCancelled {
-        /// The number.
-        number: u64,
-    },
+    AlreadyCancelled { number: u64 },
     /// More blocks than the journal has.
     #[error("a reorg of {blocks} blocks is deeper than the {window} that can be undone")]
     ReorgTooDeep {
-        /// Blocks to drop.
         blocks: u64,
         /// Blocks that can be undone.
         window: u64,
     },
     /// The height would reach 2^63.
     #[error("{blocks} blocks more than {height} would reach 2^63: mine fewer")]
-    TooManyBlocks {
-        /// Height now.
-        height: u64,
-        /// Blocks to mine.
-        blocks: u64,
-    },
+    TooManyBlocks { height: u64, blocks: u64 },
     /// The system's clock is beyond every timestamp.
     #[error(
         "a block now would have the time {}, timestamps end before {}: set the system's clock", Utc(*.time), Utc(*.limit)
     )]
     TimeTooFar {
-        /// Time of the block.
         time: u64,
         /// The first number that is not a timestamp.
         limit: u64,
@@ -372,7 +291,6 @@ pub enum Refusal {
     ClockTooFar {
         /// Seconds that it is ahead.
         offset: u64,
-        /// Seconds to add.
         seconds: u64,
         /// Seconds that it is never ahead.
         limit: u64,
@@ -407,49 +325,36 @@ pub enum BatchFault {
     Domain {
         /// This deployment, in hexadecimal.
         expected: String,
-        /// The batch's.
         got: String,
     },
     /// Another batch is next.
     #[error("the next batch is number {expected}, got {got}")]
-    Number {
-        /// The next number.
-        expected: u64,
-        /// The batch's.
-        got: u64,
-    },
+    Number { expected: u64, got: u64 },
     /// The batch starts from another root than the current one.
     #[error("the current root is {expected}, the batch starts from {got}")]
     OldRoot {
         /// The current root, in hexadecimal.
         expected: String,
-        /// The batch's.
         got: String,
     },
     /// The timestamp is before the last batch's, too old, or in the future.
     #[error("the timestamp must be {} to {}, got {}", Utc(*.earliest), Utc(*.latest), Utc(*.got))]
     Timestamp {
-        /// The earliest time allowed.
         earliest: u64,
         /// The latest: now.
         latest: u64,
-        /// The batch's.
         got: u64,
     },
     /// A batch of somebody else than the operator is older than the moment from which anybody may submit.
     #[error(
         "at its timestamp, {}, only the operator might submit: the oldest queue entry was not overdue; seal the batch again", Utc(*.timestamp)
     )]
-    NotOpen {
-        /// The batch's timestamp.
-        timestamp: u64,
-    },
+    NotOpen { timestamp: u64 },
     /// A batch of somebody else than the operator leaves an overdue entry for which it had a slot.
     #[error(
         "queue entry {entry} is overdue and stays behind, though the batch uses {used} of its {slots} L1 slots: while entries are overdue, a batch of anybody but the operator fills the L1 slots of its shape, of which there must be some"
     )]
     OverdueLeftBehind {
-        /// Number of the entry.
         entry: u64,
         /// L1 slots of the shape.
         slots: usize,
@@ -458,40 +363,25 @@ pub enum BatchFault {
     },
     /// The batch has more queue entries than wait.
     #[error("the batch has {got} queue entries, {pending} wait")]
-    QueueTooShort {
-        /// Entries that wait.
-        pending: u64,
-        /// Entries in the batch.
-        got: usize,
-    },
+    QueueTooShort { pending: u64, got: usize },
     /// An L1 slot says something else than the queue.
     #[error("L1 slot {slot} is not queue entry {entry}")]
     NotTheQueueEntry {
-        /// The slot.
         slot: usize,
         /// Number of the entry that comes next.
         entry: u64,
     },
     /// A withdrawal of more than any balance.
     #[error("withdrawal slot {slot} pays out 2^128 or more")]
-    WithdrawalTooLarge {
-        /// The slot.
-        slot: usize,
-    },
+    WithdrawalTooLarge { slot: usize },
     /// A withdrawal from an index that no account has.
     #[error("withdrawal slot {slot}: account {index} is not registered")]
-    WithdrawalUnregistered {
-        /// The slot.
-        slot: usize,
-        /// The index.
-        index: u32,
-    },
+    WithdrawalUnregistered { slot: usize, index: u32 },
     /// The payouts of a token exceed what the accounts can have.
     #[error(
         "the batch pays out {amount} units of token {token}, all accounts together have {balances}"
     )]
     PaysTooMuch {
-        /// The token.
         token: u32,
         /// Escrow that is neither claimable nor pending.
         balances: u128,
@@ -545,16 +435,12 @@ pub enum StoreError {
     Record(#[from] CodecError),
     /// A record that must be there is not.
     #[error("the L1 database is damaged: {what} is missing; restore it from a backup")]
-    Missing {
-        /// The record.
-        what: String,
-    },
+    Missing { what: String },
     /// Two records contradict each other.
     #[error(
         "the L1 database is damaged: {what} should be {expected} and is {got}; restore it from a backup"
     )]
     Inconsistent {
-        /// What was compared.
         what: String,
         /// What other records say.
         expected: String,
@@ -566,19 +452,12 @@ pub enum StoreError {
         "the L1 database is damaged: verifying key of shape {shape_id}: {source}; restore it from a backup"
     )]
     Key {
-        /// The shape's number.
         shape_id: u16,
-        /// What is wrong.
         source: Box<KeyError>,
     },
     /// A finalized batch does not decode.
     #[error("the L1 database is damaged: batch {number}: {source}; restore it from a backup")]
-    Batch {
-        /// Number of the batch.
-        number: u64,
-        /// What is wrong.
-        source: BatchFault,
-    },
+    Batch { number: u64, source: BatchFault },
 }
 
 /// Why a chain cannot be made or opened.

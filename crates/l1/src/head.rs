@@ -34,7 +34,6 @@ pub struct Head {
     pub pending_deposits: u64,
     /// Fees that the operator may collect, in ETH's smallest unit.
     pub operator_fees: u128,
-    /// The operator.
     pub operator: Address,
     /// The address to which the operator has offered its role.
     pub offered_operator: Option<Address>,

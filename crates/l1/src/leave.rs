@@ -35,7 +35,6 @@ pub struct Exit {
 pub struct Cancelled {
     /// Who paid it, and may claim it now.
     pub payer: Address,
-    /// Its token.
     pub token: u32,
     /// The amount in the token's smallest unit.
     pub amount: u128,

@@ -19,6 +19,10 @@
 //! - [`submission`]: a proven batch as bytes and as a folder, and its verification.
 //!
 //! What a batch means is left to `ledger` and `circuits`; ordering operations to the batcher.
+#![allow(
+    missing_docs,
+    reason = "the crate serves this repository; types, names and messages say most of it"
+)]
 
 mod batch;
 pub mod blocks;

@@ -36,7 +36,6 @@ pub struct Calls<'b, 't> {
     tokens: &'b mut Option<BTreeMap<Address, u32>>,
 }
 
-/// For mirrors.
 impl NativeL1 {
     /// Begins blocks that become durable together. Nothing else writes meanwhile, and readers see what was
     /// before.
@@ -199,7 +198,6 @@ impl<'b> Calls<'b, '_> {
         std::mem::take(&mut self.tx.head.operator_fees)
     }
 
-    /// The operator's return.
     pub fn return_operator(&mut self, caller: Address) -> Result<(), L1Error> {
         let takeover_after = self.l1.deployment().parameters().takeover_after;
         self.tx.return_operator(caller, takeover_after)
@@ -224,7 +222,6 @@ impl<'b> Calls<'b, '_> {
         self.l1.submit_in(&mut self.tx, caller, submissions)
     }
 
-    /// The freeze.
     pub fn freeze(&mut self) -> Result<(), L1Error> {
         let freeze_after = self.l1.deployment().parameters().freeze_after;
         self.tx.freeze(freeze_after)

@@ -32,7 +32,6 @@ pub struct NativeL1 {
     pub(crate) dev_keys: AllowDevKeys,
 }
 
-/// Reading.
 impl NativeL1 {
     /// What the chain was made from, accounts aside.
     pub fn deployment(&self) -> &Deployment {

@@ -38,7 +38,6 @@ pub struct QueueEntry {
 pub struct Deposit {
     /// Who calls: pays, and owns the account on L1.
     pub caller: Address,
-    /// The token.
     pub token: u32,
     /// Opening balance, possibly 0.
     pub amount: u128,

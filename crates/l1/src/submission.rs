@@ -55,13 +55,11 @@ const FOLDER_LABEL: &str = "quire/batch folder/1";
 /// What the operator sends to L1 for one batch. Nothing in it is trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submission {
-    /// Number of the shape.
     pub shape_id: u16,
     /// The published data, see [`PublicWords::to_bytes`].
     pub data: Vec<u8>,
     /// `c`, the commitment to the words, as 32 big-endian bytes.
     pub c: [u8; 32],
-    /// The proof, see [`Proof::to_bytes`].
     pub proof: [u8; PROOF_BYTES],
 }
 
@@ -193,15 +191,11 @@ pub fn verify_batch(
 pub struct Summary {
     /// Version of the folder's format.
     pub version: u32,
-    /// Number of the shape.
     pub shape_id: u16,
-    /// Number of the batch.
     pub batch_number: u64,
     /// Number of the deployment.
     pub domain: Bytes<32>,
-    /// Root before the batch.
     pub old_root: Bytes<32>,
-    /// Root after the batch.
     pub new_root: Bytes<32>,
     /// Timestamp of the batch, seconds since 1970.
     pub timestamp: u64,
@@ -221,39 +215,25 @@ pub enum FolderError {
     /// A file cannot be read or written.
     #[error("{}: cannot {action}: {source}; check that the folder holds a whole batch", path.display())]
     Io {
-        /// The file.
         path: PathBuf,
-        /// What was attempted.
         action: &'static str,
-        /// The reason given.
         source: std::io::Error,
     },
     /// The summary does not parse.
     #[error("{}: {source}; export the batch again", path.display())]
     Json {
-        /// The file.
         path: PathBuf,
-        /// What is wrong.
         source: serde_json::Error,
     },
     /// The summary is not laid out as this program writes it.
     #[error("{}: not in the layout that this program writes; export the batch again", path.display())]
-    Layout {
-        /// The file.
-        path: PathBuf,
-    },
+    Layout { path: PathBuf },
     /// Another format version.
     #[error("the batch folder has version {got}, this program reads {expected}; export it again")]
-    Version {
-        /// Version of this program.
-        expected: u32,
-        /// Version found.
-        got: u32,
-    },
+    Version { expected: u32, got: u32 },
     /// A file has another length than it can have.
     #[error("{}: expected {expected} bytes, got {got}", path.display())]
     Length {
-        /// The file.
         path: PathBuf,
         /// Bytes expected, or at most.
         expected: u64,
@@ -265,15 +245,11 @@ pub enum FolderError {
     Checksum {
         /// The checksum in the summary.
         expected: Bytes<32>,
-        /// That of the files.
         got: Bytes<32>,
     },
     /// The summary says something else than the data.
     #[error("the summary and the data of the batch differ in {field}")]
-    Disagree {
-        /// The field.
-        field: &'static str,
-    },
+    Disagree { field: &'static str },
     /// The batch does not verify.
     #[error(transparent)]
     Batch(#[from] BatchFault),
@@ -284,7 +260,6 @@ pub enum FolderError {
 pub struct BatchFolder {
     /// What `batch.json` says.
     pub summary: Summary,
-    /// The batch.
     pub submission: Submission,
 }
 

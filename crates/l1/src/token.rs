@@ -27,30 +27,16 @@ const RESERVED: [&str; 8] = [
 pub enum SymbolError {
     /// Empty, or too long.
     #[error("a symbol has 1 to {MAX_SYMBOL} characters, got {got}")]
-    Length {
-        /// Its characters.
-        got: usize,
-    },
+    Length { got: usize },
     /// A character that can be mistaken for another.
     #[error("a symbol has letters and digits of ASCII, and . - _ + $ besides; got {got:?}")]
-    Character {
-        /// The character.
-        got: char,
-    },
+    Character { got: char },
     /// A number, or the end of one.
     #[error("{got:?} can be read as a part of a number, which a symbol cannot")]
-    Number {
-        /// The text.
-        got: String,
-    },
+    Number { got: String },
     /// ETH, one of its units, or a word of this program.
     #[error("{got:?} looks like {like:?}, which is no symbol of a token besides ETH")]
-    LooksLike {
-        /// The text.
-        got: String,
-        /// What it looks like.
-        like: &'static str,
-    },
+    LooksLike { got: String, like: &'static str },
 }
 
 /// Whether a text can stand as the unit of an amount.
@@ -119,12 +105,10 @@ impl TokenDisplay {
         }
     }
 
-    /// The symbol.
     pub fn symbol(&self) -> Option<&str> {
         self.symbol.as_deref()
     }
 
-    /// The decimal places.
     pub fn decimals(&self) -> Option<u8> {
         self.decimals
     }

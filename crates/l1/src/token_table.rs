@@ -99,7 +99,6 @@ impl NativeL1 {
 }
 
 impl Tx<'_> {
-    /// Number of tokens.
     pub(crate) fn token_count(&self, on: &Deployment) -> Result<usize, StoreError> {
         count_tokens(on, self.tokens.len()?)
     }

@@ -82,7 +82,6 @@ fn entry_words(entry: &Entry) -> [Word; 8] {
 /// Type of a queue entry in signatures.
 const ENTRY: &str = "(uint8,uint32,uint32,uint128,address,uint40,uint256,uint256)";
 
-/// `addToken`.
 pub fn add_token(erc20: &Address) -> Vec<u8> {
     call("addToken(address)", &[address(erc20)])
 }
@@ -97,27 +96,22 @@ pub fn deposit(token: u32, amount: u128, key: &Point, q: &Point) -> Vec<u8> {
     )
 }
 
-/// `topUp`.
 pub fn top_up(index: u32, amount: u128) -> Vec<u8> {
     call("topUp(uint32,uint128)", &[uint(index.into()), uint(amount)])
 }
 
-/// `requestExit`.
 pub fn request_exit(index: u32) -> Vec<u8> {
     call("requestExit(uint32)", &[uint(index.into())])
 }
 
-/// `claim`.
 pub fn claim(token: u32, to: &Address) -> Vec<u8> {
     call("claim(uint32,address)", &[uint(token.into()), address(to)])
 }
 
-/// `collectFees`.
 pub fn collect_fees(to: &Address) -> Vec<u8> {
     call("collectFees(address)", &[address(to)])
 }
 
-/// `returnOperator`.
 pub fn return_operator() -> Vec<u8> {
     call("returnOperator()", &[])
 }
@@ -128,24 +122,20 @@ pub fn offer_operator(to: Option<&Address>) -> Vec<u8> {
     call("offerOperator(address)", &[to])
 }
 
-/// `acceptOperator`.
 pub fn accept_operator() -> Vec<u8> {
     call("acceptOperator()", &[])
 }
 
-/// `freeze`.
 pub fn freeze() -> Vec<u8> {
     call("freeze()", &[])
 }
 
-/// `cancelDeposit`.
 pub fn cancel_deposit(number: u64, entry: &Entry) -> Vec<u8> {
     let mut words = vec![uint(number.into())];
     words.extend(entry_words(entry));
     call(&format!("cancelDeposit(uint40,{ENTRY})"), &words)
 }
 
-/// `exit`.
 pub fn exit(exit: &Exit) -> Vec<u8> {
     let Exit {
         index,

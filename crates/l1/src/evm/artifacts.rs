@@ -8,7 +8,6 @@ use serde::Deserialize;
 /// A compiled contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Artifact {
-    /// Name of the contract.
     pub name: &'static str,
     /// The whole file, for tools that read ABIs.
     pub json: &'static str,

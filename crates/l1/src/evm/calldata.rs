@@ -64,7 +64,6 @@ const OP_BYTES: usize = 25;
 pub struct Entry {
     /// What is to be done.
     pub op: L1Op,
-    /// Who paid.
     pub payer: Address,
     /// Timestamp of its block, seconds since 1970.
     pub time: u64,
@@ -93,32 +92,21 @@ pub enum CalldataError {
     NoBatch,
     /// A shape that the deployment does not list.
     #[error("batch {position}: shape {shape_id} is not one of this deployment")]
-    UnknownShape {
-        /// Position of the batch in the call.
-        position: usize,
-        /// The id.
-        shape_id: u16,
-    },
+    UnknownShape { position: usize, shape_id: u16 },
     /// Batches of several shapes in one call.
     #[error("batch {position} has shape {got}, the first has {expected}")]
     MixedShapes {
-        /// Position of the batch in the call.
         position: usize,
-        /// Shape of the first.
         expected: u16,
-        /// Its shape.
         got: u16,
     },
     /// More carried than the shape has.
     #[error("batch {position}: {section}: the shape has {capacity}, got {got}")]
     Capacity {
-        /// Position of the batch in the call.
         position: usize,
-        /// Name of the section.
         section: &'static str,
         /// Slots or words of the shape.
         capacity: usize,
-        /// Those carried.
         got: usize,
     },
     /// Bytes are missing or left over, or a queue entry is malformed.
@@ -136,12 +124,7 @@ pub enum EncodeError {
     #[error(
         "the batch consumes {expected} queue entries, got {got} or others; read the queue again"
     )]
-    Entries {
-        /// Entries of the batch.
-        expected: usize,
-        /// Entries given.
-        got: usize,
-    },
+    Entries { expected: usize, got: usize },
     /// More batches than one call can count.
     #[error("one call takes 1 to 65535 batches, got {0}")]
     Count(usize),

@@ -20,7 +20,6 @@ const ACCOUNTS: &str = "the genesis accounts";
 pub struct GenesisAccount {
     /// Who owns it on L1.
     pub owner: Address,
-    /// Its token.
     pub token: u32,
     /// `A`, the key that signs.
     pub key: Point,

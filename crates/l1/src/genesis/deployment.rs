@@ -90,7 +90,6 @@ impl Deployment {
         ledger::operation::domain(*chain_id, &self.contract().0, &salt.0)
     }
 
-    /// The parameters.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
     }

@@ -18,11 +18,8 @@ pub enum GenesisError {
     /// A file cannot be read or written.
     #[error("{}: cannot {action}: {source}; check that the path exists and is accessible", path.display())]
     Io {
-        /// The file.
         path: PathBuf,
-        /// What was attempted.
         action: &'static str,
-        /// The reason given.
         source: std::io::Error,
     },
     /// A file is longer than any of its kind.
@@ -33,21 +30,14 @@ pub enum GenesisError {
     Json(#[from] serde_json::Error),
     /// Another format version.
     #[error("the genesis has version {got}, this program reads {expected}; make it again")]
-    Version {
-        /// Version of this program.
-        expected: u32,
-        /// Version found.
-        got: u32,
-    },
+    Version { expected: u32, got: u32 },
     /// A native L1 has chain id 0 and no contract, a deployment on an EVM has both.
     #[error(
         "a native L1 has chain_id 0 and no contract, a deployment on an EVM has both; got chain_id {chain_id}, contract {}",
         contract.map_or_else(|| "none".to_owned(), |contract| contract.to_string())
     )]
     ChainId {
-        /// The chain id.
         chain_id: u64,
-        /// The contract.
         contract: Option<Address>,
     },
     /// A contract starts without accounts and with ETH alone.
@@ -55,59 +45,37 @@ pub enum GenesisError {
         "a deployment on an EVM starts empty; got {accounts} accounts and {tokens} tokens besides ETH: deposit and add tokens on the contract"
     )]
     NotEmpty {
-        /// Accounts.
         accounts: u32,
         /// Tokens besides ETH.
         tokens: usize,
     },
     /// A name is empty, too long, or not printable.
     #[error("{of}: a name has 1 to {MAX_NAME_BYTES} bytes and no control characters, got {got:?}")]
-    Name {
-        /// Whose name.
-        of: &'static str,
-        /// The name.
-        got: String,
-    },
+    Name { of: &'static str, got: String },
     /// The rollup could be taken over too soon.
     #[error(
         "takeover_after is {got} s: it must be at least {least} s, that is two hours and more than timestamp_slack"
     )]
-    TakeoverAfter {
-        /// The least.
-        least: u64,
-        /// The parameter.
-        got: u64,
-    },
+    TakeoverAfter { least: u64, got: u64 },
     /// The rollup could be frozen too soon, or not within a reasonable time.
     #[error(
         "freeze_after is {got} s: it must be at least {least} s, twice takeover_after, and at most {MOST_FREEZE_AFTER} s, 90 days"
     )]
-    FreezeAfter {
-        /// The least.
-        least: u64,
-        /// The parameter.
-        got: u64,
-    },
+    FreezeAfter { least: u64, got: u64 },
     /// Two shapes have one id.
     #[error("two shapes have id {id}")]
-    ShapeTwice {
-        /// The id.
-        id: u16,
-    },
+    ShapeTwice { id: u16 },
     /// The shapes differ in depth.
     #[error("shape {id} has depth {got}, the first has {expected}")]
     Depth {
-        /// The shape's id.
         id: u16,
         /// Depth of the first shape.
         expected: u8,
-        /// Depth of this shape.
         got: u8,
     },
     /// A shape's sizes are not valid.
     #[error("shape {id}: {source}")]
     Shape {
-        /// The shape's id.
         id: u16,
         /// The rule that does not hold.
         source: ledger::shape::ShapeError,
@@ -120,23 +88,15 @@ pub enum GenesisError {
     NotEth,
     /// More decimal places than an amount can have.
     #[error("token {token} has {got} decimals, at most {MAX_DECIMALS} are possible")]
-    Decimals {
-        /// The id.
-        token: usize,
-        /// Its decimals.
-        got: u8,
-    },
+    Decimals { token: usize, got: u8 },
     /// More tokens than ids.
     #[error("{0} tokens are more than 32-bit ids can name")]
     TooManyTokens(usize),
     /// Two tokens have one address.
     #[error("tokens {first} and {second} have one address, {address}")]
     TokenTwice {
-        /// The earlier id.
         first: usize,
-        /// The later id.
         second: usize,
-        /// The address.
         address: Address,
     },
     /// More accounts than indices.
@@ -144,7 +104,6 @@ pub enum GenesisError {
         "{accounts} accounts do not fit a tree with {leaves} leaves, of which index 0 stays empty"
     )]
     TooManyAccounts {
-        /// Accounts.
         accounts: usize,
         /// `4^depth`.
         leaves: u64,
@@ -152,17 +111,13 @@ pub enum GenesisError {
     /// The account's token is not listed.
     #[error("account {index} has token {token}, ids go from 0 to below {tokens}")]
     UnknownToken {
-        /// Index of the account.
         index: u32,
-        /// Its token.
         token: u32,
-        /// Number of tokens.
         tokens: usize,
     },
     /// The account's key is bad.
     #[error("the key of account {index} is refused: {source}")]
     BadKey {
-        /// Index of the account.
         index: u32,
         /// The rule that does not hold.
         source: PointFault,
@@ -172,7 +127,6 @@ pub enum GenesisError {
     EscrowFull {
         /// Index of the account with which they do.
         index: u32,
-        /// The token.
         token: u32,
     },
     /// The accounts' bytes are not well-formed.
