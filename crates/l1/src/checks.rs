@@ -105,10 +105,14 @@ fn check_blocks(snapshot: &Snapshot, head: &Head) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Somebody else's batch was taken over with, and nobody returns in the future.
+/// A rollup that was taken over has a batch, and the operator's last return is not in the future.
 fn check_operator(head: &Head) -> Result<(), StoreError> {
     if head.taken_over && head.next_batch == 1 {
-        return agree("whether a batch was taken over with", &false, &true);
+        return agree(
+            "whether somebody took over before the first batch",
+            &false,
+            &true,
+        );
     }
     if head.operator_back_at <= head.time {
         return Ok(());
@@ -132,7 +136,8 @@ fn not_after(of: &str, height: u64, time: u64, head: &Head) -> Result<(), StoreE
     })
 }
 
-/// A frozen chain had an overdue entry, which still waits; nobody has left one that is not frozen.
+/// The oldest entry of a frozen chain waits and is overdue. A chain that is not frozen has no exits by
+/// proof and no cancelled deposits.
 fn check_departures(
     snapshot: &Snapshot,
     deployment: &Deployment,

@@ -116,9 +116,9 @@ pub enum Refusal {
         /// The last second of its hour.
         until: u64,
     },
-    /// The operator returns although batches are its own.
+    /// The operator returns although it alone may submit batches.
     #[error(
-        "batches are the operator's alone, so there is nothing to return to: submit them; {}",
+        "only the operator may submit batches now, so there is nothing to return to: submit batches; {}",
         opens(*opens_at)
     )]
     NothingToReturnTo {
@@ -304,7 +304,9 @@ fn opens(at: Option<u64>) -> String {
             "anybody may from {} on, if the oldest queue entry still waits then",
             Utc(at)
         ),
-        None => "anybody may once a queue entry has waited too long, and nothing waits".to_owned(),
+        None => {
+            "anybody may once a queue entry has waited too long, and no entry waits now".to_owned()
+        }
     }
 }
 
@@ -352,7 +354,7 @@ pub enum BatchFault {
     NotOpen { timestamp: u64 },
     /// A batch of somebody else than the operator leaves an overdue entry for which it had a slot.
     #[error(
-        "queue entry {entry} is overdue and stays behind, though the batch uses {used} of its {slots} L1 slots: while entries are overdue, a batch of anybody but the operator fills the L1 slots of its shape, of which there must be some"
+        "the batch leaves queue entry {entry} behind, which is overdue, and uses {used} of its {slots} L1 slots: while entries are overdue, a batch by anybody but the operator has to fill all L1 slots of its shape, and the shape has to have some"
     )]
     OverdueLeftBehind {
         entry: u64,

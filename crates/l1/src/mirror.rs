@@ -21,7 +21,7 @@ use crate::registry::{Registration, registration};
 use crate::store::{Snapshot, TOTALS_PLACE, Tx};
 use crate::submission::Submission;
 
-/// Blocks that become durable together. Dropped without [`Blocks::commit`] they never were.
+/// Blocks that become durable together. If this is dropped without [`Blocks::commit`], none is written.
 pub struct Blocks<'l> {
     l1: &'l NativeL1,
     txn: WriteTransaction,
@@ -50,7 +50,7 @@ impl NativeL1 {
         })
     }
 
-    /// Tokens of which the blocks after a height moved money, or none if the journal does not reach there.
+    /// Tokens of which the blocks after a height moved money, or `None` if the journal does not reach back that far.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -208,7 +208,7 @@ impl<'b> Calls<'b, '_> {
         Ok(self.tx.offer_operator(caller, to)?)
     }
 
-    /// Its acceptance; returns the fees that the operator before may claim.
+    /// The acceptance of the operator role; returns the fees that the operator before may claim.
     pub fn accept_operator(&mut self, caller: Address) -> Result<u128, L1Error> {
         self.tx.accept_operator(caller)
     }

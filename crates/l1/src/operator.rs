@@ -1,10 +1,10 @@
 //! Who may submit batches, and who has the operator role.
 //!
-//! Batches are the operator's until the rollup outlives it. They are *open* to anybody while the oldest
-//! queue entry is overdue, which is when it has waited longer than
-//! [`crate::Parameters::takeover_after`], and, once a batch of somebody else is final, until the
-//! operator is back: until a batch of its own leaves no entry overdue. Whoever wants to know whether the
-//! operator is alive queues an entry.
+//! The operator alone submits batches while it serves the queue. Submitting is *open* to anybody while the
+//! oldest queue entry is overdue, that is, has waited longer than [`crate::Parameters::takeover_after`].
+//! Once a batch of somebody else is final, submitting stays open until the operator is back, that is, until
+//! a batch of the operator leaves no entry overdue. To find out whether the operator is alive, queue an
+//! entry.
 //!
 //! Invariants: the operator may always submit. It can always come back: [`NativeL1::return_operator`]
 //! depends on no root, and gives it alone [`OPERATORS_HOUR`] seconds, at most once in `takeover_after`,

@@ -50,7 +50,10 @@ pub fn check(kind: usize, record: &[u8], on: &Deployment) -> bool {
         _ => Block::from_bytes(record).ok().map(|block| block.to_bytes()),
     };
     if let Some(encoded) = &encoded {
-        assert!(encoded == record, "kind {kind} has another spelling");
+        assert!(
+            encoded == record,
+            "a record of kind {kind} that decodes encodes to other bytes"
+        );
     }
     encoded.is_some()
 }

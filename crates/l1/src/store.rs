@@ -84,7 +84,7 @@ pub(crate) enum Db {
     Writer(Database),
     /// The chain as it was at one moment, whatever another process writes meanwhile.
     Reader {
-        /// Why first: it ends before its database.
+        /// Why first: fields are dropped in order, and it has to end before its database.
         transaction: Arc<ReadTransaction>,
         database: ReadOnlyDatabase,
     },

@@ -84,7 +84,7 @@ impl NativeL1 {
         Ok(display.transpose()?)
     }
 
-    /// Keeps what a token says of itself, in the stead of what it said before. It is no part of the chain:
+    /// Keeps what a token says of itself, and replaces what it said before. This is no part of the chain:
     /// no block has it, and no reorganization drops it.
     ///
     /// # Errors

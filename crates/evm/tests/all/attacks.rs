@@ -401,7 +401,7 @@ fn a6_points_at_infinity_off_curve_or_outside_the_subgroup_are_refused() {
 }
 
 #[test]
-fn a8_a9_another_spelling_of_an_accepted_proof_changes_nothing() {
+fn a8_a9_other_bytes_of_an_accepted_proof_change_nothing() {
     let (mut world, sealed) = story();
     let data = encode(&sealed);
     send(&mut world, &data).unwrap();
@@ -769,7 +769,7 @@ fn e1_a_node_is_no_leaf() {
     long.siblings.push([Fr::from(0u64); 3]);
     refused(try_exit(&mut world, &long), "BadLength()");
     // The four leaves of the first group as the fields of a leaf: compress4 of them is a node one
-    // level up. The lane and the balance are typed, so such fields have no spelling; raw words that
+    // level up. The lane and the balance are typed, so such fields have no encoding; raw words that
     // do not fit their type are refused.
     let leaves: Vec<[u8; 32]> = (0..4)
         .map(|i| to_be_bytes(&world.state.tree().leaf(i)))

@@ -153,7 +153,7 @@ fn a13_the_generated_verifier_and_this_prover_agree() {
 }
 
 #[test]
-fn keys_of_arkworks_are_read_in_both_spellings_and_checked() {
+fn keys_of_arkworks_are_read_in_both_encodings_and_checked() {
     let key = Trapdoor::new(9).key([0; 32]);
     let (mut compressed, mut plain) = (Vec::new(), Vec::new());
     key.ark().serialize_compressed(&mut compressed).unwrap();

@@ -5,7 +5,7 @@ pragma solidity 0.8.37;
 /// @notice The rules are those of the native L1 (docs/protocol.md, section 6). Integers are
 /// big-endian. `r` is the order of BN254's scalar field.
 /// @dev `submitBatch` and `submitBatches` take packed bytes after the selector instead of ABI
-/// arguments: one batch has exactly one spelling, so that whoever restores the state from calldata
+/// arguments: one batch has exactly one encoding, so that whoever restores the state from calldata
 /// reads what this contract read. A batch is
 ///
 /// | bytes | field |

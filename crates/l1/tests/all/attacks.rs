@@ -129,7 +129,7 @@ fn a4_aliases_of_field_elements_are_refused() {
 }
 
 #[test]
-fn a4_a_payout_plus_the_modulus_has_no_spelling() {
+fn a4_a_payout_plus_the_modulus_has_no_encoding() {
     let chain = story_chain();
     chain
         .submit_batch(OPERATOR, &story().first.submission, T1)

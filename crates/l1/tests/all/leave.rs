@@ -218,7 +218,7 @@ fn an_exit_shows_its_own_leaf() {
         let refusal = changed(&chain, 1, |exit| change(&mut exit.account));
         assert!(wrong_root(&refusal), "{refusal}");
     }
-    // Lanes have one spelling: another token with a nonce that makes up for it.
+    // A lane has one encoding: another token with a nonce that makes up for it.
     let refusal = changed(&chain, 3, |exit| {
         exit.account.token = 0;
         exit.account.nonce += NONCE_LIMIT;
