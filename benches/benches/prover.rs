@@ -1,6 +1,6 @@
 //! Synthesis, proving against ark-groth16 on the same circuit in the same run, and verification.
 //!
-//! `QUIRE_BENCH_SHAPES=t18,t20` chooses the shapes of the proving part (default `t16`; the accounts need a depth of 5 or more).
+//! `QUIRE_BENCH_SHAPES=t18,t20` chooses the shapes of the proving part (default `t16`).
 #![allow(missing_docs)]
 
 use std::hint::black_box;
@@ -8,12 +8,12 @@ use std::hint::black_box;
 use ark_bn254::Bn254;
 use ark_groth16::Groth16;
 use ark_snark::SNARK;
-use benches::World;
 use circuits::{
     shapes::{by_name, compile, padding},
-    transition::{BatchCircuit, BatchValues, assignment},
+    transition::{BatchCircuit, assignment},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
+use measuring::sample::full_values;
 use prover::{
     prove::prove,
     setup::setup_insecure_dev,
@@ -36,8 +36,7 @@ fn proving(c: &mut Criterion) {
             &mut OsRng,
         )
         .expect("setup");
-        let batch = World::new(shape.depth).full_batch(&shape);
-        let values = BatchValues::of(&batch.witness).expect("of its shape");
+        let values = full_values(&shape).expect("the tree has room for the accounts");
         let mut group = c.benchmark_group(format!("prove_{name}"));
         group.sample_size(10);
         group.bench_function("synthesis", |b| b.iter(|| assignment(black_box(&values))));

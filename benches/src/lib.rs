@@ -1,15 +1,12 @@
-//! Full batches of any shape for benchmarks: every slot used, keys and amounts from fixed seeds.
-
-use std::collections::BTreeMap;
+//! Accounts and transfers for benchmarks: keys and amounts from fixed seeds.
 
 use ledger::{
     account::Account,
     eddsa::PrivateKey,
     field::Fr,
     float::{Float16, Float40},
-    operation::{Authorized, L1Op, NO_EXPIRY, Signable, Transfer, Withdraw},
-    shape::Shape,
-    transition::{AppliedBatch, BatchContext, State, Transition},
+    operation::{Authorized, NO_EXPIRY, Signable, Transfer},
+    state::State,
 };
 
 /// Index of the account that collects fees.
@@ -67,63 +64,6 @@ impl World {
                 self.authorize(op, from)
             })
             .collect()
-    }
-
-    /// `count` withdrawals, likewise.
-    pub fn withdrawals(&mut self, count: u32) -> Vec<Authorized<Withdraw>> {
-        (0..count)
-            .map(|i| {
-                let from = 2 + (i * 11) % ACCOUNTS;
-                let op = Withdraw {
-                    from,
-                    amount: Float40::round_down(500_000),
-                    fee: Float16::round_down(1_000),
-                    nonce: self.next_nonce(from),
-                    valid_until: NO_EXPIRY,
-                    token: 0,
-                };
-                self.authorize(op, from)
-            })
-            .collect()
-    }
-
-    /// A batch of `shape` with every slot used, applied to the state.
-    pub fn full_batch(&mut self, shape: &Shape) -> AppliedBatch {
-        let transfers = self.transfers(u32::from(shape.transfers));
-        let withdrawals = self.withdrawals(u32::from(shape.withdrawals));
-        let context = BatchContext {
-            domain: self.domain,
-            batch_number: 1,
-            timestamp: 1_700_000_000,
-            fee_accounts: BTreeMap::from([(0, FEE_ACCOUNT)]),
-        };
-        let mut batch = Transition::begin(&self.state, shape, context).expect("the shape fits");
-        let first_free = FEE_ACCOUNT + ACCOUNTS + 1;
-        for i in 0..u32::from(shape.l1_ops) {
-            let key = PrivateKey::derive("quire benchmark deposit", &i.to_be_bytes()).public_key();
-            let op = L1Op::Create {
-                index: first_free + i,
-                token: 0,
-                amount: BALANCE,
-                key,
-            };
-            batch
-                .push_l1(&self.state, &op)
-                .expect("new indices are free");
-        }
-        for op in &transfers {
-            batch
-                .push_transfer(&self.state, op)
-                .expect("funded and in nonce order");
-        }
-        for op in &withdrawals {
-            batch
-                .push_withdraw(&self.state, op)
-                .expect("funded and in nonce order");
-        }
-        batch
-            .finish(&mut self.state)
-            .expect("one fee account was chosen as needed")
     }
 
     fn next_nonce(&mut self, index: u32) -> u64 {

@@ -13,11 +13,11 @@ use anyhow::{Context, Result, ensure};
 use circuits::r1cs::R1cs;
 use circuits::shapes;
 use circuits::transition::{BatchValues, assignment};
-use comparison::groth16::Ark;
-use comparison::primitives::simd;
 use l1::submission::{Submission, verify_batch};
 use ledger::shape::Shape;
 use ledger::words::{challenge, evaluation};
+use measuring::groth16::Ark;
+use measuring::primitives::simd;
 use prover::key::{AllowDevKeys, ProvingKey};
 use prover::proof::Proof;
 use prover::prove::{Stage, StageTimings, Watch, prove, prove_watched};
@@ -28,10 +28,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::args::{BenchKeyArgs, BenchPeakArgs, BenchProveArgs, BenchVerifyArgs, Simd, SimdArgs};
 use crate::exit::Fault;
-use crate::sample::{full_batch, full_values};
 use crate::settings::Settings;
 use crate::stats::named;
 use crate::ui::{Ui, bytes, count, seconds};
+use measuring::sample::{full_batch, full_values};
 
 /// Seed of the keys, which anybody may know.
 const SEED: u64 = 1;

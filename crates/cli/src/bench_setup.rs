@@ -6,8 +6,8 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use circuits::shapes;
 use circuits::transition::assignment;
-use comparison::groth16::setup_time;
-use comparison::primitives::simd;
+use measuring::groth16::setup_time;
+use measuring::primitives::simd;
 use prover::prove::ProveError;
 use prover::schedule::{Follow, ManyError, Plan, prove_many};
 use prover::setup::{setup, setup_insecure_dev};
@@ -15,10 +15,10 @@ use serde::Serialize;
 
 use crate::args::{BenchScheduleArgs, BenchSetupArgs};
 use crate::pipeline::memory;
-use crate::sample::full_values;
 use crate::settings::Settings;
 use crate::stats::named;
 use crate::ui::{count, seconds, table};
+use measuring::sample::full_values;
 
 /// What `bench setup` measures; times are medians in seconds.
 #[derive(Serialize)]

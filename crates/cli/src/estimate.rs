@@ -381,7 +381,6 @@ fn describe(facts: &Facts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::full_batch;
 
     /// Bytes of both keys are those of the files that a setup writes.
     #[test]
@@ -402,11 +401,12 @@ mod tests {
         assert_eq!(sizes.variables, key.num_variables() as u64);
     }
 
+    #[cfg(feature = "bench")]
     #[test]
     fn published_bytes_are_those_of_a_full_batch() {
         for name in ["tiny", "t16", "m16"] {
             let shape = named(name).unwrap();
-            let batch = full_batch(&shape).unwrap();
+            let batch = measuring::sample::full_batch(&shape).unwrap();
             let expected = batch.words.to_bytes(&shape).unwrap().len();
             assert_eq!(published_bytes(&shape), expected, "{name}");
         }

@@ -49,8 +49,6 @@ mod primitives;
 #[cfg(all(feature = "bench", feature = "evm"))]
 mod queue;
 mod restore;
-#[cfg(any(feature = "bench", feature = "interop"))]
-mod sample;
 mod settings;
 mod shell;
 mod stats;

@@ -1,7 +1,7 @@
 //! `quire bench msm | fft`: the prover's inner loops beside arkworks', in interleaved pairs.
 
 use anyhow::Result;
-use comparison::primitives::{Figure, sums_g1, sums_g2, transforms};
+use measuring::primitives::{Figure, sums_g1, sums_g2, transforms};
 
 use crate::args::{BenchFftArgs, BenchMsmArgs, GroupName};
 use crate::settings::Settings;
