@@ -229,31 +229,7 @@ impl Chain {
             ..TxEnv::default()
         };
         let result = self.evm.transact_commit(tx);
-        match result.map_err(|error| CallError::Invalid(error.to_string()))? {
-            ExecutionResult::Success {
-                gas, logs, output, ..
-            } => {
-                let (output, created) = match output {
-                    Output::Call(output) => (output, None),
-                    Output::Create(output, address) => (output, address),
-                };
-                let receipt = Receipt {
-                    gas: gas.tx_gas_used(),
-                    limit: gas.total_gas_spent().max(gas.floor_gas()),
-                    output: output.to_vec(),
-                    logs: logs.iter().map(log).collect(),
-                };
-                Ok((receipt, created))
-            }
-            ExecutionResult::Revert { gas, output, .. } => Err(CallError::Reverted {
-                gas: gas.tx_gas_used(),
-                output: output.to_vec(),
-            }),
-            ExecutionResult::Halt { gas, reason, .. } => Err(CallError::Halted {
-                gas: gas.tx_gas_used(),
-                reason: format!("{reason:?}"),
-            }),
-        }
+        finished(result.map_err(|error| CallError::Invalid(error.to_string()))?)
     }
 
     /// Calls a contract and forgets what it changed.
@@ -270,20 +246,8 @@ impl Chain {
             ..TxEnv::default()
         };
         let result = self.evm.transact(tx);
-        let result = result
-            .map_err(|error| CallError::Invalid(error.to_string()))?
-            .result;
-        match result {
-            ExecutionResult::Success { output, .. } => Ok(output.into_data().to_vec()),
-            ExecutionResult::Revert { gas, output, .. } => Err(CallError::Reverted {
-                gas: gas.tx_gas_used(),
-                output: output.to_vec(),
-            }),
-            ExecutionResult::Halt { gas, reason, .. } => Err(CallError::Halted {
-                gas: gas.tx_gas_used(),
-                reason: format!("{reason:?}"),
-            }),
-        }
+        let result = result.map_err(|error| CallError::Invalid(error.to_string()))?;
+        Ok(finished(result.result)?.0.output)
     }
 
     /// Makes an address run a contract's code as its own, as an EIP-7702 authorization does.
@@ -320,6 +284,35 @@ impl Chain {
         let hash = account.info.code_hash;
         let code = self.evm.ctx.db_mut().cache.contracts.get(&hash);
         code.map_or(0, |code| code.original_bytes().len())
+    }
+}
+
+/// What a transaction came to, with the address of a contract that it made.
+fn finished(result: ExecutionResult) -> Result<(Receipt, Option<RevmAddress>), CallError> {
+    match result {
+        ExecutionResult::Success {
+            gas, logs, output, ..
+        } => {
+            let (output, created) = match output {
+                Output::Call(output) => (output, None),
+                Output::Create(output, address) => (output, address),
+            };
+            let receipt = Receipt {
+                gas: gas.tx_gas_used(),
+                limit: gas.total_gas_spent().max(gas.floor_gas()),
+                output: output.to_vec(),
+                logs: logs.iter().map(log).collect(),
+            };
+            Ok((receipt, created))
+        }
+        ExecutionResult::Revert { gas, output, .. } => Err(CallError::Reverted {
+            gas: gas.tx_gas_used(),
+            output: output.to_vec(),
+        }),
+        ExecutionResult::Halt { gas, reason, .. } => Err(CallError::Halted {
+            gas: gas.tx_gas_used(),
+            reason: format!("{reason:?}"),
+        }),
     }
 }
 

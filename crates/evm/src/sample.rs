@@ -19,7 +19,7 @@ use ledger::babyjubjub::cofactor_inverse_point;
 use ledger::eddsa::PrivateKey;
 use ledger::field::{Fr, from_be_bytes, to_be_bytes};
 use ledger::float::{Float16, Float40};
-use ledger::operation::{L1Op, NO_EXPIRY, Signable, Transfer, Withdraw};
+use ledger::operation::{Authorized, L1Op, NO_EXPIRY, Signable, Transfer, Withdraw};
 use ledger::shape::Shape;
 use ledger::state::State;
 use ledger::transition::{BatchContext, Operation, apply_batch};
@@ -207,9 +207,7 @@ pub fn transfer(
         valid_until: NO_EXPIRY,
         token,
     };
-    let key = wallet(key);
-    let signed = op.sign(&key, domain).verify(&key.public_key(), domain);
-    Operation::Transfer(signed.expect("a signature of the key verifies"))
+    Operation::Transfer(authorize(&op, key, domain))
 }
 
 /// A signed withdrawal of a wallet's account.
@@ -228,9 +226,14 @@ pub fn withdraw(
         valid_until: NO_EXPIRY,
         token,
     };
+    Operation::Withdraw(authorize(&op, key, domain))
+}
+
+/// An operation with a signature of a wallet, verified.
+fn authorize<T: Signable>(op: &T, key: u32, domain: &Fr) -> Authorized<T> {
     let key = wallet(key);
     let signed = op.sign(&key, domain).verify(&key.public_key(), domain);
-    Operation::Withdraw(signed.expect("a signature of the key verifies"))
+    signed.expect("a signature of the key verifies")
 }
 
 /// A proven batch, the queue entries that it consumes and the state that it leaves.
