@@ -10,7 +10,7 @@
 //! depends on no root, and gives it alone [`OPERATORS_HOUR`] seconds, at most once in `takeover_after`,
 //! which is at least twice as long; a hand-over does not begin this time anew. A batch of somebody else
 //! leaves no overdue entry behind for which its shape has a slot. Nobody is paid for having submitted,
-//! so copying a batch gains nothing (docs/protocol.md#6-l1).
+//! so copying a batch gains nothing (docs/protocol.md, section 6).
 
 use redb::ReadableTable;
 
