@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use batcher::batcher::{SealError, StageError};
 use batcher::{OperationId, Verdict};
+use batcher::{SealError, StageError};
 use l1::{BatchFault, Deposit, Genesis, L1Error, NativeL1, Refusal};
 use prover::key::AllowDevKeys;
 use prover::prove::prove;
@@ -370,9 +370,7 @@ fn reopened_batches_wait_for_their_deposits_to_be_confirmed_again() {
     let kept = rollup.keep_proof(&stale, &proof.unwrap(), START + 5);
     let refused = matches!(
         kept,
-        Err(RollupError::Stage(
-            batcher::batcher::StageError::OtherBatch { .. }
-        ))
+        Err(RollupError::Stage(batcher::StageError::OtherBatch { .. }))
     );
     assert!(refused, "{kept:?}");
     finish(&mut rollup, &keys, START + 5, &mut rng()).unwrap();

@@ -6,9 +6,11 @@
 
 use std::path::Path;
 
-use crate::batcher::Verdict;
+use crate::error::OpenError;
+use crate::history::Verdict;
 use crate::operation::{OperationId, SignedOperation};
-use crate::store::{OpenError, Store, StoredOperation};
+use crate::rows::StoredOperation;
+use crate::store::Store;
 
 /// An operation as a database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]

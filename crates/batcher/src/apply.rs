@@ -20,12 +20,12 @@ use ledger::replay::{Replayed, replay_many};
 use ledger::words::PublicWords;
 use thiserror::Error;
 
-use crate::batcher::{Batcher, withdrawn_from};
+use crate::batcher::Batcher;
+use crate::error::StoreError;
 use crate::mempool::Entry;
 use crate::restore::{HistoryError, RestoredBatch};
-use crate::store::{
-    Changes, FinalizedWrites, Head, NewOutcome, Outcome, Settled, StoreError, StoredOperation,
-};
+use crate::rows::{Head, Outcome, Settled, StoredOperation};
+use crate::tables::{Changes, FinalizedWrites, NewOutcome};
 use crate::undo::Undo;
 
 /// What applying batches came to.
@@ -227,7 +227,7 @@ impl Batcher {
                 received,
                 operation: entry.signed(),
             });
-            let withdrawn_from = withdrawn_from(&entry);
+            let withdrawn_from = entry.withdrawn_from();
             let settled = Settled {
                 received,
                 withdrawn_from,

@@ -6,7 +6,7 @@
 //! signer replaces it (`Mempool::room_for`); what is held has a good signature or is marked as still to be checked; places are
 //! given in order of arrival and never change; an operation that expired by some clock is set aside
 //! and comes back if the clock was wrong. What survives a restart is left to `store`, execution to
-//! `seal`.
+//! `fill`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
@@ -211,6 +211,11 @@ impl Entry {
 
     pub(crate) fn is_withdrawal(&self) -> bool {
         self.fields.kind == Withdraw::KIND
+    }
+
+    /// The account that pays, if the operation is a withdrawal.
+    pub(crate) fn withdrawn_from(&self) -> Option<u32> {
+        self.is_withdrawal().then_some(self.fields.from)
     }
 
     /// The operation with a signature that verified under the sender's key; `sender` is its account,

@@ -7,8 +7,10 @@
 use std::path::Path;
 
 use crate::batch::SealedBatch;
-use crate::batcher::{Settings, StageError};
-use crate::store::{BatchTimes, Head, OpenError, Store};
+use crate::error::{OpenError, StageError};
+use crate::rows::{BatchTimes, Head};
+use crate::settings::Settings;
+use crate::store::Store;
 
 /// A database that is open for one proof.
 pub struct Proofs<'a> {

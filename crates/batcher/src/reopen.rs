@@ -12,9 +12,11 @@ use std::mem;
 use ledger::field::Fr;
 use thiserror::Error;
 
-use crate::batcher::{Batcher, StageError};
+use crate::batcher::Batcher;
+use crate::error::{StageError, StoreError};
 use crate::mempool::Mempool;
-use crate::store::{Changes, Head, ReopenWrites, SealWrites, StoreError, StoredOperation};
+use crate::rows::{Head, StoredOperation};
+use crate::tables::{Changes, ReopenWrites, SealWrites};
 use crate::undo::{Returned, Undo};
 
 /// Keys of returned batches grow from here when they go to the end, and shrink at the beginning.

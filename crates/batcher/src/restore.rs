@@ -18,8 +18,13 @@ use ledger::words::{PublicWords, WordsError};
 use thiserror::Error;
 
 use crate::batch::SealedBatch;
-use crate::batcher::{Batcher, Settings};
-use crate::store::{FinalizedWrites, Head, NewStore, OpenError, Place};
+use crate::batcher::Batcher;
+use crate::create::NewStore;
+use crate::error::OpenError;
+use crate::rows::Head;
+use crate::settings::Settings;
+use crate::store::Place;
+use crate::tables::FinalizedWrites;
 use crate::undo::Undo;
 
 /// Batches that are executed before the tree is hashed.

@@ -6,306 +6,40 @@
 //! call whose write fails leaves the file as before or as after, never between. One process writes at
 //! a time, and any number read beside it: a reader sees the file as it was at one moment. What the
 //! records mean is left to their modules.
-//!
-//! | table | key | value |
-//! |---|---|---|
-//! | `meta` | name | `format`, `domain`, `genesis`, `depth`, `head`, `next place`, `role` |
-//! | `accounts` | index | key 64, token 4, nonce 8, balance 16 |
-//! | `nodes` | level·2^32 + group | the group's four nodes; the top seven levels are hashed at start |
-//! | `pending` | place in order of arrival | received 8, signed operation 126 |
-//! | `verdicts` | operation id | 1, received 8, batch number 8; or 2, received 8, the reason |
-//! | `batches` | batch number | the sealed batch |
-//! | `times` | batch number | when it was sealed, proven, finalized: 0 or 1 and 8 each |
-//! | `witnesses` | batch number | its witness, until it is finalized |
-//! | `proofs` | batch number | its proof |
-//! | `undo` | batch number | what it takes to undo the batch |
-//! | `returned` | order of sealing | a batch that was undone and is to be sealed again |
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use files::{FileError, FolderDraft};
 use ledger::account::Account;
 use ledger::field::Fr;
-use ledger::operation::SIGNED_BYTES;
 use ledger::state::State;
 use ledger::tree::Tree;
 use redb::{
     Builder, ConcurrencyMode, Database, DatabaseError, ReadOnlyDatabase, ReadTransaction,
     ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageBackend, StorageError,
-    TableDefinition, WriteTransaction,
+    WriteTransaction,
 };
-use thiserror::Error;
 
-use crate::batch::SealedBatch;
-use crate::batcher::Role;
-use crate::codec::{CodecError, Reader, Writer};
-use crate::operation::{OperationId, SignedOperation};
+use crate::codec::{CodecError, Reader};
+use crate::error::{OpenError, StoreError};
+use crate::operation::OperationId;
+use crate::role::Role;
+use crate::rows::{
+    BatchTimes, Head, Identity, Settled, StoredOperation, account_from_bytes, group_from_bytes,
+    identity_rows, stored_operation,
+};
+use crate::tables::{
+    ACCOUNTS, BATCHES, Bytes, Changes, FORMAT, FinalizedWrites, META, NEXT_PLACE, NODES,
+    NewOutcome, PENDING, PROOFS, RETURNED, ROLE, ReopenWrites, SealWrites, TIMES, UNDO, VERDICTS,
+    WITNESSES, add_batch, forget_undo, node_key, put_finalized, put_head, put_meta, put_outcomes,
+    put_pending, put_times,
+};
 use crate::undo::{Returned, Undo};
 
 /// Name of the file in the data directory.
 pub const FILE_NAME: &str = "batcher.redb";
-
-/// Version of the tables and records.
-pub const FORMAT: u32 = 2;
-
-type Bytes = &'static [u8];
-const META: TableDefinition<'_, &str, Bytes> = TableDefinition::new("meta");
-const ACCOUNTS: TableDefinition<'_, u32, Bytes> = TableDefinition::new("accounts");
-const PENDING: TableDefinition<'_, u64, Bytes> = TableDefinition::new("pending");
-const VERDICTS: TableDefinition<'_, &[u8; 32], Bytes> = TableDefinition::new("verdicts");
-const BATCHES: TableDefinition<'_, u64, Bytes> = TableDefinition::new("batches");
-const WITNESSES: TableDefinition<'_, u64, Bytes> = TableDefinition::new("witnesses");
-const PROOFS: TableDefinition<'_, u64, Bytes> = TableDefinition::new("proofs");
-const NODES: TableDefinition<'_, u64, Bytes> = TableDefinition::new("nodes");
-const TIMES: TableDefinition<'_, u64, Bytes> = TableDefinition::new("times");
-const UNDO: TableDefinition<'_, u64, Bytes> = TableDefinition::new("undo");
-const RETURNED: TableDefinition<'_, u64, Bytes> = TableDefinition::new("returned");
-
-/// Why a database cannot be made or opened.
-#[derive(Debug, Error)]
-pub enum OpenError {
-    /// There is no database.
-    #[error("{}: no batcher database there: make one with `quire init` or `quire import`, or from L1 with `quire restore`", path.display())]
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
-    /// There is a database already.
-    #[error("{}: a batcher database exists there: choose another data directory or open it", path.display())]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Another process has it open for writing.
-    #[error("{}: in use by another process: wait until it has ended, or stop it", path.display())]
-    InUse {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The process that wrote it was killed, and only one that may write can mend that.
-    #[error("{}: the process that wrote it was killed: run a command that writes, such as `quire seal`, as a user who may write it", path.display())]
-    Unclean {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file is something else.
-    #[error("{}: not a batcher database ({detail}): check the data directory", path.display())]
-    NotADatabase {
-        /// The file.
-        path: PathBuf,
-        /// What was found.
-        detail: String,
-    },
-    /// The file was made by another version.
-    #[error("{}: format {found}, this program reads format {expected}: use the program that made it, or restore from L1", path.display())]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// Format of this program.
-        expected: u32,
-        /// Format of the file.
-        found: u32,
-    },
-    /// The file is of another deployment.
-    #[error("{}: {what} is {found}, this deployment has {expected}: use the data directory of this deployment", path.display())]
-    OtherDeployment {
-        /// The file.
-        path: PathBuf,
-        /// Domain, genesis or depth.
-        what: &'static str,
-        /// This deployment's, in hex.
-        expected: String,
-        /// The file's, in hex.
-        found: String,
-    },
-    /// Bytes of the file were changed or lost.
-    #[error("{}: damaged ({detail}): restore from a copy or from L1", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What does not hold.
-        detail: String,
-    },
-    /// The operating system refused.
-    #[error("{}: {source}: check that the folder exists and is writable", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// Its reason.
-        source: io::Error,
-    },
-    /// The accounts at the beginning do not make a state.
-    #[error(transparent)]
-    Genesis(#[from] ledger::state::GenesisError),
-    /// The settings contradict themselves.
-    #[error(transparent)]
-    Settings(#[from] crate::batcher::SettingsError),
-}
-
-impl From<FileError> for OpenError {
-    fn from(error: FileError) -> Self {
-        Self::Io {
-            path: error.path,
-            source: error.source,
-        }
-    }
-}
-
-/// Why an open database failed.
-#[derive(Debug, Error)]
-pub enum StoreError {
-    /// The database could not read or write.
-    #[error("{}: {source}: nothing that was acknowledged is lost; check the disk and start again", path.display())]
-    Database {
-        /// The file.
-        path: PathBuf,
-        /// Its reason.
-        source: Box<redb::Error>,
-    },
-    /// A record is not what was written.
-    #[error("{}: {table} {key}: {source}: restore from a copy or from L1", path.display())]
-    Record {
-        /// The file.
-        path: PathBuf,
-        /// Name of the table.
-        table: &'static str,
-        /// Key of the record.
-        key: String,
-        /// What is wrong.
-        source: CodecError,
-    },
-    /// The database was opened for reading.
-    #[error("{}: opened for reading only", path.display())]
-    ReadOnly {
-        /// The file.
-        path: PathBuf,
-    },
-    /// An earlier write failed, so memory and disk may differ.
-    #[error("{}: an earlier write failed: start again, nothing that was acknowledged is lost", path.display())]
-    Stopped {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
-/// Name of the row of `meta` with the next operation's place.
-const NEXT_PLACE: &str = "next place";
-/// Name of the row of `meta` with the role, which older files lack.
-const ROLE: &str = "role";
-const OPERATORS: u8 = 1;
-const MIRROR: u8 = 2;
-const TAKERS: u8 = 3;
-
-/// Which deployment a database belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Identity {
-    pub(crate) domain: Fr,
-    pub(crate) genesis: [u8; 32],
-    pub(crate) depth: u8,
-}
-
-/// Where the batcher stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Head {
-    /// Root of the accounts table.
-    pub(crate) root: Fr,
-    /// Last sealed batch, 0 at the beginning.
-    pub(crate) sealed: u64,
-    /// Last finalized batch.
-    pub(crate) finalized: u64,
-    /// Timestamp of the last sealed batch.
-    pub(crate) timestamp: u64,
-    /// Next entry of the L1 queue to be consumed.
-    pub(crate) queue: u64,
-}
-
-/// What became of an operation that does not wait any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Sealed { batch: u64 },
-    Rejected { reason: String },
-}
-
-/// An outcome, and when the operation was received, in seconds since 1970.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Settled {
-    pub(crate) received: u64,
-    /// The account, if the operation is a withdrawal.
-    pub(crate) withdrawn_from: Option<u32>,
-    pub(crate) outcome: Outcome,
-}
-
-/// When a batch took its steps, in seconds since 1970; `None` if it has not, or if nobody here
-/// knows, as after a restoration from L1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BatchTimes {
-    /// When it was sealed.
-    pub sealed: Option<u64>,
-    /// When its proof was recorded.
-    pub proven: Option<u64>,
-    /// When L1 accepted it.
-    pub finalized: Option<u64>,
-}
-
-/// A sealed batch with what is written beside it.
-pub(crate) struct NewBatch {
-    pub(crate) batch: SealedBatch,
-    pub(crate) witness: Vec<u8>,
-    pub(crate) undo: Undo,
-    /// Seconds since 1970.
-    pub(crate) sealed: u64,
-}
-
-/// An operation that does not wait any more: its place, its id, and what became of it.
-pub(crate) type NewOutcome = (u64, OperationId, Settled);
-
-/// Everything that sealing one batch changes on disk, apart from accounts and nodes.
-#[derive(Default)]
-pub(crate) struct SealWrites {
-    pub(crate) batch: Option<NewBatch>,
-    pub(crate) outcomes: Vec<NewOutcome>,
-    /// Key of the returned batch that this was made of.
-    pub(crate) returned: Option<u64>,
-}
-
-/// A batch that L1 has finalized and that was not sealed here, with what is written beside it.
-pub(crate) struct FinalizedWrites {
-    pub(crate) batch: SealedBatch,
-    pub(crate) proof: Vec<u8>,
-    /// When L1 accepted it, in seconds since 1970.
-    pub(crate) time: u64,
-    pub(crate) undo: Undo,
-    pub(crate) outcomes: Vec<NewOutcome>,
-}
-
-/// Accounts and nodes as they are after a change; `None` is gone.
-#[derive(Default)]
-pub(crate) struct Changes {
-    accounts: Vec<(u32, Option<Account>)>,
-    nodes: Vec<(u64, Option<[Fr; 4]>)>,
-}
-
-/// Everything that undoing batches changes on disk.
-pub(crate) struct ReopenWrites {
-    pub(crate) batches: RangeInclusive<u64>,
-    pub(crate) changes: Changes,
-    /// Operations that wait again.
-    pub(crate) operations: Vec<(OperationId, StoredOperation)>,
-    pub(crate) returned: Vec<(u64, Returned)>,
-    pub(crate) head: Head,
-}
-
-/// An operation with its place in the order of arrival.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct StoredOperation {
-    pub(crate) place: u64,
-    pub(crate) received: u64,
-    pub(crate) operation: SignedOperation,
-}
 
 /// The open file.
 pub(crate) struct Store {
@@ -326,208 +60,10 @@ enum Access {
 }
 
 /// One process writes, others may read beside it.
-fn builder() -> Builder {
+pub(crate) fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_concurrency_mode(ConcurrencyMode::SingleWriter);
     builder
-}
-
-impl Head {
-    pub(crate) fn to_bytes(self) -> Vec<u8> {
-        let Self {
-            root,
-            sealed,
-            finalized,
-            timestamp,
-            queue,
-        } = self;
-        let mut out = Writer::default();
-        out.fr(&root);
-        for number in [sealed, finalized, timestamp, queue] {
-            out.u64(number);
-        }
-        out.finish()
-    }
-
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
-        let mut input = Reader::new("the head", bytes);
-        let head = Self {
-            root: input.fr("root")?,
-            sealed: input.u64()?,
-            finalized: input.u64()?,
-            timestamp: input.u64()?,
-            queue: input.u64()?,
-        };
-        input.end().map(|()| head)
-    }
-}
-
-impl Settled {
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Writer::default();
-        out.u8(match self.outcome {
-            Outcome::Sealed { .. } => 1,
-            Outcome::Rejected { .. } => 2,
-        });
-        out.u64(self.received);
-        out.u32(self.withdrawn_from.unwrap_or(0));
-        match &self.outcome {
-            Outcome::Sealed { batch } => out.u64(*batch),
-            Outcome::Rejected { reason } => out.put(reason.as_bytes()),
-        }
-        out.finish()
-    }
-
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
-        let mut input = Reader::new("a verdict", bytes);
-        let tag = input.u8()?;
-        let received = input.u64()?;
-        // Index 0 is no account.
-        let withdrawn_from = Some(input.u32()?).filter(|index| *index != 0);
-        let outcome = match tag {
-            1 => Outcome::Sealed {
-                batch: input.u64()?,
-            },
-            2 => {
-                let reason = String::from_utf8(input.slice(input.left())?.to_vec());
-                let reason = reason.map_err(|error| input.invalid("reason", error))?;
-                Outcome::Rejected { reason }
-            }
-            tag => return Err(input.invalid("kind", tag)),
-        };
-        input.end()?;
-        Ok(Self {
-            received,
-            withdrawn_from,
-            outcome,
-        })
-    }
-}
-
-impl BatchTimes {
-    pub(crate) fn to_bytes(self) -> Vec<u8> {
-        let Self {
-            sealed,
-            proven,
-            finalized,
-        } = self;
-        let mut out = Writer::default();
-        for time in [sealed, proven, finalized] {
-            out.u8(u8::from(time.is_some()));
-            out.u64(time.unwrap_or(0));
-        }
-        out.finish()
-    }
-
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
-        let mut input = Reader::new("a batch's times", bytes);
-        let mut time = || match (input.u8()?, input.u64()?) {
-            (0, 0) => Ok(None),
-            (1, time) => Ok(Some(time)),
-            (tag, _) => Err(input.invalid("time", tag)),
-        };
-        let times = Self {
-            sealed: time()?,
-            proven: time()?,
-            finalized: time()?,
-        };
-        input.end().map(|()| times)
-    }
-}
-
-impl StoredOperation {
-    pub(crate) fn write(&self, out: &mut Writer) {
-        out.u64(self.received);
-        let bytes = self.operation.to_bytes();
-        out.put(&bytes.expect("the fields of a verified operation have 40 bits"));
-    }
-}
-
-impl Changes {
-    /// The accounts at these indices and the nodes over them, as the state has them.
-    pub(crate) fn of(state: &State, touched: &BTreeSet<u32>) -> Self {
-        let accounts = touched
-            .iter()
-            .map(|index| (*index, state.account(*index).copied()))
-            .collect();
-        let mut nodes = Vec::new();
-        let mut groups: BTreeSet<u32> = touched.iter().map(|index| index >> 2).collect();
-        for level in 0..=Tree::first_hashed_level(state.depth()) {
-            for group in &groups {
-                let stored = state.tree().stored_group(level, *group);
-                nodes.push((node_key(level, *group), stored.copied()));
-            }
-            groups = groups.iter().map(|group| group >> 2).collect();
-        }
-        Self { accounts, nodes }
-    }
-
-    fn write(&self, tx: &WriteTransaction) -> Result<(), redb::Error> {
-        let mut accounts = tx.open_table(ACCOUNTS)?;
-        for (index, account) in &self.accounts {
-            match account {
-                Some(account) => accounts.insert(index, account_to_bytes(account).as_slice())?,
-                None => accounts.remove(index)?,
-            };
-        }
-        let mut nodes = tx.open_table(NODES)?;
-        for (key, group) in &self.nodes {
-            match group {
-                Some(group) => nodes.insert(key, group_to_bytes(group).as_slice())?,
-                None => nodes.remove(key)?,
-            };
-        }
-        Ok(())
-    }
-}
-
-fn node_key(level: u8, group: u32) -> u64 {
-    (u64::from(level) << 32) | u64::from(group)
-}
-
-pub(crate) fn group_to_bytes(group: &[Fr; 4]) -> [u8; 128] {
-    let mut bytes = [0; 128];
-    for (slot, node) in bytes.chunks_exact_mut(32).zip(group) {
-        slot.copy_from_slice(&ledger::field::to_be_bytes(node));
-    }
-    bytes
-}
-
-pub(crate) fn group_from_bytes(bytes: &[u8]) -> Result<[Fr; 4], CodecError> {
-    let mut input = Reader::new("a tree node", bytes);
-    let mut node = || input.fr("child");
-    let group = [node()?, node()?, node()?, node()?];
-    input.end().map(|()| group)
-}
-
-pub(crate) fn account_to_bytes(account: &Account) -> Vec<u8> {
-    let Account {
-        key,
-        token,
-        nonce,
-        balance,
-    } = account;
-    let mut out = Writer::default();
-    out.point(key);
-    out.u32(*token);
-    out.u64(*nonce);
-    out.u128(*balance);
-    out.finish()
-}
-
-pub(crate) fn account_from_bytes(bytes: &[u8]) -> Result<Account, CodecError> {
-    let mut input = Reader::new("an account", bytes);
-    let account = read_account(&mut input)?;
-    input.end().map(|()| account)
-}
-
-pub(crate) fn read_account(input: &mut Reader<'_>) -> Result<Account, CodecError> {
-    Ok(Account {
-        key: input.point("key")?,
-        token: input.u32()?,
-        nonce: input.u64()?,
-        balance: input.u128()?,
-    })
 }
 
 /// Where a database lies.
@@ -544,92 +80,6 @@ impl Place<'_> {
     /// Storage of the caller's, for tests with storage that fails.
     pub(crate) fn storage(backend: impl StorageBackend) -> Self {
         Self::Storage(Box::new(|builder| builder.create_with_backend(backend)))
-    }
-}
-
-/// A database that is being made: one transaction, under another name until it is whole and on
-/// disk. Dropped before [`Self::finish`], it leaves nothing behind.
-pub(crate) struct NewStore {
-    /// Why first: a transaction ends before its database, and that before its folder goes.
-    transaction: Option<WriteTransaction>,
-    database: Option<Database>,
-    draft: Option<FolderDraft>,
-    path: PathBuf,
-}
-
-impl NewStore {
-    pub(crate) fn begin(place: Place<'_>) -> Result<Self, OpenError> {
-        let (database, draft, path) = match place {
-            Place::Folder(folder) => {
-                let path = folder.join(FILE_NAME);
-                if path.exists() {
-                    return Err(OpenError::Exists { path });
-                }
-                let draft = FolderDraft::begin(&path)?;
-                let database = builder().create(draft.path().join(FILE_NAME));
-                (database, Some(draft), path)
-            }
-            Place::Storage(open) => (open(&Builder::new()), None, FILE_NAME.into()),
-        };
-        let database = database.map_err(|error| open_error(&path, error))?;
-        let mut new = Self {
-            transaction: None,
-            database: None,
-            draft,
-            path,
-        };
-        let transaction = database.begin_write();
-        new.database = Some(database);
-        new.transaction = Some(transaction.map_err(|error| new.failed(error.into()))?);
-        Ok(new)
-    }
-
-    /// Adds a finalized batch; what it takes to undo batches is kept for the last `kept`.
-    pub(crate) fn add_finalized(
-        &self,
-        writes: &FinalizedWrites,
-        kept: u64,
-    ) -> Result<(), OpenError> {
-        put_finalized(self.transaction(), writes, kept).map_err(|error| self.failed(error))
-    }
-
-    /// Adds accounts, nodes and head, and puts the database in its place.
-    pub(crate) fn finish(
-        mut self,
-        identity: &Identity,
-        state: &State,
-        head: &Head,
-    ) -> Result<Store, OpenError> {
-        let store = store_state(self.transaction(), identity, state, head);
-        store.map_err(|error| self.failed(error))?;
-        let transaction = self.transaction.take().expect("it is taken here alone");
-        let commit = transaction.commit();
-        commit.map_err(|error| self.failed(error.into()))?;
-        if let Some(draft) = self.draft.take() {
-            draft
-                .put_file_new(FILE_NAME)
-                .map_err(|error| match error.is_taken() {
-                    true => OpenError::Exists {
-                        path: self.path.clone(),
-                    },
-                    false => error.into(),
-                })?;
-        }
-        let database = self.database.take().expect("it is taken here alone");
-        Ok(Store {
-            access: Access::Writer(database),
-            path: self.path.clone(),
-        })
-    }
-
-    fn transaction(&self) -> &WriteTransaction {
-        let transaction = self.transaction.as_ref();
-        transaction.expect("there is one until the database is finished")
-    }
-
-    fn failed(&self, source: redb::Error) -> OpenError {
-        let (path, source) = (self.path.clone(), Box::new(source));
-        store_to_open_error(&self.path, StoreError::Database { path, source })
     }
 }
 
@@ -664,6 +114,12 @@ impl Store {
     /// Opens the database to read it as it is now, beside a process that may write it.
     pub(crate) fn open_to_read(folder: &Path, identity: &Identity) -> Result<Self, OpenError> {
         Self::reader(&folder.join(FILE_NAME))?.of_deployment(identity)
+    }
+
+    /// A database that this process has just made.
+    pub(crate) fn written(path: PathBuf, database: Database) -> Self {
+        let access = Access::Writer(database);
+        Self { access, path }
     }
 
     fn writer(path: PathBuf, opened: Result<Database, DatabaseError>) -> Result<Self, OpenError> {
@@ -760,25 +216,20 @@ impl Store {
     /// Whose database it is, if that is kept.
     pub(crate) fn role(&self) -> Result<Option<Role>, OpenError> {
         let row = self.meta_row(ROLE).map_err(|error| self.damaged(error))?;
-        match row.as_deref() {
-            None => Ok(None),
-            Some([OPERATORS]) => Ok(Some(Role::Operator)),
-            Some([MIRROR]) => Ok(Some(Role::Mirror)),
-            Some([TAKERS]) => Ok(Some(Role::Taker)),
-            Some(_) => {
-                Err(self.damaged("the role is none of the operator's, a taker's and a mirror's"))
-            }
-        }
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let role = match row.as_slice() {
+            [byte] => Role::from_byte(*byte),
+            _ => None,
+        };
+        let unknown = "the role is none of the operator's, a taker's and a mirror's";
+        role.map(Some).ok_or_else(|| self.damaged(unknown))
     }
 
     /// Keeps whose database it is.
     pub(crate) fn set_role(&self, role: Role) -> Result<(), StoreError> {
-        let byte = match role {
-            Role::Operator => OPERATORS,
-            Role::Mirror => MIRROR,
-            Role::Taker => TAKERS,
-        };
-        self.write(|tx| put_meta(tx, ROLE, &[byte]))
+        self.write(|tx| put_meta(tx, ROLE, &[role.to_byte()]))
     }
 
     fn meta_row(&self, name: &str) -> Result<Option<Vec<u8>>, redb::Error> {
@@ -1164,93 +615,6 @@ fn value(guard: Option<redb::AccessGuard<'_, Bytes>>) -> Option<Vec<u8>> {
     guard.map(|guard| guard.value().to_vec())
 }
 
-fn put_meta(tx: &WriteTransaction, name: &str, bytes: &[u8]) -> Result<(), redb::Error> {
-    tx.open_table(META)?.insert(name, bytes)?;
-    Ok(())
-}
-
-fn put_head(tx: &WriteTransaction, head: &Head) -> Result<(), redb::Error> {
-    put_meta(tx, "head", &head.to_bytes())
-}
-
-fn put_times(tx: &WriteTransaction, number: u64, times: BatchTimes) -> Result<(), redb::Error> {
-    tx.open_table(TIMES)?
-        .insert(number, times.to_bytes().as_slice())?;
-    Ok(())
-}
-
-fn put_outcomes(tx: &WriteTransaction, outcomes: &[NewOutcome]) -> Result<(), redb::Error> {
-    let mut pending = tx.open_table(PENDING)?;
-    let mut verdicts = tx.open_table(VERDICTS)?;
-    for (place, id, settled) in outcomes {
-        pending.remove(place)?;
-        verdicts.insert(&id.0, settled.to_bytes().as_slice())?;
-    }
-    Ok(())
-}
-
-fn put_pending<'a>(
-    tx: &WriteTransaction,
-    operations: impl IntoIterator<Item = &'a StoredOperation>,
-) -> Result<(), redb::Error> {
-    let mut table = tx.open_table(PENDING)?;
-    for operation in operations {
-        let mut out = Writer::default();
-        operation.write(&mut out);
-        table.insert(operation.place, out.finish().as_slice())?;
-    }
-    Ok(())
-}
-
-/// Drops what it takes to undo the batch that leaves the window of `kept` finalized ones.
-fn forget_undo(tx: &WriteTransaction, finalized: u64, kept: u64) -> Result<(), redb::Error> {
-    if let Some(old) = finalized.checked_sub(kept) {
-        tx.open_table(UNDO)?.remove(old)?;
-    }
-    Ok(())
-}
-
-fn put_finalized(
-    tx: &WriteTransaction,
-    writes: &FinalizedWrites,
-    kept: u64,
-) -> Result<(), redb::Error> {
-    let FinalizedWrites {
-        batch,
-        proof,
-        time,
-        undo,
-        outcomes,
-    } = writes;
-    let (number, record) = (batch.number(), batch.to_record());
-    let times = BatchTimes {
-        finalized: Some(*time),
-        ..BatchTimes::default()
-    };
-    put_outcomes(tx, outcomes)?;
-    tx.open_table(BATCHES)?.insert(number, record.as_slice())?;
-    tx.open_table(PROOFS)?.insert(number, proof.as_slice())?;
-    tx.open_table(UNDO)?
-        .insert(number, undo.to_record().as_slice())?;
-    forget_undo(tx, number, kept)?;
-    put_times(tx, number, times)
-}
-
-fn add_batch(tx: &WriteTransaction, new: &NewBatch) -> Result<(), redb::Error> {
-    let number = new.batch.number();
-    let times = BatchTimes {
-        sealed: Some(new.sealed),
-        ..BatchTimes::default()
-    };
-    tx.open_table(BATCHES)?
-        .insert(number, new.batch.to_record().as_slice())?;
-    tx.open_table(WITNESSES)?
-        .insert(number, new.witness.as_slice())?;
-    tx.open_table(UNDO)?
-        .insert(number, new.undo.to_record().as_slice())?;
-    put_times(tx, number, times)
-}
-
 /// A file that can be a database.
 fn check_file(path: &Path) -> Result<(), OpenError> {
     let path = path.to_owned();
@@ -1265,74 +629,7 @@ fn check_file(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-fn identity_rows(identity: &Identity) -> [(&'static str, Vec<u8>); 3] {
-    let Identity {
-        domain,
-        genesis,
-        depth,
-    } = identity;
-    let domain = ledger::field::to_be_bytes(domain).to_vec();
-    [
-        ("domain", domain),
-        ("genesis", genesis.to_vec()),
-        ("depth", vec![*depth]),
-    ]
-}
-
-fn store_state(
-    tx: &WriteTransaction,
-    identity: &Identity,
-    state: &State,
-    head: &Head,
-) -> Result<(), redb::Error> {
-    put_meta(tx, "format", &FORMAT.to_be_bytes())?;
-    put_meta(tx, NEXT_PLACE, &0u64.to_be_bytes())?;
-    put_meta(tx, ROLE, &[OPERATORS])?;
-    for (name, bytes) in identity_rows(identity) {
-        put_meta(tx, name, &bytes)?;
-    }
-    let mut table = tx.open_table(ACCOUNTS)?;
-    for (index, account) in state.accounts() {
-        table.insert(index, account_to_bytes(account).as_slice())?;
-    }
-    drop(table);
-    let mut table = tx.open_table(NODES)?;
-    for level in 0..=Tree::first_hashed_level(state.depth()) {
-        for (group, nodes) in state.tree().stored_groups(level) {
-            let bytes = group_to_bytes(nodes);
-            table.insert(node_key(level, group), bytes.as_slice())?;
-        }
-    }
-    drop(table);
-    for table in [BATCHES, TIMES, WITNESSES, PROOFS, PENDING, UNDO, RETURNED] {
-        tx.open_table(table).map(drop)?;
-    }
-    tx.open_table(VERDICTS).map(drop)?;
-    put_head(tx, head)
-}
-
-pub(crate) fn stored_operation(place: u64, bytes: &[u8]) -> Result<StoredOperation, CodecError> {
-    let mut input = Reader::new("an operation", bytes);
-    let operation = read_operation(place, &mut input)?;
-    input.end().map(|()| operation)
-}
-
-/// Reads what [`StoredOperation::write`] writes.
-pub(crate) fn read_operation(
-    place: u64,
-    input: &mut Reader<'_>,
-) -> Result<StoredOperation, CodecError> {
-    let received = input.u64()?;
-    let operation = SignedOperation::from_bytes(input.slice(SIGNED_BYTES)?)
-        .map_err(|error| input.invalid("bytes", error))?;
-    Ok(StoredOperation {
-        place,
-        received,
-        operation,
-    })
-}
-
-fn open_error(path: &Path, error: DatabaseError) -> OpenError {
+pub(crate) fn open_error(path: &Path, error: DatabaseError) -> OpenError {
     let path = path.to_owned();
     match error {
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
@@ -1362,7 +659,7 @@ fn open_error(path: &Path, error: DatabaseError) -> OpenError {
     }
 }
 
-fn store_to_open_error(path: &Path, error: StoreError) -> OpenError {
+pub(crate) fn store_to_open_error(path: &Path, error: StoreError) -> OpenError {
     match error {
         StoreError::Database { source, .. } => match *source {
             redb::Error::Io(source) => OpenError::Io {
@@ -1378,48 +675,5 @@ fn store_to_open_error(path: &Path, error: StoreError) -> OpenError {
             path: path.to_owned(),
             detail: other.to_string(),
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn heads_and_outcomes_round_trip() {
-        let head = Head {
-            root: Fr::from(7u64),
-            sealed: 1,
-            finalized: 2,
-            timestamp: 3,
-            queue: 4,
-        };
-        assert_eq!(Head::from_bytes(&head.to_bytes()), Ok(head));
-        for outcome in [
-            Outcome::Sealed { batch: 9 },
-            Outcome::Rejected {
-                reason: "no".to_owned(),
-            },
-        ] {
-            let settled = Settled {
-                withdrawn_from: Some(7),
-                received: 5,
-                outcome,
-            };
-            assert_eq!(Settled::from_bytes(&settled.to_bytes()), Ok(settled));
-        }
-        assert!(Settled::from_bytes(&[3; 21]).is_err());
-        assert!(Settled::from_bytes(&[]).is_err());
-        for times in [
-            BatchTimes::default(),
-            BatchTimes {
-                sealed: Some(0),
-                proven: None,
-                finalized: Some(u64::MAX),
-            },
-        ] {
-            assert_eq!(BatchTimes::from_bytes(&times.to_bytes()), Ok(times));
-        }
-        assert!(BatchTimes::from_bytes(&[2; 27]).is_err());
     }
 }

@@ -8,7 +8,7 @@
 use ledger::account::Account;
 
 use crate::codec::{CodecError, Reader, Writer};
-use crate::store::{StoredOperation, account_to_bytes, read_account, read_operation};
+use crate::rows::{StoredOperation, account_to_bytes, read_account, read_operation};
 
 /// What it takes to undo a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]

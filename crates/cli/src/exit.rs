@@ -8,7 +8,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-use batcher::batcher::{SealError, StageError};
+use batcher::{SealError, StageError};
 #[cfg(feature = "interop")]
 use interop::{FormatError, ceremony::CeremonyError};
 use l1::L1Error;

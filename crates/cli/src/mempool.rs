@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
-use batcher::mempool::replacing_fee;
+use batcher::replacing_fee;
 use batcher::store::FILE_NAME;
 use batcher::{Acknowledged, OperationId, SignedOperation, Verdict, acknowledged};
 use ledger::float::{Float16, Float40};

@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use batcher::batcher::{SealError, StageError};
 use batcher::{Proofs, StoredBatch};
+use batcher::{SealError, StageError};
 use files::FolderDraft;
 use l1::Submission;
 use l1::submission::BatchFolder;

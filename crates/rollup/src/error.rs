@@ -3,8 +3,8 @@
 //! Each variant says what was expected, what was found, and what to do. Errors of one file alone stay
 //! with it ([`crate::clock`], [`crate::leave`], [`mod@crate::restore`], [`crate::settlement`]).
 
-use batcher::batcher::{SealError, StageError};
 use batcher::{ApplyError, ReopenError};
+use batcher::{SealError, StageError};
 use l1::L1Error;
 use ledger::time::{Span, Utc};
 use ledger::words::WordsError;

@@ -12,7 +12,7 @@
 //! with a verdict. Each step is one durable transaction and leaves a database that the next call
 //! continues from.
 
-use batcher::batcher::StageError;
+use batcher::StageError;
 use batcher::{Applied, ApplyError, ReopenError, Reopened, StoredBatch};
 use l1::{FinalizedBatch, SubmissionRight};
 

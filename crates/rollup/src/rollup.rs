@@ -8,10 +8,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use batcher::batcher::{SealError, StageError};
 use batcher::{
     Batcher, Fill, Limits, Proofs, ProvedBatch, QueueEntry, SealSummary, SealedBatch, StoredBatch,
 };
+use batcher::{SealError, StageError};
 use circuits::transition::{BatchValues, assignment};
 use l1::{Address, L1Error, NativeL1, Refusal, Submission};
 use ledger::field::Fr;

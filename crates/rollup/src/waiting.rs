@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use batcher::batcher::StageError;
+use batcher::StageError;
 use batcher::{History, Verdict};
 use l1::{Address, SubmissionRight};
 use ledger::operation::L1Op;

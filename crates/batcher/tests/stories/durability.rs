@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use batcher::batcher::StageError;
+use batcher::StageError;
 use batcher::store::FILE_NAME;
 use batcher::{
     Batcher, OpenError, Proofs, Settings, SignedOperation, StoreError, StoredBatch, Verdict,

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use batcher::batch::StoredBatch;
+use batcher::StoredBatch;
 use batcher::store::FILE_NAME;
 use batcher::{
     Batcher, Due, History, OpenError, RestoredBatch, SignedOperation, Status, StoreError, Verdict,

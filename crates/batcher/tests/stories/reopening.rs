@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use crate::world::UNDO_WINDOW;
-use batcher::batch::SealedBatch;
-use batcher::batcher::SealError;
+use batcher::SealError;
+use batcher::SealedBatch;
 use batcher::{
     BatchTimes, Batcher, Due, Fill, History, QueueEntry, ReopenError, Reopened, SignedOperation,
     Status, Verdict,

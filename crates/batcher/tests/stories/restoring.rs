@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::path::Path;
 
-use batcher::batcher::SealError;
+use batcher::SealError;
 use batcher::import::{Import, ImportOptions};
 use batcher::store::FILE_NAME;
 use batcher::{

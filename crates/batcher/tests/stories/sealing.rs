@@ -1,8 +1,8 @@
 //! What becomes a batch, and when.
 
-use batcher::batcher::{SealError, StageError};
-use batcher::seal::BuildError;
+use batcher::BuildError;
 use batcher::{Due, Fill, QueueEntry, StoredBatch, Verdict};
+use batcher::{SealError, StageError};
 use ledger::float::Float16;
 use ledger::operation::{L1Op, Transfer};
 use ledger::reject::L1Violation;

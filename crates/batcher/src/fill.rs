@@ -11,15 +11,13 @@ use std::ops::Range;
 
 use ledger::field::Fr;
 use ledger::operation::L1Op;
-use ledger::reject::{DoesNotFit, L1Violation, Reject};
+use ledger::reject::{DoesNotFit, Reject};
 use ledger::shape::Shape;
-use ledger::transition::{
-    BatchContext, BeginError, FinishError, Operation, PushError, State, StateMoved, Transition,
-};
+use ledger::transition::{BatchContext, Operation, PushError, State, Transition};
 use ledger::witness::BatchWitness;
-use thiserror::Error;
 
 use crate::batch::SealedBatch;
+use crate::error::BuildError;
 use crate::mempool::{Mempool, Ready};
 
 /// A withdrawal slot looks at this many candidates, so that bad ones do not leave it empty.
@@ -52,36 +50,6 @@ pub enum Due {
     Age,
     /// Batches were reopened and are to be sealed again.
     Reopened,
-}
-
-/// Why operations cannot be made into a batch. None of them is an operation's fault.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum BuildError {
-    /// The entries given do not continue where the last batch stopped.
-    #[error("the L1 queue was given from entry {got}, the next to be consumed is {expected}")]
-    QueueGap {
-        /// The next entry to be consumed.
-        expected: u64,
-        /// The entry given in its place.
-        got: u64,
-    },
-    /// The L1 queue holds something that L1 never accepts.
-    #[error("entry {number} of the L1 queue: {source}")]
-    Queue {
-        /// Place in the queue.
-        number: u64,
-        /// What is wrong.
-        source: L1Violation,
-    },
-    /// Batch number or time do not fit, or the shape is not one.
-    #[error(transparent)]
-    Begin(#[from] BeginError),
-    /// The batch could not be finished.
-    #[error(transparent)]
-    Finish(#[from] FinishError),
-    /// The state is not the one that the batch began on.
-    #[error(transparent)]
-    State(#[from] StateMoved),
 }
 
 /// The entries that no batch has consumed yet, in order.
