@@ -139,16 +139,32 @@ impl FolderDraft {
         self.put()
     }
 
-    /// Gives the folder its name. What has the name already is set aside, and removed when the new
-    /// folder is in place: killed between the two, there is neither.
+    /// Gives the folder its name. What has the name already is replaced in one step where the system can
+    /// exchange two names, as Linux can on most file systems. Elsewhere it is set aside first, and removed
+    /// when the new folder is in place: killed between the two, there is neither.
     ///
     /// # Errors
     /// [`FileError`].
     pub fn replace(self) -> Result<(), FileError> {
-        let path = self.path.clone();
-        if !path.exists() {
+        if !self.path.exists() {
             return self.put();
         }
+        sync_all(self.folder.path()).map_err(failed(&self.path, "flush it"))?;
+        let exchanged = step().and_then(|()| exchange(self.folder.path(), &self.path));
+        match exchanged {
+            Ok(()) => {
+                sync_folder(folder_of(&self.path))?;
+                // What was replaced has the draft's name now. If it stays, it is swept as a draft is.
+                fs::remove_dir_all(self.folder.keep()).unwrap_or_default();
+                Ok(())
+            }
+            Err(error) if cannot_exchange(&error) => self.replace_in_two_steps(),
+            Err(error) => Err(failed(&self.path, "put it in place")(error)),
+        }
+    }
+
+    fn replace_in_two_steps(self) -> Result<(), FileError> {
+        let path = self.path.clone();
         let aside = Self::begin(&path)?;
         let old = aside.path().join("old");
         let moved = step().and_then(|()| fs::rename(&path, &old));
@@ -176,6 +192,25 @@ impl FolderDraft {
         sync_folder(folder_of(&path))
     }
 
+    /// Gives one file of the draft, which is whole and perhaps open, the name instead; the rest of the draft
+    /// goes. What has the name already is replaced in one step.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn replace_with_file(self, file: &str) -> Result<(), FileError> {
+        let Self { folder, path, lock } = self;
+        let file = folder.path().join(file);
+        let synced = File::open(&file).and_then(|file| sync(&file));
+        synced.map_err(failed(&path, "flush it"))?;
+        let put = step().and_then(|()| fs::rename(&file, &path));
+        put.map_err(failed(&path, "put it in place"))?;
+        sync_folder(folder_of(&path))?;
+        let removed = step().and_then(|()| folder.close());
+        removed.map_err(failed(&path, "remove its draft"))?;
+        drop(lock);
+        Ok(())
+    }
+
     fn put(self) -> Result<(), FileError> {
         let Self { folder, path, lock } = self;
         sync_all(folder.path()).map_err(failed(&path, "flush it"))?;
@@ -185,6 +220,39 @@ impl FolderDraft {
         drop((folder.keep(), lock));
         sync_folder(folder_of(&path))
     }
+}
+
+/// Removes a folder with all that is in it. Killed on the way, the whole folder is there or none of it.
+///
+/// # Errors
+/// [`FileError`].
+pub fn remove_folder(path: &Path) -> Result<(), FileError> {
+    let gone = FolderDraft::begin(path)?;
+    let moved = step().and_then(|()| fs::rename(path, gone.path().join("old")));
+    moved.map_err(failed(path, "remove it"))?;
+    sync_folder(folder_of(path))?;
+    let removed = step().and_then(|()| gone.folder.close());
+    removed.map_err(failed(path, "remove it"))
+}
+
+/// Exchanges the names of two folders in one step.
+#[cfg(target_os = "linux")]
+fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exchange(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// True if the system or the file system has no such call.
+fn cannot_exchange(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput
+    )
 }
 
 /// Makes the names in a folder durable.
@@ -424,10 +492,90 @@ mod tests {
             },
             |ended| {
                 let read = fs::read(&inner).unwrap_or_default();
-                assert!(read == b"new" || (!ended && (read == b"whole" || read.is_empty())));
+                let neither = read.is_empty() && !can_exchange(folder.path());
+                assert!(read == b"new" || (!ended && (read == b"whole" || neither)));
             },
         );
         assert_eq!(names(folder.path()), ["f"]);
+    }
+
+    fn can_exchange(folder: &Path) -> bool {
+        let [one, other] = ["one", "other"].map(|name| folder.join(name));
+        fs::create_dir(&one).unwrap();
+        fs::create_dir(&other).unwrap();
+        let exchanged = exchange(&one, &other).is_ok();
+        fs::remove_dir(one).unwrap();
+        fs::remove_dir(other).unwrap();
+        exchanged
+    }
+
+    /// Where names cannot be exchanged, the old folder comes back if the new one cannot be put in place.
+    #[test]
+    fn in_two_steps_a_folder_is_there_unless_killed_between_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        let draft = FolderDraft::begin(&path).unwrap();
+        fill(&draft, "old");
+        draft.put_new().unwrap();
+        let steps = at_every_step(
+            || {
+                let draft = FolderDraft::begin(&path)?;
+                fill(&draft, "new");
+                draft.replace_in_two_steps()
+            },
+            |ended| {
+                let read = fs::read(path.join("inner/f")).unwrap();
+                assert!(read == b"new" || (!ended && read == b"old"));
+            },
+        );
+        assert!(steps > 5, "{steps}");
+        assert_eq!(names(folder.path()), ["f"]);
+    }
+
+    #[test]
+    fn a_file_of_a_draft_replaces_in_one_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        fs::write(&path, b"old").unwrap();
+        let steps = at_every_step(
+            || {
+                let draft = FolderDraft::begin(&path)?;
+                fs::write(draft.path().join("inner"), b"new and longer").unwrap();
+                fs::write(draft.path().join("beside"), b"goes").unwrap();
+                draft.replace_with_file("inner")
+            },
+            |ended| {
+                let read = fs::read(&path).unwrap();
+                assert!(read == b"new and longer" || (!ended && read == b"old"));
+            },
+        );
+        assert_eq!(
+            steps, 5,
+            "create, flush, name, flush the folder, remove the draft"
+        );
+        assert_eq!(names(folder.path()), ["f"]);
+    }
+
+    #[test]
+    fn a_removed_folder_is_whole_or_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        at_every_step(
+            || {
+                if !path.exists() {
+                    let draft = FolderDraft::begin(&path)?;
+                    fill(&draft, "whole");
+                    draft.put_new()?;
+                }
+                remove_folder(&path)
+            },
+            |ended| {
+                assert!(!path.exists() || !ended);
+                assert!(!path.exists() || fs::read(path.join("inner/f")).unwrap() == b"whole");
+            },
+        );
+        assert!(remove_folder(&path).is_err());
+        assert_eq!(names(folder.path()), [""; 0]);
     }
 
     /// A draft that a killed program left is removed by the next; one that is being written is not.

@@ -9,8 +9,9 @@
 //! | call | what has the name already |
 //! |---|---|
 //! | [`write_new`], [`Draft::put_new`], [`FolderDraft::put_new`], [`FolderDraft::put_file_new`] | stays, and the call fails |
-//! | [`replace`], [`Draft::replace`] | is replaced in one step |
-//! | [`FolderDraft::replace`] | is replaced in two: killed between them, there is neither |
+//! | [`replace`], [`Draft::replace`], [`FolderDraft::replace_with_file`] | is replaced in one step |
+//! | [`FolderDraft::replace`] | is replaced in one step where the system can exchange two names; elsewhere in two: killed between them, there is neither |
+//! | [`remove_folder`] | is removed in one step |
 
 mod draft;
 mod read;
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-pub use draft::{Draft, FolderDraft, replace, write_new};
+pub use draft::{Draft, FolderDraft, remove_folder, replace, write_new};
 pub use read::{BYTE_ORDER_MARK, has_byte_order_mark, read_at_most};
 
 /// Who may read a new file.
