@@ -7,6 +7,7 @@ mod apply;
 mod audit;
 mod batch;
 mod batcher;
+mod class;
 mod codec;
 mod create;
 mod error;

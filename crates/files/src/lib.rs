@@ -13,6 +13,7 @@
 //! | [`FolderDraft::replace`] | is replaced in one step where the system can exchange two names; elsewhere in two: killed between them, there is neither |
 //! | [`remove_folder`] | is removed in one step |
 
+mod class;
 mod draft;
 mod read;
 
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+pub use class::{Class, Classified};
 pub use draft::{Draft, FolderDraft, remove_folder, replace, write_new};
 pub use read::{BYTE_ORDER_MARK, has_byte_order_mark, read_at_most};
 
