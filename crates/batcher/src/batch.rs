@@ -11,8 +11,7 @@ use ledger::field::Fr;
 use ledger::shape::Shape;
 use ledger::transition::{AppliedBatch, Payout};
 use ledger::words::{PublicWords, WordsError};
-
-use crate::codec::{CodecError, Reader, Writer};
+use storage::{CodecError, Reader, Writer};
 
 /// A batch that was executed and is fixed: its data can be published, a proof can be made.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,6 @@ use files::{Class, Classified};
 
 use crate::apply::ApplyError;
 use crate::audit::AuditError;
-use crate::codec::CodecError;
 use crate::error::{BuildError, OpenError, SealError, SettingsError, StageError, StoreError};
 use crate::import::{ImportError, RowError};
 use crate::mempool::Refusal;
@@ -46,17 +45,6 @@ impl Classified for StoreError {
                 Class::Environment
             }
             Self::Record { source, .. } => source.class(),
-        }
-    }
-}
-
-impl Classified for CodecError {
-    fn class(&self) -> Class {
-        match self {
-            Self::Truncated { .. }
-            | Self::Trailing { .. }
-            | Self::Checksum { .. }
-            | Self::Invalid { .. } => Class::Damaged,
         }
     }
 }

@@ -8,9 +8,8 @@ use ledger::reject::L1Violation;
 use ledger::shape::ShapeError;
 use ledger::time::Span;
 use ledger::transition::{BeginError, FinishError, StateMoved};
+use storage::CodecError;
 use thiserror::Error;
-
-use crate::codec::CodecError;
 
 /// Why settings contradict themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

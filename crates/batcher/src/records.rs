@@ -4,9 +4,9 @@
 
 use ledger::field::Fr;
 use ledger::shape::Shape;
+use storage::{CHECKSUM_BYTES, Writer, checksum};
 
 use crate::batch::SealedBatch;
-use crate::codec::{CHECKSUM_BYTES, Writer, checksum};
 use crate::rows::{
     BatchTimes, Head, Settled, account_from_bytes, account_to_bytes, group_from_bytes,
     group_to_bytes, stored_operation,

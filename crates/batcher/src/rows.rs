@@ -3,8 +3,8 @@
 use ledger::account::Account;
 use ledger::field::Fr;
 use ledger::operation::SIGNED_BYTES;
+use storage::{CodecError, Reader, Writer};
 
-use crate::codec::{CodecError, Reader, Writer};
 use crate::operation::SignedOperation;
 
 /// Which deployment a database belongs to.
@@ -108,7 +108,7 @@ impl Settled {
         match &self.outcome {
             Outcome::Sealed { batch } => out.u64(*batch),
             Outcome::Rejected { reason } => out.put(reason.as_bytes()),
-        }
+        };
         out.finish()
     }
 
@@ -215,7 +215,7 @@ pub(crate) fn account_from_bytes(bytes: &[u8]) -> Result<Account, CodecError> {
 
 pub(crate) fn read_account(input: &mut Reader<'_>) -> Result<Account, CodecError> {
     Ok(Account {
-        key: input.point("key")?,
+        key: input.point_on_curve("key")?,
         token: input.u32()?,
         nonce: input.u64()?,
         balance: input.u128()?,

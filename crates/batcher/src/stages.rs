@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 
 use ledger::witness::BatchWitness;
+use storage::CodecError;
 
 use crate::batch::{FinalizedBatch, ProvedBatch, SealedBatch, StoredBatch};
 use crate::batcher::Batcher;
-use crate::codec::CodecError;
 use crate::error::{StageError, StoreError};
 use crate::proofs::Records;
 use crate::rows::{BatchTimes, Head};

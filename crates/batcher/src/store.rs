@@ -21,8 +21,8 @@ use redb::{
     ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageBackend, StorageError,
     WriteTransaction,
 };
+use storage::{CodecError, Reader};
 
-use crate::codec::{CodecError, Reader};
 use crate::error::{OpenError, StoreError};
 use crate::operation::OperationId;
 use crate::role::Role;

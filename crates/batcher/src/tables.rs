@@ -22,9 +22,9 @@ use ledger::field::Fr;
 use ledger::state::State;
 use ledger::tree::Tree;
 use redb::{TableDefinition, WriteTransaction};
+use storage::Writer;
 
 use crate::batch::SealedBatch;
-use crate::codec::Writer;
 use crate::operation::OperationId;
 use crate::role::Role;
 use crate::rows::{

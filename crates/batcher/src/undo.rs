@@ -6,8 +6,8 @@
 //! operation finds the balances that it found the first time.
 
 use ledger::account::Account;
+use storage::{CodecError, Reader, Writer};
 
-use crate::codec::{CodecError, Reader, Writer};
 use crate::rows::{StoredOperation, account_to_bytes, read_account, read_operation};
 
 /// What it takes to undo a batch.
@@ -98,7 +98,9 @@ impl Returned {
         out.u16(*shape);
         out.u64(*queue_end);
         out.count(places.len());
-        places.iter().for_each(|place| out.u64(*place));
+        for place in places {
+            out.u64(*place);
+        }
         out.finish_with_checksum()
     }
 

@@ -18,8 +18,7 @@ use ledger::witness::{
     BatchWitness, FeeSlotWitness, L1SlotWitness, TransferSlotWitness, WithdrawalSlotWitness,
 };
 use ledger::words::Header;
-
-use crate::codec::{CodecError, Reader, Writer};
+use storage::{CodecError, Reader, Writer};
 
 const WHAT: &str = "a witness";
 
@@ -106,7 +105,9 @@ impl Encoder {
         self.body.u16(*shape_id);
         self.body.u64(*batch_number);
         self.body.u64(*timestamp);
-        fee_indices.iter().for_each(|index| self.body.u32(*index));
+        for index in fee_indices {
+            self.body.u32(*index);
+        }
     }
 
     fn update(&mut self, update: &Update) {
@@ -228,7 +229,7 @@ impl Encoder {
         self.update(update);
     }
 
-    fn finish(self) -> Vec<u8> {
+    fn finish(mut self) -> Vec<u8> {
         let mut out = Writer::default();
         out.count(self.places.len());
         out.put(&self.elements.finish());

@@ -6,9 +6,9 @@
 use std::ops::Range;
 
 use ledger::words::PublicWords;
+use storage::{Reader, Writer};
 
 use crate::bytes::Address;
-use crate::codec::{Reader, Writer};
 use crate::error::StoreError;
 use crate::genesis::Deployment;
 use crate::submission::Submission;
@@ -43,7 +43,8 @@ impl FinalizedBatch {
             submission,
             words: _,
         } = self;
-        let out = Writer::default().u64(*height).u64(*time);
+        let mut record = Writer::default();
+        let out = record.u64(*height).u64(*time);
         let out = out.u64(queue.start).u64(queue.end).put(&submitter.0);
         out.put(&submission.to_bytes()).finish()
     }

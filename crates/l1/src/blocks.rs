@@ -8,7 +8,8 @@
 //! [`NativeL1::mine`], [`NativeL1::advance_time`] and [`NativeL1::reorg`] are controls for tests and
 //! drills, as a development chain has them. A deployment that is in use never calls them.
 
-use crate::codec::Reader;
+use storage::Reader;
+
 use crate::error::{L1Error, StoreError};
 use crate::head::Head;
 use crate::native::NativeL1;

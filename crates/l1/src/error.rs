@@ -12,10 +12,10 @@ use ledger::words::WordsError;
 use prover::key::KeyError;
 use prover::proof::DecodeError;
 use prover::verify::VerifyError;
+use storage::CodecError;
 use thiserror::Error;
 
 use crate::bytes::Address;
-use crate::codec::CodecError;
 use crate::genesis::GenesisError;
 
 /// Why a call did not happen.

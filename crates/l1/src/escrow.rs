@@ -5,9 +5,9 @@
 //! no batch may pay out more (docs/protocol.md, section 6).
 
 use redb::ReadableTable;
+use storage::{CodecError, Reader, Writer};
 
 use crate::bytes::Address;
-use crate::codec::{CodecError, Reader, Writer};
 use crate::error::{L1Error, Refusal, StoreError};
 use crate::store::Tx;
 
@@ -36,7 +36,8 @@ impl TokenTotals {
             claimable,
             pending,
         } = self;
-        let out = Writer::default().u128(escrow);
+        let mut record = Writer::default();
+        let out = record.u128(escrow);
         out.u128(claimable).u128(pending).finish()
     }
 
@@ -54,7 +55,7 @@ impl TokenTotals {
         } = totals;
         let rest = escrow.checked_sub(claimable);
         if rest.and_then(|rest| rest.checked_sub(pending)).is_none() {
-            return Err(reader.value("escrow", escrow));
+            return Err(reader.invalid("escrow", escrow));
         }
         reader.end()?;
         Ok(totals)

@@ -4,9 +4,9 @@
 //! offered to the operator.
 
 use ledger::field::Fr;
+use storage::{CodecError, Reader, Writer};
 
 use crate::bytes::{Address, Bytes};
-use crate::codec::{CodecError, Reader, Writer};
 use crate::error::Refusal;
 
 /// Where the chain stands.
@@ -78,7 +78,8 @@ impl Head {
             pending_deposits,
             operator_back_at,
         ];
-        let out = Writer::default().fr(&root);
+        let mut record = Writer::default();
+        let out = record.fr(&root);
         let out = numbers.into_iter().fold(out, Writer::u64);
         let out = out.u8(frozen.into()).u8(taken_over.into());
         let out = out.u128(operator_fees).put(&operator.0);
@@ -107,13 +108,13 @@ impl Head {
         let taken_over = read_flag(&mut reader, "taken over")?;
         let waiting = queue_tail.checked_sub(queue_head);
         if waiting.is_none_or(|waiting| pending_deposits > waiting) {
-            return Err(reader.value("pending deposits", pending_deposits));
+            return Err(reader.invalid("pending deposits", pending_deposits));
         }
         let operator_fees = reader.u128()?;
         let operator: Address = reader.bytes()?;
         let offered_operator = Some(reader.bytes()?).filter(|offered| *offered != NOBODY);
         if offered_operator == Some(operator) {
-            return Err(reader.value(
+            return Err(reader.invalid(
                 "the address to which the operator role is offered",
                 operator,
             ));
@@ -170,6 +171,6 @@ fn read_flag(reader: &mut Reader<'_>, field: &'static str) -> Result<bool, Codec
     match reader.u8()? {
         0 => Ok(false),
         1 => Ok(true),
-        other => Err(reader.value(field, other)),
+        other => Err(reader.invalid(field, other)),
     }
 }

@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 
 use redb::{Key, Table, Value};
+use storage::{CodecError, Reader, Writer};
 
-use crate::codec::{CodecError, Reader, Writer};
 use crate::error::StoreError;
 use crate::head::{HEAD_BYTES, Head};
 
@@ -126,7 +126,7 @@ impl<K: Key + 'static, V: Value + 'static> Undo for Logged<'_, K, V> {
 fn has_width<T: Value>(field: &'static str, bytes: &[u8]) -> Result<(), CodecError> {
     match T::fixed_width() {
         Some(width) if width != bytes.len() => {
-            Err(Reader::new(WHAT, bytes).value(field, hex::encode(bytes)))
+            Err(Reader::new(WHAT, bytes).invalid(field, hex::encode(bytes)))
         }
         _ => Ok(()),
     }
@@ -146,7 +146,8 @@ pub(crate) struct Block {
 impl Block {
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let count = u32::try_from(self.changes.len()).expect("a block changes less than 2^32 keys");
-        let start = Writer::default().put(&self.head.to_bytes()).u32(count);
+        let mut record = Writer::default();
+        let start = record.put(&self.head.to_bytes()).u32(count);
         let each = self.changes.iter();
         each.fold(start, |out, (table, key, before)| {
             let length = u16::try_from(key.len()).expect("keys have less than 64 KiB");
@@ -183,7 +184,7 @@ fn read_change(reader: &mut Reader<'_>) -> Result<Change, CodecError> {
             let length = usize::try_from(reader.u32()?).expect("32 bits fit usize");
             Some(reader.slice(length)?.to_vec())
         }
-        other => return Err(reader.value("whether a value was there", other)),
+        other => return Err(reader.invalid("whether a value was there", other)),
     };
     Ok((table, key, before))
 }

@@ -10,9 +10,9 @@
 use ledger::babyjubjub::{Point, deposit_key_is_good};
 use ledger::operation::L1Op;
 use redb::ReadableTable;
+use storage::{CodecError, Reader, Writer};
 
 use crate::bytes::Address;
-use crate::codec::{CodecError, Reader, Writer};
 use crate::error::{L1Error, Refusal, StoreError};
 use crate::genesis::{Deployment, Parameters};
 use crate::registry::{Registration, registration};
@@ -59,11 +59,8 @@ impl QueueEntry {
             time,
         } = self;
         let [ax, ay] = op.key_words();
-        let out = Writer::default()
-            .u64(height)
-            .u64(time)
-            .u8(op.kind())
-            .u32(op.index());
+        let mut record = Writer::default();
+        let out = record.u64(height).u64(time).u8(op.kind()).u32(op.index());
         let out = out.u32(op.token()).u128(op.amount());
         out.fr(&ax).fr(&ay).put(&payer.0).finish()
     }
@@ -73,10 +70,10 @@ impl QueueEntry {
         let (height, time) = (reader.u64()?, reader.u64()?);
         let kind = reader.u8()?;
         let (index, token, amount) = (reader.u32()?, reader.u32()?, reader.u128()?);
-        let key = reader.point("key")?;
+        let key = reader.coordinates("key")?;
         let payer = reader.bytes()?;
         let op = L1Op::from_parts(kind, index, token, amount, key)
-            .ok_or_else(|| reader.value("kind, or a field that it does not have", kind))?;
+            .ok_or_else(|| reader.invalid("kind, or a field that it does not have", kind))?;
         reader.end()?;
         Ok(Self {
             number,

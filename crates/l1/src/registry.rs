@@ -5,9 +5,9 @@
 //! fees looks its accounts up by owner, so what others deposit costs it nothing.
 
 use redb::ReadableTable;
+use storage::{CodecError, Reader, Writer};
 
 use crate::bytes::Address;
-use crate::codec::{CodecError, Reader, Writer};
 use crate::error::StoreError;
 use crate::store::Tx;
 

@@ -32,9 +32,9 @@ use redb::{
     ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table,
     TableDefinition, TableError, WriteTransaction,
 };
+use storage::Reader;
 
 use crate::bytes::Address;
-use crate::codec::Reader;
 use crate::error::{L1Error, Refusal, StoreError};
 use crate::head::Head;
 use crate::journal::{Block, Logged, REORG_WINDOW, Undo};

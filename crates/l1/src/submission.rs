@@ -30,10 +30,10 @@ use prover::key::VerifyingKey;
 use prover::proof::{PROOF_BYTES, Proof};
 use prover::verify::verify;
 use serde::{Deserialize, Serialize};
+use storage::{CodecError, Reader, Writer};
 use thiserror::Error;
 
 use crate::bytes::Bytes;
-use crate::codec::{CodecError, Reader, Writer};
 use crate::error::BatchFault;
 
 /// Public inputs of a batch proof: `c`, `z`, `y`.
@@ -107,7 +107,8 @@ impl Submission {
             proof,
         } = self;
         let length = u32::try_from(data.len()).expect("published data have less than 4 GiB");
-        let out = Writer::default().put(LABEL).u32(SUBMISSION_VERSION);
+        let mut record = Writer::default();
+        let out = record.put(LABEL).u32(SUBMISSION_VERSION);
         let out = out.u16(*shape_id).put(c).put(proof);
         out.u32(length).put(data).finish()
     }
@@ -129,7 +130,7 @@ impl Submission {
         let (shape_id, c, proof) = (reader.u16()?, reader.take()?, reader.take()?);
         let length = reader.u32()?;
         if length > MAX_DATA_BYTES {
-            return Err(reader.value("length of the published data", length));
+            return Err(reader.invalid("length of the published data", length));
         }
         let length = usize::try_from(length).expect("32 bits fit usize");
         Ok(Self {

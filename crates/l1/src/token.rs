@@ -6,9 +6,8 @@
 
 use std::fmt;
 
+use storage::{CodecError, Reader, Writer};
 use thiserror::Error;
-
-use crate::codec::{CodecError, Reader, Writer};
 
 /// Most characters of a symbol.
 pub const MAX_SYMBOL: usize = 16;
@@ -132,10 +131,10 @@ impl TokenDisplay {
         let display = Self::new(symbol, decimals);
         match display.to_record() == bytes {
             true => Ok(display),
-            false => Err(CodecError::Value {
+            false => Err(CodecError::Invalid {
                 what,
                 field: "symbol or decimals",
-                got: hex::encode(bytes),
+                text: hex::encode(bytes),
             }),
         }
     }

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use redb::{ReadableTable, ReadableTableMetadata};
+use storage::{CodecError, Reader};
 
 use crate::bytes::Address;
-use crate::codec::{CodecError, Reader};
 use crate::error::{L1Error, Refusal, StoreError};
 use crate::genesis::{Deployment, Token};
 use crate::native::NativeL1;

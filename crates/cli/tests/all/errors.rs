@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const CRATES: [&str; 11] = [
+const CRATES: [&str; 12] = [
     "crates/ledger",
+    "crates/storage",
     "crates/wallet",
     "crates/prover",
     "crates/interop",

@@ -24,11 +24,11 @@ use ledger::operation::L1Op;
 use ledger::shape::Shape;
 use ledger::words::{PublicWords, TRANSFER_BYTES, WITHDRAWAL_BYTES, WordsError};
 use prover::proof::PROOF_BYTES;
+use storage::{CodecError, Reader, Writer};
 use thiserror::Error;
 
 use super::keccak::{keccak, selector};
 use crate::bytes::{Address, Bytes};
-use crate::codec::{CodecError, Reader, Writer};
 use crate::queue::QueueEntry;
 use crate::submission::Submission;
 
@@ -135,7 +135,8 @@ impl Entry {
     pub fn to_bytes(&self) -> [u8; ENTRY_BYTES] {
         let Self { op, payer, time } = self;
         let [ax, ay] = op.key_words();
-        let out = Writer::default().u8(op.kind()).u32(op.index());
+        let mut record = Writer::default();
+        let out = record.u8(op.kind()).u32(op.index());
         let out = out.u32(op.token()).u128(op.amount()).put(&payer.0);
         let bytes = out.put(&time.to_be_bytes()[3..]).fr(&ax).fr(&ay).finish();
         bytes.try_into().expect("the fields have 114 bytes")
@@ -155,9 +156,9 @@ impl Entry {
         let payer = reader.bytes()?;
         let mut time = [0; 8];
         time[3..].copy_from_slice(&reader.take::<5>()?);
-        let key: Point = reader.point("key")?;
+        let key: Point = reader.coordinates("key")?;
         let op = L1Op::from_parts(kind, index, token, amount, key)
-            .ok_or_else(|| reader.value("kind, or a field that it does not have", kind))?;
+            .ok_or_else(|| reader.invalid("kind, or a field that it does not have", kind))?;
         let time = u64::from_be_bytes(time);
         Ok(Self { op, payer, time })
     }
@@ -354,7 +355,8 @@ fn read_batch(
     let new_root: [u8; 32] = reader.take()?;
     let c = reader.take()?;
     let proof = reader.take::<PROOF_BYTES>()?;
-    let data = Writer::default().put(&to_be_bytes(domain)).put(old_root);
+    let mut record = Writer::default();
+    let data = record.put(&to_be_bytes(domain)).put(old_root);
     let mut data = data.put(&new_root).u16(shape.id).put(numbers).put(&counts);
     let mut entries = Vec::with_capacity(slots);
     for _ in 0..slots {

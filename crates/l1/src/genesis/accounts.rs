@@ -3,9 +3,9 @@
 use ledger::babyjubjub::Point;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use storage::{CodecError, Reader, Writer};
 
 use crate::bytes::{Address, Bytes};
-use crate::codec::{CodecError, Reader, Writer};
 
 /// Version of the JSON and of the accounts' file.
 pub const GENESIS_VERSION: u32 = 3;
@@ -49,7 +49,8 @@ pub(super) fn digest(accounts: &[GenesisAccount], bytes: &[u8]) -> AccountsDiges
 /// The bytes of the accounts' file.
 pub(crate) fn accounts_to_bytes(accounts: &[GenesisAccount]) -> Vec<u8> {
     let count = u32::try_from(accounts.len()).expect("the number of accounts was checked");
-    let header = Writer::default().put(ACCOUNTS_LABEL);
+    let mut record = Writer::default();
+    let header = record.put(ACCOUNTS_LABEL);
     let start = header.u32(GENESIS_VERSION).u32(count);
     let records = accounts.iter().fold(start, |out, account| {
         let GenesisAccount {
@@ -84,8 +85,8 @@ fn account_from_bytes(bytes: &[u8]) -> Result<GenesisAccount, CodecError> {
     let account = GenesisAccount {
         owner: reader.bytes()?,
         token: reader.u32()?,
-        key: reader.point("A")?,
-        q: reader.point("Q")?,
+        key: reader.coordinates("A")?,
+        q: reader.coordinates("Q")?,
         balance: reader.u128()?,
     };
     reader.end()?;

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use ledger::babyjubjub::KeyError as PointFault;
 use prover::bounded::ReadError;
+use storage::CodecError;
 use thiserror::Error;
 
 use super::accounts::AccountsDigest;
 use super::parameters::{MAX_NAME_BYTES, MOST_FREEZE_AFTER};
 use crate::bytes::Address;
-use crate::codec::CodecError;
 use crate::token::MAX_DECIMALS;
 
 /// Why something is not a genesis.

@@ -1,16 +1,18 @@
-//! Bytes of stored records: fixed-width big-endian numbers, LEB128 counts, canonical field
-//! elements.
+//! The bytes of records: fixed-width big-endian numbers, LEB128 counts, canonical field elements.
 //!
 //! Invariant: a reader accepts exactly what the writer makes, never reads past the end and never
-//! allocates more than the bytes it was given can fill. What the records mean is left to their
-//! modules.
+//! allocates more than the bytes it was given can fill. What the records mean is left to the crates
+//! whose records they are.
 
 use ledger::babyjubjub::Point;
+use ledger::bytes::Bytes;
 use ledger::field::{Fr, from_be_bytes, to_be_bytes};
 use thiserror::Error;
 
+use files::{Class, Classified};
+
 /// Bytes of a checksum: the first half of BLAKE3.
-pub(crate) const CHECKSUM_BYTES: usize = 16;
+pub const CHECKSUM_BYTES: usize = 16;
 
 /// Why stored bytes are not a record.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -41,6 +43,16 @@ pub enum CodecError {
         /// Length of the record.
         bytes: usize,
     },
+    /// The record begins with another label or version.
+    #[error("{what}: expected the label {expected}, got {got}")]
+    Label {
+        /// What was being read.
+        what: &'static str,
+        /// The label of this version, in hexadecimal.
+        expected: String,
+        /// The label found.
+        got: String,
+    },
     /// A field does not have a legal value.
     #[error("{field} of {what} is not valid: {text}")]
     Invalid {
@@ -53,46 +65,61 @@ pub enum CodecError {
     },
 }
 
-/// Makes records.
+impl Classified for CodecError {
+    /// Whatever was stored and does not decode is damaged.
+    fn class(&self) -> Class {
+        match self {
+            Self::Truncated { .. }
+            | Self::Trailing { .. }
+            | Self::Checksum { .. }
+            | Self::Label { .. }
+            | Self::Invalid { .. } => Class::Damaged,
+        }
+    }
+}
+
+/// A record under construction.
 #[derive(Default)]
-pub(crate) struct Writer(Vec<u8>);
+pub struct Writer(Vec<u8>);
 
 impl Writer {
-    pub(crate) fn put(&mut self, bytes: &[u8]) {
+    /// Appends bytes as they are.
+    pub fn put(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.extend_from_slice(bytes);
+        self
     }
 
-    pub(crate) fn u8(&mut self, number: u8) {
-        self.put(&[number]);
+    pub fn u8(&mut self, number: u8) -> &mut Self {
+        self.put(&[number])
     }
 
-    pub(crate) fn u16(&mut self, number: u16) {
-        self.put(&number.to_be_bytes());
+    pub fn u16(&mut self, number: u16) -> &mut Self {
+        self.put(&number.to_be_bytes())
     }
 
-    pub(crate) fn u32(&mut self, number: u32) {
-        self.put(&number.to_be_bytes());
+    pub fn u32(&mut self, number: u32) -> &mut Self {
+        self.put(&number.to_be_bytes())
     }
 
-    pub(crate) fn u64(&mut self, number: u64) {
-        self.put(&number.to_be_bytes());
+    pub fn u64(&mut self, number: u64) -> &mut Self {
+        self.put(&number.to_be_bytes())
     }
 
-    pub(crate) fn u128(&mut self, number: u128) {
-        self.put(&number.to_be_bytes());
+    pub fn u128(&mut self, number: u128) -> &mut Self {
+        self.put(&number.to_be_bytes())
     }
 
-    pub(crate) fn fr(&mut self, element: &Fr) {
-        self.put(&to_be_bytes(element));
+    pub fn fr(&mut self, element: &Fr) -> &mut Self {
+        self.put(&to_be_bytes(element))
     }
 
-    pub(crate) fn point(&mut self, point: &Point) {
-        self.fr(&point.x);
-        self.fr(&point.y);
+    /// Both coordinates.
+    pub fn point(&mut self, point: &Point) -> &mut Self {
+        self.fr(&point.x).fr(&point.y)
     }
 
     /// A count or a place, in groups of seven bits, the lowest first.
-    pub(crate) fn count(&mut self, count: usize) {
+    pub fn count(&mut self, count: usize) -> &mut Self {
         let mut rest = u64::try_from(count).expect("a count has at most 64 bits");
         loop {
             let [low, ..] = (rest & 0x7f).to_le_bytes();
@@ -104,31 +131,32 @@ impl Writer {
         }
     }
 
-    pub(crate) fn finish(self) -> Vec<u8> {
-        self.0
+    /// The record; the writer is empty afterwards.
+    pub fn finish(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.0)
     }
 
-    /// The record followed by its checksum.
-    pub(crate) fn finish_with_checksum(mut self) -> Vec<u8> {
+    /// The record followed by its checksum; the writer is empty afterwards.
+    pub fn finish_with_checksum(&mut self) -> Vec<u8> {
         let sum = checksum(&self.0);
-        self.put(&sum);
-        self.0
+        self.put(&sum).finish()
     }
 }
 
-/// Reads records.
-pub(crate) struct Reader<'a> {
+/// A record being read.
+pub struct Reader<'a> {
     what: &'static str,
     bytes: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(what: &'static str, bytes: &'a [u8]) -> Self {
+    /// A reader of a record; `what` names it in errors.
+    pub fn new(what: &'static str, bytes: &'a [u8]) -> Self {
         Self { what, bytes }
     }
 
     /// A reader of a record that ends with its checksum, which is checked first.
-    pub(crate) fn with_checksum(what: &'static str, bytes: &'a [u8]) -> Result<Self, CodecError> {
+    pub fn with_checksum(what: &'static str, bytes: &'a [u8]) -> Result<Self, CodecError> {
         let Some((record, sum)) = bytes.split_last_chunk::<CHECKSUM_BYTES>() else {
             return Err(CodecError::Truncated {
                 what,
@@ -145,7 +173,8 @@ impl<'a> Reader<'a> {
         Ok(Self::new(what, record))
     }
 
-    pub(crate) fn slice(&mut self, needed: usize) -> Result<&'a [u8], CodecError> {
+    /// So many bytes.
+    pub fn slice(&mut self, needed: usize) -> Result<&'a [u8], CodecError> {
         let (taken, rest) = self
             .bytes
             .split_at_checked(needed)
@@ -158,41 +187,54 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    pub(crate) fn take<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
+    /// An array of bytes.
+    pub fn take<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
         let taken = self.slice(N)?;
         Ok(taken.try_into().expect("the slice has N bytes"))
     }
 
-    pub(crate) fn u8(&mut self) -> Result<u8, CodecError> {
+    /// A byte string of fixed length.
+    pub fn bytes<const N: usize>(&mut self) -> Result<Bytes<N>, CodecError> {
+        self.take().map(Bytes)
+    }
+
+    pub fn u8(&mut self) -> Result<u8, CodecError> {
         self.take::<1>().map(|[byte]| byte)
     }
 
-    pub(crate) fn u16(&mut self) -> Result<u16, CodecError> {
+    pub fn u16(&mut self) -> Result<u16, CodecError> {
         self.take().map(u16::from_be_bytes)
     }
 
-    pub(crate) fn u32(&mut self) -> Result<u32, CodecError> {
+    pub fn u32(&mut self) -> Result<u32, CodecError> {
         self.take().map(u32::from_be_bytes)
     }
 
-    pub(crate) fn u64(&mut self) -> Result<u64, CodecError> {
+    pub fn u64(&mut self) -> Result<u64, CodecError> {
         self.take().map(u64::from_be_bytes)
     }
 
-    pub(crate) fn u128(&mut self) -> Result<u128, CodecError> {
+    pub fn u128(&mut self) -> Result<u128, CodecError> {
         self.take().map(u128::from_be_bytes)
     }
 
-    pub(crate) fn fr(&mut self, field: &'static str) -> Result<Fr, CodecError> {
+    pub fn fr(&mut self, field: &'static str) -> Result<Fr, CodecError> {
         let bytes = self.take()?;
         from_be_bytes(&bytes).map_err(|error| self.invalid(field, error))
     }
 
-    pub(crate) fn point(&mut self, field: &'static str) -> Result<Point, CodecError> {
-        let point = Point {
+    /// Two coordinates, which need not be those of a point on the curve: for records whose caller checks
+    /// keys by rules of its own, or that have zeros where there is no key.
+    pub fn coordinates(&mut self, field: &'static str) -> Result<Point, CodecError> {
+        Ok(Point {
             x: self.fr(field)?,
             y: self.fr(field)?,
-        };
+        })
+    }
+
+    /// A point on the curve.
+    pub fn point_on_curve(&mut self, field: &'static str) -> Result<Point, CodecError> {
+        let point = self.coordinates(field)?;
         if point.is_on_curve() {
             Ok(point)
         } else {
@@ -200,8 +242,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A count as [`Writer::count`] writes it, in its one spelling.
-    pub(crate) fn count(&mut self, field: &'static str) -> Result<usize, CodecError> {
+    /// A count as [`Writer::count`] writes it, and in no more bytes.
+    pub fn count(&mut self, field: &'static str) -> Result<usize, CodecError> {
         let mut count = 0u64;
         for shift in (0..63).step_by(7) {
             let byte = self.u8()?;
@@ -216,13 +258,26 @@ impl<'a> Reader<'a> {
         Err(self.invalid(field, "more than 63 bits"))
     }
 
-    /// Bytes that are left.
-    pub(crate) fn left(&self) -> usize {
+    /// The label that begins every record of this kind and version.
+    pub fn label(&mut self, expected: &[u8]) -> Result<(), CodecError> {
+        let got = self.slice(expected.len())?;
+        if got == expected {
+            return Ok(());
+        }
+        Err(CodecError::Label {
+            what: self.what,
+            expected: hex::encode(expected),
+            got: hex::encode(got),
+        })
+    }
+
+    /// The number of bytes that are left.
+    pub fn left(&self) -> usize {
         self.bytes.len()
     }
 
     /// Nothing may be left.
-    pub(crate) fn end(self) -> Result<(), CodecError> {
+    pub fn end(self) -> Result<(), CodecError> {
         match self.bytes.len() {
             0 => Ok(()),
             left => Err(CodecError::Trailing {
@@ -232,7 +287,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(crate) fn invalid(&self, field: &'static str, why: impl ToString) -> CodecError {
+    /// The error of a field without a legal value.
+    pub fn invalid(&self, field: &'static str, why: impl ToString) -> CodecError {
         CodecError::Invalid {
             what: self.what,
             field,
@@ -241,7 +297,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-pub(crate) fn checksum(record: &[u8]) -> [u8; CHECKSUM_BYTES] {
+/// The first half of BLAKE3.
+pub fn checksum(record: &[u8]) -> [u8; CHECKSUM_BYTES] {
     let hash = blake3::hash(record);
     let (first, _) = hash
         .as_bytes()
@@ -255,7 +312,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_have_one_spelling() {
+    fn every_count_has_one_encoding() {
         for count in [0, 1, 127, 128, 16_383, 16_384, 1 << 40] {
             let mut writer = Writer::default();
             writer.count(count);
