@@ -24,7 +24,7 @@ use crate::mempool::{Entry, Mempool};
 use crate::role::Role;
 use crate::rows::{Head, StoredOperation};
 use crate::settings::Settings;
-use crate::store::{Place, Store};
+use crate::store::Store;
 use crate::undo::Returned;
 
 /// Where the batcher stands.
@@ -74,7 +74,8 @@ impl Batcher {
         settings: Settings,
         genesis: impl IntoIterator<Item = (u32, Account)>,
     ) -> Result<Self, OpenError> {
-        Self::create_at(Place::Folder(folder), settings, genesis)
+        settings.depth()?;
+        Self::create_in(NewStore::begin(folder)?, settings, genesis)
     }
 
     /// Opens a database. Its pages are checked, accounts and the tree's lower nodes are read, the
@@ -83,7 +84,9 @@ impl Batcher {
     /// # Errors
     /// [`OpenError`], which says what, where and what to do.
     pub fn open(folder: &Path, settings: Settings) -> Result<Self, OpenError> {
-        Self::open_at(Place::Folder(folder), settings)
+        let depth = settings.depth()?;
+        let store = Store::open(folder, &settings.identity(depth))?;
+        Self::load(store, settings, depth)
     }
 
     /// [`Self::create`] on other storage, for tests with storage that fails.
@@ -96,7 +99,8 @@ impl Batcher {
         settings: Settings,
         genesis: impl IntoIterator<Item = (u32, Account)>,
     ) -> Result<Self, OpenError> {
-        Self::create_at(Place::storage(backend), settings, genesis)
+        settings.depth()?;
+        Self::create_in(NewStore::begin_on(backend)?, settings, genesis)
     }
 
     /// [`Self::open`] on other storage, for tests with storage that fails.
@@ -108,16 +112,17 @@ impl Batcher {
         backend: impl redb::StorageBackend,
         settings: Settings,
     ) -> Result<Self, OpenError> {
-        Self::open_at(Place::storage(backend), settings)
+        let depth = settings.depth()?;
+        let store = Store::open_on(backend, &settings.identity(depth))?;
+        Self::load(store, settings, depth)
     }
 
-    fn create_at(
-        place: Place<'_>,
+    fn create_in(
+        new: NewStore,
         settings: Settings,
         genesis: impl IntoIterator<Item = (u32, Account)>,
     ) -> Result<Self, OpenError> {
         let depth = settings.depth()?;
-        let new = NewStore::begin(place)?;
         let mut state = State::new(depth);
         state.insert_genesis(genesis)?;
         let head = Head {
@@ -146,12 +151,6 @@ impl Batcher {
     /// be read cannot note that.
     pub fn finalized_at_most(&mut self, on_l1: u64) {
         self.head.finalized = self.head.finalized.min(on_l1);
-    }
-
-    fn open_at(place: Place<'_>, settings: Settings) -> Result<Self, OpenError> {
-        let depth = settings.depth()?;
-        let store = Store::open(place, &settings.identity(depth))?;
-        Self::load(store, settings, depth)
     }
 
     fn load(store: Store, settings: Settings, depth: u8) -> Result<Self, OpenError> {

@@ -24,14 +24,8 @@ impl Classified for SettingsError {
 impl Classified for OpenError {
     fn class(&self) -> Class {
         match self {
-            Self::Missing { .. }
-            | Self::Exists { .. }
-            | Self::InUse { .. }
-            | Self::Unclean { .. }
-            | Self::Version { .. }
-            | Self::OtherDeployment { .. }
-            | Self::Io { .. } => Class::Environment,
-            Self::NotADatabase { .. } | Self::Damaged { .. } => Class::Damaged,
+            Self::Database(error) => error.class(),
+            Self::OtherDeployment { .. } => Class::Environment,
             Self::Genesis(_) => Class::Refused,
             Self::Settings(error) => error.class(),
         }

@@ -1,51 +1,32 @@
-//! A database that is being made: whole or not at all.
+//! A batcher's database that is being made: whole or not at all.
 
-use std::path::PathBuf;
+use std::path::Path;
 
-use files::FolderDraft;
 use ledger::state::State;
-use redb::{Builder, Database, WriteTransaction};
+use redb::StorageBackend;
+use storage::NewDatabase;
 
-use crate::error::{OpenError, StoreError};
+use crate::error::OpenError;
 use crate::rows::{Head, Identity};
-use crate::store::{FILE_NAME, Place, Store, builder, open_error, store_to_open_error};
+use crate::store::{CONTENTS, FILE_NAME, Store};
 use crate::tables::{FinalizedWrites, put_finalized, store_state};
 
-/// A database that is being made: one transaction, under another name until it is whole and on
-/// disk. Dropped before [`Self::finish`], it leaves nothing behind.
+/// A database that is being made. Dropped before [`Self::finish`], it leaves nothing behind.
 pub(crate) struct NewStore {
-    /// Why first: a transaction ends before its database, and that before its folder goes.
-    transaction: Option<WriteTransaction>,
-    database: Option<Database>,
-    draft: Option<FolderDraft>,
-    path: PathBuf,
+    database: NewDatabase,
 }
 
 impl NewStore {
-    pub(crate) fn begin(place: Place<'_>) -> Result<Self, OpenError> {
-        let (database, draft, path) = match place {
-            Place::Folder(folder) => {
-                let path = folder.join(FILE_NAME);
-                if path.exists() {
-                    return Err(OpenError::Exists { path });
-                }
-                let draft = FolderDraft::begin(&path)?;
-                let database = builder().create(draft.path().join(FILE_NAME));
-                (database, Some(draft), path)
-            }
-            Place::Storage(open) => (open(&Builder::new()), None, FILE_NAME.into()),
-        };
-        let database = database.map_err(|error| open_error(&path, error))?;
-        let mut new = Self {
-            transaction: None,
-            database: None,
-            draft,
-            path,
-        };
-        let transaction = database.begin_write();
-        new.database = Some(database);
-        new.transaction = Some(transaction.map_err(|error| new.failed(error.into()))?);
-        Ok(new)
+    /// An empty database for an existing folder.
+    pub(crate) fn begin(folder: &Path) -> Result<Self, OpenError> {
+        let database = NewDatabase::begin(&folder.join(FILE_NAME), &CONTENTS)?;
+        Ok(Self { database })
+    }
+
+    /// [`Self::begin`] on other storage, for tests with storage that fails.
+    pub(crate) fn begin_on(storage: impl StorageBackend) -> Result<Self, OpenError> {
+        let database = NewDatabase::begin_on(storage, Path::new(FILE_NAME), &CONTENTS)?;
+        Ok(Self { database })
     }
 
     /// Adds a finalized batch; what it takes to undo batches is kept for the last `kept`.
@@ -54,42 +35,19 @@ impl NewStore {
         writes: &FinalizedWrites,
         kept: u64,
     ) -> Result<(), OpenError> {
-        put_finalized(self.transaction(), writes, kept).map_err(|error| self.failed(error))
+        let put = put_finalized(self.database.transaction(), writes, kept);
+        Ok(put.map_err(|error| self.database.failed(error))?)
     }
 
     /// Adds accounts, nodes and head, and puts the database in its place.
     pub(crate) fn finish(
-        mut self,
+        self,
         identity: &Identity,
         state: &State,
         head: &Head,
     ) -> Result<Store, OpenError> {
-        let store = store_state(self.transaction(), identity, state, head);
-        store.map_err(|error| self.failed(error))?;
-        let transaction = self.transaction.take().expect("it is taken here alone");
-        let commit = transaction.commit();
-        commit.map_err(|error| self.failed(error.into()))?;
-        if let Some(draft) = self.draft.take() {
-            draft
-                .put_file_new(FILE_NAME)
-                .map_err(|error| match error.is_taken() {
-                    true => OpenError::Exists {
-                        path: self.path.clone(),
-                    },
-                    false => error.into(),
-                })?;
-        }
-        let database = self.database.take().expect("it is taken here alone");
-        Ok(Store::written(self.path.clone(), database))
-    }
-
-    fn transaction(&self) -> &WriteTransaction {
-        let transaction = self.transaction.as_ref();
-        transaction.expect("there is one until the database is finished")
-    }
-
-    fn failed(&self, source: redb::Error) -> OpenError {
-        let (path, source) = (self.path.clone(), Box::new(source));
-        store_to_open_error(&self.path, StoreError::Database { path, source })
+        let stored = store_state(self.database.transaction(), identity, state, head);
+        stored.map_err(|error| self.database.failed(error))?;
+        Ok(Store::of(self.database.finish()?))
     }
 }

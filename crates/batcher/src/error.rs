@@ -1,9 +1,7 @@
 //! Why the batcher or its database fails.
 
-use std::io;
 use std::path::PathBuf;
 
-use files::FileError;
 use ledger::reject::L1Violation;
 use ledger::shape::ShapeError;
 use ledger::time::Span;
@@ -46,48 +44,9 @@ pub enum SettingsError {
 /// Why a database cannot be made or opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// There is no database.
-    #[error("{}: no batcher database there: make one with `quire init` or `quire import`, or from L1 with `quire restore`", path.display())]
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
-    /// There is a database already.
-    #[error("{}: a batcher database exists there: choose another data directory or open it", path.display())]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Another process has it open for writing.
-    #[error("{}: in use by another process: wait until it has ended, or stop it", path.display())]
-    InUse {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The process that wrote it was killed, and only one that may write can mend that.
-    #[error("{}: the process that wrote it was killed: run a command that writes, such as `quire seal`, as a user who may write it", path.display())]
-    Unclean {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file is something else.
-    #[error("{}: not a batcher database ({detail}): check the data directory", path.display())]
-    NotADatabase {
-        /// The file.
-        path: PathBuf,
-        /// What was found.
-        detail: String,
-    },
-    /// The file was made by another version.
-    #[error("{}: format {found}, this program reads format {expected}: use the program that made it, or restore from L1", path.display())]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// Format of this program.
-        expected: u32,
-        /// Format of the file.
-        found: u32,
-    },
+    /// There is none, or one already, or it is in use, something else, or damaged.
+    #[error(transparent)]
+    Database(#[from] storage::OpenError),
     /// The file is of another deployment.
     #[error("{}: {what} is {found}, this deployment has {expected}: use the data directory of this deployment", path.display())]
     OtherDeployment {
@@ -100,22 +59,6 @@ pub enum OpenError {
         /// The file's, in hex.
         found: String,
     },
-    /// Bytes of the file were changed or lost.
-    #[error("{}: damaged ({detail}): restore from a copy or from L1", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What does not hold.
-        detail: String,
-    },
-    /// The operating system refused.
-    #[error("{}: {source}: check that the folder exists and is writable", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// Its reason.
-        source: io::Error,
-    },
     /// The accounts at the beginning do not make a state.
     #[error(transparent)]
     Genesis(#[from] ledger::state::GenesisError),
@@ -124,12 +67,10 @@ pub enum OpenError {
     Settings(#[from] SettingsError),
 }
 
-impl From<FileError> for OpenError {
-    fn from(error: FileError) -> Self {
-        Self::Io {
-            path: error.path,
-            source: error.source,
-        }
+impl OpenError {
+    /// True if another process has the file open for writing.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::Database(storage::OpenError::InUse { .. }))
     }
 }
 

@@ -23,7 +23,6 @@ use crate::create::NewStore;
 use crate::error::OpenError;
 use crate::rows::Head;
 use crate::settings::Settings;
-use crate::store::Place;
 use crate::tables::FinalizedWrites;
 use crate::undo::Undo;
 
@@ -110,7 +109,7 @@ impl Batcher {
         mut on_batch: impl FnMut(&SealedBatch),
     ) -> Result<Self, RestoreError<E>> {
         let depth = settings.depth().map_err(OpenError::from)?;
-        let new = NewStore::begin(Place::Folder(folder))?;
+        let new = NewStore::begin(folder)?;
         let mut state = State::new(depth);
         let inserted = state.insert_genesis(genesis);
         inserted.map_err(OpenError::from)?;

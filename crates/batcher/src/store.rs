@@ -8,20 +8,17 @@
 //! records mean is left to their modules.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ledger::account::Account;
 use ledger::field::Fr;
 use ledger::state::State;
 use ledger::tree::Tree;
 use redb::{
-    Builder, ConcurrencyMode, Database, DatabaseError, ReadOnlyDatabase, ReadTransaction,
-    ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageBackend, StorageError,
+    ReadTransaction, ReadableTable, ReadableTableMetadata, StorageBackend, StorageError,
     WriteTransaction,
 };
-use storage::{CodecError, Reader};
+use storage::{BeginError, CodecError, Contents, Database, Pages, Reader};
 
 use crate::error::{OpenError, StoreError};
 use crate::operation::OperationId;
@@ -41,74 +38,41 @@ use crate::undo::{Returned, Undo};
 /// Name of the file in the data directory.
 pub const FILE_NAME: &str = "batcher.redb";
 
+/// What the file is, for messages.
+pub(crate) static CONTENTS: Contents = Contents {
+    name: "batcher database",
+    version: FORMAT,
+    if_missing: "make one with `quire init` or `quire import`, or from L1 with `quire restore`",
+    if_taken: "choose another data directory or open it",
+    if_other_version: "use the program that made it, or restore from L1",
+    if_damaged: "restore from a copy or from L1",
+};
+
 /// The open file.
 pub(crate) struct Store {
-    access: Access,
-    path: PathBuf,
-}
-
-/// What may be done with the file.
-enum Access {
-    /// This process alone writes.
-    Writer(Database),
-    /// The file as it was when it was opened, whatever another process writes meanwhile.
-    Reader {
-        /// Why first: it ends before its database.
-        transaction: ReadTransaction,
-        _database: ReadOnlyDatabase,
-    },
-}
-
-/// One process writes, others may read beside it.
-pub(crate) fn builder() -> Builder {
-    let mut builder = Builder::new();
-    builder.set_concurrency_mode(ConcurrencyMode::SingleWriter);
-    builder
-}
-
-/// Where a database lies.
-pub(crate) enum Place<'a> {
-    /// [`FILE_NAME`] in an existing folder.
-    Folder(&'a Path),
-    /// Storage of the caller's.
-    Storage(OpenStorage<'a>),
-}
-
-type OpenStorage<'a> = Box<dyn FnOnce(&Builder) -> Result<Database, DatabaseError> + 'a>;
-
-impl Place<'_> {
-    /// Storage of the caller's, for tests with storage that fails.
-    pub(crate) fn storage(backend: impl StorageBackend) -> Self {
-        Self::Storage(Box::new(|builder| builder.create_with_backend(backend)))
-    }
+    database: Database,
 }
 
 impl Store {
-    /// Opens the database, checks all of its pages and that it is this deployment's.
-    pub(crate) fn open(place: Place<'_>, identity: &Identity) -> Result<Self, OpenError> {
-        let (database, path) = match place {
-            Place::Folder(folder) => {
-                let path = folder.join(FILE_NAME);
-                check_file(&path)?;
-                let mut builder = builder();
-                builder.set_check_integrity_on_open(true);
-                (builder.open(&path), path)
-            }
-            Place::Storage(open) => {
-                let mut builder = Builder::new();
-                builder.set_check_integrity_on_open(true);
-                (open(&builder), FILE_NAME.into())
-            }
-        };
-        Self::writer(path, database)?.of_deployment(identity)
+    /// Opens the database in a folder, checks all of its pages and that it is this deployment's.
+    pub(crate) fn open(folder: &Path, identity: &Identity) -> Result<Self, OpenError> {
+        let path = folder.join(FILE_NAME);
+        Self::of(Database::open(&path, &CONTENTS, Pages::Verified)?).of_deployment(identity)
+    }
+
+    /// [`Self::open`] on other storage, for tests with storage that fails.
+    pub(crate) fn open_on(
+        storage: impl StorageBackend,
+        identity: &Identity,
+    ) -> Result<Self, OpenError> {
+        let database = Database::open_on(storage, Path::new(FILE_NAME), &CONTENTS)?;
+        Self::of(database).of_deployment(identity)
     }
 
     /// As [`Self::open`], without a look at every page: for one write after the database was open.
     pub(crate) fn open_again(folder: &Path, identity: &Identity) -> Result<Self, OpenError> {
         let path = folder.join(FILE_NAME);
-        check_file(&path)?;
-        let database = builder().open(&path);
-        Self::writer(path, database)?.of_deployment(identity)
+        Self::of(Database::open(&path, &CONTENTS, Pages::Trusted)?).of_deployment(identity)
     }
 
     /// Opens the database to read it as it is now, beside a process that may write it.
@@ -116,43 +80,14 @@ impl Store {
         Self::reader(&folder.join(FILE_NAME))?.of_deployment(identity)
     }
 
-    /// A database that this process has just made.
-    pub(crate) fn written(path: PathBuf, database: Database) -> Self {
-        let access = Access::Writer(database);
-        Self { access, path }
-    }
-
-    fn writer(path: PathBuf, opened: Result<Database, DatabaseError>) -> Result<Self, OpenError> {
-        let access = Access::Writer(opened.map_err(|error| open_error(&path, error))?);
-        Ok(Self { access, path })
-    }
-
     /// The database in a file, of whatever deployment.
     pub(crate) fn reader(path: &Path) -> Result<Self, OpenError> {
-        check_file(path)?;
-        let database = match builder().open_read_only(path) {
-            Err(DatabaseError::RepairAborted) => {
-                // Opening it for writing mends it.
-                let mended = builder().open(path);
-                drop(mended.map_err(|error| match error {
-                    DatabaseError::DatabaseAlreadyOpen => open_error(path, error),
-                    _ => OpenError::Unclean { path: path.into() },
-                })?);
-                builder().open_read_only(path)
-            }
-            opened => opened,
-        };
-        let database = database.map_err(|error| open_error(path, error))?;
-        let transaction = database.begin_read().map_err(|error| OpenError::Damaged {
-            path: path.into(),
-            detail: error.to_string(),
-        })?;
-        let access = Access::Reader {
-            transaction,
-            _database: database,
-        };
-        let path = path.to_owned();
-        Ok(Self { access, path })
+        Ok(Self::of(Database::open_to_read(path, &CONTENTS)?))
+    }
+
+    /// A database that is open.
+    pub(crate) fn of(database: Database) -> Self {
+        Self { database }
     }
 
     fn of_deployment(self, identity: &Identity) -> Result<Self, OpenError> {
@@ -162,16 +97,19 @@ impl Store {
 
     /// Refuses what would be written to a database that was opened for reading.
     pub(crate) fn check_writable(&self) -> Result<(), StoreError> {
-        match &self.access {
-            Access::Writer(_) => Ok(()),
-            Access::Reader { .. } => Err(StoreError::ReadOnly {
-                path: self.path.clone(),
-            }),
+        match self.database.is_writable() {
+            true => Ok(()),
+            false => Err(self.read_only()),
         }
     }
 
+    fn read_only(&self) -> StoreError {
+        let path = self.path().to_owned();
+        StoreError::ReadOnly { path }
+    }
+
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.database.path()
     }
 
     /// The number of the deployment that the database is of, see [`Identity`].
@@ -187,7 +125,7 @@ impl Store {
             let found = self.meta(what)?;
             if found != expected {
                 return Err(OpenError::OtherDeployment {
-                    path: self.path.clone(),
+                    path: self.path().to_owned(),
                     what,
                     expected: hex::encode(expected),
                     found: hex::encode(found),
@@ -199,18 +137,7 @@ impl Store {
 
     /// Refuses a file of another version.
     pub(crate) fn check_format(&self) -> Result<(), OpenError> {
-        let format = self.meta("format")?;
-        let found = <[u8; 4]>::try_from(format.as_slice());
-        let found = found.map_err(|_| self.damaged("format is not four bytes"))?;
-        let found = u32::from_be_bytes(found);
-        if found != FORMAT {
-            return Err(OpenError::Version {
-                path: self.path.clone(),
-                expected: FORMAT,
-                found,
-            });
-        }
-        Ok(())
+        Ok(self.database.check_version(&self.meta("format")?)?)
     }
 
     /// Whose database it is, if that is kept.
@@ -242,9 +169,10 @@ impl Store {
     /// A row of `meta`, which every batcher database has.
     fn meta(&self, name: &str) -> Result<Vec<u8>, OpenError> {
         let row = self.meta_row(name);
-        let missing = || OpenError::NotADatabase {
-            path: self.path.clone(),
-            detail: format!("it has no {name}"),
+        let missing = || {
+            self.database
+                .not_a_database(format!("it has no {name}"))
+                .into()
         };
         match row {
             Ok(row) => row.ok_or_else(missing),
@@ -256,10 +184,7 @@ impl Store {
     }
 
     pub(crate) fn damaged(&self, detail: impl ToString) -> OpenError {
-        OpenError::Damaged {
-            path: self.path.clone(),
-            detail: detail.to_string(),
-        }
+        self.database.damaged(detail).into()
     }
 
     pub(crate) fn head(&self) -> Result<Head, OpenError> {
@@ -563,7 +488,7 @@ impl Store {
         source: CodecError,
     ) -> StoreError {
         StoreError::Record {
-            path: self.path.clone(),
+            path: self.path().to_owned(),
             table,
             key: key.to_string(),
             source,
@@ -574,10 +499,7 @@ impl Store {
         &self,
         body: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, redb::Error> {
-        match &self.access {
-            Access::Writer(database) => body(&database.begin_read()?),
-            Access::Reader { transaction, .. } => body(transaction),
-        }
+        body(&*self.database.begin_read()?)
     }
 
     fn get<T>(
@@ -592,11 +514,12 @@ impl Store {
         &self,
         body: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
     ) -> Result<(), StoreError> {
-        let Access::Writer(database) = &self.access else {
-            return self.check_writable();
-        };
+        let begun = self.database.begin_write();
+        let transaction = begun.map_err(|error| match error {
+            BeginError::ReadOnly => self.read_only(),
+            BeginError::Database(error) => self.failed(error.into()),
+        })?;
         let write = || -> Result<(), redb::Error> {
-            let transaction = database.begin_write()?;
             body(&transaction)?;
             Ok(transaction.commit()?)
         };
@@ -605,7 +528,7 @@ impl Store {
 
     fn failed(&self, source: redb::Error) -> StoreError {
         StoreError::Database {
-            path: self.path.clone(),
+            path: self.path().to_owned(),
             source: Box::new(source),
         }
     }
@@ -613,67 +536,4 @@ impl Store {
 
 fn value(guard: Option<redb::AccessGuard<'_, Bytes>>) -> Option<Vec<u8>> {
     guard.map(|guard| guard.value().to_vec())
-}
-
-/// A file that can be a database.
-fn check_file(path: &Path) -> Result<(), OpenError> {
-    let path = path.to_owned();
-    match fs::metadata(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(OpenError::Missing { path }),
-        Err(source) => Err(OpenError::Io { path, source }),
-        Ok(found) if found.len() == 0 => {
-            let detail = "the file is empty".to_owned();
-            Err(OpenError::NotADatabase { path, detail })
-        }
-        Ok(_) => Ok(()),
-    }
-}
-
-pub(crate) fn open_error(path: &Path, error: DatabaseError) -> OpenError {
-    let path = path.to_owned();
-    match error {
-        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-            OpenError::InUse { path }
-        }
-        DatabaseError::Storage(StorageError::Io(error))
-            if error.kind() == io::ErrorKind::InvalidData =>
-        {
-            let detail = error.to_string();
-            OpenError::NotADatabase { path, detail }
-        }
-        DatabaseError::Storage(StorageError::Io(source))
-            if source.kind() != io::ErrorKind::UnexpectedEof =>
-        {
-            OpenError::Io { path, source }
-        }
-        DatabaseError::UpgradeRequired(version) => OpenError::NotADatabase {
-            path,
-            detail: format!(
-                "file format {version} of redb is too old: use the program that made it, or restore from L1"
-            ),
-        },
-        other => OpenError::Damaged {
-            path,
-            detail: other.to_string(),
-        },
-    }
-}
-
-pub(crate) fn store_to_open_error(path: &Path, error: StoreError) -> OpenError {
-    match error {
-        StoreError::Database { source, .. } => match *source {
-            redb::Error::Io(source) => OpenError::Io {
-                path: path.to_owned(),
-                source,
-            },
-            other => OpenError::Damaged {
-                path: path.to_owned(),
-                detail: other.to_string(),
-            },
-        },
-        other => OpenError::Damaged {
-            path: path.to_owned(),
-            detail: other.to_string(),
-        },
-    }
 }

@@ -8,6 +8,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use ::files::Classified;
 use batcher::{SealError, StageError};
 #[cfg(feature = "interop")]
 use interop::{FormatError, ceremony::CeremonyError};
@@ -39,6 +40,21 @@ pub enum Class {
     Environment = 4,
     /// Data that are kept do not hold.
     Damaged = 5,
+    /// The program contradicts itself.
+    Bug = EXIT_BUG as isize,
+}
+
+impl From<::files::Class> for Class {
+    fn from(class: ::files::Class) -> Self {
+        match class {
+            ::files::Class::Refused => Self::Refused,
+            ::files::Class::Usage => Self::Usage,
+            ::files::Class::Input => Self::Input,
+            ::files::Class::Environment => Self::Environment,
+            ::files::Class::Damaged => Self::Damaged,
+            ::files::Class::Bug => Self::Bug,
+        }
+    }
 }
 
 impl Class {
@@ -50,6 +66,7 @@ impl Class {
             Self::Input => 3,
             Self::Environment => 4,
             Self::Damaged => 5,
+            Self::Bug => EXIT_BUG,
         }
     }
 }
@@ -131,15 +148,15 @@ fn class_of_cause(cause: &(dyn Error + 'static)) -> Option<Class> {
     if cause.is::<io::Error>() || cause.is::<tempfile::PersistError>() {
         return Some(Class::Environment);
     }
-    if let Some(error) = cause.downcast_ref() {
-        return Some(of_l1_open(error));
+    if let Some(error) = cause.downcast_ref::<l1::OpenError>() {
+        return Some(error.class().into());
     }
     #[cfg(feature = "chain")]
     if let Some(error) = cause.downcast_ref() {
         return Some(of_chain(error));
     }
-    if let Some(error) = cause.downcast_ref() {
-        return Some(of_batcher_open(error));
+    if let Some(error) = cause.downcast_ref::<batcher::OpenError>() {
+        return Some(error.class().into());
     }
     if let Some(error) = cause.downcast_ref() {
         return Some(of_key(error));
@@ -268,18 +285,6 @@ fn wrapped<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'sta
     Some(inner)
 }
 
-fn of_l1_open(error: &l1::OpenError) -> Class {
-    match error {
-        l1::OpenError::NotAnL1 { .. } => Class::Damaged,
-        l1::OpenError::Genesis(_) => Class::Refused,
-        l1::OpenError::Store { source, .. } => match source {
-            l1::StoreError::Database(_) | l1::StoreError::ReadOnly => Class::Environment,
-            _ => Class::Damaged,
-        },
-        _ => Class::Environment,
-    }
-}
-
 #[cfg(feature = "chain")]
 fn of_chain(error: &chain::ChainError) -> Class {
     use chain::ChainError as E;
@@ -301,7 +306,7 @@ fn of_chain(error: &chain::ChainError) -> Class {
         | E::Crowded { .. }
         | E::Earlier { .. } => Class::Environment,
         E::File { .. } | E::Disagree { .. } => Class::Damaged,
-        E::Open(error) => of_l1_open(error),
+        E::Open(error) => error.class().into(),
         E::VerifyingKey(_)
         | E::Node { .. }
         | E::Refused { .. }
@@ -311,16 +316,6 @@ fn of_chain(error: &chain::ChainError) -> Class {
         | E::Replaced { .. }
         | E::Encode(_)
         | E::Mirror(_) => Class::Refused,
-    }
-}
-
-fn of_batcher_open(error: &batcher::OpenError) -> Class {
-    match error {
-        batcher::OpenError::NotADatabase { .. } | batcher::OpenError::Damaged { .. } => {
-            Class::Damaged
-        }
-        batcher::OpenError::Genesis(_) | batcher::OpenError::Settings(_) => Class::Refused,
-        _ => Class::Environment,
     }
 }
 
@@ -408,7 +403,12 @@ mod tests {
     #[test]
     fn errors_that_are_passed_on_keep_their_class() {
         let path = || std::path::PathBuf::from("b");
-        let missing = || batcher::OpenError::Missing { path: path() };
+        let missing = || batcher::OpenError::OtherDeployment {
+            path: path(),
+            what: "genesis",
+            expected: String::new(),
+            found: String::new(),
+        };
         let node = |error: RollupError| class_of(&failed(error));
         assert_eq!(node(missing().into()), Class::Environment);
         let stopped = || batcher::StoreError::Stopped { path: path() };
@@ -448,8 +448,8 @@ mod tests {
 
     #[test]
     fn the_numbers_are_those_of_the_classes() {
-        use Class::{Damaged, Environment, Input, Refused, Usage};
-        for class in [Refused, Usage, Input, Environment, Damaged] {
+        use Class::{Bug, Damaged, Environment, Input, Refused, Usage};
+        for class in [Refused, Usage, Input, Environment, Damaged, Bug] {
             assert_eq!(i32::from(class.status()), class as i32);
         }
     }

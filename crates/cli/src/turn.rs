@@ -40,8 +40,8 @@ pub fn for_turn<T>(settings: &Settings, mut open: impl FnMut() -> Result<T>) -> 
 
 /// True if another process has a file open.
 fn is_in_use(error: &anyhow::Error) -> bool {
-    let l1 = matches!(error.downcast_ref(), Some(l1::OpenError::InUse { .. }));
-    let batcher = matches!(error.downcast_ref(), Some(batcher::OpenError::InUse { .. }));
+    let l1 = error.downcast_ref().is_some_and(l1::OpenError::is_in_use);
+    let batcher = (error.downcast_ref()).is_some_and(batcher::OpenError::is_in_use);
     l1 || batcher || is_key_in_use(error)
 }
 

@@ -3,20 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use files::FolderDraft;
 use prover::key::AllowDevKeys;
-use redb::Database;
+use storage::NewDatabase;
 
 use crate::error::{L1Error, OpenError, StoreError};
 use crate::genesis::{Genesis, GenesisAccount, accounts_to_bytes};
 use crate::head::Head;
 use crate::native::NativeL1;
-use crate::open::open_error;
 use crate::registry::Registration;
-use crate::store::{DATABASE_VERSION, DEPLOYMENT_RECORD, Tx, VERSION_RECORD, found};
-
-/// Name of a new database in its draft.
-const DRAFT: &str = "l1.redb";
+use crate::store::{CONTENTS, DATABASE_VERSION, DEPLOYMENT_RECORD, Tx, VERSION_RECORD, found};
 
 /// Genesis accounts in one record of the database, which then fills a page of 512 KiB.
 const ACCOUNTS_IN_RECORD: usize = 3100;
@@ -25,30 +20,22 @@ impl NativeL1 {
     /// Makes a chain from a genesis in a new file, whole or not at all, and opens it.
     ///
     /// # Errors
-    /// [`OpenError::Exists`] if there is a file already; other [`OpenError`]s if it cannot be made.
+    /// [`storage::OpenError::Exists`] if there is a file already; other [`OpenError`]s if it cannot be
+    /// made.
     pub fn create(
         path: &Path,
         genesis: &Genesis,
         dev_keys: AllowDevKeys,
     ) -> Result<Self, OpenError> {
-        if path.exists() {
-            return Err(OpenError::Exists { path: path.into() });
-        }
-        let folder = FolderDraft::begin(path)?;
-        make_database(&folder.path().join(DRAFT), genesis)?;
-        folder
-            .put_file_new(DRAFT)
-            .map_err(|error| match error.is_taken() {
-                true => OpenError::Exists { path: path.into() },
-                false => error.into(),
-            })?;
+        let new = NewDatabase::begin(path, &CONTENTS)?;
+        write_block_0(&new, path, genesis)?;
+        drop(new.finish()?);
         Self::open(path, dev_keys)
     }
 }
 
-/// Writes a genesis into a new database file and closes it.
-fn make_database(path: &Path, genesis: &Genesis) -> Result<(), OpenError> {
-    let db = Database::create(path).map_err(|error| open_error(path, error))?;
+/// Writes a genesis into a new database.
+fn write_block_0(new: &NewDatabase, path: &Path, genesis: &Genesis) -> Result<(), OpenError> {
     let head = Head {
         root: genesis.state().root(),
         height: 0,
@@ -66,7 +53,7 @@ fn make_database(path: &Path, genesis: &Genesis) -> Result<(), OpenError> {
         taken_over: false,
         operator_back_at: 0,
     };
-    let written = found(&db, head, |tx| write_genesis(tx, genesis));
+    let written = found(new.transaction(), head, |tx| write_genesis(tx, genesis));
     written.map_err(|error| {
         let source = match error {
             L1Error::Store(source) => source,

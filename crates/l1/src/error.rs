@@ -12,7 +12,7 @@ use ledger::words::WordsError;
 use prover::key::KeyError;
 use prover::proof::DecodeError;
 use prover::verify::VerifyError;
-use storage::CodecError;
+use storage::{BeginError, CodecError};
 use thiserror::Error;
 
 use crate::bytes::Address;
@@ -465,58 +465,9 @@ pub enum StoreError {
 /// Why a chain cannot be made or opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// There is no file.
-    #[error("{}: there is no L1 here; create it from a genesis first, or correct the path", path.display())]
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
-    /// There is a file already.
-    #[error("{}: there is an L1 here already; open it, or choose another directory", path.display())]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Another process has the file open for writing.
-    #[error("{}: another process is using this L1; wait until it has ended, or stop it", path.display())]
-    InUse {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The process that wrote the file was killed, and only one that may write can mend that.
-    #[error("{}: the process that wrote it was killed; run a command that writes, such as `quire seal`, as a user who may write it", path.display())]
-    Unclean {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The operating system refused.
-    #[error("{}: cannot {action}: {source}; check that the directory exists, is writable and has space", path.display())]
-    Io {
-        /// The file or directory.
-        path: PathBuf,
-        /// What was attempted.
-        action: &'static str,
-        /// The reason given.
-        source: std::io::Error,
-    },
-    /// The file is not a database, or damaged.
-    #[error("{}: not an L1 database, or damaged: {reason}; correct the path or restore the file from a backup", path.display())]
-    NotAnL1 {
-        /// The file.
-        path: PathBuf,
-        /// What was found.
-        reason: String,
-    },
-    /// The file has another format version.
-    #[error("{}: the L1 database has format version {got}, this program reads {expected}; use the program that made it", path.display())]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// Version of this program.
-        expected: u32,
-        /// Version of the file.
-        got: u32,
-    },
+    /// There is none, or one already, or it is in use, something else, or damaged.
+    #[error(transparent)]
+    Database(#[from] storage::OpenError),
     /// The file belongs to another genesis.
     #[error("{}: this L1 was made from genesis {got}, expected {expected}; use the directory of that deployment", path.display())]
     OtherGenesis {
@@ -540,13 +491,25 @@ pub enum OpenError {
     },
 }
 
-impl From<files::FileError> for OpenError {
-    fn from(error: files::FileError) -> Self {
-        Self::Io {
-            path: error.path,
-            action: error.action,
-            source: error.source,
+impl OpenError {
+    /// True if another process has the file open for writing.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::Database(storage::OpenError::InUse { .. }))
+    }
+}
+
+impl From<BeginError> for StoreError {
+    fn from(error: BeginError) -> Self {
+        match error {
+            BeginError::ReadOnly => Self::ReadOnly,
+            BeginError::Database(error) => error.into(),
         }
+    }
+}
+
+impl From<BeginError> for L1Error {
+    fn from(error: BeginError) -> Self {
+        Self::Store(error.into())
     }
 }
 

@@ -30,6 +30,7 @@ pub mod bytes;
 mod calls;
 pub mod checked;
 mod checks;
+mod class;
 mod create;
 pub mod error;
 mod escrow;

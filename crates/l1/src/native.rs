@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use ledger::field::Fr;
 use prover::key::{AllowDevKeys, VerifyingKey};
+use storage::Database;
 
 use crate::batch::FinalizedBatch;
 use crate::bytes::{Address, Bytes};
@@ -21,11 +22,11 @@ use crate::genesis::{Deployment, GenesisAccount, accounts_from_bytes, accounts_t
 use crate::head::Head;
 use crate::queue::{self, QueueEntry};
 use crate::registry::{self, Registration};
-use crate::store::{Db, Snapshot};
+use crate::store::Snapshot;
 
 /// The embedded L1.
 pub struct NativeL1 {
-    pub(crate) db: Db,
+    pub(crate) db: Database,
     pub(crate) deployment: Deployment,
     pub(crate) domain: Fr,
     pub(crate) keys: BTreeMap<u16, VerifyingKey>,

@@ -5,14 +5,15 @@
 use std::path::Path;
 
 use prover::key::AllowDevKeys;
-use redb::{Database, DatabaseError, StorageBackend, StorageError};
+use redb::StorageBackend;
+use storage::{Database, Pages};
 
 use crate::checks;
 use crate::error::{OpenError, StoreError};
 use crate::genesis::Deployment;
 use crate::keys::load_keys;
 use crate::native::NativeL1;
-use crate::store::{DATABASE_VERSION, DEPLOYMENT_RECORD, Db, Snapshot, VERSION_RECORD, builder};
+use crate::store::{CONTENTS, DEPLOYMENT_RECORD, Snapshot, VERSION_RECORD};
 
 impl NativeL1 {
     /// Opens a chain, checking the file's integrity and its records.
@@ -20,10 +21,8 @@ impl NativeL1 {
     /// # Errors
     /// [`OpenError`], which says what is wrong with the file and what to do.
     pub fn open(path: &Path, dev_keys: AllowDevKeys) -> Result<Self, OpenError> {
-        check_file(path)?;
-        let opened = builder().set_check_integrity_on_open(true).open(path);
-        let db = opened.map_err(|error| open_error(path, error))?;
-        Self::on(path, Db::Writer(db), dev_keys)
+        let db = Database::open(path, &CONTENTS, Pages::Verified)?;
+        Self::on(path, db, dev_keys)
     }
 
     /// Opens a chain to read it as it is now, beside a process that may write it: every call that
@@ -33,16 +32,8 @@ impl NativeL1 {
     /// # Errors
     /// As [`Self::open`].
     pub fn open_to_read(path: &Path, dev_keys: AllowDevKeys) -> Result<Self, OpenError> {
-        check_file(path)?;
-        let db = Db::reader(path).map_err(|error| match error {
-            DatabaseError::RepairAborted => OpenError::Unclean { path: path.into() },
-            error => open_error(path, error),
-        })?;
-        let store_error = |source| OpenError::Store {
-            path: path.into(),
-            source,
-        };
-        Self::on(path, db.map_err(store_error)?, dev_keys)
+        let db = Database::open_to_read(path, &CONTENTS)?;
+        Self::on(path, db, dev_keys)
     }
 
     /// What was opened to be read is from now on what the chain is now.
@@ -50,7 +41,7 @@ impl NativeL1 {
     /// # Errors
     /// [`StoreError`].
     pub fn renew(&mut self) -> Result<(), StoreError> {
-        self.db.renew()
+        Ok(self.db.renew()?)
     }
 
     /// Opens a chain in storage of the caller's making, with the checks of [`Self::open`]; `path`
@@ -64,11 +55,8 @@ impl NativeL1 {
         path: &Path,
         dev_keys: AllowDevKeys,
     ) -> Result<Self, OpenError> {
-        let mut builder = Database::builder();
-        let builder = builder.set_check_integrity_on_open(true);
-        let db = builder.create_with_backend(storage);
-        let db = db.map_err(|error| open_error(path, error))?;
-        Self::on(path, Db::Writer(db), dev_keys)
+        let db = Database::open_on(storage, path, &CONTENTS)?;
+        Self::on(path, db, dev_keys)
     }
 
     /// Opens a chain as [`Self::open`] does, if it was made from this deployment.
@@ -92,8 +80,8 @@ impl NativeL1 {
         Ok(chain)
     }
 
-    fn on(path: &Path, db: Db, dev_keys: AllowDevKeys) -> Result<Self, OpenError> {
-        check_version(path, &db)?;
+    fn on(path: &Path, db: Database, dev_keys: AllowDevKeys) -> Result<Self, OpenError> {
+        check_version(&db)?;
         let store_error = |source| OpenError::Store {
             path: path.into(),
             source,
@@ -102,10 +90,8 @@ impl NativeL1 {
         let record = snapshot.meta(DEPLOYMENT_RECORD).map_err(store_error)?;
         let deployment = Deployment::from_json(&record)?;
         if deployment.canonical_bytes() != record {
-            return Err(OpenError::NotAnL1 {
-                path: path.into(),
-                reason: "its genesis is not in canonical form".to_owned(),
-            });
+            let detail = "its genesis is not in canonical form";
+            return Err(db.not_a_database(detail).into());
         }
         checks::check_chain(&snapshot, &deployment).map_err(store_error)?;
         let keys = load_keys(&snapshot, &deployment).map_err(store_error)?;
@@ -119,68 +105,8 @@ impl NativeL1 {
     }
 }
 
-/// A file that can be a database.
-fn check_file(path: &Path) -> Result<(), OpenError> {
-    let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
-        std::io::ErrorKind::NotFound => OpenError::Missing { path: path.into() },
-        _ => io_error(path, "read its size")(source),
-    })?;
-    if !metadata.is_file() || metadata.len() == 0 {
-        return Err(OpenError::NotAnL1 {
-            path: path.into(),
-            reason: format!("a file of {} bytes or no file", metadata.len()),
-        });
-    }
-    Ok(())
-}
-
-fn check_version(path: &Path, db: &Db) -> Result<(), OpenError> {
-    let foreign = |reason: String| OpenError::NotAnL1 {
-        path: path.into(),
-        reason,
-    };
-    let snapshot = Snapshot::begin(db).map_err(|error| foreign(error.to_string()))?;
-    let record = snapshot
-        .meta(VERSION_RECORD)
-        .map_err(|error| foreign(error.to_string()))?;
-    let version: [u8; 4] = record
-        .try_into()
-        .map_err(|_| foreign("its version record is malformed".to_owned()))?;
-    let (expected, got) = (DATABASE_VERSION, u32::from_be_bytes(version));
-    if got == expected {
-        return Ok(());
-    }
-    Err(OpenError::Version {
-        path: path.into(),
-        expected,
-        got,
-    })
-}
-
-fn io_error<'p>(path: &'p Path, action: &'static str) -> impl Fn(std::io::Error) -> OpenError + 'p {
-    move |source| OpenError::Io {
-        path: path.into(),
-        action,
-        source,
-    }
-}
-
-pub(crate) fn open_error(path: &Path, error: DatabaseError) -> OpenError {
-    match error {
-        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-            OpenError::InUse { path: path.into() }
-        }
-        DatabaseError::Storage(StorageError::Io(source))
-            if !matches!(
-                source.kind(),
-                std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::InvalidData
-            ) =>
-        {
-            io_error(path, "open it for writing")(source)
-        }
-        other => OpenError::NotAnL1 {
-            path: path.into(),
-            reason: other.to_string(),
-        },
-    }
+fn check_version(db: &Database) -> Result<(), storage::OpenError> {
+    let snapshot = Snapshot::begin(db).map_err(|error| db.not_a_database(error))?;
+    let record = snapshot.meta(VERSION_RECORD);
+    db.check_version(&record.map_err(|error| db.not_a_database(error))?)
 }

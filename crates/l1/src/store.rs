@@ -24,15 +24,13 @@
 //! | `token displays` | address | decimals 1 (255 none), symbol: what a token said of itself; no part of the chain |
 //! | `journal` | height | what the block changed |
 
-use std::path::Path;
 use std::sync::Arc;
 
 use redb::{
-    Builder, ConcurrencyMode, Database, DatabaseError, ReadOnlyDatabase, ReadOnlyTable,
-    ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table,
-    TableDefinition, TableError, WriteTransaction,
+    ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata, Table, TableDefinition,
+    TableError, WriteTransaction,
 };
-use storage::Reader;
+use storage::{Contents, Database, Reader};
 
 use crate::bytes::Address;
 use crate::error::{L1Error, Refusal, StoreError};
@@ -41,6 +39,16 @@ use crate::journal::{Block, Logged, REORG_WINDOW, Undo};
 
 /// Version of the database; another version is refused.
 pub(crate) const DATABASE_VERSION: u32 = 3;
+
+/// What the file is, for messages.
+pub(crate) static CONTENTS: Contents = Contents {
+    name: "L1 database",
+    version: DATABASE_VERSION,
+    if_missing: "create it from a genesis first, or correct the path",
+    if_taken: "open it, or choose another directory",
+    if_other_version: "use the program that made it",
+    if_damaged: "restore it from a backup",
+};
 
 /// Heights that [`Tx::mine`] skips to stay below, so that no later block can pass 64 bits.
 const HEIGHT_LIMIT: u64 = 1 << 63;
@@ -77,71 +85,6 @@ pub(crate) const VERSION_RECORD: &str = "version";
 pub(crate) const DEPLOYMENT_RECORD: &str = "deployment";
 const HEAD_RECORD: &str = "head";
 const CLOCK_RECORD: &str = "clock";
-
-/// The chain's database.
-pub(crate) enum Db {
-    /// This process alone writes.
-    Writer(Database),
-    /// The chain as it was at one moment, whatever another process writes meanwhile.
-    Reader {
-        /// Why first: fields are dropped in order, and it has to end before its database.
-        transaction: Arc<ReadTransaction>,
-        database: ReadOnlyDatabase,
-    },
-}
-
-/// One process writes, others may read beside it.
-pub(crate) fn builder() -> Builder {
-    let mut builder = Builder::new();
-    builder.set_concurrency_mode(ConcurrencyMode::SingleWriter);
-    builder
-}
-
-impl Db {
-    /// Opens a file to read it as it is now. A file whose writer was killed is mended first, which
-    /// takes the right to write it.
-    pub(crate) fn reader(path: &Path) -> Result<Result<Self, StoreError>, DatabaseError> {
-        let database = match builder().open_read_only(path) {
-            Err(DatabaseError::RepairAborted) => {
-                let mended = builder().open(path).map_err(|error| match error {
-                    DatabaseError::DatabaseAlreadyOpen => error,
-                    _ => DatabaseError::RepairAborted,
-                });
-                drop(mended?);
-                builder().open_read_only(path)?
-            }
-            opened => opened?,
-        };
-        Ok(Self::view(database))
-    }
-
-    fn view(database: ReadOnlyDatabase) -> Result<Self, StoreError> {
-        let transaction = Arc::new(database.begin_read()?);
-        Ok(Self::Reader {
-            transaction,
-            database,
-        })
-    }
-
-    /// The chain as it is now.
-    pub(crate) fn renew(&mut self) -> Result<(), StoreError> {
-        if let Self::Reader {
-            transaction,
-            database,
-        } = self
-        {
-            *transaction = Arc::new(database.begin_read()?);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
-        match self {
-            Self::Writer(database) => Ok(database.begin_write()?),
-            Self::Reader { .. } => Err(StoreError::ReadOnly),
-        }
-    }
-}
 
 /// The tables of a write transaction, and the head that it will leave.
 pub(crate) struct Tx<'t> {
@@ -329,11 +272,11 @@ fn read_clock(record: Option<Vec<u8>>) -> Result<u64, StoreError> {
 
 /// Runs a call in one durable transaction, which is one block; an error leaves no trace.
 pub(crate) fn transact<T, E: From<StoreError> + From<Refusal>>(
-    db: &Db,
+    db: &Database,
     now: u64,
     call: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
-    let txn = db.begin_write()?;
+    let txn = db.begin_write().map_err(StoreError::from)?;
     let mut tx = Tx::next::<E>(&txn, now)?;
     let result = call(&mut tx)?;
     tx.end_block()?;
@@ -343,35 +286,34 @@ pub(crate) fn transact<T, E: From<StoreError> + From<Refusal>>(
 
 /// Runs a call as [`transact`] does and undoes it.
 pub(crate) fn rehearse<T, E: From<StoreError> + From<Refusal>>(
-    db: &Db,
+    db: &Database,
     now: u64,
     call: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
-    let txn = db.begin_write()?;
+    let txn = db.begin_write().map_err(StoreError::from)?;
     let result = Tx::next(&txn, now).and_then(|mut tx| call(&mut tx));
     txn.abort().map_err(StoreError::from)?;
     result
 }
 
-/// Fills a database without a head: block 0, which is not in the journal.
+/// Fills a database without a head: block 0, which is not in the journal. The transaction is still to be
+/// committed.
 pub(crate) fn found<E: From<StoreError>>(
-    db: &Database,
+    txn: &WriteTransaction,
     head: Head,
     call: impl FnOnce(&mut Tx<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let txn = db.begin_write().map_err(StoreError::from)?;
-    let mut tx = Tx::begin(&txn, head, false)?;
+    let mut tx = Tx::begin(txn, head, false)?;
     let clock = 0_u64.to_be_bytes();
     let written = tx.meta.insert(CLOCK_RECORD, clock.as_slice()).map(drop);
     written.map_err(StoreError::from)?;
     call(&mut tx)?;
     tx.finish()?;
-    txn.commit().map_err(StoreError::from)?;
     Ok(())
 }
 
 /// Undoes the last blocks, as many as asked for or none, and returns the head.
-pub(crate) fn undo(db: &Db, blocks: u64) -> Result<Head, L1Error> {
+pub(crate) fn undo(db: &Database, blocks: u64) -> Result<Head, L1Error> {
     let txn = db.begin_write()?;
     let mut tx = Tx::resume(&txn)?;
     let window = tx.journal.len()?;
@@ -392,7 +334,7 @@ pub(crate) fn undo(db: &Db, blocks: u64) -> Result<Head, L1Error> {
 }
 
 /// Moves the clock's offset forward. Not a block; a reorg does not move it back.
-pub(crate) fn advance(db: &Db, seconds: u64, limit: u64) -> Result<(), L1Error> {
+pub(crate) fn advance(db: &Database, seconds: u64, limit: u64) -> Result<(), L1Error> {
     let txn = db.begin_write()?;
     {
         let mut meta = txn.open_table(META)?;
@@ -422,11 +364,8 @@ fn missing(record: &str) -> StoreError {
 pub(crate) struct Snapshot(Arc<ReadTransaction>);
 
 impl Snapshot {
-    pub(crate) fn begin(db: &Db) -> Result<Self, StoreError> {
-        Ok(Self(match db {
-            Db::Writer(database) => Arc::new(database.begin_read()?),
-            Db::Reader { transaction, .. } => Arc::clone(transaction),
-        }))
+    pub(crate) fn begin(db: &Database) -> Result<Self, StoreError> {
+        Ok(Self(db.begin_read()?))
     }
 
     pub(crate) fn meta(&self, name: &'static str) -> Result<Vec<u8>, StoreError> {
@@ -509,7 +448,11 @@ impl Snapshot {
 }
 
 /// Keeps what a token is shown as, in no block.
-pub(crate) fn put_token_display(db: &Db, token: &Address, record: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn put_token_display(
+    db: &Database,
+    token: &Address,
+    record: &[u8],
+) -> Result<(), StoreError> {
     let txn = db.begin_write()?;
     txn.open_table(TOKEN_DISPLAYS)?.insert(&token.0, record)?;
     txn.commit()?;

@@ -11,6 +11,7 @@ use batcher::{
 };
 use ledger::state::CheckError;
 use redb::{Database, ReadableTable, TableDefinition};
+use storage::OpenError as Fault;
 use tempfile::TempDir;
 
 use crate::world::*;
@@ -91,7 +92,10 @@ fn a_witness_is_the_same_after_a_restart_and_more_batches() {
 fn a_second_writer_is_refused_while_the_first_lives() {
     let (folder, batcher) = world();
     let error = refused(folder.path(), settings());
-    assert!(matches!(error, OpenError::InUse { .. }), "{error}");
+    assert!(
+        matches!(error, OpenError::Database(Fault::InUse { .. })),
+        "{error}"
+    );
     assert!(
         error.to_string().contains("wait until it has ended"),
         "{error}"
@@ -150,7 +154,10 @@ fn a_proof_is_kept_without_the_accounts() {
     }
     let foreign = other.batch(1).unwrap().batch().clone();
     let in_use = Proofs::open(folder.path(), &settings()).err().unwrap();
-    assert!(matches!(in_use, OpenError::InUse { .. }), "{in_use}");
+    assert!(
+        matches!(in_use, OpenError::Database(Fault::InUse { .. })),
+        "{in_use}"
+    );
     drop(batcher);
 
     let settings = settings();
@@ -218,7 +225,10 @@ fn an_existing_database_is_not_overwritten() {
     let (folder, batcher) = world();
     drop(batcher);
     let error = Batcher::create(folder.path(), settings(), genesis()).err();
-    assert!(matches!(error, Some(OpenError::Exists { .. })));
+    assert!(matches!(
+        error,
+        Some(OpenError::Database(Fault::Exists { .. }))
+    ));
     let leftover = TempDir::new().unwrap();
     let draft = leftover.path().join(".batcher.redb.draft-left");
     fs::create_dir(&draft).unwrap();
@@ -232,24 +242,31 @@ fn missing_and_foreign_files_are_named() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join(FILE_NAME);
     let error = refused(folder.path(), settings());
-    assert!(matches!(error, OpenError::Missing { .. }), "{error}");
+    assert!(
+        matches!(error, OpenError::Database(Fault::Missing { .. })),
+        "{error}"
+    );
     assert!(error.to_string().contains(&path.display().to_string()));
     for bytes in [&b""[..], b"x", &b"not a database at all ".repeat(500)] {
         fs::write(&path, bytes).unwrap();
         let error = refused(folder.path(), settings());
         let named = matches!(
             error,
-            OpenError::NotADatabase { .. } | OpenError::Damaged { .. }
+            OpenError::Database(Fault::NotADatabase { .. })
+                | OpenError::Database(Fault::Damaged { .. })
         );
         assert!(named, "{} bytes: {error}", bytes.len());
     }
     fs::remove_file(&path).unwrap();
     drop(Database::create(&path).unwrap());
     let error = refused(folder.path(), settings());
-    assert!(matches!(error, OpenError::NotADatabase { .. }), "{error}");
+    assert!(
+        matches!(error, OpenError::Database(Fault::NotADatabase { .. })),
+        "{error}"
+    );
     let nowhere = folder.path().join("nowhere");
     let error = Batcher::create(&nowhere, settings(), genesis()).err();
-    assert!(matches!(error, Some(OpenError::Io { .. })));
+    assert!(matches!(error, Some(OpenError::Database(Fault::Io { .. }))));
 }
 
 #[test]
@@ -288,14 +305,7 @@ fn other_deployments_and_versions_are_refused() {
     edit_meta(folder.path(), "format", &0u32.to_be_bytes());
     let error = refused(folder.path(), settings());
     assert!(
-        matches!(
-            error,
-            OpenError::Version {
-                found: 0,
-                expected: 2,
-                ..
-            }
-        ),
+        matches!(error, OpenError::Database(Fault::Version { found: 0, .. })),
         "{error}"
     );
 }
@@ -329,7 +339,10 @@ fn nodes_that_do_not_have_the_stored_root_are_refused() {
     let (folder, _) = busy();
     edit_row(folder.path(), "nodes", 0u64);
     let error = refused(folder.path(), settings());
-    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+    assert!(
+        matches!(error, OpenError::Database(Fault::Damaged { .. })),
+        "{error}"
+    );
     assert!(error.to_string().contains("root"), "{error}");
 }
 
@@ -362,7 +375,8 @@ fn truncated_files_are_refused() {
         let error = refused(copy.path(), settings());
         let named = matches!(
             error,
-            OpenError::Damaged { .. } | OpenError::NotADatabase { .. }
+            OpenError::Database(Fault::Damaged { .. })
+                | OpenError::Database(Fault::NotADatabase { .. })
         );
         assert!(named, "{length} bytes: {error}");
     }

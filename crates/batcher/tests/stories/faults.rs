@@ -14,6 +14,7 @@ use ledger::state::State;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use redb::StorageBackend;
+use storage::OpenError as Why;
 use tempfile::TempDir;
 
 use crate::world::*;
@@ -490,10 +491,10 @@ fn damaged(bytes: &[u8], expected: &Picture) -> bool {
             false
         }
         Err(
-            error @ (OpenError::Damaged { .. }
-            | OpenError::NotADatabase { .. }
-            | OpenError::Io { .. }
-            | OpenError::Version { .. }
+            error @ (OpenError::Database(Why::Damaged { .. })
+            | OpenError::Database(Why::NotADatabase { .. })
+            | OpenError::Database(Why::Io { .. })
+            | OpenError::Database(Why::Version { .. })
             | OpenError::OtherDeployment { .. }),
         ) => {
             assert!(error.to_string().contains(FILE_NAME), "{error}");

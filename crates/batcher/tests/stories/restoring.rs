@@ -14,6 +14,7 @@ use ledger::account::Account;
 use ledger::float::Float40;
 use ledger::operation::L1Op;
 use ledger::shape::Shape;
+use storage::OpenError as Fault;
 use tempfile::TempDir;
 
 use crate::world::*;
@@ -263,7 +264,9 @@ fn a_source_that_fails_leaves_nothing_behind() {
     };
     assert!(matches!(
         error,
-        Some(RestoreError::Open(batcher::OpenError::Exists { .. }))
+        Some(RestoreError::Open(batcher::OpenError::Database(
+            Fault::Exists { .. }
+        )))
     ));
 }
 

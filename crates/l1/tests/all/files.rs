@@ -9,6 +9,7 @@ use rand::Rng;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use redb::{Database, ReadableTable, TableDefinition};
+use storage::OpenError as Fault;
 
 use crate::fixture::*;
 
@@ -42,7 +43,10 @@ fn a_second_user_of_the_file_is_told_so() {
     let chain = story_chain();
     let path = chain.folder.path().join("l1.redb");
     let error = open(&path).err().unwrap();
-    assert!(matches!(error, OpenError::InUse { .. }), "{error}");
+    assert!(
+        matches!(error, OpenError::Database(Fault::InUse { .. })),
+        "{error}"
+    );
     assert!(error.to_string().contains("wait until it has ended"));
 }
 
@@ -75,11 +79,17 @@ fn a_missing_file_or_folder_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("l1.redb");
     let error = open(&path).err().unwrap();
-    assert!(matches!(error, OpenError::Missing { .. }), "{error}");
+    assert!(
+        matches!(error, OpenError::Database(Fault::Missing { .. })),
+        "{error}"
+    );
     let nowhere = folder.path().join("no/such/l1.redb");
     let error = NativeL1::create(&nowhere, &genesis(), AllowDevKeys::No);
     let error = error.err().unwrap();
-    assert!(matches!(error, OpenError::Io { .. }), "{error}");
+    assert!(
+        matches!(error, OpenError::Database(Fault::Io { .. })),
+        "{error}"
+    );
     assert!(error.to_string().contains("writable"), "{error}");
     assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none());
 }
@@ -89,7 +99,10 @@ fn a_folder_where_nothing_can_be_made_is_refused() {
     let path = Path::new("/proc/l1.redb");
     let error = NativeL1::create(path, &genesis(), AllowDevKeys::No);
     let error = error.err().unwrap();
-    assert!(matches!(error, OpenError::Io { .. }), "{error}");
+    assert!(
+        matches!(error, OpenError::Database(Fault::Io { .. })),
+        "{error}"
+    );
 }
 
 #[test]
@@ -97,7 +110,10 @@ fn an_existing_chain_is_not_overwritten() {
     let (_folder, path, before) = closed_chain();
     let error = NativeL1::create(&path, &genesis(), AllowDevKeys::Yes);
     let error = error.err().unwrap();
-    assert!(matches!(error, OpenError::Exists { .. }), "{error}");
+    assert!(
+        matches!(error, OpenError::Database(Fault::Exists { .. })),
+        "{error}"
+    );
     assert_eq!(picture(&open(&path).unwrap()), before);
 }
 
@@ -108,15 +124,33 @@ fn foreign_files_are_refused() {
     for contents in [&b""[..], b"hello", &[0; 10_000], &[0xff; 100_000]] {
         std::fs::write(&path, contents).unwrap();
         let error = open(&path).err().unwrap();
-        assert!(matches!(error, OpenError::NotAnL1 { .. }), "{error}");
+        assert!(
+            matches!(
+                error,
+                OpenError::Database(Fault::NotADatabase { .. } | Fault::Damaged { .. })
+            ),
+            "{error}"
+        );
         assert_eq!(std::fs::read(&path).unwrap(), contents);
     }
     let error = open(folder.path()).err().unwrap();
-    assert!(matches!(error, OpenError::NotAnL1 { .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            OpenError::Database(Fault::NotADatabase { .. } | Fault::Damaged { .. })
+        ),
+        "{error}"
+    );
     std::fs::remove_file(&path).unwrap();
     drop(Database::create(&path).unwrap());
     let error = open(&path).err().unwrap();
-    assert!(matches!(error, OpenError::NotAnL1 { .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            OpenError::Database(Fault::NotADatabase { .. } | Fault::Damaged { .. })
+        ),
+        "{error}"
+    );
 }
 
 #[test]
@@ -126,12 +160,24 @@ fn truncated_files_are_refused() {
     for part in [1, 9, 100, 511, 4096, 5000] {
         std::fs::write(&path, &whole[..part]).unwrap();
         let error = open(&path).err().unwrap();
-        assert!(matches!(error, OpenError::NotAnL1 { .. }), "{error}");
+        assert!(
+            matches!(
+                error,
+                OpenError::Database(Fault::NotADatabase { .. } | Fault::Damaged { .. })
+            ),
+            "{error}"
+        );
     }
     for sixteenths in 1..16 {
         std::fs::write(&path, &whole[..whole.len() * sixteenths / 16]).unwrap();
         let error = open(&path).err().unwrap();
-        assert!(matches!(error, OpenError::NotAnL1 { .. }), "{error}");
+        assert!(
+            matches!(
+                error,
+                OpenError::Database(Fault::NotADatabase { .. } | Fault::Damaged { .. })
+            ),
+            "{error}"
+        );
     }
 }
 
@@ -162,7 +208,10 @@ fn is_refused(path: &Path, contents: &[u8], said: &[Picture], damage: &str) -> b
             false
         }
         Err(error) => {
-            assert!(!matches!(error, OpenError::Missing { .. }), "{error}");
+            assert!(
+                !matches!(error, OpenError::Database(Fault::Missing { .. })),
+                "{error}"
+            );
             true
         }
     }
@@ -231,14 +280,7 @@ fn another_version_is_refused() {
     overwrite(&path, "version", |_| vec![0, 0, 0, 1]);
     let error = open(&path).err().unwrap();
     assert!(
-        matches!(
-            error,
-            OpenError::Version {
-                expected: 3,
-                got: 1,
-                ..
-            }
-        ),
+        matches!(error, OpenError::Database(Fault::Version { found: 1, .. })),
         "{error}"
     );
 }
@@ -264,7 +306,12 @@ fn records_that_contradict_each_other_are_refused() {
     assert!(matches!(open(&path).err(), Some(OpenError::Store { .. })));
     let (_folder, path, _) = closed_chain();
     overwrite(&path, "deployment", |record| [record, vec![b' ']].concat());
-    assert!(matches!(open(&path).err(), Some(OpenError::NotAnL1 { .. })));
+    assert!(matches!(
+        open(&path).err(),
+        Some(OpenError::Database(
+            Fault::NotADatabase { .. } | Fault::Damaged { .. }
+        ))
+    ));
 }
 
 #[test]

@@ -1,0 +1,230 @@
+//! Creating and opening when storage fails, a name is taken, or another process is at work.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use redb::{ReadableTable, StorageBackend, TableDefinition, WriteTransaction};
+use storage::{BeginError, Contents, Database, NewDatabase, OpenError, Pages};
+
+static CONTENTS: Contents = Contents {
+    name: "test database",
+    version: 7,
+    if_missing: "make it",
+    if_taken: "take another name",
+    if_other_version: "use another program",
+    if_damaged: "restore it",
+};
+
+const ROWS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("rows");
+
+fn fill(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    let mut rows = transaction.open_table(ROWS)?;
+    for key in 0..100 {
+        rows.insert(key, [7; 1000].as_slice())?;
+    }
+    Ok(())
+}
+
+fn rows(database: &Database) -> usize {
+    let transaction = database.begin_read().unwrap();
+    let rows = transaction.open_table(ROWS).unwrap();
+    rows.iter().unwrap().count()
+}
+
+fn create(path: &Path) -> Result<Database, OpenError> {
+    let new = NewDatabase::begin(path, &CONTENTS)?;
+    fill(new.transaction()).map_err(|error| new.failed(error))?;
+    new.finish()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
+/// What was written, and what of it a flush has put on the disk.
+#[derive(Debug, Default)]
+struct State {
+    written: Vec<u8>,
+    durable: Vec<u8>,
+    /// Calls until the plug is pulled.
+    left: Option<usize>,
+}
+
+/// A disk in memory whose plug can be pulled.
+#[derive(Clone, Debug, Default)]
+struct Disk(Arc<Mutex<State>>);
+
+impl Disk {
+    fn change(&self, change: impl FnOnce(&mut State)) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        match &mut state.left {
+            Some(0) => return Err(io::Error::other("the plug was pulled")),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        change(&mut state);
+        Ok(())
+    }
+
+    fn after_power_is_back(&self) -> Self {
+        let durable = self.0.lock().unwrap().durable.clone();
+        Self(Arc::new(Mutex::new(State {
+            written: durable.clone(),
+            durable,
+            left: None,
+        })))
+    }
+}
+
+fn at(offset: u64) -> usize {
+    usize::try_from(offset).unwrap()
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(u64::try_from(self.0.lock().unwrap().written.len()).unwrap())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let state = self.0.lock().unwrap();
+        let bytes = state.written.get(at(offset)..at(offset) + out.len());
+        out.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.change(|state| state.written.resize(at(length), 0))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.change(|state| state.durable.clone_from(&state.written))
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.change(|state| {
+            let end = at(offset) + data.len();
+            if state.written.len() < end {
+                state.written.resize(end, 0);
+            }
+            state.written[at(offset)..end].copy_from_slice(data);
+        })
+    }
+}
+
+/// Whenever a write or flush fails, creation fails; when it succeeds, the database is on the disk.
+#[test]
+fn a_database_that_was_created_is_on_the_disk() {
+    let path = Path::new("d");
+    let create = |disk: &Disk| {
+        let new = NewDatabase::begin_on(disk.clone(), path, &CONTENTS)?;
+        fill(new.transaction()).map_err(|error| new.failed(error))?;
+        new.finish()
+    };
+    let mut failures = 0;
+    for calls in 0.. {
+        let disk = Disk::default();
+        disk.0.lock().unwrap().left = Some(calls);
+        match create(&disk) {
+            Err(error) => {
+                assert!(
+                    matches!(error, OpenError::Io { .. } | OpenError::Damaged { .. }),
+                    "{error}"
+                );
+                failures += 1;
+            }
+            Ok(_still_open) => {
+                // The power fails while the database is open.
+                let disk = disk.after_power_is_back();
+                let opened = Database::open_on(disk, path, &CONTENTS).unwrap();
+                assert_eq!(rows(&opened), 100);
+                break;
+            }
+        }
+    }
+    assert!(failures > 5, "{failures} calls failed");
+}
+
+#[test]
+fn a_database_that_is_not_finished_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("d");
+    let new = NewDatabase::begin(&path, &CONTENTS).unwrap();
+    fill(new.transaction()).unwrap();
+    assert!(!path.exists());
+    drop(new);
+    assert_eq!(names(folder.path()), [""; 0]);
+}
+
+#[test]
+fn a_file_that_came_to_be_meanwhile_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("d");
+    let new = NewDatabase::begin(&path, &CONTENTS).unwrap();
+    fs::write(&path, b"of somebody else").unwrap();
+    let error = new.finish().err().unwrap();
+    assert!(matches!(error, OpenError::Exists { .. }), "{error}");
+    let error = create(&path).err().unwrap();
+    assert!(matches!(error, OpenError::Exists { .. }), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), b"of somebody else");
+    assert_eq!(names(folder.path()), ["d"]);
+}
+
+#[test]
+fn one_writes_and_others_read_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("d");
+    let writer = create(&path).unwrap();
+    let second = Database::open(&path, &CONTENTS, Pages::Trusted)
+        .err()
+        .unwrap();
+    assert!(matches!(second, OpenError::InUse { .. }), "{second}");
+    let mut reader = Database::open_to_read(&path, &CONTENTS).unwrap();
+    assert!(writer.is_writable() && !reader.is_writable());
+    assert!(matches!(
+        reader.begin_write().err(),
+        Some(BeginError::ReadOnly)
+    ));
+    let transaction = writer.begin_write().unwrap();
+    transaction.open_table(ROWS).unwrap().remove(0).unwrap();
+    transaction.commit().unwrap();
+    assert_eq!((rows(&writer), rows(&reader)), (99, 100));
+    reader.renew().unwrap();
+    assert_eq!(rows(&reader), 99);
+    drop((writer, reader));
+    let verified = Database::open(&path, &CONTENTS, Pages::Verified).unwrap();
+    assert_eq!(rows(&verified), 99);
+}
+
+#[test]
+fn what_is_no_database_of_this_version_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |name: &str| Database::open(&folder.path().join(name), &CONTENTS, Pages::Verified);
+    assert!(matches!(
+        open("none").err(),
+        Some(OpenError::Missing { .. })
+    ));
+    fs::write(folder.path().join("empty"), b"").unwrap();
+    fs::write(folder.path().join("text"), [b'x'; 5000]).unwrap();
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    for name in ["empty", "text", "folder"] {
+        let error = open(name).err().unwrap();
+        assert!(matches!(error, OpenError::NotADatabase { .. }), "{error}");
+    }
+    let database = create(&folder.path().join("d")).unwrap();
+    database.check_version(&7u32.to_be_bytes()).unwrap();
+    let error = database.check_version(&8u32.to_be_bytes()).unwrap_err();
+    assert!(
+        matches!(error, OpenError::Version { found: 8, .. }),
+        "{error}"
+    );
+    let error = database.check_version(&[7]).unwrap_err();
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+}
