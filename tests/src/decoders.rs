@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use batcher::SignedOperation;
-use batcher::import::{Import, ImportOptions};
+use histories::{Import, ImportOptions};
 use interop::ceremony::contribute;
 use interop::json;
 use interop::ptau::Ptau;

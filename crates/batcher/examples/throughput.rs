@@ -8,9 +8,9 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use batcher::import::{Import, ImportOptions};
 use batcher::store::FILE_NAME;
 use batcher::{Batcher, Fill, Limits, RestoredBatch, Settings, SignedOperation};
+use histories::{Import, ImportOptions};
 use ledger::account::Account;
 use ledger::operation;
 use ledger::shape::Shape;
@@ -69,7 +69,10 @@ fn measure(folder: &Path) -> Result<(), Box<dyn Error>> {
         undo_window: 64,
     };
     let start = Instant::now();
-    let signed: Vec<SignedOperation> = import.signed(settings.domain).collect();
+    let signed: Vec<SignedOperation> = import
+        .signed(settings.domain)
+        .map(SignedOperation::from)
+        .collect();
     println!("sign       {:?}", start.elapsed());
     let start = Instant::now();
     let mut batcher = Batcher::create(folder, settings.clone(), genesis.iter().copied())?;

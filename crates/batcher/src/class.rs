@@ -5,7 +5,6 @@ use files::{Class, Classified};
 use crate::apply::ApplyError;
 use crate::audit::AuditError;
 use crate::error::{BuildError, OpenError, SealError, SettingsError, StageError, StoreError};
-use crate::import::{ImportError, RowError};
 use crate::mempool::Refusal;
 use crate::operation::NotAnId;
 use crate::reopen::ReopenError;
@@ -144,27 +143,5 @@ impl Classified for Refusal {
 impl Classified for NotAnId {
     fn class(&self) -> Class {
         Class::Usage
-    }
-}
-
-impl Classified for ImportError {
-    fn class(&self) -> Class {
-        match self {
-            Self::Io { .. } => Class::Environment,
-            Self::Header { .. } | Self::TooLarge { .. } | Self::Depth { .. } => Class::Input,
-        }
-    }
-}
-
-impl Classified for RowError {
-    fn class(&self) -> Class {
-        match self {
-            Self::Columns { .. }
-            | Self::Token { .. }
-            | Self::Address { .. }
-            | Self::Amount { .. }
-            | Self::Supply { .. }
-            | Self::TreeFull { .. } => Class::Input,
-        }
     }
 }

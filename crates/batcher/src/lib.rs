@@ -12,7 +12,6 @@ mod create;
 mod error;
 mod fill;
 mod history;
-pub mod import;
 mod intake;
 mod mempool;
 mod operation;

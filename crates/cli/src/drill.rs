@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use batcher::store::FILE_NAME;
-use batcher::{OperationId, Verdict};
+use batcher::{OperationId, SignedOperation, Verdict};
 use l1::{Address, Deposit, NativeL1, TokenTotals};
 use ledger::babyjubjub::cofactor_inverse_point;
 use ledger::time::Span;
@@ -236,7 +236,7 @@ impl Drill {
         history.submit(&mut draft.node, |_| ())?;
         let mut node = draft.keep(&self.settings)?;
         let domain = node.l1.domain();
-        let signed = history.import.signed(domain);
+        let signed = history.import.signed(domain).map(SignedOperation::from);
         let acknowledged = signed.map(|operation| operation.id(&domain)).collect();
         let sealed = seal(&self.settings, &mut node, SealLimit::All)?;
         self.say(format!(

@@ -193,10 +193,7 @@ fn class_of_cause(cause: &(dyn Error + 'static)) -> Option<Class> {
     if cause.is::<FormatError>() {
         return Some(Class::Input);
     }
-    if cause.is::<ReadError>()
-        || cause.is::<LeaveError>()
-        || cause.is::<batcher::import::ImportError>()
-    {
+    if cause.is::<ReadError>() || cause.is::<LeaveError>() || cause.is::<histories::ImportError>() {
         return Some(Class::Input);
     }
     let damaged = cause.is::<batcher::AuditError>()

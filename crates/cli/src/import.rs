@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use batcher::import::{Import, ImportOptions, ImportSummary};
+use batcher::SignedOperation;
+use histories::{Import, ImportOptions, ImportSummary};
 use l1::bytes::Bytes;
 use l1::genesis::{DEFAULT_FREEZE_AFTER, DEFAULT_TAKEOVER_AFTER, DEFAULT_TIMESTAMP_SLACK, Token};
 use ledger::shape::Shape;
@@ -110,7 +111,7 @@ impl History {
     /// Names tokens of the file, and returns those that it does not have.
     pub fn declare(&mut self, tokens: Vec<Token>) -> Vec<Token> {
         let listed = |token: &Token| {
-            let token = batcher::import::Token::Erc20(token.address.0);
+            let token = histories::Token::Erc20(token.address.0);
             self.import.tokens().contains(&token)
         };
         let (declared, foreign) = tokens.into_iter().partition(listed);
@@ -125,7 +126,7 @@ impl History {
     pub fn plan(&self, salt: [u8; 32]) -> Result<Plan> {
         let mut tokens = vec![Token::eth()];
         for token in self.import.tokens().iter().skip(1) {
-            let batcher::import::Token::Erc20(address) = token else {
+            let histories::Token::Erc20(address) = token else {
                 bail!("ETH is listed twice");
             };
             let address = Bytes(*address);
@@ -164,7 +165,7 @@ impl History {
     /// If the batcher refuses an operation or cannot write.
     pub fn submit(&self, node: &mut Node, mut on_progress: impl FnMut(u64)) -> Result<()> {
         let domain = node.l1.domain();
-        let mut operations = self.import.signed(domain);
+        let mut operations = self.import.signed(domain).map(SignedOperation::from);
         let mut done: usize = 0;
         loop {
             let chunk: Vec<_> = operations.by_ref().take(SUBMIT_AT_ONCE).collect();

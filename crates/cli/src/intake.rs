@@ -7,6 +7,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use batcher::SignedOperation;
 use rollup::SealLimit;
 use serde::Serialize;
 
@@ -50,7 +51,8 @@ pub fn run(settings: &Settings, args: &BenchIntakeArgs) -> Result<()> {
     let mut draft = Draft::new(&settings, history.plan([0; 32])?)?;
     let node = &mut draft.node;
     let task = ui.task("signing", None);
-    let operations: Vec<_> = history.import.signed(node.l1.domain()).collect();
+    let signed = history.import.signed(node.l1.domain());
+    let operations: Vec<_> = signed.map(SignedOperation::from).collect();
     task.done();
     let started = Instant::now();
     for chunk in operations.chunks(SUBMIT_AT_ONCE) {

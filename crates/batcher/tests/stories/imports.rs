@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use batcher::import::{ETH, FEE_ACCOUNT, Import, ImportError, ImportOptions, RowError, Token};
 use batcher::{Batcher, Fill, Settings, SignedOperation};
+use histories::{ETH, FEE_ACCOUNT, Import, ImportError, ImportOptions, RowError, Token};
 use ledger::account::Account;
 use ledger::operation::Signable;
 use ledger::shape::Shape;
@@ -80,7 +80,10 @@ fn the_whole_workload_seals_and_replays() {
     let settings = settings_of(&import, shape);
     let mut batcher = Batcher::create(folder.path(), settings.clone(), genesis.clone()).unwrap();
     let opening = batcher.supply();
-    let signed: Vec<SignedOperation> = import.signed(settings.domain).collect();
+    let signed: Vec<SignedOperation> = import
+        .signed(settings.domain)
+        .map(SignedOperation::from)
+        .collect();
     for operations in signed.chunks(4096) {
         let verdicts = batcher.submit_many(operations, NOW).unwrap();
         assert!(verdicts.iter().all(Result::is_ok));
@@ -175,7 +178,7 @@ fn tokens_accounts_and_balances_follow_the_file() {
     );
     let domain = settings.domain;
     let mut batcher = Batcher::create(folder.path(), settings, genesis_of(&import)).unwrap();
-    let signed: Vec<_> = import.signed(domain).collect();
+    let signed: Vec<_> = import.signed(domain).map(SignedOperation::from).collect();
     batcher.submit_many(&signed, NOW).unwrap();
     let summary = batcher
         .seal_all(&[], NOW, Fill::UntilNextDoesNotFit, |_| {})
@@ -298,7 +301,8 @@ fn malformed_rows_are_counted_with_line_and_reason() {
         [0, 1, 2, 3].map(|place| import.line(place)),
         [Some(2), Some(20), Some(22), None]
     );
-    for (operation, transfer) in import.signed(domain).zip(import.transfers()) {
+    let signed = import.signed(domain).map(SignedOperation::from);
+    for (operation, transfer) in signed.zip(import.transfers()) {
         assert_eq!(operation.fields(), transfer.fields());
         let key = import.key(transfer.from).public_key();
         assert!(operation.verify(&key, &domain).is_ok());

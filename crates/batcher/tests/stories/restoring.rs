@@ -4,12 +4,12 @@ use std::convert::Infallible;
 use std::path::Path;
 
 use batcher::SealError;
-use batcher::import::{Import, ImportOptions};
 use batcher::store::FILE_NAME;
 use batcher::{
     Batcher, Fill, HistoryError, QueueEntry, Refusal, RestoreError, RestoredBatch, Role, Settings,
     SignedOperation,
 };
+use histories::{Import, ImportOptions};
 use ledger::account::Account;
 use ledger::float::Float40;
 use ledger::operation::L1Op;
@@ -92,7 +92,10 @@ fn the_whole_finalized_workload_is_restored_and_goes_on() {
     };
     let (folder, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let mut original = Batcher::create(folder.path(), settings.clone(), genesis.clone()).unwrap();
-    let mut signed: Vec<SignedOperation> = import.signed(settings.domain).collect();
+    let mut signed: Vec<SignedOperation> = import
+        .signed(settings.domain)
+        .map(SignedOperation::from)
+        .collect();
     let last = signed.split_off(signed.len() - 8);
     for operations in signed.chunks(4096) {
         original.submit_many(operations, NOW).unwrap();

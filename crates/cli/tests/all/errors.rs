@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const CRATES: [&str; 12] = [
+const CRATES: [&str; 13] = [
     "crates/ledger",
+    "crates/histories",
     "crates/storage",
     "crates/wallet",
     "crates/prover",

@@ -18,18 +18,17 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use csv::ByteRecord;
+use files::{Class, Classified};
 use flate2::bufread::MultiGzDecoder;
 use ledger::account::Account;
 use ledger::babyjubjub::Point;
 use ledger::eddsa::PrivateKey;
 use ledger::field::Fr;
 use ledger::float::{Float16, Float40};
-use ledger::operation::{NO_EXPIRY, Signable, Transfer};
+use ledger::operation::{NO_EXPIRY, Signable, Signed, Transfer};
 use ledger::shape::leaves;
 use rayon::prelude::*;
 use thiserror::Error;
-
-use crate::operation::SignedOperation;
 
 /// The columns that are used.
 const COLUMNS: [&str; 4] = ["token", "from", "to", "amount"];
@@ -195,6 +194,28 @@ pub enum ImportError {
     /// The depth is not one that trees have.
     #[error("depth must be 1 to {}, got {}", ledger::shape::MAX_DEPTH, .0)]
     Depth(u8),
+}
+
+impl Classified for ImportError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Io { .. } => Class::Environment,
+            Self::Header { .. } | Self::TooLarge { .. } | Self::Depth { .. } => Class::Input,
+        }
+    }
+}
+
+impl Classified for RowError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Columns { .. }
+            | Self::Token { .. }
+            | Self::Address { .. }
+            | Self::Amount { .. }
+            | Self::Supply { .. }
+            | Self::TreeFull { .. } => Class::Input,
+        }
+    }
 }
 
 /// What an import came to.
@@ -571,13 +592,11 @@ impl Import {
     }
 
     /// The transfers in file order, signed for a deployment: in parallel, some at a time.
-    pub fn signed(&self, domain: Fr) -> impl Iterator<Item = SignedOperation> + '_ {
+    pub fn signed(&self, domain: Fr) -> impl Iterator<Item = Signed<Transfer>> + '_ {
         self.transfers
             .chunks(SIGNED_AT_ONCE)
             .flat_map(move |chunk| {
-                let sign = |transfer: &Transfer| {
-                    SignedOperation::Transfer(transfer.sign(&self.key(transfer.from), &domain))
-                };
+                let sign = |transfer: &Transfer| transfer.sign(&self.key(transfer.from), &domain);
                 chunk.par_iter().map(sign).collect::<Vec<_>>()
             })
     }
