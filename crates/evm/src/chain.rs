@@ -126,9 +126,6 @@ impl Chain {
     }
 
     /// Deploys code with its constructor's arguments.
-    ///
-    /// # Errors
-    /// [`CallError`].
     pub fn deploy(
         &mut self,
         from: &Address,
@@ -138,9 +135,6 @@ impl Chain {
     }
 
     /// Deploys code and sends it wei.
-    ///
-    /// # Errors
-    /// [`CallError`].
     pub fn deploy_with(
         &mut self,
         from: &Address,
@@ -151,9 +145,6 @@ impl Chain {
     }
 
     /// Deploys code with this much gas.
-    ///
-    /// # Errors
-    /// [`CallError`].
     pub fn deploy_with_gas(
         &mut self,
         from: &Address,
@@ -179,9 +170,6 @@ impl Chain {
     }
 
     /// Calls a contract with the greatest gas limit.
-    ///
-    /// # Errors
-    /// [`CallError`].
     pub fn call(
         &mut self,
         from: &Address,
@@ -193,9 +181,6 @@ impl Chain {
     }
 
     /// Calls a contract.
-    ///
-    /// # Errors
-    /// [`CallError`].
     pub fn call_with_gas(
         &mut self,
         from: &Address,
@@ -233,9 +218,6 @@ impl Chain {
     }
 
     /// Calls a contract and forgets what it changed.
-    ///
-    /// # Errors
-    /// [`CallError`].
     pub fn view(&mut self, to: &Address, data: Vec<u8>) -> Result<Vec<u8>, CallError> {
         let tx = TxEnv {
             gas_limit: MAX_GAS,

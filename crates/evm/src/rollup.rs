@@ -106,9 +106,6 @@ impl Rollup {
     }
 
     /// Any call, with wei.
-    ///
-    /// # Errors
-    /// [`CallError`].
     pub fn send(
         &self,
         chain: &mut Chain,
@@ -120,9 +117,6 @@ impl Rollup {
     }
 
     /// `deposit`, with the fee and amount that the deposit names.
-    ///
-    /// # Errors
-    /// [`CallError`].
     pub fn deposit(&self, chain: &mut Chain, deposit: &Deposit) -> Result<Receipt, CallError> {
         let Deposit {
             caller,
@@ -141,9 +135,6 @@ impl Rollup {
     }
 
     /// `topUp` of an account of a token.
-    ///
-    /// # Errors
-    /// [`CallError`].
     pub fn top_up(
         &self,
         chain: &mut Chain,
@@ -160,10 +151,6 @@ impl Rollup {
         self.send(chain, caller, wei, abi::top_up(index, amount))
     }
 
-    /// `requestExit`.
-    ///
-    /// # Errors
-    /// [`CallError`].
     pub fn request_exit(
         &self,
         chain: &mut Chain,
@@ -175,9 +162,6 @@ impl Rollup {
     }
 
     /// `claim` to the caller's own address.
-    ///
-    /// # Errors
-    /// [`CallError`].
     pub fn claim(
         &self,
         chain: &mut Chain,
@@ -187,18 +171,10 @@ impl Rollup {
         self.send(chain, caller, 0, abi::claim(token, caller))
     }
 
-    /// `freeze`.
-    ///
-    /// # Errors
-    /// [`CallError`].
     pub fn freeze(&self, chain: &mut Chain, caller: &Address) -> Result<Receipt, CallError> {
         self.send(chain, caller, 0, abi::freeze())
     }
 
-    /// `returnOperator`.
-    ///
-    /// # Errors
-    /// [`CallError`].
     pub fn return_operator(
         &self,
         chain: &mut Chain,
@@ -207,10 +183,6 @@ impl Rollup {
         self.send(chain, caller, 0, abi::return_operator())
     }
 
-    /// `offerOperator`.
-    ///
-    /// # Errors
-    /// [`CallError`].
     pub fn offer_operator(
         &self,
         chain: &mut Chain,
@@ -220,10 +192,6 @@ impl Rollup {
         self.send(chain, caller, 0, abi::offer_operator(to))
     }
 
-    /// `acceptOperator`.
-    ///
-    /// # Errors
-    /// [`CallError`].
     pub fn accept_operator(
         &self,
         chain: &mut Chain,
@@ -232,10 +200,6 @@ impl Rollup {
         self.send(chain, caller, 0, abi::accept_operator())
     }
 
-    /// `exit`.
-    ///
-    /// # Errors
-    /// [`CallError`].
     pub fn exit(
         &self,
         chain: &mut Chain,
@@ -245,10 +209,6 @@ impl Rollup {
         self.send(chain, caller, 0, abi::exit(exit))
     }
 
-    /// `cancelDeposit`.
-    ///
-    /// # Errors
-    /// [`CallError`].
     pub fn cancel_deposit(
         &self,
         chain: &mut Chain,

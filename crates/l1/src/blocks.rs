@@ -32,18 +32,12 @@ pub struct Confirmed {
 impl NativeL1 {
     /// L1's time in seconds since 1970, when the system's clock says `now`: what a block made now
     /// would have.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn time(&self, now: u64) -> Result<u64, StoreError> {
         let snapshot = Snapshot::begin(&self.db)?;
         Ok(l1_time(&snapshot.head()?, snapshot.clock()?, now))
     }
 
     /// Seconds that L1's clock was moved ahead of the system's.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn clock_offset(&self) -> Result<u64, StoreError> {
         Snapshot::begin(&self.db)?.clock()
     }
@@ -83,9 +77,6 @@ impl NativeL1 {
     }
 
     /// Queue entries and batches that have at least so many blocks on top of theirs.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn confirmed(&self, confirmations: u64) -> Result<Confirmed, StoreError> {
         let snapshot = Snapshot::begin(&self.db)?;
         let head = snapshot.head()?;

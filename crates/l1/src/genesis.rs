@@ -78,9 +78,6 @@ impl Genesis {
     }
 
     /// A genesis from JSON and the bytes of the accounts' file.
-    ///
-    /// # Errors
-    /// [`GenesisError`].
     pub fn from_bytes(json: &[u8], accounts: &[u8]) -> Result<Self, GenesisError> {
         let deployment = Deployment::from_json(json)?;
         let list = accounts_from_bytes(accounts)?;
@@ -96,9 +93,6 @@ impl Genesis {
     }
 
     /// Reads `genesis.json` and `genesis.accounts` of a folder.
-    ///
-    /// # Errors
-    /// [`GenesisError`].
     pub fn load(folder: &Path) -> Result<Self, GenesisError> {
         let read = |name: &str, kind: FileKind| {
             bounded::read(&folder.join(name), kind).map_err(|error| match error {

@@ -73,18 +73,12 @@ impl NativeL1 {
     }
 
     /// True if the account was paid out by [`Self::exit`].
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn exited(&self, index: u32) -> Result<bool, StoreError> {
         let snapshot = Snapshot::begin(&self.db)?;
         Ok(snapshot.exited()?.get(index)?.is_some())
     }
 
     /// What [`Self::exit`] has paid out so far: index and amount of each account, by index.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn exits(&self) -> Result<Vec<(u32, u128)>, StoreError> {
         let table = Snapshot::begin(&self.db)?.exited()?;
         let mut exits = Vec::new();
@@ -96,9 +90,6 @@ impl NativeL1 {
     }
 
     /// True if the queue entry was paid back by [`Self::cancel_deposit`].
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn cancelled(&self, number: u64) -> Result<bool, StoreError> {
         let snapshot = Snapshot::begin(&self.db)?;
         Ok(snapshot.cancelled()?.get(number)?.is_some())

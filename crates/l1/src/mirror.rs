@@ -39,9 +39,6 @@ pub struct Calls<'b, 't> {
 impl NativeL1 {
     /// Begins blocks that become durable together. Nothing else writes meanwhile, and readers see what was
     /// before.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn begin_blocks(&self) -> Result<Blocks<'_>, StoreError> {
         Ok(Blocks {
             l1: self,
@@ -51,9 +48,6 @@ impl NativeL1 {
     }
 
     /// Tokens of which the blocks after a height moved money, or `None` if the journal does not reach back that far.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn tokens_moved_after(&self, height: u64) -> Result<Option<BTreeSet<u32>>, StoreError> {
         let snapshot = Snapshot::begin(&self.db)?;
         let (head, journal) = (snapshot.head()?.height, snapshot.journal()?);
@@ -74,9 +68,6 @@ impl NativeL1 {
     }
 
     /// Tokens of which money was ever moved.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn tokens_ever_moved(&self) -> Result<BTreeSet<u32>, StoreError> {
         let totals = Snapshot::begin(&self.db)?.totals()?;
         let tokens = totals.range::<u32>(..)?;
@@ -109,19 +100,12 @@ impl Blocks<'_> {
     }
 
     /// Makes the blocks durable.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn commit(self) -> Result<(), StoreError> {
         Ok(self.txn.commit()?)
     }
 }
 
 /// Each call as that of the same name of [`NativeL1`], with its refusals.
-#[allow(
-    clippy::missing_errors_doc,
-    reason = "the errors are those of the calls of the same names"
-)]
 impl<'b> Calls<'b, '_> {
     /// What the chain was made from.
     pub fn deployment(&self) -> &'b Deployment {

@@ -61,17 +61,11 @@ impl NativeL1 {
     }
 
     /// Where the chain stands: root, next batch, queue, fees.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn head(&self) -> Result<Head, StoreError> {
         Snapshot::begin(&self.db)?.head()
     }
 
     /// Up to `limit` queue entries from number `from` on, consumed or not.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn queue(&self, from: u64, limit: usize) -> Result<Vec<QueueEntry>, StoreError> {
         let snapshot = Snapshot::begin(&self.db)?;
         let (tail, table) = (snapshot.head()?.queue_tail, snapshot.queue()?);
@@ -80,26 +74,17 @@ impl NativeL1 {
     }
 
     /// Up to `limit` queue entries that no batch has consumed, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn pending(&self, limit: usize) -> Result<Vec<QueueEntry>, StoreError> {
         self.queue(self.head()?.queue_head, limit)
     }
 
     /// Owner and token of an account, if the index is assigned.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn registered(&self, index: u32) -> Result<Option<Registration>, StoreError> {
         registry::registration(&Snapshot::begin(&self.db)?.registry()?, index)
     }
 
     /// For each token the first account that a deposit of this owner opened. Those that genesis made are
     /// not among them.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn deposited(&self, owner: Address) -> Result<BTreeMap<u32, u32>, StoreError> {
         let table = Snapshot::begin(&self.db)?.deposited()?;
         let mut accounts = BTreeMap::new();
@@ -111,9 +96,6 @@ impl NativeL1 {
     }
 
     /// The finalized batch with this number.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn batch(&self, number: u64) -> Result<Option<FinalizedBatch>, StoreError> {
         let table = Snapshot::begin(&self.db)?.batches()?;
         let record = table.get(number)?;
@@ -122,9 +104,6 @@ impl NativeL1 {
     }
 
     /// Up to `limit` finalized batches from number `from` on, in order.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn batches(&self, from: u64, limit: usize) -> Result<Vec<FinalizedBatch>, StoreError> {
         let table = Snapshot::begin(&self.db)?.batches()?;
         let mut batches = Vec::new();
@@ -142,9 +121,6 @@ impl NativeL1 {
     }
 
     /// Everything that may be claimed: owner, token, amount, in this order.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn claims(&self) -> Result<Vec<(Address, u32, u128)>, StoreError> {
         let table = Snapshot::begin(&self.db)?.claimable()?;
         let mut claims = Vec::new();
@@ -157,17 +133,11 @@ impl NativeL1 {
     }
 
     /// What an owner may claim of a token.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn claimable(&self, owner: Address, token: u32) -> Result<u128, StoreError> {
         escrow::claimable(&Snapshot::begin(&self.db)?.claimable()?, &owner, token)
     }
 
     /// Escrow, claimable and pending of a token.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn totals(&self, token: u32) -> Result<TokenTotals, StoreError> {
         escrow::totals(&Snapshot::begin(&self.db)?.totals()?, token)
     }

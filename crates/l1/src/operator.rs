@@ -111,25 +111,16 @@ fn oldest(
 
 impl NativeL1 {
     /// The operator now; the deployment names the first one.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn operator(&self) -> Result<Address, StoreError> {
         Ok(self.head()?.operator)
     }
 
     /// The address to which the operator has offered its role, until it accepts or the offer is withdrawn.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn offered_operator(&self) -> Result<Option<Address>, StoreError> {
         Ok(self.head()?.offered_operator)
     }
 
     /// Who may submit batches, when the system's clock says `now`.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn submission_right(&self, now: u64) -> Result<SubmissionRight, StoreError> {
         let snapshot = Snapshot::begin(&self.db)?;
         let head = snapshot.head()?;

@@ -169,9 +169,6 @@ pub(crate) fn public_inputs(
 
 /// Verifies a batch by itself: the proof holds for the published data. Whether it is the next batch
 /// of a chain is left to L1; domain and old root are in the words of the result.
-///
-/// # Errors
-/// [`BatchFault`].
 pub fn verify_batch(
     submission: &Submission,
     shape: &Shape,
@@ -305,9 +302,6 @@ impl BatchFolder {
     }
 
     /// Reads a folder and checks that its files belong together.
-    ///
-    /// # Errors
-    /// [`FolderError`].
     pub fn load(folder: &Path) -> Result<Self, FolderError> {
         let path = folder.join(SUMMARY_FILE);
         let text = read_at_most(&path, 1 << 16)?;

@@ -39,9 +39,6 @@ pub enum SymbolError {
 }
 
 /// Whether a text can stand as the unit of an amount.
-///
-/// # Errors
-/// [`SymbolError`].
 pub fn check_symbol(text: &str) -> Result<(), SymbolError> {
     let got = text.chars().count();
     if got == 0 || got > MAX_SYMBOL {

@@ -16,9 +16,6 @@ use crate::token::TokenDisplay;
 
 impl NativeL1 {
     /// All tokens by id: those of the genesis, then those that were added.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn tokens(&self) -> Result<Vec<Token>, StoreError> {
         let mut tokens = self.deployment.parameters().tokens.clone();
         let snapshot = Snapshot::begin(&self.db)?;
@@ -42,9 +39,6 @@ impl NativeL1 {
     }
 
     /// Number of tokens.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn token_count(&self) -> Result<usize, StoreError> {
         let added = Snapshot::begin(&self.db)?.tokens()?.len()?;
         count_tokens(&self.deployment, added)
@@ -72,9 +66,6 @@ impl NativeL1 {
     }
 
     /// What a token of a contract said of itself when it was asked; none if it was not asked.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn token_display(&self, token: Address) -> Result<Option<TokenDisplay>, StoreError> {
         let Some(table) = Snapshot::begin(&self.db)?.token_displays()? else {
             return Ok(None);
@@ -86,9 +77,6 @@ impl NativeL1 {
 
     /// Keeps what a token says of itself, and replaces what it said before. This is no part of the chain:
     /// no block has it, and no reorganization drops it.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn keep_token_display(
         &self,
         token: Address,

@@ -207,9 +207,6 @@ pub fn carried(batches: impl IntoIterator<Item = (usize, usize)>) -> usize {
 }
 
 /// Calldata of `submitBatch`. `entries` are the queue entries that the batch consumes.
-///
-/// # Errors
-/// [`EncodeError`].
 pub fn encode_batch(
     submission: &Submission,
     shape: &Shape,
@@ -222,9 +219,6 @@ pub fn encode_batch(
 
 /// Calldata of `submitBatches`: batches of one shape that chain onto each other, each with the
 /// queue entries that it consumes.
-///
-/// # Errors
-/// [`EncodeError`].
 pub fn encode_batches(
     batches: &[(&Submission, &[Entry])],
     shape: &Shape,

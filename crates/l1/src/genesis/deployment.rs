@@ -50,9 +50,6 @@ impl Deployment {
     }
 
     /// Reads JSON in any layout and checks all rules but those about accounts.
-    ///
-    /// # Errors
-    /// [`GenesisError`].
     pub fn from_json(json: &[u8]) -> Result<Self, GenesisError> {
         let AnyVersion { version: got } = serde_json::from_slice(json)?;
         if got != GENESIS_VERSION {
