@@ -308,6 +308,22 @@ fn every_path_leads_somewhere() {
     assert!(seen > 100 && names > 30, "{seen} paths, {names} names");
 }
 
+/// `docs/architecture.md` says of each crate what is in it.
+#[test]
+fn every_crate_is_described() {
+    let text = std::fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let described = |name: &str| text.contains(&format!("\n| `crates/{name}` | "));
+    let mut crates = Vec::new();
+    for entry in std::fs::read_dir(root().join("crates")).unwrap() {
+        let folder = entry.unwrap();
+        let is_crate = folder.path().join("Cargo.toml").exists();
+        crates.extend(is_crate.then(|| folder.file_name().to_string_lossy().into_owned()));
+    }
+    assert!(crates.len() > 10, "the crates were found: {crates:?}");
+    crates.retain(|name| !described(name));
+    assert!(crates.is_empty(), "docs/architecture.md lacks {crates:?}");
+}
+
 /// Every document can be reached from the README by links.
 #[test]
 fn every_document_is_linked() {
