@@ -11,6 +11,7 @@ use ledger::operation::{Fields, NO_EXPIRY, Signable, Transfer};
 use ledger::time::Utc;
 use serde::Serialize;
 
+use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::{MempoolCancelArgs, MempoolCommand, MempoolExportArgs, MempoolListArgs};
 use crate::deployment::{Node, now, rollup_dir};
 use crate::exit::Fault;
@@ -21,16 +22,17 @@ use crate::ui::{count, table};
 /// Rows of a listing for people.
 const SHOWN: usize = 50;
 
-/// An operation that waits, for `mempool list`. Amounts are decimal strings in the token's smallest unit.
+/// An operation that waits, for `mempool list`.
 #[derive(Serialize)]
 struct Waiting {
     id: String,
     kind: &'static str,
     from: u32,
     to: Option<u32>,
-    token: u32,
-    amount: String,
-    fee: String,
+    #[serde(flatten)]
+    token: TokenFacts,
+    amount: Amount,
+    fee: Amount,
     nonce: u64,
     valid_until: u64,
     received: u64,
@@ -54,7 +56,9 @@ struct Cancelled {
     by: String,
     account: u32,
     nonce: u64,
-    fee: String,
+    #[serde(flatten)]
+    token: TokenFacts,
+    fee: Amount,
 }
 
 /// What `mempool export` prints.
@@ -83,9 +87,20 @@ fn kind_of(fields: &Fields) -> &'static str {
     }
 }
 
+/// What an operation moves.
+fn amount_of(tokens: &Tokens, fields: &Fields) -> Amount {
+    let value = fields.amount.value_u128().unwrap_or(u128::MAX);
+    tokens.amount(fields.token, value)
+}
+
+/// A fee in the token of an operation.
+fn fee_of(tokens: &Tokens, fields: &Fields, fee: Float16) -> Amount {
+    tokens.amount(fields.token, fee.value_u128().unwrap_or(u128::MAX))
+}
+
 fn list(settings: &Settings, args: &MempoolListArgs) -> Result<()> {
     let node = Node::read(settings)?;
-    let time = node.l1_time(now()?)?;
+    let (time, tokens) = (node.l1_time(now()?)?, Tokens::of(&node.l1)?);
     let wanted = |fields: &Fields| args.account.is_none_or(|account| account == fields.from);
     let operations = node.batcher.mempool().iter();
     let waiting: Vec<Waiting> = operations
@@ -96,9 +111,9 @@ fn list(settings: &Settings, args: &MempoolListArgs) -> Result<()> {
             kind: kind_of(&fields),
             from: fields.from,
             to: (fields.kind == Transfer::KIND).then_some(fields.to),
-            token: fields.token,
-            amount: fields.amount.value().to_string(),
-            fee: fields.fee.value().to_string(),
+            token: tokens.get(fields.token).facts(),
+            amount: amount_of(&tokens, &fields),
+            fee: fee_of(&tokens, &fields, fields.fee),
             nonce: fields.nonce,
             valid_until: fields.valid_until,
             received,
@@ -106,7 +121,15 @@ fn list(settings: &Settings, args: &MempoolListArgs) -> Result<()> {
             expired: fields.valid_until < time,
         })
         .collect();
-    let heading = ["operation", "from", "nonce", "what", "waits for"];
+    let heading = [
+        "operation",
+        "from",
+        "nonce",
+        "what",
+        "amount",
+        "fee",
+        "waits for",
+    ];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     for one in waiting.iter().take(SHOWN) {
         let waits_for = match (one.expired, one.missing_nonce) {
@@ -119,6 +142,8 @@ fn list(settings: &Settings, args: &MempoolListArgs) -> Result<()> {
             one.from.to_string(),
             one.nonce.to_string(),
             one.kind.to_owned(),
+            one.amount.to_string(),
+            one.fee.to_string(),
             waits_for,
         ]);
     }
@@ -162,6 +187,7 @@ fn cancel(settings: &Settings, args: &MempoolCancelArgs) -> Result<()> {
         token: waits.token,
     };
     let signed = nothing.sign(&wallet.key, &node.l1.domain());
+    let tokens = Tokens::of(&node.l1)?;
     let time = node.time_to_keep(now()?)?;
     let verdict = node.batcher.submit(signed.into(), time)?;
     let facts = Cancelled {
@@ -169,7 +195,8 @@ fn cancel(settings: &Settings, args: &MempoolCancelArgs) -> Result<()> {
         by: verdict.context("the batcher refuses")?.to_string(),
         account: waits.from,
         nonce: waits.nonce,
-        fee: fee.value().to_string(),
+        token: tokens.get(waits.token).facts(),
+        fee: fee_of(&tokens, &waits, fee),
     };
     let text = format!(
         "operation {id} is cancelled: operation {} takes its nonce {}, for a fee of {}",

@@ -33,8 +33,8 @@ struct QueueFigures {
     seconds: f64,
     entries_per_second: f64,
     entries_per_l1_block: f64,
-    gas_price: String,
-    l1_fee: String,
+    gas_price: Amount,
+    l1_fee: Amount,
     entries: Vec<EntryFigures>,
     /// The entry that fills the queue for least.
     cheapest: &'static str,
@@ -104,17 +104,17 @@ pub fn run(settings: &Settings, args: &BenchQueueArgs) -> Result<()> {
         seconds: seconds(time),
         entries_per_second: (pace * 10.0).round() / 10.0,
         entries_per_l1_block: (pace * SLOT).round(),
-        gas_price: gas_price.to_string(),
-        l1_fee: l1_fee.to_string(),
+        gas_price: Amount::wei(gas_price),
+        l1_fee: Amount::wei(l1_fee),
         cheapest: cheapest.cost.entry,
         eth_per_day: cheapest.eth_per_day.round(),
         gas_per_l1_block: (cheapest.cost.gas as f64 * pace * SLOT).round(),
         entries,
     };
-    settings.ui.result(&figures, describe(&figures, args))
+    settings.ui.result(&figures, describe(&figures))
 }
 
-fn describe(figures: &QueueFigures, args: &BenchQueueArgs) -> String {
+fn describe(figures: &QueueFigures) -> String {
     let heading = [
         "ENTRY",
         "GAS",
@@ -152,8 +152,8 @@ fn describe(figures: &QueueFigures, args: &BenchQueueArgs) -> String {
         figures.entries_per_l1_block,
         figures.eth_per_day,
         figures.cheapest,
-        args.gas_price,
-        args.l1_fee,
+        figures.gas_price,
+        figures.l1_fee,
         figures.gas_per_l1_block,
     )
 }

@@ -100,8 +100,8 @@ Examples:
   quire mempool list
   quire mempool list --account 2 --json
 
-JSON: a list of id, kind, from, to, token, amount, fee, nonce, valid_until, received, missing_nonce (the
-nonce that it waits for, because no operation has it), expired")]
+JSON: a list of id, kind, from, to, token, symbol, decimals, amount, fee, nonce, valid_until, received,
+missing_nonce (the nonce that it waits for, because no operation has it), expired")]
     List(MempoolListArgs),
     /// Cancel an operation that waits: its signer replaces it by a transfer of nothing
     #[command(after_help = "\
@@ -112,7 +112,8 @@ which is paid once it is executed. Any operation with the nonce and such a fee r
 Examples:
   quire mempool cancel 5f0c… --wallet alice
 
-JSON: cancelled, by (the id of the operation that took its nonce), account, nonce, fee")]
+JSON: cancelled, by (the id of the operation that took its nonce), account, nonce, token,
+symbol, decimals, fee")]
     Cancel(MempoolCancelArgs),
     /// Write acknowledged operations that are not final to a file that `quire accept` takes
     #[command(after_help = "\

@@ -100,6 +100,10 @@ fn no_command_prints_a_raw_amount_or_time() {
     );
     let (short, id) = pay("dave", "6", "5", "1234.567 USDC", "0");
     assert!(short.contains("account 6 has 0.123456 USDC"), "{short}");
+    let waits = says(quire, &["mempool", "list"]);
+    for expected in ["0.5 ETH", "0.00000002 ETH", "1000.5 USDC", "1234.567 USDC"] {
+        assert!(waits.contains(expected), "{expected}: {waits}");
+    }
     let out = [
         "withdraw",
         "--wallet",
@@ -234,6 +238,29 @@ fn json_has_smallest_units_with_token_symbol_and_decimals() {
     ]);
     is_usdc(&sent);
     assert_eq!(sent["amount"], "1500000");
+    let waits = &quire.json(&["mempool", "list"])[0];
+    is_usdc(waits);
+    assert_eq!(
+        (&waits["amount"], &waits["fee"]),
+        (&"1500000".into(), &"0".into())
+    );
+    let id = sent["id"].as_str().unwrap();
+    let cancel = ["mempool", "cancel", id, "--wallet", "carol"];
+    is_usdc(&quire.json(&cancel));
+    let pay = [
+        "transfer", "--wallet", "carol", "--from", "5", "--to", "6", "--amount", "1.5 USDC",
+        "--fee", "0.25USDC",
+    ];
+    let sent = quire.json(&pay);
+    let cancel = [
+        "mempool",
+        "cancel",
+        sent["id"].as_str().unwrap(),
+        "--wallet",
+        "carol",
+    ];
+    let cancelled = says(&quire, &cancel);
+    assert!(cancelled.contains("for a fee of 0.275 USDC"), "{cancelled}");
     let sealed = quire.json(&["status"])["sealed"].as_u64().unwrap();
     let shown = (1..=sealed).map(|number| quire.json(&["batch", "show", &number.to_string()]));
     let operations: Vec<Value> = shown
