@@ -101,6 +101,12 @@ impl Batcher {
         (next < nonce).then_some(next)
     }
 
+    /// How many operations wait for a nonce that no operation has: no batch takes them before.
+    pub fn stranded(&self) -> usize {
+        let next = |index| self.state.account(index).map_or(0, |account| account.nonce);
+        self.pool.stranded(next)
+    }
+
     /// When a batch took its steps; all `None` if there is no such batch.
     ///
     /// # Errors

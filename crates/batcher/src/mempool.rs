@@ -321,6 +321,15 @@ impl Mempool {
         (next..).find(gap).unwrap_or(next)
     }
 
+    /// Operations behind a nonce that none has, `next` being the nonce of each account.
+    pub(crate) fn stranded(&self, next: impl Fn(u32) -> u64) -> usize {
+        let of = |(index, nonces): (&u32, &BTreeMap<u64, u64>)| {
+            let free = self.next_nonce(*index, next(*index));
+            nonces.range(free..).count()
+        };
+        self.accounts.iter().map(of).sum()
+    }
+
     /// Checks an operation alone, its signature last. Pure, so that many are checked side by side.
     pub(crate) fn screen(
         &self,

@@ -75,6 +75,8 @@ pub struct Proved {
     pub side_by_side: usize,
     /// Whether witnesses were made ahead of the proof before.
     pub ahead: bool,
+    /// What waits, and for what.
+    pub waits: Vec<Wait>,
 }
 
 /// What submission came to.
@@ -86,6 +88,8 @@ pub struct Submitted {
     pub transfers: usize,
     /// L1's root.
     pub finalized_root: String,
+    /// What waits, and for what.
+    pub waits: Vec<Wait>,
     /// Time that it took.
     pub seconds: f64,
 }
@@ -207,6 +211,7 @@ pub fn prove(
     task.done();
     proved.proving_seconds = seconds(Duration::from_secs_f64(proved.proving_seconds));
     proved.seconds = seconds(started.elapsed());
+    proved.waits = node.waits()?;
     Ok((node, proved))
 }
 
@@ -445,6 +450,7 @@ pub fn submit(settings: &Settings, node: &mut Node, limit: u64) -> Result<Submit
         batches,
         transfers,
         finalized_root: to_hex(&node.l1.head()?.root),
+        waits: node.waits()?,
         seconds: seconds(started.elapsed()),
     })
 }
@@ -540,12 +546,13 @@ pub fn run_prove(settings: &Settings, args: &ProveArgs) -> Result<()> {
     };
     let (_node, proved) = prove(settings, node, order, &mut Keys::new())?;
     let text = format!(
-        "{} batches proven with {} transfers, {} at once, in {:.1} s; folders in {}",
+        "{} batches proven with {} transfers, {} at once, in {:.1} s; folders in {}{}",
         count(proved.batches),
         count(proved.transfers),
         proved.side_by_side,
         proved.proving_seconds,
         settings.data_dir.join("batches").display(),
+        waits::lines(&proved.waits),
     );
     settings.ui.result(&proved, text)
 }
@@ -559,10 +566,11 @@ pub fn run_submit(settings: &Settings, args: &SubmitArgs) -> Result<()> {
     node.unlock_operator(settings)?;
     let submitted = submit(settings, &mut node, args.max_batches.unwrap_or(u64::MAX))?;
     let text = format!(
-        "{} batches finalized with {} transfers\nfinalized root {}",
+        "{} batches finalized with {} transfers\nfinalized root {}{}",
         count(submitted.batches),
         count(submitted.transfers),
         submitted.finalized_root,
+        waits::lines(&submitted.waits),
     );
     settings.ui.result(&submitted, text)
 }

@@ -63,7 +63,7 @@ pub fn run(settings: &Settings, args: &TxArgs) -> Result<()> {
         status,
         batch,
         reason,
-        waits: node.wait_of(&history)?,
+        waits: node.wait_of(&id, &history)?,
         missing_nonce: node.batcher.missing_nonce(&id),
         received: history.received,
         sealed: history.sealed,

@@ -42,6 +42,10 @@ pub fn line(wait: &Wait) -> String {
             count(*entries),
             count(*operations)
         ),
+        Wait::Nonces { operations } => format!(
+            "waiting for a nonce that no operation has: {} operations; `quire mempool list` says which",
+            count(*operations)
+        ),
         Wait::Proving { batches, first } => format!(
             "waiting for a proof (`quire prove`): {} batches from batch {first} on",
             count(*batches)

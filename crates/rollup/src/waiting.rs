@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use batcher::StageError;
-use batcher::{History, Verdict};
+use batcher::{History, OperationId, Verdict};
 use l1::{Address, SubmissionRight};
 use ledger::operation::L1Op;
 use serde::Serialize;
@@ -38,6 +38,11 @@ pub enum Wait {
     Sealing {
         /// How many entries.
         entries: u64,
+        /// How many operations.
+        operations: usize,
+    },
+    /// Acknowledged operations, for a nonce of their account that no operation has.
+    Nonces {
         /// How many operations.
         operations: usize,
     },
@@ -89,6 +94,7 @@ impl Rollup {
             };
             return Ok((!nothing).then_some(wait).into_iter().collect());
         }
+        let stranded = self.batcher.stranded();
         let mut waits = Vec::new();
         let confirmed = self.confirmed_tail()?.max(status.queue);
         if confirmed < head.queue_tail {
@@ -106,10 +112,15 @@ impl Rollup {
                 operations,
                 entries: confirmed..rest_on,
             });
-        } else if operations > 0 || entries > 0 {
+        } else if operations > stranded || entries > 0 {
             waits.push(Wait::Sealing {
                 entries,
-                operations,
+                operations: operations - stranded,
+            });
+        }
+        if stranded > 0 {
+            waits.push(Wait::Nonces {
+                operations: stranded,
             });
         }
         let unproved = self.batcher.unproved().map_err(StageError::from)?;
@@ -141,10 +152,16 @@ impl Rollup {
     ///
     /// # Errors
     /// As [`Self::waits`].
-    pub fn wait_of(&self, operation: &History) -> Result<Option<Wait>, RollupError> {
+    pub fn wait_of(
+        &self,
+        id: &OperationId,
+        operation: &History,
+    ) -> Result<Option<Wait>, RollupError> {
+        let is_stranded = self.batcher.missing_nonce(id).is_some();
         let on_its_way = |wait: &Wait| match (&operation.verdict, operation.proven) {
             (Verdict::Finalized { .. } | Verdict::Rejected { .. }, _) => false,
             (_, _) if matches!(wait, Wait::Nothing { .. }) => true,
+            (Verdict::Pending, _) if is_stranded => matches!(wait, Wait::Nonces { .. }),
             (Verdict::Pending, _) => matches!(wait, Wait::Deposits { .. } | Wait::Sealing { .. }),
             (Verdict::Sealed { .. }, None) => matches!(wait, Wait::Proving { .. }),
             (Verdict::Sealed { .. }, Some(_)) => matches!(wait, Wait::Submission { .. }),

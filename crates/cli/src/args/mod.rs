@@ -302,7 +302,7 @@ Examples:
   quire prove --max-batches 4 --memory 3GiB
   quire prove --explain
 
-JSON: batches, transfers, proving_seconds, seconds, side_by_side, ahead")]
+JSON: batches, transfers, proving_seconds, seconds, side_by_side, ahead, waits (as of `quire status`)")]
     Prove(ProveArgs),
     /// Submit proven batches to L1, oldest first
     #[command(after_help = "\
@@ -310,7 +310,7 @@ Examples:
   quire submit
   quire submit --max-batches 1
 
-JSON: batches, transfers, finalized_root, seconds")]
+JSON: batches, transfers, finalized_root, waits (as of `quire status`), seconds")]
     Submit(SubmitArgs),
     /// Seal, prove and submit until nothing is left
     #[command(after_help = "\
@@ -357,7 +357,7 @@ oldest_since (of the L1 queue), final_batch, final_root, waits, state_root, fina
 since 1970. Of what waits, waits_for says for what:
 confirmations (entries of the L1 queue from start to before end, blocks on the oldest, needed),
 deposits (operations that rest on entries to be confirmed again), sealing (entries, operations),
-proving and submission (batches, first; operator and anybody_from, who may submit), nothing (L1 is
+nonces (operations behind a nonce that none has), proving and submission (batches, first; operator and anybody_from, who may submit), nothing (L1 is
 frozen)")]
     Status,
     /// Show accounts

@@ -29,7 +29,20 @@ fn what_waits_is_listed_cancelled_and_replaced_by_its_signer() {
         (&listed[0]["missing_nonce"], &listed[1]["missing_nonce"]),
         (&Value::Null, &1.into())
     );
-    assert_eq!(quire.json(&["tx", behind])["missing_nonce"], 1);
+    let tx = quire.json(&["tx", behind]);
+    assert_eq!(
+        (&tx["missing_nonce"], &tx["waits"]["waits_for"]),
+        (&1.into(), &"nonces".into())
+    );
+    let waits = quire.json(&["status"])["waits"].clone();
+    assert_eq!(
+        (&waits[0]["waits_for"], &waits[0]["operations"]),
+        (&"sealing".into(), &1.into())
+    );
+    assert_eq!(
+        (&waits[1]["waits_for"], &waits[1]["operations"]),
+        (&"nonces".into(), &1.into())
+    );
     assert!(
         quire
             .json(&["mempool", "list", "--account", "3"])
