@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use crate::args::KeyExportArgs;
 use crate::deployment::open_l1;
 use crate::exit::Fault;
-use crate::interrupt::remove_on_interrupt;
+use crate::files::{Readers, put_text, write_new};
 use crate::keys::{check_exists, key_path, shape_name};
 use crate::settings::{Settings, make_folder};
 use crate::ui::{bytes, count};
@@ -60,29 +60,13 @@ pub fn run(settings: &Settings, args: &KeyExportArgs) -> Result<()> {
         keys.push((shape_name(&shape), key));
     }
     make_folder(&args.folder)?;
-    let names = keys
-        .iter()
-        .flat_map(|(name, _)| ["pk", "vk"].map(|kind| format!("{name}.{kind}")));
-    for name in names.chain([CHECKSUMS.to_owned()]) {
-        let path = args.folder.join(name);
-        ensure!(
-            !path.exists(),
-            Fault::usage(format!(
-                "{} exists and is not replaced; name another folder",
-                path.display()
-            ))
-        );
-    }
-    let draft = tempfile::Builder::new()
-        .prefix(".keys-draft-")
-        .tempdir_in(&args.folder)
-        .with_context(|| format!("cannot write to {}", args.folder.display()))?;
-    remove_on_interrupt(draft.path());
+    let list = args.folder.join(CHECKSUMS);
+    ensure!(!list.exists(), taken(&list));
     let mut files = Vec::new();
     for (name, key) in &keys {
         for kind in ["pk", "vk"] {
             let from = key_path(&settings.keys_dir, name, kind);
-            let to = key_path(draft.path(), name, kind);
+            let to = key_path(&args.folder, name, kind);
             let (bytes, sha256) = copy(&from, &to)?;
             files.push(ExportedFile {
                 file: format!("{name}.{kind}"),
@@ -93,21 +77,11 @@ pub fn run(settings: &Settings, args: &KeyExportArgs) -> Result<()> {
             });
         }
     }
+    // Why last: with it the folder is whole; without it the same command can be given again.
     let sums: String = (files.iter())
         .map(|file| format!("{}  {}\n", file.sha256, file.file))
         .collect();
-    let path = draft.path().join(CHECKSUMS);
-    std::fs::write(&path, sums).with_context(|| format!("cannot write {}", path.display()))?;
-    for name in files
-        .iter()
-        .map(|file| file.file.as_str())
-        .chain([CHECKSUMS])
-    {
-        let to = args.folder.join(name);
-        // Why: a hard link, unlike a rename, never replaces a file that came into being meanwhile.
-        std::fs::hard_link(draft.path().join(name), &to)
-            .with_context(|| format!("cannot write {}", to.display()))?;
-    }
+    put_text(&list, &sums)?;
     let facts = Exported {
         folder: args.folder.clone(),
         files,
@@ -172,11 +146,38 @@ pub fn check_on_l1(l1: &NativeL1, shape: &Shape, key: &VerifyingKey) -> Result<b
     Ok(true)
 }
 
-/// Copies a file onto the disk; returns its length and SHA-256.
+fn taken(path: &Path) -> Fault {
+    Fault::usage(format!(
+        "{} exists and is not replaced; name another folder",
+        path.display()
+    ))
+}
+
+/// Copies a file, unless it is there already; returns its length and SHA-256.
 fn copy(from: &Path, to: &Path) -> Result<(u64, String)> {
-    let context = || format!("cannot copy {} to {}", from.display(), to.display());
+    let (length, sum) = pass(from, &mut std::io::sink())?;
+    if to.exists() {
+        ensure!(
+            pass(to, &mut std::io::sink())? == (length, sum.clone()),
+            taken(to)
+        );
+        return Ok((length, sum));
+    }
+    let (copied, _) = write_new(to, Readers::Everybody, |out| pass(from, out))?;
+    ensure!(
+        copied == (length, sum),
+        Fault::environment(format!(
+            "{} was changed while it was copied",
+            from.display()
+        ))
+    );
+    Ok(copied)
+}
+
+/// Passes a file on; returns its length and SHA-256.
+fn pass(from: &Path, to: &mut impl Write) -> Result<(u64, String)> {
+    let context = || format!("cannot copy {}", from.display());
     let mut input = File::open(from).with_context(context)?;
-    let mut output = File::create_new(to).with_context(context)?;
     let (mut hash, mut length) = (Sha256::new(), 0);
     let mut chunk = vec![0; CHUNK];
     loop {
@@ -185,10 +186,9 @@ fn copy(from: &Path, to: &Path) -> Result<(u64, String)> {
             break;
         }
         hash.update(&chunk[..read]);
-        output.write_all(&chunk[..read]).with_context(context)?;
+        to.write_all(&chunk[..read]).with_context(context)?;
         length += read as u64;
     }
-    output.sync_all().with_context(context)?;
     Ok((length, hex::encode(hash.finalize())))
 }
 

@@ -113,6 +113,16 @@ fn published_keys_are_those_of_l1_and_checked_against_it() {
     }
     let again = operator.fails_with(2, &["keys", "export", folder]);
     assert!(again.contains("not replaced"), "{again}");
+    // Killed before the list was there, the same command goes on; another file is not replaced.
+    std::fs::remove_file(public.join("SHA256SUMS")).unwrap();
+    std::fs::remove_file(public.join("tiny.vk")).unwrap();
+    assert_eq!(operator.json(&["keys", "export", folder]), exported);
+    std::fs::remove_file(public.join("SHA256SUMS")).unwrap();
+    std::fs::write(public.join("tiny.vk"), b"another").unwrap();
+    let other = operator.fails_with(2, &["keys", "export", folder]);
+    assert!(other.contains("not replaced"), "{other}");
+    std::fs::remove_dir_all(&public).unwrap();
+    operator.json(&["keys", "export", folder]);
 
     let verify = ["keys", "verify", "--shape", "tiny", "--no-proof"];
     let checked = operator.json(&verify);
