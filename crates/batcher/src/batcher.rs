@@ -54,6 +54,8 @@ pub struct Batcher {
     pub(crate) head: Head,
     /// None in a database that was made before roles were kept.
     pub(crate) role: Option<Role>,
+    /// Address of the operator whose database it is, where that is not the deployment's first.
+    operator: Option<[u8; 20]>,
     /// Batches that were undone and are to be sealed again, with their keys in the database.
     pub(crate) returned: VecDeque<(u64, Returned)>,
     /// Timestamp of the oldest batch that is not finalized.
@@ -162,6 +164,7 @@ impl Batcher {
         }
         let mut batcher = Self::assemble(settings, state, store, head);
         batcher.role = batcher.store.role()?;
+        batcher.operator = batcher.store.operator()?;
         batcher.returned = batcher.store.returned()?.into();
         batcher.load_pool()?;
         batcher.check_last_batch()?;
@@ -180,6 +183,7 @@ impl Batcher {
             store,
             head,
             role: Some(Role::Operator),
+            operator: None,
             returned: VecDeque::new(),
             oldest: None,
             queue_seen: None,
@@ -242,6 +246,30 @@ impl Batcher {
             .inspect_err(|_| self.stopped = true)?;
         self.role = Some(role);
         Ok(())
+    }
+
+    /// Address of the operator whose database it is; none if it is the deployment's first.
+    pub fn operator(&self) -> Option<[u8; 20]> {
+        self.operator
+    }
+
+    /// Makes the database that of the operator with this address.
+    ///
+    /// # Errors
+    /// [`StoreError`]: it is what it was.
+    pub fn set_operator(&mut self, address: [u8; 20]) -> Result<(), StoreError> {
+        self.check_running()?;
+        self.store
+            .set_operator(&address)
+            .inspect_err(|_| self.stopped = true)?;
+        (self.role, self.operator) = (Some(Role::Operator), Some(address));
+        Ok(())
+    }
+
+    /// Acknowledges and seals nothing until it is opened again: whoever owns the database may not submit
+    /// now. What L1 says of that may be taken back, so it is not kept.
+    pub fn rest(&mut self) {
+        self.role = Some(Role::Mirror);
     }
 
     /// Token → account that takes its fees from now on, in batches that are sealed later.

@@ -29,9 +29,9 @@ use crate::rows::{
 };
 use crate::tables::{
     ACCOUNTS, BATCHES, Bytes, Changes, FORMAT, FinalizedWrites, META, NEXT_PLACE, NODES,
-    NewOutcome, PENDING, PROOFS, RETURNED, ROLE, ReopenWrites, SealWrites, TIMES, UNDO, VERDICTS,
-    WITNESSES, add_batch, forget_undo, node_key, put_finalized, put_head, put_meta, put_outcomes,
-    put_pending, put_times,
+    NewOutcome, OPERATOR, PENDING, PROOFS, RETURNED, ROLE, ReopenWrites, SealWrites, TIMES, UNDO,
+    VERDICTS, WITNESSES, add_batch, forget_undo, node_key, put_finalized, put_head, put_meta,
+    put_outcomes, put_pending, put_times,
 };
 use crate::undo::{Returned, Undo};
 
@@ -157,6 +157,22 @@ impl Store {
     /// Keeps whose database it is.
     pub(crate) fn set_role(&self, role: Role) -> Result<(), StoreError> {
         self.write(|tx| put_meta(tx, ROLE, &[role.to_byte()]))
+    }
+
+    /// Address of the operator whose database it is, if that is kept.
+    pub(crate) fn operator(&self) -> Result<Option<[u8; 20]>, OpenError> {
+        let row = self.meta_row(OPERATOR);
+        let row = row.map_err(|error| self.damaged(error))?;
+        let address = row.map(<[u8; 20]>::try_from).transpose();
+        address.map_err(|_| self.damaged("the operator's address is not twenty bytes"))
+    }
+
+    /// Keeps that the database is this operator's.
+    pub(crate) fn set_operator(&self, address: &[u8; 20]) -> Result<(), StoreError> {
+        self.write(|tx| {
+            put_meta(tx, ROLE, &[Role::Operator.to_byte()])?;
+            put_meta(tx, OPERATOR, address)
+        })
     }
 
     fn meta_row(&self, name: &str) -> Result<Option<Vec<u8>>, redb::Error> {

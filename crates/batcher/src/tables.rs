@@ -2,7 +2,7 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | name | `format`, `domain`, `genesis`, `depth`, `head`, `next place`, `role` |
+//! | `meta` | name | `format`, `domain`, `genesis`, `depth`, `head`, `next place`, `role`, `operator` |
 //! | `accounts` | index | key 64, token 4, nonce 8, balance 16 |
 //! | `nodes` | level·2^32 + group | the group's four nodes; the top seven levels are hashed at start |
 //! | `pending` | place in order of arrival | received 8, signed operation 126 |
@@ -53,6 +53,8 @@ pub(crate) const RETURNED: TableDefinition<'_, u64, Bytes> = TableDefinition::ne
 pub(crate) const NEXT_PLACE: &str = "next place";
 /// Name of the row of `meta` with the role, which older files lack.
 pub(crate) const ROLE: &str = "role";
+/// Name of the row of `meta` with the operator's address, where it is not the deployment's first.
+pub(crate) const OPERATOR: &str = "operator";
 
 /// A sealed batch with what is written beside it.
 pub(crate) struct NewBatch {

@@ -627,18 +627,11 @@ impl Node {
         // Why: what was registered is checked against what is accepted now, with a better message.
         check_registered_keys(&l1, settings)?;
         let configured = batcher_settings(&l1)?;
-        let mut batcher = for_turn(settings, || {
+        let batcher = for_turn(settings, || {
             Batcher::open(&folder, configured.clone()).context("cannot open the batcher")
         })?;
         let role = batcher.role().unwrap_or_else(|| role_of_old(&folder, &l1));
-        let operator = operator_wallet(&folder, &l1, &link, role)?;
-        if role == Role::Operator && operator.is_none() && !link.is_remote() {
-            settings.ui.note(format!(
-                "the operator role was handed over to {}: this data directory is a mirror from now on",
-                l1.operator()?
-            ));
-            batcher.set_role(Role::Mirror)?;
-        }
+        let operator = operator_wallet(&folder, &l1, &batcher, role)?;
         let mut node = Self {
             rollup: Rollup::new(l1, batcher, settings.confirmations)
                 .with_link(link)
@@ -652,7 +645,23 @@ impl Node {
             node.rollup.work_for(NOBODY);
         }
         node.follow_l1(settings)?;
+        if !node.may_acknowledge()? {
+            node.batcher.rest();
+        }
         Ok(node)
+    }
+
+    /// True if what is acknowledged here reaches L1: the directory is that of L1's operator, or of somebody
+    /// who takes over while anybody may.
+    fn may_acknowledge(&self) -> Result<bool> {
+        Ok(match self.role() {
+            Role::Operator => operator_of_batcher(&self.l1, &self.batcher) == self.l1.operator()?,
+            Role::Taker => matches!(
+                self.submission_right(now()?)?,
+                SubmissionRight::Anybody { .. }
+            ),
+            Role::Mirror => false,
+        })
     }
 
     /// As [`Self::open`], for what the operator alone does: acknowledging, sealing, proving, submitting.
@@ -667,12 +676,18 @@ impl Node {
             true => None,
             false => Some(Self::open(settings)?),
         };
+        let since = match &node {
+            Some(node) if node.role() != Role::Mirror => "",
+            Some(node) if node.role == Role::Taker => " since batches are its operator's again",
+            Some(node) if node.role == Role::Operator => " since the operator role was handed over",
+            _ => "",
+        };
         node.filter(|node| node.role() != Role::Mirror)
             .with_context(|| {
                 let place = settings.data_dir.display();
                 Fault::new(
                     Class::Refused,
-                    format!("{place} is a mirror of the deployment, and only its operator accepts, seals, proves and submits: name the operator's --data-dir; in the operator's absence `quire run --take-over` continues the rollup"),
+                    format!("{place} is a mirror of the deployment{since}, and only its operator accepts, seals, proves and submits: name the operator's --data-dir; in the operator's absence `quire run --take-over` continues the rollup"),
                 )
             })
     }
@@ -867,29 +882,32 @@ fn role_of_old(folder: &Path, l1: &NativeL1) -> Role {
     }
 }
 
+/// The operator whose directory it is, if it is an operator's: L1's may be another by now.
+fn operator_of_batcher(l1: &NativeL1, batcher: &Batcher) -> Address {
+    let first = l1.deployment().parameters().operator.address;
+    batcher.operator().map_or(first, Bytes)
+}
+
 /// The operator's wallet. On a native L1 it is who may submit; on a contract that is the Ethereum key, and
 /// the wallet may be elsewhere. A mirror has none, nor has an operator that handed its role over.
 fn operator_wallet(
     folder: &Path,
     l1: &NativeL1,
-    link: &Link,
+    batcher: &Batcher,
     role: Role,
 ) -> Result<Option<Locked>> {
-    let file = operator_file(folder);
-    if !file.exists() && (link.is_remote() || role != Role::Operator) {
+    let (file, on_chain) = (operator_file(folder), l1.deployment().is_on_chain());
+    if !file.exists() && (on_chain || role != Role::Operator) {
         return Ok(None);
     }
-    if link.is_remote() {
+    if on_chain {
         return Ok(Some(Locked::read(&file)?));
     }
     let operator = Locked::read(&file).with_context(|| {
         Fault::damaged("the operator's wallet, without which nothing can be submitted")
     })?;
-    let (named, first) = (
-        l1.operator()?,
-        l1.deployment().parameters().operator.address,
-    );
-    if operator.address != named && named != first {
+    let (named, own) = (l1.operator()?, operator_of_batcher(l1, batcher));
+    if operator.address != named && own != named {
         return Ok(None);
     }
     ensure!(

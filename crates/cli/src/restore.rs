@@ -6,11 +6,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use batcher::Role;
 use batcher::store::FILE_NAME;
 use files::{FolderDraft, Readers};
-use l1::NativeL1;
+use l1::{Address, NativeL1};
 use ledger::field::to_hex;
 use serde::Serialize;
 use wallet::{Locked, read_secret};
@@ -41,19 +41,10 @@ struct Restored {
 
 /// Whose database is made.
 enum Owner {
-    /// The operator's; with its wallet, if that is to be copied.
-    Operator(Option<Locked>),
+    /// That of the operator with this address; with its wallet, if that is to be copied.
+    Operator(Address, Option<Locked>),
     /// Anybody's who follows L1.
     Mirror,
-}
-
-impl Owner {
-    fn role(&self) -> Role {
-        match self {
-            Self::Operator(_) => Role::Operator,
-            Self::Mirror => Role::Mirror,
-        }
-    }
 }
 
 /// `quire restore`.
@@ -74,11 +65,11 @@ pub fn run(settings: &Settings, args: &RestoreArgs) -> Result<()> {
     make_folder(&folder)?;
     let draft = FolderDraft::begin(&target)?;
     remove_on_interrupt(draft.path());
-    let facts = rebuild(settings, &l1, draft.path(), owner.role())?;
+    let facts = rebuild(settings, &l1, draft.path(), &owner)?;
     {
         // Why the database last: until it is there, the same command can be given again.
         let _shield = shield();
-        if let Owner::Operator(Some(wallet)) = &owner {
+        if let Owner::Operator(_, Some(wallet)) = &owner {
             write_secret(
                 &operator_file(&folder),
                 &read_secret(&wallet.path, "wallet")?,
@@ -99,7 +90,7 @@ pub fn run(settings: &Settings, args: &RestoreArgs) -> Result<()> {
         facts.state_root,
         count(facts.pending_queue),
         match owner {
-            Owner::Operator(_) =>
+            Owner::Operator(..) =>
                 "go on with `quire run`; what was accepted and never final has to be sent again by its signers",
             Owner::Mirror =>
                 "this is a mirror: `quire transfer --out FILE` signs for the operator's `quire accept`; in the operator's absence `quire run --take-over` continues the rollup",
@@ -108,7 +99,7 @@ pub fn run(settings: &Settings, args: &RestoreArgs) -> Result<()> {
     settings.ui.result(&facts, text)
 }
 
-fn rebuild(settings: &Settings, l1: &NativeL1, draft: &Path, role: Role) -> Result<Restored> {
+fn rebuild(settings: &Settings, l1: &NativeL1, draft: &Path, owner: &Owner) -> Result<Restored> {
     let started = Instant::now();
     let head = l1.head()?;
     let what = "restoring from L1's data";
@@ -121,7 +112,10 @@ fn rebuild(settings: &Settings, l1: &NativeL1, draft: &Path, role: Role) -> Resu
         task.at(batches);
     })?;
     task.done();
-    batcher.set_role(role)?;
+    match owner {
+        Owner::Operator(address, _) => batcher.set_operator(address.0)?,
+        Owner::Mirror => batcher.set_role(Role::Mirror)?,
+    }
     let status = batcher.status();
     ensure!(
         status.state_root == head.root,
@@ -136,7 +130,7 @@ fn rebuild(settings: &Settings, l1: &NativeL1, draft: &Path, role: Role) -> Resu
         l1_ops,
         accounts: batcher.state().accounts().count(),
         pending_queue: head.queue_tail - status.queue,
-        mirror: role == Role::Mirror,
+        mirror: matches!(owner, Owner::Mirror),
         state_root: to_hex(&status.state_root),
         seconds: seconds(time),
         transfers_per_second: transfers as f64 / time.as_secs_f64().max(1e-3),
@@ -146,6 +140,7 @@ fn rebuild(settings: &Settings, l1: &NativeL1, draft: &Path, role: Role) -> Resu
 /// Whose database is made: the operator's with its wallet, named or kept, or with its Ethereum key.
 fn owner(settings: &Settings, args: &RestoreArgs, folder: &Path, l1: &L1) -> Result<Owner> {
     let kept = operator_file(folder);
+    let (named, has_key) = (l1.operator()?, has_operators_key(settings, l1)?);
     let (wallet, copied) = match &args.operator {
         Some(name) if kept.exists() => {
             let (named, kept) = (find(settings, name)?, Locked::read(&kept)?);
@@ -161,19 +156,32 @@ fn owner(settings: &Settings, args: &RestoreArgs, folder: &Path, l1: &L1) -> Res
         }
         Some(name) => (find(settings, name)?, true),
         None if kept.exists() => (Locked::read(&kept)?, false),
-        None if has_operators_key(settings, l1)? => return Ok(Owner::Operator(None)),
+        None if has_key => return Ok(Owner::Operator(named, None)),
         None => return Ok(Owner::Mirror),
     };
-    let named = l1.operator()?;
+    let first = l1.deployment().parameters().operator.address;
+    let address = match l1.deployment().is_on_chain() {
+        true if has_key => named,
+        // The wallet of the fee accounts says nothing of the operator, but where `l1 deploy` has put it.
+        true if !copied => first,
+        true => bail!(Fault::usage(format!(
+            "the operator of this deployment is {named}: name its Ethereum key with --eth-key-file, or leave --operator out for a mirror"
+        ))),
+        false => wallet.address,
+    };
+    // A former operator's directory has its wallet still.
+    if address != named && address == first && !copied {
+        return Ok(Owner::Mirror);
+    }
     ensure!(
-        l1.deployment().is_on_chain() || wallet.address == named,
+        address == named,
         Fault::input(format!(
             "{} is the wallet of {}, the operator of this deployment is {named}",
             wallet.path.display(),
             wallet.address
         ))
     );
-    Ok(Owner::Operator(copied.then_some(wallet)))
+    Ok(Owner::Operator(named, copied.then_some(wallet)))
 }
 
 /// True if the Ethereum key that was named is that of a contract's operator.

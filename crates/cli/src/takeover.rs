@@ -14,12 +14,13 @@ use rollup::right::Return;
 use serde::Serialize;
 use wallet::{Locked, read_secret};
 
-use crate::amount::{Amount, Tokens};
+use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::{OperatorCommand, OperatorOfferArgs, OperatorWalletArgs};
 use crate::deployment::{L1, Node, batcher_settings, now, open_l1, operator_file, rollup_dir};
 use crate::exit::{Class, Fault};
 use crate::interrupt::shield;
 use crate::settings::{Settings, make_folder};
+use crate::turn::for_turn;
 use crate::wallet::{find, unlock, write_secret};
 
 /// Who may submit batches, and from when on.
@@ -195,9 +196,11 @@ struct OperatorFacts {
     operator: String,
     offered: Option<String>,
     submission: RightFacts,
-    /// What the operator before may claim, decimal; of an acceptance.
+    /// What the operator before may claim; of an acceptance.
     #[serde(skip_serializing_if = "Option::is_none")]
-    fees: Option<String>,
+    fees: Option<Amount>,
+    #[serde(flatten)]
+    token: Option<TokenFacts>,
 }
 
 /// `quire operator …`.
@@ -254,20 +257,32 @@ fn offer(settings: &Settings, args: &OperatorOfferArgs) -> Result<()> {
 fn accept(settings: &Settings, args: &OperatorWalletArgs) -> Result<()> {
     let mut l1 = open_l1(settings)?;
     let caller = l1.caller(settings, args.wallet.as_deref())?;
-    let before = l1.head()?.operator_fees;
-    l1.call(Call::AcceptOperator { caller })?;
+    let call = Call::AcceptOperator { caller };
+    // Why: an interrupted command has made the call, and not what follows.
+    let is_done = l1.operator()? == caller && !l1.link.is_unsettled(&l1.native, call);
+    let mut before = None;
+    if !is_done {
+        before = Some(Amount::wei(l1.head()?.operator_fees));
+        l1.call(call)?;
+    }
     if let Some(name) = args.wallet.as_deref().filter(|_| !l1.link.is_remote()) {
         keep_wallet(settings, name)?;
     }
     let folder = rollup_dir(settings);
     if folder.join(FILE_NAME).exists() {
-        Batcher::open(&folder, batcher_settings(&l1)?)?.set_role(Role::Operator)?;
+        let configured = batcher_settings(&l1)?;
+        let mut batcher = for_turn(settings, || {
+            Batcher::open(&folder, configured.clone()).context("cannot open the batcher")
+        })?;
+        batcher.set_operator(caller.0)?;
     }
-    let said = format!(
-        "{caller} is the operator; {} of fees before are the former operator's to claim",
-        Amount::wei(before)
-    );
-    tell(settings, &mut l1, &said, Some(before))
+    let said = match &before {
+        Some(before) => format!(
+            "{caller} is the operator; {before} of fees before are the former operator's to claim"
+        ),
+        None => format!("{caller} is the operator already"),
+    };
+    tell(settings, &mut l1, &said, before)
 }
 
 /// Makes a wallet that of the operator here; the one before stays beside it.
@@ -289,13 +304,14 @@ fn keep_wallet(settings: &Settings, name: &str) -> Result<()> {
     write_secret(&file, &read_secret(&wallet.path, "wallet")?)
 }
 
-fn tell(settings: &Settings, l1: &mut L1, said: &str, fees: Option<u128>) -> Result<()> {
+fn tell(settings: &Settings, l1: &mut L1, said: &str, fees: Option<Amount>) -> Result<()> {
     let right = l1.submission_right()?;
     let facts = OperatorFacts {
         operator: l1.operator()?.to_string(),
         offered: l1.offered_operator()?.map(|offered| offered.to_string()),
         submission: RightFacts::of(right),
-        fees: fees.map(|fees| fees.to_string()),
+        token: fees.as_ref().map(Amount::facts),
+        fees,
     };
     let text = format!("{said}\nwho may submit batches: {}", right_text(right));
     settings.ui.result(&facts, text)?;

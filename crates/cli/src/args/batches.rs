@@ -188,7 +188,7 @@ Examples:
   quire operator accept --l1 http://localhost:8545 --eth-key-file bob.key
 
 JSON: operator, offered, submission (who, anybody_from, operator_until, overdue_entry,
-taken_over), fees")]
+taken_over), fees, token, symbol, decimals")]
     Accept(OperatorWalletArgs),
 }
 

@@ -69,13 +69,23 @@ fn a_stranger_takes_over_and_the_operator_returns() {
     assert!(again.contains("nothing to return to"), "{again}");
     let late = stranger.fails_with(1, &run);
     assert!(late.contains("the operator"), "{late}");
+
+    // What the stranger acknowledged now would reach nobody.
+    let file = operator.path("pay.json");
+    let file = file.to_str().unwrap();
+    operator.json(&[
+        "transfer", "--wallet", "alice", "--from", "2", "--to", "3", "--amount", "8", "--out", file,
+    ]);
+    let late = stranger.fails_with(1, &["accept", file]);
+    assert!(late.contains("operator's again"), "{late}");
+    operator.json(&["accept", file]);
 }
 
 #[test]
 fn the_operator_role_is_handed_over_in_two_steps() {
     let operator = Quire::with_accounts();
     operator.json(&["run"]);
-    let (stranger, _l1) = stranger(&operator);
+    let (stranger, l1) = stranger(&operator);
     let wallet = stranger.json(&["wallet", "show", "bob"]);
     let address = wallet["address"].as_str().unwrap();
     let early = stranger.fails_with(1, &["operator", "accept", "--wallet", "bob"]);
@@ -83,15 +93,86 @@ fn the_operator_role_is_handed_over_in_two_steps() {
     operator.fails_with(2, &["operator", "offer", "0x12"]);
     let offered = operator.json(&["operator", "offer", address]);
     assert_eq!(offered["offered"], address);
-    let accepted = stranger.json(&["operator", "accept", "--wallet", "bob"]);
+    // As an interrupted command leaves it: L1 knows, the directory does not.
+    let bob = stranger.path("wallets/bob.json");
+    let bob = bob.to_str().unwrap();
+    let other = Quire::new();
+    let accepted = other.json(&["operator", "accept", "--wallet", bob, "--l1", &l1]);
     assert_eq!(accepted["operator"], address);
     assert_eq!(accepted["offered"], Value::Null);
-    let former = operator.fails_with(1, &["run"]);
-    assert!(former.contains("is a mirror"), "{former}");
+    assert_eq!(accepted["symbol"], "ETH");
+    stranger.fails_with(1, &["run"]);
+    let again = stranger.json(&["operator", "accept", "--wallet", "bob"]);
+    assert_eq!(again["operator"], address);
+    is_handed_over(&operator);
     assert_eq!(operator.json(&["status"])["operator"], address);
     operator.json(&["exit", "request", "--wallet", "bob", "--account", "3"]);
     let ran = stranger.json(&["run"]);
     assert_eq!(ran["batches"], 1, "the new operator goes on");
+
+    // Back again: each directory knows whose it is.
+    let first = operator.path("rollup/operator.json");
+    let first = first.to_str().unwrap();
+    let shown = operator.json(&["wallet", "show", first]);
+    stranger.json(&["operator", "offer", shown["address"].as_str().unwrap()]);
+    operator.json(&["operator", "accept", "--wallet", first]);
+    is_handed_over(&stranger);
+    operator.json(&[
+        "deposit",
+        "--wallet",
+        "alice",
+        "--amount",
+        "5",
+        "--account",
+        "2",
+    ]);
+    assert_eq!(operator.json(&["run"])["batches"], 1);
+    stranger.json(&["account", "2"]);
+}
+
+/// The directory acknowledges and seals nothing, and signs into files.
+fn is_handed_over(quire: &Quire) {
+    let transfer = [
+        "transfer", "--wallet", "alice", "--from", "2", "--to", "3", "--amount", "7",
+    ];
+    for command in [
+        &["run"][..],
+        &["seal", "--all"],
+        &["accept", "none.json"],
+        &transfer,
+    ] {
+        let message = quire.fails(command);
+        let told = message.contains("is a mirror") || message.contains("none.json");
+        assert!(told, "{command:?}: {message}");
+    }
+    let message = quire.fails_with(1, &["run"]);
+    assert!(message.contains("handed over"), "{message}");
+}
+
+/// A former operator's directory has its wallet still, and is no operator's for that.
+#[test]
+fn what_a_former_operator_restores_is_a_mirror() {
+    let operator = Quire::with_accounts();
+    operator.json(&["run"]);
+    let (stranger, _l1) = stranger(&operator);
+    let wallet = stranger.json(&["wallet", "show", "bob"]);
+    operator.json(&["operator", "offer", wallet["address"].as_str().unwrap()]);
+    stranger.json(&["operator", "accept", "--wallet", "bob"]);
+    std::fs::remove_file(operator.path("rollup/batcher.redb")).unwrap();
+    assert_eq!(operator.json(&["restore"])["mirror"], true);
+    assert!(operator.fails_with(1, &["run"]).contains("is a mirror"));
+    std::fs::remove_file(stranger.path("rollup/batcher.redb")).unwrap();
+    assert_eq!(stranger.json(&["restore"])["mirror"], false);
+    operator.json(&[
+        "deposit",
+        "--wallet",
+        "alice",
+        "--amount",
+        "5",
+        "--account",
+        "2",
+    ]);
+    assert_eq!(stranger.json(&["run"])["batches"], 1);
 }
 
 #[test]
