@@ -4,6 +4,9 @@ use std::path::Path;
 
 use crate::error::ChainError;
 
+/// Most bytes of a file that is read: transactions that carry batches are long.
+const MAX_BYTES: usize = 1 << 28;
+
 pub(crate) fn io<'p>(
     path: &'p Path,
     action: &'static str,
@@ -13,6 +16,21 @@ pub(crate) fn io<'p>(
         action,
         source,
     }
+}
+
+/// Reads a file that this program keeps: whatever lies there, a bounded part of it.
+pub(crate) fn read_small(path: &Path) -> Result<Vec<u8>, ChainError> {
+    let read = files::read_at_most(path, MAX_BYTES).map_err(|error| ChainError::Io {
+        path: error.path,
+        action: error.action,
+        source: error.source,
+    })?;
+    read.ok_or_else(|| ChainError::File {
+        path: path.into(),
+        reason: format!(
+            "it has more than {MAX_BYTES} bytes, and this program writes fewer: move it away"
+        ),
+    })
 }
 
 /// Writes a file whole, in the stead of one that is there, readable by its owner alone.

@@ -93,6 +93,10 @@ mod tests {
         node.shown().mine_at(seen + 700, &[]);
         assert_eq!(sender.least_nonce(&rpc).unwrap(), 0);
         assert_eq!(sender.outbox.after(), None);
+        // By a clock that was a month ahead.
+        invented.seen = node.shown().now + 30 * 24 * 60 * 60;
+        sender.outbox.note(Some(invented)).unwrap();
+        assert_eq!(sender.least_nonce(&rpc).unwrap(), 0);
         // A block that the chain has is a bound on the nonce, whatever a node says of it.
         let head = rpc.latest().unwrap();
         (invented.number, invented.hash) = (head.number, head.hash);

@@ -15,7 +15,7 @@ use l1::checked;
 use rollup::{Standing, Unsettled};
 use serde::{Deserialize, Serialize};
 
-use crate::disk::{io, write_whole};
+use crate::disk::{io, read_small, write_whole};
 use crate::error::ChainError;
 
 /// Version of the file.
@@ -287,9 +287,11 @@ impl Outbox {
         std::fs::create_dir_all(folder).map_err(io(folder, "make the folder"))?;
         let file = folder.join(format!("outbox-{chain_id}-{from}.json"));
         let lock = lock(&file.with_extension("lock"))?;
-        let (after, records) = match std::fs::read(&file) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => (None, Vec::new()),
-            read => decode(&file, &read.map_err(io(&file, "read it"))?, chain_id, from)?,
+        let (after, records) = match read_small(&file) {
+            Err(ChainError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                (None, Vec::new())
+            }
+            read => decode(&file, &read?, chain_id, from)?,
         };
         Ok(Self {
             file,

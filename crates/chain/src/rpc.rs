@@ -250,7 +250,8 @@ impl Rpc {
     /// not on the chain.
     pub(crate) fn may_lag(&self, head: BlockId, seen: u64) -> bool {
         let now = self.now();
-        now < seen.saturating_add(LAG) || head.time.saturating_add(LAG) < now
+        // Why not whatever is later: a clock that was ahead would have seen the block for as long.
+        now.abs_diff(seen) < LAG || head.time.saturating_add(LAG) < now
     }
 
     /// Id of the node's chain (EIP-155).

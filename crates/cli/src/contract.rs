@@ -448,8 +448,8 @@ mod with_chain {
         }
         let found = access.find(args.contract, &listed, args.from_block)?;
         drop(access);
-        put_in_place(settings, &found, |_, _| Ok(()))?;
-        name_node(settings)?;
+        // Why first: killed between the two, the same command can be given again.
+        put_in_place(settings, &found, |_, _| name_node(settings))?;
         settings.ui.note(
             "the contract's keys are taken from the chain, which does not tell how their secrets were chosen: you trust who made them",
         );

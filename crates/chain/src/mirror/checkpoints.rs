@@ -8,7 +8,7 @@ use alloy::primitives::B256;
 use l1::{Address, checked};
 use serde::{Deserialize, Serialize};
 
-use crate::disk::{io, write_whole};
+use crate::disk::{read_small, write_whole};
 use crate::error::ChainError;
 use crate::rpc::BlockId;
 
@@ -56,7 +56,7 @@ pub(super) fn checkpoints_file(file: &Path) -> PathBuf {
 impl Checkpoints {
     pub(super) fn load(file: &Path) -> Result<Self, ChainError> {
         let path = checkpoints_file(file);
-        let bytes = std::fs::read(&path).map_err(io(&path, "read it"))?;
+        let bytes = read_small(&path)?;
         Self::decode(&path, &bytes)
     }
 
