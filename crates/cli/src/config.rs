@@ -202,17 +202,23 @@ impl ConfigFile {
         let context = || Fault::usage(format!("cannot read the configuration {shown}"));
         // Why: what is not a plain file does not tell its size.
         let file = std::fs::File::open(path).with_context(context)?;
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         file.take(MAX_BYTES + 1)
-            .read_to_string(&mut text)
+            .read_to_end(&mut bytes)
             .with_context(context)?;
         ensure!(
-            text.len() as u64 <= MAX_BYTES,
+            bytes.len() as u64 <= MAX_BYTES,
             Fault::usage(format!(
                 "{shown} has more than {MAX_BYTES} bytes: this is no configuration"
             ))
         );
-        let values = parse(&text).with_context(context)?;
+        // A mark of UTF-8 is no part of TOML, and skipped by its reader.
+        let text = std::str::from_utf8(&bytes).ok().with_context(|| {
+            Fault::usage(format!(
+                "the configuration {shown} is not UTF-8: save it as such"
+            ))
+        })?;
+        let values = parse(text).with_context(context)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         Ok(Self {
             path: Some(path.to_owned()),

@@ -69,3 +69,17 @@ pub fn refuse_byte_order_mark(text: &[u8], place: &str) -> Result<()> {
     );
     Ok(())
 }
+
+/// Refuses a secret in text that has NUL bytes, as UTF-16 has without its mark: nobody could type it.
+///
+/// # Errors
+/// That names the place.
+pub fn refuse_nul(text: &[u8], place: &str) -> Result<()> {
+    ensure!(
+        !text.contains(&0),
+        Fault::input(format!(
+            "{place} has NUL bytes, as texts in UTF-16 have: save it in UTF-8"
+        ))
+    );
+    Ok(())
+}

@@ -62,6 +62,7 @@ mod waits;
 mod wallet;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -101,11 +102,28 @@ pub fn main() -> ExitCode {
 /// anywhere: control characters in them are spelled out, and then nothing is coloured.
 fn refuse(error: &clap::Error) -> ! {
     let plain = |argument: OsString| ui::is_printable(&argument.to_string_lossy());
-    if !error.use_stderr() || std::env::args_os().all(plain) {
+    if !error.use_stderr() {
+        help(error)
+    }
+    if std::env::args_os().all(plain) {
         error.exit()
     }
     ui::tell(ui::printable(&error.render().to_string(), false).trim_end());
     std::process::exit(error.exit_code())
+}
+
+/// Prints help. Whoever does not get it is told so, as of any other output.
+fn help(error: &clap::Error) -> ! {
+    let printed = error.print().and_then(|()| std::io::stdout().flush());
+    let status = match printed.map_err(ui::unwritten) {
+        Ok(()) => 0,
+        Err(error) if error.is::<ui::OutputClosed>() => exit::EXIT_CLOSED_PIPE,
+        Err(error) => {
+            ui::complain(&exit::message(&error));
+            exit::class_of(&error).status()
+        }
+    };
+    std::process::exit(status.into())
 }
 
 /// What `-v` shows: lines on standard error, never coloured off a terminal. Secrets are not traced.

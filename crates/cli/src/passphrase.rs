@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::config;
 use crate::exit::Fault;
-use crate::files::refuse_byte_order_mark;
+use crate::files::{refuse_byte_order_mark, refuse_nul};
 use crate::settings::Settings;
 
 /// Variable that may hold a passphrase.
@@ -47,7 +47,9 @@ fn from_file(path: &Path) -> Result<Passphrase> {
     if bytes.last() == Some(&b'\r') {
         bytes.pop();
     }
-    Ok(Passphrase::new(bytes, &shown.to_string())?)
+    let passphrase = Passphrase::new(bytes, &shown.to_string())?;
+    refuse_nul(passphrase.bytes(), &format!("the passphrase file {shown}"))?;
+    Ok(passphrase)
 }
 
 /// The passphrase of the wallet in `path`.

@@ -131,7 +131,7 @@ impl fmt::Display for OutputClosed {
 impl std::error::Error for OutputClosed {}
 
 /// What a failure to write to standard output means.
-fn unwritten(error: io::Error) -> anyhow::Error {
+pub fn unwritten(error: io::Error) -> anyhow::Error {
     match error.kind() {
         io::ErrorKind::BrokenPipe => OutputClosed.into(),
         _ => anyhow::Error::new(error).context("cannot write to standard output"),

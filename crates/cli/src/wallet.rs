@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::args::{ProtectionArgs, SeedFormat, WalletImportArgs, WalletNewArgs, WalletShowArgs};
 use crate::exit::{Fault, message};
-use crate::files::refuse_byte_order_mark;
+use crate::files::{refuse_byte_order_mark, refuse_nul};
 use crate::interrupt::shield;
 use crate::passphrase;
 use crate::settings::{Settings, make_folder};
@@ -193,6 +193,9 @@ fn read_seed(args: &WalletImportArgs) -> Result<Zeroizing<Vec<u8>>> {
         .read_to_end(&mut text)
         .with_context(|| format!("cannot read {place}"))?;
     refuse_byte_order_mark(&text, &place)?;
+    if args.format == SeedFormat::Text && (text.len() as u64) < most {
+        refuse_nul(&text, &place)?;
+    }
     let seed = decode_seed(&text, args.format.into()).map_err(|error| match error {
         SeedError::Hex => anyhow!("{error}; name another spelling with --format"),
         _ => error.into(),

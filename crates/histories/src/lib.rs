@@ -367,7 +367,7 @@ impl Import {
             column,
             times,
             path: path.to_owned(),
-            found: text_of(record.as_slice()),
+            found: text_of(&record.iter().collect::<Vec<_>>().join(&b","[..])),
         })?;
         let most = options.limit.unwrap_or(u64::MAX);
         while import.summary.rows < most

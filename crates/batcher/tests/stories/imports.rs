@@ -372,6 +372,7 @@ fn files_that_are_no_history_are_refused() {
     let twice = "token,from,to,amount,from\n";
     let error = parse_with(twice, &OPTIONS).err().unwrap().to_string();
     assert!(error.contains("names from 2 times"), "{error}");
+    assert!(error.contains(twice.trim()), "{error}");
     let options = ImportOptions {
         depth: 17,
         ..OPTIONS

@@ -32,6 +32,23 @@ fn a_byte_order_mark_is_no_part_of_a_secret() {
             assert!(message.contains("byte order mark"), "{message}");
         }
     }
+    // UTF-16 without a mark.
+    let wide = quire.write("wide", b"\0s\0e\0c\0r\0e\0t\0\n");
+    let import = [
+        "wallet",
+        "import",
+        "bob",
+        "--file",
+        &wide,
+        "--no-passphrase",
+        "--format",
+        "text",
+    ];
+    let new = ["wallet", "new", "alice", "--passphrase-file", &wide];
+    for args in [&new[..], &import] {
+        let message = quire.fails_with(3, args);
+        assert!(message.contains("NUL bytes"), "{message}");
+    }
     assert!(!quire.path("wallets").exists());
     quire.json(&["wallet", "new", "alice", "--no-passphrase"]);
     let wallet = std::fs::read(quire.path("wallets/alice.json")).unwrap();
@@ -83,6 +100,43 @@ fn a_byte_order_mark_in_other_texts_is_said_or_skipped() {
     assert_eq!(import(&history, "marked"), import(&plain, "plain"));
 }
 
+/// A configuration is TOML, whose reader skips the mark of UTF-8; the file of an Ethereum key is not read
+/// with one.
+#[test]
+fn a_byte_order_mark_in_a_configuration_or_an_ethereum_key() {
+    let quire = Quire::new();
+    let text = b"confirmations = 7\r\nthreads = 2\r\n";
+    let marked = quire.write("marked.toml", [MARK, text].concat());
+    let shown = quire.json(&["config", "show", "--config", &marked]);
+    let settings = shown["settings"].as_array().unwrap();
+    let confirmations = settings
+        .iter()
+        .find(|setting| setting["setting"] == "confirmations");
+    assert_eq!(confirmations.unwrap()["value"], "7");
+    let wide: Vec<u8> = text.iter().flat_map(|byte| [*byte, 0]).collect();
+    let wide = quire.write("wide.toml", [b"\xff\xfe", &wide[..]].concat());
+    let message = quire.fails_with(2, &["config", "show", "--config", &wide]);
+    assert!(message.contains("is not UTF-8"), "{message}");
+    let digits = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+    let key = quire.write("key", [MARK, digits.as_bytes()].concat());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let only_mine = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(&key, only_mine).unwrap();
+    }
+    let deploy = [
+        "l1",
+        "deploy",
+        "--l1",
+        "http://127.0.0.1:9",
+        "--eth-key-file",
+        &key,
+    ];
+    let message = quire.fails_with(3, &deploy);
+    assert!(message.contains("byte order mark"), "{message}");
+}
+
 /// As other tools end when `head` has read enough: quietly, with the status of SIGPIPE. What the command
 /// did stays done.
 #[test]
@@ -94,7 +148,8 @@ fn output_that_nobody_reads_ends_the_command_quietly() {
         writer
     };
     for args in [
-        &["status"][..],
+        &["--help"][..],
+        &["status"],
         &["status", "--json"],
         &["batch", "list"],
         &["seal", "--all"],
