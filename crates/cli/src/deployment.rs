@@ -583,6 +583,9 @@ pub fn look_at_l1(settings: &Settings) -> Result<L1> {
         return read_l1(settings);
     }
     open_l1(&settings.without_waiting()).or_else(|error| {
+        if !settings.l1_file.exists() {
+            return Err(error);
+        }
         note_as_written(settings, &error);
         read_l1(settings)
     })

@@ -15,7 +15,7 @@ use rand::rngs::OsRng;
 use serde::Serialize;
 
 use crate::args::KeyVerifyArgs;
-use crate::deployment::open_l1;
+use crate::deployment::look_at_l1;
 use crate::exit::Fault;
 use crate::key_export::check_on_l1;
 use crate::keys::{Made, check_exists, key_path, shape_of};
@@ -150,7 +150,7 @@ fn on_l1(settings: &Settings, shape: &Shape, key: &VerifyingKey) -> Result<Optio
     if !settings.l1_file.exists() && settings.l1_url.is_none() {
         return Ok(None);
     }
-    let l1 = open_l1(settings)?;
+    let l1 = look_at_l1(settings)?;
     Ok(check_on_l1(&l1, shape, key)?.then_some(true))
 }
 

@@ -18,7 +18,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::args::KeyExportArgs;
-use crate::deployment::open_l1;
+use crate::deployment::look_at_l1;
 use crate::exit::Fault;
 use crate::files::{Readers, put_text, write_new};
 use crate::keys::{check_exists, key_path, shape_name};
@@ -52,7 +52,7 @@ struct ExportedFile {
 /// # Errors
 /// If a key is missing or is not L1's, or the folder has such files already.
 pub fn run(settings: &Settings, args: &KeyExportArgs) -> Result<()> {
-    let l1 = open_l1(settings)?;
+    let l1 = look_at_l1(settings)?;
     let listed = &l1.deployment().parameters().shapes;
     let mut keys = Vec::new();
     for shape in listed.iter().map(|listed| listed.shape) {

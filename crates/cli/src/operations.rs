@@ -26,7 +26,7 @@ use wallet::Wallet;
 
 use crate::amount::{Amount, TokenFacts, Tokens, forty_bits};
 use crate::args::{AcceptArgs, SigningArgs, TransferArgs, WithdrawArgs};
-use crate::deployment::{L1, Node, now, open_l1, operator_file, rollup_dir};
+use crate::deployment::{L1, Node, look_at_l1, now, open_l1, operator_file, rollup_dir};
 use crate::exit::{Class, Fault};
 use crate::files::refuse_byte_order_mark;
 use crate::files::{Readers, write_new};
@@ -72,7 +72,7 @@ impl Accounts {
         if kept || !settings.l1_file.exists() {
             return Ok(Self::Batcher(Box::new(Node::open(settings)?)));
         }
-        let l1 = open_l1(settings)?;
+        let l1 = look_at_l1(settings)?;
         let state = rebuild(settings, &l1)?;
         Ok(Self::L1(Box::new(l1), state))
     }
