@@ -368,7 +368,7 @@ struct Keeper<'a> {
 
 impl Keeper<'_> {
     /// Writes the batch's folder, then notes the proof; returns the transfers in it. None if the batch
-    /// was opened again meanwhile: then the proof is of no use.
+    /// was opened again or became final meanwhile: then the proof is of no use.
     fn keep(&self, of: &ToProve, proof: &Proof) -> Result<Option<usize>> {
         let (settings, number) = (self.settings, of.number);
         let folder = rollup_dir(settings);
@@ -382,6 +382,12 @@ impl Keeper<'_> {
             Err(RollupError::Stage(StageError::NoBatch { .. } | StageError::OtherBatch { .. })) => {
                 settings.ui.note(format!(
                     "batch {number} was opened again while it was proven: its proof is not kept"
+                ));
+                return Ok(None);
+            }
+            Err(RollupError::Stage(StageError::OutOfOrder { .. })) => {
+                settings.ui.note(format!(
+                    "batch {number} became final while it was proven: its proof is not kept"
                 ));
                 return Ok(None);
             }
