@@ -36,7 +36,6 @@ pub enum CheckedError {
     Damaged {
         /// The checksum in the file.
         expected: Bytes<32>,
-        /// That of the content.
         got: Bytes<32>,
     },
 }
@@ -53,9 +52,6 @@ pub fn seal<T: Serialize>(content: &T) -> Result<Vec<u8>, CheckedError> {
 }
 
 /// The content of a file.
-///
-/// # Errors
-/// [`CheckedError`].
 pub fn open<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, CheckedError> {
     let Read {
         checksum: expected,

@@ -11,7 +11,7 @@ use crate::genesis::{Genesis, GenesisAccount, accounts_to_bytes};
 use crate::head::Head;
 use crate::native::NativeL1;
 use crate::registry::Registration;
-use crate::store::{CONTENTS, DATABASE_VERSION, DEPLOYMENT_RECORD, Tx, VERSION_RECORD, found};
+use crate::store::{CONTENTS, DATABASE_VERSION, DEPLOYMENT_RECORD, Tx, VERSION_RECORD, initialize};
 
 /// Genesis accounts in one record of the database, which then fills a page of 512 KiB.
 const ACCOUNTS_IN_RECORD: usize = 3100;
@@ -53,7 +53,7 @@ fn write_block_0(new: &NewDatabase, path: &Path, genesis: &Genesis) -> Result<()
         taken_over: false,
         operator_back_at: 0,
     };
-    let written = found(new.transaction(), head, |tx| write_genesis(tx, genesis));
+    let written = initialize(new.transaction(), head, |tx| write_genesis(tx, genesis));
     written.map_err(|error| {
         let source = match error {
             L1Error::Store(source) => source,

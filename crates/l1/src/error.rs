@@ -471,7 +471,6 @@ pub enum OpenError {
     /// The file belongs to another genesis.
     #[error("{}: this L1 was made from genesis {got}, expected {expected}; use the directory of that deployment", path.display())]
     OtherGenesis {
-        /// The file.
         path: PathBuf,
         /// Contract address of the genesis asked for.
         expected: Address,
@@ -483,12 +482,7 @@ pub enum OpenError {
     Genesis(#[from] GenesisError),
     /// Reading or writing failed.
     #[error("{}: {source}", path.display())]
-    Store {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: StoreError,
-    },
+    Store { path: PathBuf, source: StoreError },
 }
 
 impl OpenError {

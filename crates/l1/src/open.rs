@@ -37,9 +37,6 @@ impl NativeL1 {
     }
 
     /// What was opened to be read is from now on what the chain is now.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn renew(&mut self) -> Result<(), StoreError> {
         Ok(self.db.renew()?)
     }

@@ -298,7 +298,7 @@ pub(crate) fn rehearse<T, E: From<StoreError> + From<Refusal>>(
 
 /// Fills a database without a head: block 0, which is not in the journal. The transaction is still to be
 /// committed.
-pub(crate) fn found<E: From<StoreError>>(
+pub(crate) fn initialize<E: From<StoreError>>(
     txn: &WriteTransaction,
     head: Head,
     call: impl FnOnce(&mut Tx<'_>) -> Result<(), E>,

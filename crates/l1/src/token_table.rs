@@ -38,7 +38,6 @@ impl NativeL1 {
         Ok(tokens)
     }
 
-    /// Number of tokens.
     pub fn token_count(&self) -> Result<usize, StoreError> {
         let added = Snapshot::begin(&self.db)?.tokens()?.len()?;
         count_tokens(&self.deployment, added)
