@@ -71,9 +71,10 @@ impl Cs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{poseidon::compress4, r1cs::R1cs};
+    use crate::poseidon::compress4;
     use ark_r1cs_std::{alloc::AllocVar, eq::EqGadget};
     use ark_relations::gr1cs::{ConstraintSynthesizer, ConstraintSystem, SynthesisError};
+    use r1cs::R1cs;
 
     /// Somebody else's circuit: knows `a`, `b` with `compress4(ab + 1, a, b, 5) = digest`.
     #[derive(Clone)]
@@ -111,7 +112,7 @@ mod tests {
             let cs = ConstraintSystem::<Fr>::new_ref();
             circuit.clone().generate_constraints(cs.clone()).unwrap();
             assert_eq!(cs.is_satisfied().unwrap(), expected);
-            let assignment = crate::r1cs::assignment_of(circuit.clone()).unwrap();
+            let assignment = r1cs::assignment_of(circuit.clone()).unwrap();
             let r1cs = R1cs::of(circuit).unwrap();
             assert_eq!(r1cs.is_satisfied(&assignment).is_ok(), expected);
         }

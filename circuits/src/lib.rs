@@ -15,7 +15,6 @@ pub mod float;
 pub mod num;
 pub mod operation;
 pub mod poseidon;
-pub mod r1cs;
 pub mod samples;
 pub mod shapes;
 pub mod testkit;

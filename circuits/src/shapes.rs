@@ -9,10 +9,10 @@ use ledger::{
     state::State,
     transition::{BatchContext, Transition},
 };
+use r1cs::{R1cs, R1csError};
 
 use crate::{
     num::RuleMap,
-    r1cs::{R1cs, R1csError},
     transition::{BatchCircuit, BatchValues},
 };
 

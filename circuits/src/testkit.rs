@@ -18,6 +18,7 @@ use ledger::{
     tree::Tree,
     words,
 };
+use r1cs::{R1cs, R1csError};
 use rayon::prelude::*;
 
 use crate::{
@@ -25,7 +26,6 @@ use crate::{
     eddsa::SignatureValues,
     num::{Cs, Deviation},
     operation::{DebitValues, L1Values, TransferValues},
-    r1cs::{R1cs, R1csError},
     shapes::{Compiled, padding},
     transition::{BatchCircuit, BatchValues, INSTANCE_VARIABLES},
 };

@@ -13,12 +13,12 @@ use circuits::{
     float::{FLOAT16_MANTISSA, FLOAT40_MANTISSA, decode},
     num::{Cs, Num},
     poseidon,
-    r1cs::R1cs,
     shapes::{SHAPES, compile},
     transition::INSTANCE_VARIABLES,
     tree::{Written, update},
 };
 use ledger::{babyjubjub::Point, field::Fr};
+use r1cs::R1cs;
 
 type Gadget = (&'static str, fn(&Cs));
 

@@ -664,8 +664,7 @@ fn exceptional_challenges_have_no_witness_whatever_slopes_are_chosen() {
             let rule = recorded.compiled.rules.rule_of(row);
             rule.ends_with("step_is_not_exceptional")
         };
-        let value =
-            |matrix: &circuits::r1cs::Matrix, row| r1cs.evaluate_row(matrix.row(row), assignment);
+        let value = |matrix: &r1cs::Matrix, row| r1cs.evaluate_row(matrix.row(row), assignment);
         let first = (0..r1cs.num_constraints())
             .find(|&row| !is_guard(row) && !recorded.compiled.row_holds(row, assignment))
             .unwrap();

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use batcher::{Batcher, Limits};
-use circuits::r1cs::R1cs;
 use circuits::shapes::{by_name, compile};
 use l1::bytes::Bytes;
 use l1::genesis::{ListedShape, Operator, Token};
@@ -18,6 +17,7 @@ use ledger::shape::Shape;
 use prover::key::{AllowDevKeys, ProvingKey};
 use prover::prove::prove;
 use prover::setup::setup_insecure_dev;
+use r1cs::R1cs;
 use rand::RngCore;
 use rollup::Rollup;
 use rollup::restore::genesis_accounts;

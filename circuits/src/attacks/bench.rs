@@ -3,12 +3,12 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use ledger::{field::Fr, shape::Shape, words};
+use r1cs::R1csError;
 
 use crate::{
     account::power_of_two,
     attacks::{Attack, UNBREAKABLE_ALONE},
     num::{Change, Cs, Deviation},
-    r1cs::R1csError,
     shapes::{Compiled, by_name},
     testkit::{Presented, Published, compile_with, present},
     transition::BatchValues,

@@ -7,11 +7,11 @@ use ark_relations::gr1cs::ConstraintSystem;
 use circuits::{
     babyjubjub::{Edwards, subgroup_order},
     num::{Cs, Num},
-    r1cs::R1cs,
     shapes::Compiled,
 };
 use ledger::{babyjubjub::Point, field::Fr};
 use num_bigint::BigUint;
+use r1cs::R1cs;
 use rand::Rng;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 

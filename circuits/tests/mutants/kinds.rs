@@ -3,10 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use circuits::{
-    attacks::{Position, Workbench},
-    r1cs::R1cs,
-};
+use circuits::attacks::{Position, Workbench};
+use r1cs::R1cs;
 
 /// What rows have in common that are the same thing in another slot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

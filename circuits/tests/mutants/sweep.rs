@@ -11,7 +11,6 @@ use circuits::{
     eddsa::SignatureValues,
     num::{Change, Deviation},
     operation::L1Values,
-    r1cs::Entry,
     samples::pay,
     testkit::{
         Forged, Forger, Presented, Published, Start, TRANSFER, WITHDRAW, leaf_hash, message,
@@ -26,6 +25,7 @@ use ledger::{
     words,
 };
 use num_bigint::BigUint;
+use r1cs::Entry;
 use rayon::prelude::*;
 
 /// Where the account of the slot under attack is, and whose signatures there are: a factor of a row in

@@ -10,7 +10,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use circuits::r1cs::R1cs;
 use circuits::shapes;
 use circuits::transition::{BatchValues, assignment};
 use l1::submission::{Submission, verify_batch};
@@ -23,6 +22,7 @@ use prover::proof::Proof;
 use prover::prove::{Stage, StageTimings, Watch, prove, prove_watched};
 use prover::setup::setup_insecure_dev;
 use prover::verify::verify_many;
+use r1cs::R1cs;
 use rand::rngs::OsRng;
 use serde::{Deserialize, Serialize};
 

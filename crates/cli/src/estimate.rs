@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use ark_relations::gr1cs::{ConstraintSystem, SynthesisMode};
-use circuits::r1cs::R1cs;
 use circuits::shapes;
 use circuits::transition::{BatchCircuit, assignment};
 use ledger::field::Fr;
@@ -27,6 +26,7 @@ use prover::key::{AllowDevKeys, ProvingKey, VerifyingKey};
 use prover::prove::{Stage, Watch, prove_watched};
 use prover::schedule::bytes_for;
 use prover::setup::setup_insecure_dev;
+use r1cs::R1cs;
 use rand::rngs::OsRng;
 use serde::Serialize;
 

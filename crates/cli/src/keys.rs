@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use circuits::r1cs::R1cs;
 use circuits::shapes;
 use ledger::shape::Shape;
 use prover::key::{AllowDevKeys, Origin, ProvingKey, VerifyingKey};
 use prover::setup::{setup, setup_insecure_dev};
+use r1cs::R1cs;
 use serde::Serialize;
 
 use crate::args::{KeyInfoArgs, SetupArgs};

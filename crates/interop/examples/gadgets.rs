@@ -22,7 +22,7 @@ use ark_relations::gr1cs::ConstraintSystem;
 use circuits::compare::{enforce_at_least, enforce_at_most};
 use circuits::num::{Bit, Cs, Num};
 use circuits::poseidon;
-use circuits::r1cs::R1cs;
+use r1cs::R1cs;
 
 /// A gadget with what it returns, if that should be unique.
 type Gadget = fn(&Cs) -> Option<Num>;

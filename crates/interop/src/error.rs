@@ -2,7 +2,7 @@
 
 use std::io;
 
-use circuits::r1cs::R1csError;
+use r1cs::R1csError;
 
 /// Why a file could not be read or written. Every message says which part of which kind of file.
 #[derive(Debug, thiserror::Error)]

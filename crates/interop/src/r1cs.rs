@@ -12,7 +12,7 @@ use std::io::{Read, Seek, Write};
 
 use ark_bn254::Fr;
 use ark_ff::Zero;
-use circuits::r1cs::{Matrix, R1cs, Rows};
+use r1cs::{Matrix, R1cs, Rows};
 
 use crate::container::{Container, Kind, Section, Writer};
 use crate::error::FormatError;

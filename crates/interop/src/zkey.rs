@@ -13,9 +13,9 @@
 use std::io::{Read, Seek, Write};
 
 use ark_bn254::{Bn254, Fr, G1Affine, G2Affine};
-use circuits::r1cs::R1cs;
 use prover::bounded::FileKind;
 use prover::key::ProvingKey;
+use r1cs::R1cs;
 
 use crate::container::{Container, Kind, Section, Writer};
 use crate::error::FormatError;

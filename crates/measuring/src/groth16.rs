@@ -10,11 +10,11 @@ use ark_relations::gr1cs::{
     ConstraintSystem, Matrix, OptimizationGoal, R1CS_PREDICATE_LABEL, SynthesisError, SynthesisMode,
 };
 use ark_snark::SNARK;
-use circuits::r1cs::R1cs;
 use circuits::shapes::padding;
 use circuits::transition::{BatchCircuit, BatchValues};
 use ledger::field::Fr;
 use ledger::shape::Shape;
+use r1cs::R1cs;
 use rand::rngs::OsRng;
 
 use crate::error::ComparisonError;

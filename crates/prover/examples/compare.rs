@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use ark_bn254::Bn254;
 use ark_groth16::Groth16;
 use ark_snark::SNARK;
-use circuits::r1cs::{R1cs, assignment_of};
 use prover::key::{AllowDevKeys, ProvingKey};
 use prover::prove::{Watch, prove_watched};
 use prover::setup::setup_insecure_dev;
 use prover::verify::verify;
+use r1cs::{R1cs, assignment_of};
 use rand::SeedableRng;
 use rand::rngs::{OsRng, StdRng};
 

@@ -9,7 +9,7 @@
 
 use ark_bn254::{Bn254, Fr};
 use ark_relations::gr1cs::ConstraintSynthesizer;
-use circuits::r1cs::{R1cs, R1csError, assignment_of};
+use r1cs::{R1cs, R1csError, assignment_of};
 use rand::rngs::OsRng;
 
 use crate::key::{KeyError, KeyInfo, Origin, ProvingKey};

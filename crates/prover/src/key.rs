@@ -24,8 +24,8 @@ use ark_bn254::{Bn254, Fq12, G1Affine, G2Affine, g1, g2};
 use ark_ec::AffineRepr;
 use ark_ec::pairing::Pairing;
 use ark_ec::short_weierstrass::Affine;
-use circuits::r1cs::Fingerprint;
 use msm::{Bases, Group, path};
+use r1cs::Fingerprint;
 use rayon::prelude::*;
 
 use crate::bounded::{self, FileKind, ReadError};

@@ -22,9 +22,9 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
 use ark_bn254::{g1, g2};
-use circuits::r1cs::Fingerprint;
 use files::{Draft, FileError, Readers};
 use msm::{Bases, Group, Records, path};
+use r1cs::Fingerprint;
 use rayon::prelude::*;
 
 use crate::key::{

@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing is accepted that was not checked. Keys are checked when made or read, proofs
 //! when decoded, and a new proof is verified before it is handed out.
-//! What a circuit means is left to `circuits`, and the meaning of its public inputs to the caller.
+//! It stands alone, over `r1cs` and `msm`: what a circuit and its public inputs mean is left to the caller.
 
 pub mod bounded;
 pub mod circuit;

@@ -16,8 +16,8 @@ use ark_bn254::{Fr, G1Projective, G2Projective};
 use ark_ec::{AffineRepr, CurveGroup};
 use ark_ff::{Field, UniformRand};
 use ark_poly::Radix2EvaluationDomain;
-use circuits::r1cs::R1cs;
 use msm::Stop;
+use r1cs::R1cs;
 use rand::{CryptoRng, RngCore};
 use zeroize::Zeroizing;
 

@@ -29,8 +29,8 @@ use ark_ff::{FftField, Field, PrimeField, Zero};
 use ark_groth16::r1cs_to_qap::{LibsnarkReduction, R1CSToQAP, evaluate_constraint};
 use ark_poly::{EvaluationDomain, Radix2EvaluationDomain};
 use ark_relations::gr1cs::{ConstraintSystemRef, Matrix, SynthesisError};
-use circuits::r1cs::{self, R1cs};
 use msm::{OddCoset, Stop, path};
+use r1cs::R1cs;
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 

@@ -14,7 +14,7 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, PoisonError};
 
 use ark_bn254::Fr;
-use circuits::r1cs::R1cs;
+use r1cs::R1cs;
 use rand::rngs::OsRng;
 
 use crate::key::ProvingKey;

@@ -168,7 +168,7 @@ fn a_verifying_key_alone_is_not_replaced() {
 /// A small circuit in a file.
 pub fn cube(quire: &Quire) -> String {
     let one = ark_bn254::Fr::from(1u64);
-    let mut rows = circuits::r1cs::Rows::new(2, 2).unwrap();
+    let mut rows = r1cs::Rows::new(2, 2).unwrap();
     rows.push([&[(2, one)], &[(2, one)], &[(3, one)]]).unwrap();
     rows.push([&[(3, one)], &[(2, one)], &[(1, one)]]).unwrap();
     let mut bytes = Vec::new();

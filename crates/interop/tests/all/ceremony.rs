@@ -3,7 +3,6 @@
 use ark_bn254::{Fr, G1Affine, G1Projective, G2Affine};
 use ark_ec::{AdditiveGroup, AffineRepr, CurveGroup, PrimeGroup};
 use ark_ff::{FftField, Field, Zero};
-use circuits::r1cs::{Matrix, Rows};
 use interop::FormatError;
 use interop::ceremony::{CeremonyError, beacon, contribute, new_key, verify};
 use interop::ptau::Ptau;
@@ -11,6 +10,7 @@ use interop::transcript::{Contribution, Source, Stream, Transcript, challenge_po
 use interop::zkey::Zkey;
 use prover::key::{Degenerate, KeyError, KeyInfo, Origin, ProvingKey};
 use prover::prove::prove;
+use r1cs::{Matrix, Rows};
 
 use crate::forger::{
     DELTA, contributed, map, point, record, scaled, section, sections, with_transcript,

@@ -1,8 +1,8 @@
 //! What is written is read back, and means the same.
 
+use ::r1cs::{Rows, assignment_of};
 use ark_bn254::{Fq, Fr, G2Affine};
 use ark_ff::{BigInteger, Field, PrimeField, UniformRand};
-use circuits::r1cs::{Rows, assignment_of};
 use circuits::shapes::{by_name, compile, padding};
 use circuits::transition::BatchCircuit;
 use interop::zkey::Zkey;

@@ -1,8 +1,8 @@
 //! Files that circom 2.2, snarkjs 0.7.6 and rapidsnark wrote, read as they are; and what each of them
 //! turns into when it is not right. The files are in `tests/data`.
 
+use ::r1cs::Rows;
 use ark_bn254::Fr;
-use circuits::r1cs::Rows;
 use interop::ceremony::{beacon, contribute, new_key, verify};
 use interop::ptau::Ptau;
 use interop::zkey::Zkey;

@@ -4,10 +4,10 @@ use std::io::Cursor;
 
 use ark_bn254::Fr;
 use ark_ff::Field;
-use circuits::r1cs::{R1cs, Rows};
 use interop::ceremony;
 use interop::ptau::{self, Ptau};
 use interop::zkey::Zkey;
+use r1cs::{R1cs, Rows};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use circuits::r1cs::R1cs;
+use ::r1cs::R1cs;
 use circuits::samples::{full, open_dimensions};
 use circuits::shapes::{Compiled, by_name, compile};
 use circuits::testkit::{forged_assignment, open_variables};
@@ -111,8 +111,8 @@ fn derived_wires_of_the_exported_circuit_are_locally_unique() {
 #[test]
 fn a_missing_row_is_found() {
     let (Compiled { r1cs, rules }, witness) = exported();
-    let mut rows = circuits::r1cs::Rows::new(r1cs.num_instance(), r1cs.num_witness()).unwrap();
-    let terms = |matrix: &circuits::r1cs::Matrix, row: usize| -> Vec<(u32, Fr)> {
+    let mut rows = ::r1cs::Rows::new(r1cs.num_instance(), r1cs.num_witness()).unwrap();
+    let terms = |matrix: &::r1cs::Matrix, row: usize| -> Vec<(u32, Fr)> {
         let entries = matrix.row(row).iter();
         entries
             .map(|entry| {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use circuits::r1cs::R1cs;
 use circuits::shapes::compile;
 use circuits::transition::{BatchValues, assignment};
 use l1::Head;
@@ -25,6 +24,7 @@ use ledger::words::PublicWords;
 use prover::key::{AllowDevKeys, ProvingKey};
 use prover::prove::prove;
 use prover::setup::setup_insecure_dev;
+use r1cs::R1cs;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use tempfile::TempDir;

@@ -6,12 +6,12 @@ use ark_ec::{AffineRepr, CurveGroup, PrimeGroup};
 use ark_ff::{BigInteger, One, PrimeField, UniformRand, Zero};
 use ark_groth16::{Groth16, VerifyingKey as ArkKey};
 use ark_serialize::CanonicalSerialize;
-use circuits::r1cs::R1cs;
 use num_bigint::BigUint;
 use prover::key::{AllowDevKeys, Degenerate, KeyError, KeyInfo, Origin, VerifyingKey};
 use prover::proof::{DecodeError, PROOF_BYTES, Proof, decode_public_input, encode_public_input};
 use prover::setup::{setup, setup_insecure_dev};
 use prover::verify::{VerifyError, verify, verify_many};
+use r1cs::R1cs;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 

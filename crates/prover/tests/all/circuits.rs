@@ -3,10 +3,10 @@
 use ark_bn254::{Bn254, Fr};
 use ark_groth16::Groth16;
 use ark_snark::SNARK;
-use circuits::r1cs::R1csError;
 use prover::circuit::{CircuitError, CircuitProver};
 use prover::prove::ProveError;
 use prover::qap::OddCosetReduction;
+use r1cs::R1csError;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 

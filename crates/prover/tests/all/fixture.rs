@@ -1,11 +1,11 @@
 //! A small circuit with its key and an assignment.
 
 use ark_bn254::Fr;
-use circuits::r1cs::{R1cs, assignment_of};
 use prover::key::ProvingKey;
 use prover::proof::Proof;
 use prover::prove::prove;
 use prover::setup::setup_insecure_dev;
+use r1cs::{R1cs, assignment_of};
 use rand::rngs::OsRng;
 
 use crate::chain::Chain;

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use ark_bn254::Fr;
 use ark_ec::{AffineRepr, CurveGroup};
 use ark_ff::{BigInteger, Field, PrimeField, UniformRand};
-use circuits::r1cs::{R1cs, assignment_of};
 use prover::key::{
     AllowDevKeys, KeyError, KeyInfo, MAX_CONTRIBUTIONS, Origin, ProvingKey, VerifyingKey,
 };
 use prover::prove::prove;
 use prover::setup::setup_insecure_dev;
 use prover::verify::verify;
+use r1cs::{R1cs, assignment_of};
 use rand::SeedableRng;
 use rand::rngs::OsRng;
 use rand_chacha::ChaCha20Rng;

@@ -5,7 +5,6 @@ use crate::fixture::{CHAIN, Fixture, fixture};
 use ark_bn254::{Bn254, Fr};
 use ark_groth16::Groth16;
 use ark_snark::SNARK;
-use circuits::r1cs::{R1cs, assignment_of};
 use prover::key::{KeyError, KeyInfo, Origin, ProvingKey};
 use prover::proof::Proof;
 use prover::prove::{ProveError, Stage, Watch, prove, prove_watched};
@@ -15,6 +14,7 @@ use prover::schedule::{
 };
 use prover::setup::setup;
 use prover::verify::{VerifyError, verify, verify_many};
+use r1cs::{R1cs, assignment_of};
 use rand::SeedableRng;
 use rand::rngs::{OsRng, StdRng};
 use std::sync::Mutex;
