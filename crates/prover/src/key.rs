@@ -16,9 +16,9 @@
 //! shape length u32 ‖ shape ‖ IC count u32 ‖ α ‖ β ‖ γ ‖ δ ‖ IC… ‖ BLAKE3 of all before, 32`.
 //! Flags are 0 for one party's setup, 1 for a development key, 2 for an unknown origin, and
 //! `3 + 256·n` for a ceremony with `n` contributions. The id of a key is BLAKE3 of `α ‖ β ‖ γ ‖ δ ‖ IC…`: the same
-//! wherever the key is found. Proving-key files are in `key_file`.
+//! wherever the key is found. Files of keys are left to `key_file`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ark_bn254::{Bn254, Fq12, G1Affine, G2Affine, g1, g2};
 use ark_ec::AffineRepr;
@@ -28,7 +28,7 @@ use msm::{Bases, Group, path};
 use r1cs::Fingerprint;
 use rayon::prelude::*;
 
-use crate::bounded::{self, FileKind, ReadError};
+use crate::bounded::{FileKind, ReadError};
 use crate::proof::{DecodeError, check_g1, check_g2, decode_g1, decode_g2, encode_g1, encode_g2};
 
 /// Version of the verifying key's encoding; another version is refused.
@@ -474,26 +474,6 @@ impl VerifyingKey {
         key.check_origin(allow)?;
         Ok(key)
     }
-
-    /// Reads a verifying-key file; see [`VerifyingKey::from_bytes`].
-    ///
-    /// # Errors
-    /// [`KeyError`] naming the first fault.
-    pub fn load(path: &Path, allow: AllowDevKeys) -> Result<Self, KeyError> {
-        let bytes = bounded::read(path, VERIFYING_KEY_FILE).map_err(|error| match error {
-            ReadError::Io { source, .. } => io_error(path, "read it", source),
-            long @ ReadError::TooLong { .. } => KeyError::TooLong(long),
-        })?;
-        Self::from_bytes(&bytes, allow)
-    }
-
-    /// Writes a verifying-key file atomically.
-    ///
-    /// # Errors
-    /// [`KeyError::Io`].
-    pub fn save(&self, path: &Path) -> Result<(), KeyError> {
-        crate::key_file::write_atomically(path, |out| out.write_all(&self.to_bytes()))
-    }
 }
 
 fn point_bytes(key: &ark_groth16::VerifyingKey<Bn254>) -> Vec<u8> {
@@ -581,19 +561,6 @@ pub(crate) fn check_digest(
 
 pub(crate) fn to_hex(bytes: &[u8; 32]) -> String {
     blake3::Hash::from_bytes(*bytes).to_hex().to_string()
-}
-
-pub(crate) fn io_error(path: &Path, action: &'static str, source: std::io::Error) -> KeyError {
-    if source.kind() == std::io::ErrorKind::NotFound && action != "create it" {
-        return KeyError::Missing {
-            path: path.to_path_buf(),
-        };
-    }
-    KeyError::Io {
-        path: path.to_path_buf(),
-        action,
-        source,
-    }
 }
 
 fn decode_points(bytes: &[u8]) -> Result<ark_groth16::VerifyingKey<Bn254>, Degenerate> {

@@ -1,6 +1,5 @@
-//! Proving-key files: written atomically, loaded in one pass.
-//!
-//! With integers little-endian:
+//! Files of keys, written atomically. That of a verifying key holds its bytes; that of a proving key is
+//! loaded in one pass and holds, with integers little-endian:
 //! `"QUIRE-PK" ‖ version u32 ‖ flags u32 ‖ fingerprint 32 ‖ verifying-key bytes u64 ‖ variables u64 ‖
 //! A count u64 ‖ B count u64 ‖ H count u64 ‖ L count u64 ‖ verifying key ‖ β₁ ‖ δ₁ ‖
 //! A variables u32… ‖ A points ‖ B variables u32… ‖ B points ‖ B points in G2 ‖ H points ‖ L points ‖
@@ -27,9 +26,10 @@ use msm::{Bases, Group, Records, path};
 use r1cs::Fingerprint;
 use rayon::prelude::*;
 
+use crate::bounded::{self, ReadError};
 use crate::key::{
     AllowDevKeys, CHECKSUM_BYTES, KeyError, MAX_VK_BYTES, Origin, ProvingKey, Reader, Sparse,
-    VerifyingKey, check_digest, check_fingerprint, flags_of, io_error,
+    VERIFYING_KEY_FILE, VerifyingKey, check_digest, check_fingerprint, flags_of,
 };
 
 /// Version of the proving key's encoding; another version is refused.
@@ -170,6 +170,28 @@ impl Header {
             + self.a * (4 + g1)
             + self.b * (4 + g1 + g2)
             + (self.h + self.l) * g1
+    }
+}
+
+impl VerifyingKey {
+    /// Reads a verifying-key file; see [`VerifyingKey::from_bytes`].
+    ///
+    /// # Errors
+    /// [`KeyError`] naming the first fault.
+    pub fn load(path: &Path, allow: AllowDevKeys) -> Result<Self, KeyError> {
+        let bytes = bounded::read(path, VERIFYING_KEY_FILE).map_err(|error| match error {
+            ReadError::Io { source, .. } => io_error(path, "read it", source),
+            long @ ReadError::TooLong { .. } => KeyError::TooLong(long),
+        })?;
+        Self::from_bytes(&bytes, allow)
+    }
+
+    /// Writes a verifying-key file atomically.
+    ///
+    /// # Errors
+    /// [`KeyError::Io`].
+    pub fn save(&self, path: &Path) -> Result<(), KeyError> {
+        write_atomically(path, |out| out.write_all(&self.to_bytes()))
     }
 }
 
@@ -426,8 +448,21 @@ impl Hashing<'_> {
     }
 }
 
+fn io_error(path: &Path, action: &'static str, source: std::io::Error) -> KeyError {
+    if source.kind() == std::io::ErrorKind::NotFound && action != "create it" {
+        return KeyError::Missing {
+            path: path.to_path_buf(),
+        };
+    }
+    KeyError::Io {
+        path: path.to_path_buf(),
+        action,
+        source,
+    }
+}
+
 /// Writes a file whole, in the stead of one that is there.
-pub(crate) fn write_atomically(
+fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), KeyError> {
