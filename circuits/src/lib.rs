@@ -15,6 +15,7 @@ pub mod float;
 pub mod num;
 pub mod operation;
 pub mod poseidon;
+pub mod rules;
 pub mod samples;
 pub mod shapes;
 pub mod testkit;

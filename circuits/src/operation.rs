@@ -1,5 +1,5 @@
-//! The slots of a batch in constraints: twin of `ledger::operation` and of the rules in
-//! `ledger::transition`.
+//! The slots of a batch in constraints: twin of `ledger::operation` and of the effects in
+//! `ledger::rules`; when an effect may happen is said in `rules`.
 //!
 //! Every slot runs in full. An unused one has index 0 (kind 0 for L1 slots), all its words are
 //! constrained to zero, and it replaces the empty leaf 0 by itself; signatures of unused slots are
@@ -18,21 +18,12 @@ use crate::{
     float::{self, FLOAT16_MANTISSA, FLOAT40_MANTISSA, Float},
     num::{Bit, Cs, Num},
     poseidon,
+    rules::{
+        Context, create_writes_published_leaf, exit_pays_the_whole_balance, fee_is_credited_once,
+        nonce_with_successor, not_expired, sender_can_pay, unused_slot_is_zero,
+    },
     tree::{Written, update},
 };
-
-/// What every slot of a batch reads.
-#[derive(Clone, Debug)]
-pub struct Context {
-    /// Levels of the tree.
-    pub depth: usize,
-    /// The deployment's domain.
-    pub domain: Num,
-    /// The batch's timestamp, below `2^40`.
-    pub timestamp: Num,
-    /// For each fee slot the token it collects; for an unused slot a number that no token has.
-    pub fee_tokens: Vec<Num>,
-}
 
 /// The signed operation of a transfer or withdrawal slot, with its account, as the witness gives
 /// them.
@@ -89,17 +80,6 @@ pub struct L1Values {
     pub lane: Fr,
     /// Balance before the operation.
     pub balance: Fr,
-    /// Old children of each hashed level.
-    pub path: Vec<[Fr; 4]>,
-}
-
-/// A fee slot as the witness gives it.
-#[derive(Clone, Debug)]
-pub struct FeeValues {
-    /// Index of the fee account, 0 for an unused slot.
-    pub index: Fr,
-    /// The account before the batch's fees.
-    pub account: LeafValues,
     /// Old children of each hashed level.
     pub path: Vec<[Fr; 4]>,
 }
@@ -297,83 +277,6 @@ fn debit(
     }
 }
 
-/// Constrains every published field of an unused slot to 0 (its index is 0 already).
-///
-/// Sound because: the fields are ranged, non-negative integers, together below `2^129`, so their sum
-/// is 0 in the field only when each is 0.
-fn unused_slot_is_zero(cs: &Cs, active: &Bit, fields: &[&Num]) {
-    let _scope = cs.rule("unused_slot_is_zero");
-    let sum = Num::sum(fields.iter().copied());
-    cs.enforce(&sum, active.not().num(), &Num::zero());
-}
-
-/// A nonce below `2^40 − 1`, so that the next one is below `2^40`.
-fn nonce_with_successor(cs: &Cs, nonce: Fr) -> Num {
-    let _scope = cs.rule("nonce_has_successor");
-    let bits = cs.named("nonce").bits_of(nonce, NONCE_BITS);
-    let set = Num::sum(bits.iter().map(Bit::num));
-    cs.enforce_nonzero(&set.plus(-Fr::from(NONCE_BITS as u64)));
-    Num::from_bits(&bits)
-}
-
-/// `timestamp ≤ valid_until < 2^40`.
-///
-/// The range of `valid_until` itself matters: `valid_until + 2^40` with `nonce − 1` packs into the
-/// same signed message.
-fn not_expired(cs: &Cs, valid_until: Fr, timestamp: &Num) -> Num {
-    let _scope = cs.rule("not_expired");
-    let valid_until = ranged(cs.named("valid_until"), valid_until, NONCE_BITS);
-    let left = &valid_until - timestamp;
-    let in_range = ranged(cs.named("left"), left.value(), NONCE_BITS);
-    cs.enforce_equal(&left, &in_range);
-    valid_until
-}
-
-/// `balance − amount − fee` is in `[0, 2^128)`; returns the balance before and after.
-///
-/// Sound because: balances in leaves are below `2^128` and the payment is below `2^139`, so the
-/// difference does not wrap around `r` into the range.
-fn sender_can_pay(cs: &Cs, balance: Fr, amount: &Num, fee: &Num) -> (Num, Num) {
-    let _scope = cs.rule("sender_can_pay");
-    let balance = cs.witness(balance);
-    let left = &(&balance - amount) - fee;
-    let in_range = ranged(cs.named("left"), left.value(), BALANCE_BITS);
-    cs.enforce_equal(&left, &in_range);
-    (balance, left)
-}
-
-/// A non-zero fee selects exactly one used fee slot of the operation's own token; returns what
-/// each slot is credited.
-///
-/// Sound because: the choices are booleans that sum to 1 unless the fee is 0 (when every credit is
-/// 0 whatever they are), and an unused slot's token is a number that no ranged token equals.
-///
-/// That the choices are booleans follows from the other rows too: they add up to 1, and only a slot
-/// with the operation's token, of which there is one, can have a choice other than 0.
-fn fee_is_credited_once(
-    cs: &Cs,
-    context: &Context,
-    token: &Num,
-    fee: &Num,
-    choice: &[bool],
-) -> Vec<Num> {
-    let _scope = cs.rule("fee_is_credited_once");
-    let chosen: Vec<Bit> = choice
-        .iter()
-        .map(|chosen| cs.named("choice").bit(*chosen))
-        .collect();
-    let none = &Num::one() - &Num::sum(chosen.iter().map(Bit::num));
-    cs.enforce(fee, &none, &Num::zero());
-    chosen
-        .iter()
-        .zip(&context.fee_tokens)
-        .map(|(chosen, slot_token)| {
-            cs.enforce(&(slot_token - token), chosen.num(), &Num::zero());
-            cs.named("credit").mul(fee, chosen.num())
-        })
-        .collect()
-}
-
 /// An L1 operation: Create, TopUp, ForcedExit, or an unused slot. Returns its four words.
 ///
 /// The words come from L1's own queue; the circuit splits them without ambiguity (every field has
@@ -406,24 +309,14 @@ pub fn l1_op(cs: &Cs, context: &Context, values: &L1Values, roots: &mut Vec<Num>
     let lane_word = cs.witness(values.lane);
     let balance = cs.witness(values.balance);
     unused_slot_is_zero(cs, &active, &[&index, &token, &amount]);
-    {
-        let _scope = cs.rule("create_writes_published_leaf");
-        for (word, coordinate) in published_key.iter().zip([&key.x, &key.y]) {
-            cs.enforce(&(coordinate - word), create.num(), &Num::zero());
-            cs.enforce(word, create.not().num(), &Num::zero());
-        }
-        cs.enforce(
-            &(&lane_word - &lane(&token, &Num::zero())),
-            create.num(),
-            &Num::zero(),
-        );
-        cs.enforce(&balance, create.num(), &Num::zero());
-    }
-    let paid_out = {
-        let _scope = cs.rule("exit_pays_the_whole_balance");
-        cs.enforce(&amount, exit.num(), &Num::zero());
-        cs.named("paid_out").mul(&balance, exit.num())
-    };
+    create_writes_published_leaf(
+        cs,
+        create,
+        (&key, &published_key),
+        (&lane_word, &token),
+        &balance,
+    );
+    let paid_out = exit_pays_the_whole_balance(cs, exit, &amount, &balance);
     let new_balance = &(&balance + &amount) - &paid_out;
     let old = Fields {
         lane: &lane_word,
@@ -462,96 +355,4 @@ pub fn l1_op(cs: &Cs, context: &Context, values: &L1Values, roots: &mut Vec<Num>
     ]);
     let [x, y] = published_key;
     [head, x, y, paid_out]
-}
-
-/// A fee slot whose account is opened: the tokens are needed before the first transfer, the update
-/// comes after the last withdrawal.
-#[derive(Clone, Debug)]
-pub struct FeeSlot {
-    index_bits: Vec<Bit>,
-    used: Bit,
-    key: Edwards,
-    lane: Num,
-    balance: Num,
-    path: Vec<[Fr; 4]>,
-    /// The index as published in the header.
-    pub index: Num,
-    /// The account's token; `2^32 + slot` for an unused slot, which no token equals.
-    pub token: Num,
-}
-
-/// Opens a fee slot: index, token and nonce in range, used exactly when the index is not 0.
-pub fn open_fee_slot(cs: &Cs, depth: usize, slot: usize, values: &FeeValues) -> FeeSlot {
-    let _scope = cs.rule("fee_slot");
-    let index_bits = cs.named("index").bits_of(values.index, 2 * depth);
-    let index = Num::from_bits(&index_bits);
-    let used = cs.named("used").is_nonzero(&index);
-    let account = &values.account;
-    let key = Edwards {
-        x: cs.witness(account.ax),
-        y: cs.witness(account.ay),
-    };
-    let token = ranged(cs.named("token"), account.token, TOKEN_BITS);
-    let nonce = ranged(cs.named("nonce"), account.nonce, NONCE_BITS);
-    let balance = cs.witness(account.balance);
-    let unused_token = power_of_two(TOKEN_BITS) + Fr::from(slot as u64);
-    let slot_token = cs
-        .named("slot_token")
-        .mul(&token.plus(-unused_token), used.num())
-        .plus(unused_token);
-    FeeSlot {
-        index_bits,
-        used,
-        key,
-        lane: lane(&token, &nonce),
-        balance,
-        path: values.path.clone(),
-        index,
-        token: slot_token,
-    }
-}
-
-/// Constrains the tokens of all fee slots to be pairwise distinct, so that the published words
-/// determine which account a fee goes to.
-pub fn fee_tokens_are_distinct(cs: &Cs, slots: &[FeeSlot]) {
-    let _scope = cs.rule("fee_tokens_are_distinct");
-    for (i, first) in slots.iter().enumerate() {
-        for second in &slots[i + 1..] {
-            cs.enforce_nonzero(&(&first.token - &second.token));
-        }
-    }
-}
-
-/// Credits a fee slot's account with what the batch's operations paid into it.
-///
-/// Sound because: nothing is ever credited to an unused slot (its token matches no operation's),
-/// and the balance stays below `2^128` as in [`transfer`].
-pub fn collect_fees(cs: &Cs, slot: &FeeSlot, credited: &Num, roots: &mut Vec<Num>) {
-    let _scope = cs.rule("collect_fees");
-    let new_balance = &slot.balance + credited;
-    let old = Fields {
-        lane: &slot.lane,
-        balance: &slot.balance,
-    };
-    let (old, new) = leaves(
-        cs,
-        &slot.key,
-        old,
-        Fields {
-            balance: &new_balance,
-            ..old
-        },
-    );
-    let leaves = (
-        if_active(cs.named("opened"), &slot.used, &old),
-        if_active(cs.named("written"), &slot.used, &new),
-    );
-    update(
-        cs,
-        &slot.index_bits,
-        &slot.path,
-        (&leaves.0, &leaves.1),
-        roots,
-        Written::Fresh,
-    );
 }

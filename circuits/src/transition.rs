@@ -14,10 +14,8 @@ use rayon::prelude::*;
 use crate::{
     account::{NONCE_BITS, ranged},
     num::{Cs, Num, RuleMap},
-    operation::{
-        Context, DebitValues, FeeSlot, FeeValues, L1Values, Outcome, TransferValues, collect_fees,
-        fee_tokens_are_distinct, l1_op, open_fee_slot, transfer, withdraw,
-    },
+    operation::{DebitValues, L1Values, Outcome, TransferValues, l1_op, transfer, withdraw},
+    rules::{Context, FeeSlot, FeeValues, collect_fees, fee_tokens_are_distinct, open_fee_slot},
     tree::root_of,
     words::{HeaderVar, commitment, evaluation, header_words, pair_words},
 };

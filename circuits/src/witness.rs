@@ -20,7 +20,8 @@ use ledger::{
 use crate::{
     account::{LeafValues, NONCE_BITS, power_of_two},
     eddsa::SignatureValues,
-    operation::{DebitValues, FeeValues, L1Values, TransferValues},
+    operation::{DebitValues, L1Values, TransferValues},
+    rules::FeeValues,
     transition::{BatchValues, WrittenRoot},
 };
 
