@@ -10,11 +10,13 @@ use crate::{
 };
 
 /// Bits of a token id.
-pub const TOKEN_BITS: usize = 32;
+pub const TOKEN_BITS: usize = u32::BITS as usize;
 /// Bits of a nonce, a timestamp, a batch number.
-pub const NONCE_BITS: usize = 40;
+pub const NONCE_BITS: usize = ledger::account::NONCE_BITS as usize;
 /// Bits of a balance or an L1 amount.
-pub const BALANCE_BITS: usize = 128;
+pub const BALANCE_BITS: usize = u128::BITS as usize;
+/// Bits that an account's index takes where it is signed or published.
+pub const INDEX_BITS: usize = u32::BITS as usize;
 
 /// A leaf's preimage as the witness gives it; nothing about it is trusted.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +73,23 @@ pub fn lane(token: &Num, nonce: &Num) -> Num {
 #[track_caller]
 pub fn ranged(cs: &Cs, value: Fr, count: usize) -> Num {
     Num::from_bits(&cs.bits_of(value, count))
+}
+
+/// Fields with the bits that each takes, joined into one number: the first in the highest bits, the last
+/// in the lowest.
+///
+/// The number says what the fields are only if each is below its `2^bits`: that is the caller's part.
+pub fn packed<'a, I>(fields: I) -> Num
+where
+    I: IntoIterator<Item = (&'a Num, usize)>,
+    I::IntoIter: DoubleEndedIterator,
+{
+    let mut below = 0;
+    Num::linear(fields.into_iter().rev().map(|(field, bits)| {
+        let term = (field, power_of_two(below));
+        below += bits;
+        term
+    }))
 }
 
 /// `2^exponent` in the field.

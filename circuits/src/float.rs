@@ -3,16 +3,23 @@
 //! The packed form is `exponent ‖ mantissa` with a 5-bit exponent, the value `mantissa·10^exponent`.
 
 use ark_ff::Field;
-use ledger::field::Fr;
+use ledger::{
+    field::Fr,
+    float::{EXPONENT_BITS, Float16, Float40},
+};
 
 use crate::num::{Bit, Cs, Num};
 
 /// Bits of a float40's mantissa.
-pub const FLOAT40_MANTISSA: usize = 35;
+pub const FLOAT40_MANTISSA: usize = FLOAT40 - EXPONENT;
 /// Bits of a float16's mantissa.
-pub const FLOAT16_MANTISSA: usize = 11;
+pub const FLOAT16_MANTISSA: usize = FLOAT16 - EXPONENT;
 /// Bits of either exponent.
-pub const EXPONENT: usize = 5;
+pub const EXPONENT: usize = EXPONENT_BITS as usize;
+/// Bits of a packed float40.
+pub const FLOAT40: usize = Float40::BITS as usize;
+/// Bits of a packed float16.
+pub const FLOAT16: usize = Float16::BITS as usize;
 
 /// A float by its bits, with its packed form and its value.
 #[derive(Clone, Debug)]

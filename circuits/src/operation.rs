@@ -6,16 +6,19 @@
 //! real ones, by a padding key.
 
 use ark_ff::Field;
-use ledger::field::Fr;
+use ledger::{
+    field::Fr,
+    operation::{L1Op, Signable, Transfer, Withdraw},
+};
 
 use crate::{
     account::{
-        BALANCE_BITS, Fields, LeafValues, NONCE_BITS, TOKEN_BITS, if_active, lane, leaves,
-        power_of_two, ranged,
+        BALANCE_BITS, Fields, INDEX_BITS, LeafValues, NONCE_BITS, TOKEN_BITS, if_active, lane,
+        leaves, packed, ranged,
     },
     babyjubjub::Edwards,
     eddsa::{self, SignatureValues},
-    float::{self, FLOAT16_MANTISSA, FLOAT40_MANTISSA, Float},
+    float::{self, FLOAT16, FLOAT16_MANTISSA, FLOAT40, FLOAT40_MANTISSA, Float},
     num::{Bit, Cs, Num},
     poseidon,
     rules::{
@@ -93,9 +96,8 @@ pub struct Outcome {
     pub credits: Vec<Num>,
 }
 
-/// Signed kinds (`M`'s top byte).
-const TRANSFER: u64 = 1;
-const WITHDRAW: u64 = 2;
+/// Bits of an operation's kind.
+const KIND_BITS: usize = u8::BITS as usize;
 
 /// A transfer: the sender pays `amount + fee`, the receiver gets `amount`.
 ///
@@ -111,7 +113,7 @@ pub fn transfer(
     let _scope = cs.rule("transfer");
     let to_bits = cs.named("to").bits_of(values.to, 2 * context.depth);
     let to = Num::from_bits(&to_bits);
-    let debit = debit(cs, context, &values.debit, (TRANSFER, &to), roots);
+    let debit = debit(cs, context, &values.debit, (Transfer::KIND, &to), roots);
 
     let _scope = cs.rule("receiver");
     let receiver = &values.receiver;
@@ -152,11 +154,11 @@ pub fn transfer(
         Written::Fresh,
     );
 
-    let published = Num::linear([
-        (&debit.from, power_of_two(88)),
-        (&to, power_of_two(56)),
-        (&debit.amount.packed, power_of_two(16)),
-        (&debit.fee.packed, Fr::ONE),
+    let published = packed([
+        (&debit.from, INDEX_BITS),
+        (&to, INDEX_BITS),
+        (&debit.amount.packed, FLOAT40),
+        (&debit.fee.packed, FLOAT16),
     ]);
     Outcome {
         published,
@@ -167,11 +169,11 @@ pub fn transfer(
 /// A withdrawal: the account pays `amount + fee`, L1 makes `amount` claimable by its owner.
 pub fn withdraw(cs: &Cs, context: &Context, values: &DebitValues, roots: &mut Vec<Num>) -> Outcome {
     let _scope = cs.rule("withdraw");
-    let debit = debit(cs, context, values, (WITHDRAW, &Num::zero()), roots);
-    let published = Num::linear([
-        (&debit.from, power_of_two(56)),
-        (&debit.amount.packed, power_of_two(16)),
-        (&debit.fee.packed, Fr::ONE),
+    let debit = debit(cs, context, values, (Withdraw::KIND, &Num::zero()), roots);
+    let published = packed([
+        (&debit.from, INDEX_BITS),
+        (&debit.amount.packed, FLOAT40),
+        (&debit.fee.packed, FLOAT16),
     ]);
     Outcome {
         published,
@@ -196,7 +198,7 @@ fn debit(
     cs: &Cs,
     context: &Context,
     values: &DebitValues,
-    kind: (u64, &Num),
+    kind: (u8, &Num),
     roots: &mut Vec<Num>,
 ) -> Debit {
     let _scope = cs.rule("sender");
@@ -216,19 +218,19 @@ fn debit(
     let nonce = nonce_with_successor(cs, account.nonce);
     let valid_until = not_expired(cs, values.valid_until, &context.timestamp);
 
-    let packed = Num::linear([
-        (&Num::constant(Fr::from(kind.0)), power_of_two(232)),
-        (&from, power_of_two(200)),
-        (kind.1, power_of_two(168)),
-        (&amount.packed, power_of_two(128)),
-        (&fee.packed, power_of_two(112)),
-        (&nonce, power_of_two(72)),
-        (&valid_until, power_of_two(32)),
-        (&token, Fr::ONE),
+    let signed = packed([
+        (&Num::constant(Fr::from(kind.0)), KIND_BITS),
+        (&from, INDEX_BITS),
+        (kind.1, INDEX_BITS),
+        (&amount.packed, FLOAT40),
+        (&fee.packed, FLOAT16),
+        (&nonce, NONCE_BITS),
+        (&valid_until, NONCE_BITS),
+        (&token, TOKEN_BITS),
     ]);
     let message = {
         let _scope = cs.rule("message_hash");
-        poseidon::hash(cs, &[context.domain.clone(), packed])
+        poseidon::hash(cs, &[context.domain.clone(), signed])
     };
     eddsa::verify(cs, &key, &message, &values.signature);
 
@@ -254,7 +256,7 @@ fn debit(
         if_active(cs.named("written"), &active, &new),
     );
     // A transfer updates a second account right after.
-    let written = if kind.0 == TRANSFER {
+    let written = if kind.0 == Transfer::KIND {
         Written::Combined
     } else {
         Written::Fresh
@@ -346,12 +348,13 @@ pub fn l1_op(cs: &Cs, context: &Context, values: &L1Values, roots: &mut Vec<Num>
         Written::Fresh,
     );
 
-    let kind = Num::linear(kinds.iter().map(Bit::num).zip([1u64, 2, 3].map(Fr::from)));
-    let head = Num::linear([
-        (&kind, power_of_two(192)),
-        (&index, power_of_two(160)),
-        (&token, power_of_two(128)),
-        (&amount, Fr::ONE),
+    let numbers = [L1Op::CREATE, L1Op::TOP_UP, L1Op::FORCED_EXIT].map(Fr::from);
+    let kind = Num::linear(kinds.iter().map(Bit::num).zip(numbers));
+    let head = packed([
+        (&kind, KIND_BITS),
+        (&index, INDEX_BITS),
+        (&token, TOKEN_BITS),
+        (&amount, BALANCE_BITS),
     ]);
     let [x, y] = published_key;
     [head, x, y, paid_out]

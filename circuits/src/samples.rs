@@ -11,7 +11,7 @@ use ledger::{
 };
 
 use crate::{
-    account::power_of_two,
+    account::{NONCE_BITS, power_of_two},
     operation::L1Values,
     shapes::by_name,
     testkit::{Forged, Forger, Start},
@@ -78,7 +78,7 @@ pub fn l1(batch: &mut Forger, index: u32, kind: usize, amount: u64) {
         amount: Fr::from(amount),
         published_key: (Fr::ZERO, Fr::ZERO),
         key: (leaf.ax, leaf.ay),
-        lane: leaf.token * power_of_two(40) + leaf.nonce,
+        lane: leaf.token * power_of_two(NONCE_BITS) + leaf.nonce,
         balance: leaf.balance,
         path: Vec::new(),
     };
@@ -95,7 +95,7 @@ pub fn l1(batch: &mut Forger, index: u32, kind: usize, amount: u64) {
 /// A Create at an empty index, executed.
 pub fn create(batch: &mut Forger, index: u32) {
     let point = PrivateKey::derive("deviations", &[]).public_key();
-    let lane = Fr::from(7u64) * power_of_two(40);
+    let lane = Fr::from(7u64) * power_of_two(NONCE_BITS);
     let slot = L1Values {
         kind: [true, false, false],
         index: Fr::from(index),

@@ -8,7 +8,11 @@
 //! only the witness, slots in parallel; a test keeps the two equal.
 
 use ark_relations::gr1cs::{ConstraintSynthesizer, ConstraintSystemRef, SynthesisError};
-use ledger::{field::Fr, shape::Shape};
+use ledger::{
+    field::Fr,
+    shape::Shape,
+    words::{TRANSFER_BYTES, WITHDRAWAL_BYTES},
+};
 use rayon::prelude::*;
 
 use crate::{
@@ -20,10 +24,6 @@ use crate::{
     words::{HeaderVar, commitment, evaluation, header_words, pair_words},
 };
 
-/// Bits of a transfer within its word.
-const TRANSFER_BITS: usize = 120;
-/// Bits of a withdrawal within its word.
-const WITHDRAWAL_BITS: usize = 88;
 /// Instance variables: the constant 1, `c`, `z`, `y`.
 pub const INSTANCE_VARIABLES: usize = 4;
 
@@ -213,8 +213,8 @@ fn close(
     };
     let mut words = header_words(&header);
     words.extend(l1_words);
-    words.extend(pair_words(&published(transfers), TRANSFER_BITS));
-    words.extend(pair_words(&published(withdrawals), WITHDRAWAL_BITS));
+    words.extend(pair_words(&published(transfers), 8 * TRANSFER_BYTES));
+    words.extend(pair_words(&published(withdrawals), 8 * WITHDRAWAL_BYTES));
     cs.enforce_equal(&commitment(cs, header.shape_id, &words), &c);
     cs.enforce_equal(&evaluation(cs, &words, &z), &y);
     words.iter().map(Num::value).collect()

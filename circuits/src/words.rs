@@ -3,19 +3,19 @@
 //! The circuit holds the same list of field elements as L1, commits to it with a chain of
 //! `compress4` (`c`), and evaluates it at the challenge (`y`).
 
-use ark_ff::Field;
-use ledger::field::Fr;
+use ledger::{
+    field::Fr,
+    shape::{FEE_INDICES_IN_HEADER, FEE_INDICES_PER_EXTRA_WORD},
+};
 
 use crate::{
-    account::power_of_two,
+    account::{INDEX_BITS, NONCE_BITS, packed},
     num::{Cs, Num},
     poseidon::compress4,
 };
 
-/// Fee indices that fit the fourth header word.
-const FEES_IN_HEADER: usize = 4;
-/// Fee indices that fit each further header word.
-const FEES_IN_EXTRA_WORD: usize = 7;
+/// Bits of a shape's id.
+const SHAPE_ID_BITS: usize = u16::BITS as usize;
 
 /// The header as the circuit holds it.
 #[derive(Clone, Debug)]
@@ -47,41 +47,36 @@ pub fn header_words(header: &HeaderVar) -> Vec<Num> {
         timestamp,
         fee_indices,
     } = header;
-    let (first, rest) = fee_indices.split_at(fee_indices.len().min(FEES_IN_HEADER));
-    let shape = Num::constant(Fr::from(*shape_id));
+    let (first, rest) = fee_indices.split_at(fee_indices.len().min(FEE_INDICES_IN_HEADER));
+    let (shape, none) = (Num::constant(Fr::from(*shape_id)), Num::zero());
     let mut fields = vec![
-        (&shape, power_of_two(208)),
-        (batch_number, power_of_two(168)),
-        (timestamp, power_of_two(128)),
+        (&shape, SHAPE_ID_BITS),
+        (batch_number, NONCE_BITS),
+        (timestamp, NONCE_BITS),
     ];
-    fields.extend(
-        first
-            .iter()
-            .enumerate()
-            .map(|(i, index)| (index, power_of_two(96 - 32 * i))),
-    );
+    fields.extend(indices(first, FEE_INDICES_IN_HEADER, &none));
     let mut words = vec![
         domain.clone(),
         old_root.clone(),
         new_root.clone(),
-        Num::linear(fields),
+        packed(fields),
     ];
-    words.extend(rest.chunks(FEES_IN_EXTRA_WORD).map(|chunk| {
-        Num::linear(
-            chunk
-                .iter()
-                .enumerate()
-                .map(|(i, index)| (index, power_of_two(192 - 32 * i))),
-        )
-    }));
+    let extra = rest.chunks(FEE_INDICES_PER_EXTRA_WORD);
+    words.extend(extra.map(|chunk| packed(indices(chunk, FEE_INDICES_PER_EXTRA_WORD, &none))));
     words
+}
+
+/// Fee indices as fields of a word that has room for `places` of them; what is left of it is `none`.
+fn indices<'a>(indices: &'a [Num], places: usize, none: &'a Num) -> Vec<(&'a Num, usize)> {
+    let padded = indices.iter().chain(std::iter::repeat(none)).take(places);
+    padded.map(|index| (index, INDEX_BITS)).collect()
 }
 
 /// Words of two slots each, the first of a pair in the high bits.
 pub fn pair_words(slots: &[Num], bits: usize) -> Vec<Num> {
     slots
         .chunks_exact(2)
-        .map(|pair| Num::linear([(&pair[0], power_of_two(bits)), (&pair[1], Fr::ONE)]))
+        .map(|pair| packed([(&pair[0], bits), (&pair[1], bits)]))
         .collect()
 }
 
