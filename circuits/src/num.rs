@@ -54,7 +54,8 @@ pub enum Change {
 }
 
 impl Change {
-    pub(crate) fn apply(self, value: &mut Fr) {
+    /// Changes a value; what a bit that carries holds is known only with the number's other bits.
+    pub fn apply(self, value: &mut Fr) {
         match self {
             Self::Add(offset) => *value += offset,
             Self::Set(chosen) => *value = chosen,

@@ -8,15 +8,14 @@ mod common;
 use std::{collections::BTreeSet, sync::OnceLock};
 
 use ark_ff::{AdditiveGroup, Field, PrimeField};
+use attacks::{Forged, Forger, Start, forged_assignment, samples::wide_full};
 use circuits::{
     account::power_of_two,
     babyjubjub::mul_by_challenge,
     eddsa::SignatureValues,
     num::{Bit, Change, Cs, Deviation},
     operation::L1Values,
-    samples::wide_full,
     shapes::{Compiled, by_name, compile},
-    testkit::{Forged, Forger, Start, forged_assignment},
     transition::{BatchCircuit, BatchValues},
     tree::{Written, update},
 };

@@ -12,10 +12,10 @@ mod vectors_folder;
 use std::{collections::BTreeSet, sync::OnceLock};
 
 use ark_ff::{AdditiveGroup, Field};
+use attacks::{Forged, Forger, Start, forged_assignment};
 use circuits::{
     num::Cs,
     shapes::{Compiled, by_name, compile},
-    testkit::{Forged, Forger, Start, forged_assignment},
     transition::{BatchCircuit, BatchValues, assignment},
 };
 use common::rng;

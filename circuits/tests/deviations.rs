@@ -11,16 +11,19 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ark_ff::{BigInteger256, Field, PrimeField, UniformRand};
+use attacks::{
+    forged_assignment,
+    samples::{full, half, open_dimensions, wide_full},
+};
 use circuits::{
     account::{Fields, leaves},
+    audit::rank,
     babyjubjub::{ScalarDigits, mul_base8, mul_by_challenge},
     eddsa::{self, SignatureValues},
     float::{FLOAT16_MANTISSA, FLOAT40_MANTISSA, decode},
     num::{Change, Cs, Deviation},
     poseidon,
-    samples::{full, half, open_dimensions, wide_full},
     shapes::{Compiled, compile},
-    testkit::{forged_assignment, rank},
     transition::{BatchCircuit, BatchValues},
     tree::{Written, update},
 };

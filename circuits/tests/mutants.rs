@@ -4,7 +4,7 @@
 //! the prover's to choose, or with a number that has one bit more. For every kind of row, in the
 //! first, a middle and the last slot where it occurs, and for every number, some witness must exist
 //! that the true circuit refuses and the mutant accepts: a malicious witness of the public suite
-//! (`circuits::attacks`), or one that is made for the row (`sweep`). Rows that no such witness needs
+//! (the crate `attacks`), or one that is made for the row (`sweep`). Rows that no such witness needs
 //! are listed with their arguments. Nothing is counted, and no key, fingerprint or position is
 //! compared: what notices a mutant is money that moves.
 //!
@@ -24,13 +24,12 @@ use std::{
     sync::{Arc, Mutex, OnceLock},
 };
 
+use attacks::{Attack, Forger, Position, Start, Witness, Workbench, samples::wide};
 use circuits::{
-    attacks::{self, Attack, Position, Witness, Workbench},
+    audit::compile_with,
     babyjubjub::subgroup_order,
     compare::{enforce_at_least, enforce_at_most},
     num::Cs,
-    samples::wide,
-    testkit::{Forger, Start, compile_with},
 };
 use common::{modulus, power, record, rng};
 use kinds::{Kind, Target, Weakening, kinds, targets};

@@ -3,10 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use circuits::{
-    attacks::{self, Attack, Position, UNBREAKABLE_ALONE, Workbench},
-    samples::wide,
-};
+use attacks::{Attack, Position, UNBREAKABLE_ALONE, Workbench, samples::wide};
 use rayon::prelude::*;
 
 /// Runs attacks, each on its workbench.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use circuits::attacks::{Position, Workbench};
+use attacks::{Position, Workbench};
 use r1cs::R1cs;
 
 /// What rows have in common that are the same thing in another slot.

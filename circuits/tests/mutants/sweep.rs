@@ -5,17 +5,17 @@
 use std::collections::BTreeMap;
 
 use ark_ff::{AdditiveGroup, BigInteger256, Field, PrimeField};
+use attacks::{
+    Forged, Forger, Presented, Published, Start, Workbench,
+    forger::{TRANSFER, WITHDRAW, leaf_hash, message},
+    present,
+    samples::pay,
+};
 use circuits::{
     account::LeafValues,
-    attacks::Workbench,
     eddsa::SignatureValues,
     num::{Change, Deviation},
     operation::L1Values,
-    samples::pay,
-    testkit::{
-        Forged, Forger, Presented, Published, Start, TRANSFER, WITHDRAW, leaf_hash, message,
-        present,
-    },
     transition::BatchValues,
 };
 use ledger::{

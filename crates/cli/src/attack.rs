@@ -1,7 +1,7 @@
 //! `quire attack`: the suite of malicious witnesses, each shown to the circuit of shape `tiny`.
 
 use anyhow::{Context, Result, bail};
-use circuits::attacks::{self, Attack, Verdict, Workbench};
+use attacks::{Attack, Verdict, Workbench};
 use rayon::prelude::*;
 use serde::Serialize;
 

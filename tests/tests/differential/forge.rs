@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ark_ff::{AdditiveGroup, PrimeField};
+use attacks::{Forged, Forger, Start, forged_assignment};
 use circuits::eddsa::SignatureValues;
 use circuits::operation::DebitValues;
-use circuits::testkit::{Forged, Forger, Start, forged_assignment};
 use ledger::eddsa::Signature;
 use ledger::field::Fr;
 use ledger::operation::{Fields, Signable, Transfer};
@@ -26,7 +26,7 @@ pub enum Shown {
     WhatWasSigned,
 }
 
-/// The rules that the circuit finds violated; `None` if the testkit cannot show the operation:
+/// The rules that the circuit finds violated; `None` if the forger cannot show the operation:
 /// the sender has another account's key, or the operation is an unused slot's.
 pub fn forge<T: Signable>(model: &Model, sent: &Sent<T>, shown: Shown) -> Option<BTreeSet<String>> {
     let fields = sent.op.fields();

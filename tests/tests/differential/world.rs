@@ -111,7 +111,7 @@ pub fn our_domain() -> Fr {
     *DOMAIN
 }
 
-/// The key number `index`, derived as the circuits' testkit derives the key of that account.
+/// The key number `index`, derived as `attacks::Forger` derives the key of that account.
 pub fn key(index: u32) -> PrivateKey {
     PrivateKey::derive("quire testkit account", &index.to_be_bytes())
 }

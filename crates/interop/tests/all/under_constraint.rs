@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use ::r1cs::R1cs;
-use circuits::samples::{full, open_dimensions};
+use attacks::forged_assignment;
+use attacks::samples::{full, open_dimensions};
+use circuits::audit::open_variables;
 use circuits::shapes::{Compiled, by_name, compile};
-use circuits::testkit::{forged_assignment, open_variables};
 use interop::{r1cs, wtns};
 use ledger::field::Fr;
 

@@ -1,20 +1,19 @@
 //! Accounts that the tree does not have, at places where they are not, as they were before.
 
+use circuits::account::LeafValues;
 use ledger::field::Fr;
 
-use super::{
-    Attack, Pair, Witness, Workbench, both_sides,
+use crate::{
+    attack::{Attack, both_sides},
+    bench::{Pair, Witness, Workbench},
+    forger::{Forger, leaf_hash},
     world::{
         Side, TWIN, between_twins, pay, published_as, start, thief, transfer_of, twins, with_fee,
         world, world_with,
     },
 };
-use crate::{
-    account::LeafValues,
-    testkit::{Forger, leaf_hash},
-};
 
-pub(super) fn attacks() -> Vec<Attack> {
+pub(crate) fn attacks() -> Vec<Attack> {
     let one_sided = [
         Attack {
             name: "receiver-in-between",

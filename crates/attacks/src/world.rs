@@ -1,6 +1,10 @@
 //! The accounts that attacks begin with, and words to say what happens to them.
 
 use ark_ff::{AdditiveGroup, Field};
+use circuits::{
+    operation::{DebitValues, TransferValues},
+    transition::BatchValues,
+};
 use ledger::{
     eddsa::PrivateKey,
     field::Fr,
@@ -9,11 +13,9 @@ use ledger::{
     tree::empty_root,
 };
 
-use super::{Position, Witness, Workbench};
 use crate::{
-    operation::{DebitValues, TransferValues},
-    testkit::{Forged, Forger, Start, TRANSFER, WITHDRAW, message, sign},
-    transition::BatchValues,
+    bench::{Position, Witness, Workbench},
+    forger::{Forged, Forger, Start, TRANSFER, WITHDRAW, message, sign},
 };
 
 /// Which paying side an attack is on.

@@ -2,17 +2,17 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use circuits::{
+    account::power_of_two,
+    audit::compile_with,
+    num::{Change, Cs, Deviation},
+    shapes::{Compiled, by_name},
+    transition::BatchValues,
+};
 use ledger::{field::Fr, shape::Shape, words};
 use r1cs::R1csError;
 
-use crate::{
-    account::power_of_two,
-    attacks::{Attack, UNBREAKABLE_ALONE},
-    num::{Change, Cs, Deviation},
-    shapes::{Compiled, by_name},
-    testkit::{Presented, Published, compile_with, present},
-    transition::BatchValues,
-};
+use crate::presented::{Presented, Published, present};
 
 /// Which slot of its kind an attack is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,18 +73,6 @@ pub struct Pair {
     pub honest: Witness,
     /// Must be refused.
     pub forged: Witness,
-}
-
-/// What the circuit says to an attack.
-#[derive(Clone, Debug)]
-pub struct Verdict {
-    /// Rules that the honest neighbour violates: none, or the attack is badly made.
-    pub neighbour: BTreeSet<String>,
-    /// Rules that the forgery violates.
-    pub violated: BTreeSet<String>,
-    /// Whether the neighbour is accepted and the forgery violates its rule and no other; and, where
-    /// a number is beyond its range, whether it is refused as it is.
-    pub caught: bool,
 }
 
 impl Witness {
@@ -222,21 +210,6 @@ impl Workbench {
         self.position.of(bits)
     }
 
-    /// Runs an attack.
-    pub fn run(&self, attack: &Attack) -> Verdict {
-        let pair = (attack.make)(self);
-        let neighbour = self.violated(&pair.honest);
-        let violated = self.violated(&pair.forged);
-        let alone = !violated.is_empty() && violated.iter().all(|rule| rule == attack.rule);
-        let in_range =
-            (pair.forged.beyond()).is_none_or(|(_, beyond)| !self.violated(&beyond).is_empty());
-        Verdict {
-            caught: neighbour.is_empty() && alone && in_range,
-            neighbour,
-            violated,
-        }
-    }
-
     /// The rules that a witness violates.
     pub fn violated(&self, witness: &Witness) -> BTreeSet<String> {
         let assignment = witness.present(|cs| cs).assignment;
@@ -247,18 +220,6 @@ impl Workbench {
     pub fn rules(&self) -> Vec<String> {
         let costs = (self.compiled.rules).costs(self.compiled.r1cs.num_constraints());
         costs.into_iter().map(|(rule, _)| rule).collect()
-    }
-
-    /// Rules without an attack, those of [`UNBREAKABLE_ALONE`] left out.
-    pub fn rules_without(&self, attacks: &[Attack]) -> Vec<String> {
-        let known = |rule: &String| {
-            attacks.iter().any(|attack| attack.rule == *rule)
-                || UNBREAKABLE_ALONE.iter().any(|(path, _)| path == rule)
-        };
-        self.rules()
-            .into_iter()
-            .filter(|rule| !known(rule))
-            .collect()
     }
 
     /// The slot under attack, of those that a rule is in.

@@ -1,23 +1,20 @@
 //! Lies about where a batch starts, when it happens and who collects its fees.
 
 use ark_ff::{AdditiveGroup, Field};
+use circuits::{account::LeafValues, num::Cs, transition::BatchCircuit};
 use ledger::field::Fr;
 
-use super::{
-    Attack, Pair, Witness, Workbench,
+use crate::{
+    attack::Attack,
+    bench::{Pair, Witness, Workbench},
+    forger::{Forged, Forger, leaf_hash},
     world::{
         Side, TWIN, between_twins, edit_unused, empty_path, pay, power, published_as, start, twins,
         with_fee, world, world_with,
     },
 };
-use crate::{
-    account::LeafValues,
-    num::Cs,
-    testkit::{Forged, Forger, leaf_hash},
-    transition::BatchCircuit,
-};
 
-pub(super) fn attacks() -> Vec<Attack> {
+pub(crate) fn attacks() -> Vec<Attack> {
     vec![
         Attack {
             name: "time-before-zero",

@@ -1,6 +1,7 @@
 //! Spending without the holder's consent.
 
 use ark_ff::{AdditiveGroup, BigInteger256, Field, PrimeField};
+use circuits::{babyjubjub::subgroup_order, eddsa::SignatureValues, transition::BatchValues};
 use ledger::{
     babyjubjub::{Point, Scalar},
     eddsa::challenge,
@@ -9,18 +10,14 @@ use ledger::{
 };
 use num_bigint::BigUint;
 
-use super::{
-    Attack, Pair, Witness, Workbench, both_sides,
+use crate::{
+    attack::{Attack, both_sides},
+    bench::{Pair, Witness, Workbench},
+    forger::{Forged, TRANSFER, message, sign},
     world::{Side, pay, thief, with_fee, world},
 };
-use crate::{
-    babyjubjub::subgroup_order,
-    eddsa::SignatureValues,
-    testkit::{Forged, TRANSFER, message, sign},
-    transition::BatchValues,
-};
 
-pub(super) fn attacks() -> Vec<Attack> {
+pub(crate) fn attacks() -> Vec<Attack> {
     let signature = "transfer/sender/signature_is_valid";
     let one_sided = [
         Attack {

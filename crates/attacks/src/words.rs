@@ -1,19 +1,20 @@
 //! A proof about other words than the published ones.
 
 use ark_ff::{AdditiveGroup, Field};
-use ledger::{field::Fr, words};
-
-use super::{
-    Attack, Pair, Witness, Workbench,
-    l1::create,
-    world::{Side, edit_unused, pay, world},
-};
-use crate::{
+use circuits::{
     num::Cs,
     transition::{BatchCircuit, BatchValues},
 };
+use ledger::{field::Fr, words};
 
-pub(super) fn attacks() -> Vec<Attack> {
+use crate::{
+    attack::Attack,
+    bench::{Pair, Witness, Workbench},
+    l1::create,
+    world::{Side, edit_unused, pay, world},
+};
+
+pub(crate) fn attacks() -> Vec<Attack> {
     vec![
         Attack {
             name: "other-data",

@@ -2,6 +2,12 @@
 //! uses half of them, and one of a shape with what production shapes have.
 
 use ark_ff::AdditiveGroup;
+use circuits::{
+    account::{NONCE_BITS, power_of_two},
+    operation::L1Values,
+    shapes::by_name,
+    transition::BatchValues,
+};
 use ledger::{
     eddsa::PrivateKey,
     field::Fr,
@@ -10,13 +16,7 @@ use ledger::{
     shape::Shape,
 };
 
-use crate::{
-    account::{NONCE_BITS, power_of_two},
-    operation::L1Values,
-    shapes::by_name,
-    testkit::{Forged, Forger, Start},
-    transition::BatchValues,
-};
+use crate::forger::{Forged, Forger, Start};
 
 /// The shape of most samples.
 pub fn tiny() -> Shape {

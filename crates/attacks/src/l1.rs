@@ -1,30 +1,28 @@
 //! Cheating those whose operations come through L1's queue.
 
 use ark_ff::{AdditiveGroup, Field};
+use circuits::{operation::L1Values, transition::BatchValues};
 use ledger::{
     babyjubjub::{Point, Scalar},
     field::Fr,
     poseidon,
 };
 
-use super::{
-    Attack, Pair, Witness, Workbench,
+use crate::{
+    attack::Attack,
+    bench::{Pair, Witness, Workbench},
+    forger::{Forger, Start, leaf_hash},
     world::{
         TWIN, between_twins, empty_path, filler, pay, power, published_as, start, twins, world,
         world_with,
     },
-};
-use crate::{
-    operation::L1Values,
-    testkit::{Forger, Start, leaf_hash},
-    transition::BatchValues,
 };
 
 const CREATE: [bool; 3] = [true, false, false];
 const TOP_UP: [bool; 3] = [false, true, false];
 const EXIT: [bool; 3] = [false, false, true];
 
-pub(super) fn attacks() -> Vec<Attack> {
+pub(crate) fn attacks() -> Vec<Attack> {
     let create_rule = "l1_op/create_writes_published_leaf";
     let exit_rule = "l1_op/exit_pays_the_whole_balance";
     let unused = "l1_op/unused_slot_is_zero";
@@ -225,7 +223,7 @@ pub(super) struct Slot {
 
 impl Slot {
     /// The leaf that the operation writes, as the circuit computes it.
-    pub(super) fn written(&self) -> Fr {
+    pub(crate) fn written(&self) -> Fr {
         let slot = &self.values;
         let paid_out = if slot.kind == EXIT {
             slot.balance
@@ -241,7 +239,7 @@ impl Slot {
     }
 
     /// Appends it in the slot under attack.
-    pub(super) fn append(self, bench: &Workbench, batch: &mut Forger, index: u32) {
+    pub(crate) fn append(self, bench: &Workbench, batch: &mut Forger, index: u32) {
         let written = self.written();
         self.append_in(bench, batch, bench.slot("l1_op"), (index, written));
     }
@@ -265,7 +263,7 @@ fn key(secret: u64) -> (Fr, Fr) {
 }
 
 /// A Create, with the key of a small secret.
-pub(super) fn create(index: u32, token: u64, amount: u64, secret: u64) -> Slot {
+pub(crate) fn create(index: u32, token: u64, amount: u64, secret: u64) -> Slot {
     let token = Fr::from(token);
     Slot {
         values: L1Values {

@@ -1,27 +1,28 @@
 //! Spending what one does not have: balances, nonces, time, fees, unused slots.
 
 use ark_ff::{AdditiveGroup, Field};
+use circuits::{
+    account::LeafValues,
+    float::{EXPONENT, FLOAT40_MANTISSA},
+    operation::DebitValues,
+    transition::BatchValues,
+};
 use ledger::{
     field::Fr,
     float::{Float16, Float40},
 };
 
-use super::{
-    Attack, Pair, Witness, Workbench, both_sides,
+use crate::{
+    attack::{Attack, both_sides},
+    bench::{Pair, Witness, Workbench},
+    forger::{Forged, Forger, Start, leaf_hash},
     world::{
         Side, TWIN, between_twins, empty_path, pay, power, published_as, start, thief, transfer_of,
         twins, with_fee, world, world_with,
     },
 };
-use crate::{
-    account::LeafValues,
-    float::{EXPONENT, FLOAT40_MANTISSA},
-    operation::DebitValues,
-    testkit::{Forged, Forger, Start, leaf_hash},
-    transition::BatchValues,
-};
 
-pub(super) fn attacks() -> Vec<Attack> {
+pub(crate) fn attacks() -> Vec<Attack> {
     let one_sided = [
         Attack {
             name: "transfer-of-another-token",

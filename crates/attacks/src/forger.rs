@@ -1,14 +1,19 @@
-//! A cheating prover's workbench, for forgeries: batches made without any of the ledger's checks,
-//! and a verdict that names every violated rule.
+//! Batches made without any of the ledger's checks.
 //!
 //! [`Forger`] builds the circuit's values slot by slot with field arithmetic where the ledger would
 //! refuse: balances may wrap, nonces repeat, tokens differ. Paths, leaves, roots, words and public
 //! inputs all follow consistently, so a forgery breaks the one rule it is about and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ark_ff::{AdditiveGroup, BigInteger256, Field, PrimeField};
-use ark_relations::gr1cs::{ConstraintSystem, SynthesisMode};
+use circuits::{
+    account::{LeafValues, NONCE_BITS, power_of_two},
+    eddsa::SignatureValues,
+    operation::{DebitValues, L1Values, TransferValues},
+    shapes::padding,
+    transition::BatchValues,
+};
 use ledger::{
     eddsa::PrivateKey,
     field::Fr,
@@ -16,212 +21,7 @@ use ledger::{
     poseidon,
     shape::Shape,
     tree::Tree,
-    words,
 };
-use r1cs::{R1cs, R1csError};
-use rayon::prelude::*;
-
-use crate::{
-    account::{LeafValues, NONCE_BITS, power_of_two},
-    eddsa::SignatureValues,
-    num::{Cs, Deviation},
-    operation::{DebitValues, L1Values, TransferValues},
-    shapes::{Compiled, padding},
-    transition::{BatchCircuit, BatchValues, INSTANCE_VARIABLES},
-};
-
-impl Compiled {
-    /// Every rule that the full assignment violates; empty when it satisfies the circuit.
-    pub fn violated_rules(&self, assignment: &[Fr]) -> BTreeSet<String> {
-        let r1cs = &self.r1cs;
-        (0..r1cs.num_constraints())
-            .into_par_iter()
-            .filter(|&row| !self.row_holds(row, assignment))
-            .map(|row| self.rules.rule_of(row).to_owned())
-            .collect()
-    }
-
-    /// Witness variables that can be changed alone (by 1 and by a large number) without violating a
-    /// row, each with the rule of the first row that it occurs in.
-    pub fn free_variables(&self, assignment: &[Fr]) -> Vec<(usize, &str)> {
-        let r1cs = &self.r1cs;
-        let mut rows_of: Vec<Vec<usize>> = vec![Vec::new(); assignment.len()];
-        for row in 0..r1cs.num_constraints() {
-            for entry in [r1cs.a(), r1cs.b(), r1cs.c()]
-                .iter()
-                .flat_map(|m| m.row(row))
-            {
-                rows_of[entry.column as usize].push(row);
-            }
-        }
-        let offsets = [
-            Fr::ONE,
-            Fr::from(0x0123_4567_89ab_cdefu64).square().square(),
-        ];
-        (r1cs.num_instance()..assignment.len())
-            .into_par_iter()
-            .map_init(
-                || assignment.to_vec(),
-                |changed, variable| {
-                    let honest = changed[variable];
-                    let free = offsets.iter().any(|offset| {
-                        changed[variable] = honest + offset;
-                        rows_of[variable]
-                            .iter()
-                            .all(|&row| self.row_holds(row, changed))
-                    });
-                    changed[variable] = honest;
-                    (variable, free)
-                },
-            )
-            .filter_map(|(variable, free)| free.then_some(variable))
-            .map(|v| {
-                (
-                    v,
-                    rows_of[v]
-                        .first()
-                        .map_or("no row", |row| self.rules.rule_of(*row)),
-                )
-            })
-            .collect()
-    }
-
-    /// Whether one row holds.
-    pub fn row_holds(&self, row: usize, assignment: &[Fr]) -> bool {
-        let r1cs = &self.r1cs;
-        let [a, b, c] = [r1cs.a(), r1cs.b(), r1cs.c()]
-            .map(|matrix| r1cs.evaluate_row(matrix.row(row), assignment));
-        a * b == c
-    }
-}
-
-/// Rank of the constraints' derivative by the witness at the assignment `w`.
-pub fn rank(r1cs: &R1cs, w: &[Fr]) -> usize {
-    r1cs.num_witness() - open_variables(r1cs, w).len()
-}
-
-/// Witness variables that the constraints do not determine from older ones, to first order at the
-/// assignment `w`: while these stay, no other moves.
-///
-/// Rows are reduced by their newest variable: nearly every row brings one of its own.
-pub fn open_variables(r1cs: &R1cs, w: &[Fr]) -> Vec<u32> {
-    let mut pivots: BTreeMap<u32, BTreeMap<u32, Fr>> = BTreeMap::new();
-    for row in 0..r1cs.num_constraints() {
-        let [a, b, c] = [r1cs.a(), r1cs.b(), r1cs.c()].map(|matrix| matrix.row(row));
-        let (a_value, b_value) = (r1cs.evaluate_row(a, w), r1cs.evaluate_row(b, w));
-        let mut derivative: BTreeMap<u32, Fr> = BTreeMap::new();
-        for (entries, factor) in [(a, b_value), (b, a_value), (c, -Fr::ONE)] {
-            for entry in entries {
-                if entry.column as usize >= r1cs.num_instance() {
-                    let term = r1cs.coefficients()[entry.coefficient as usize] * factor;
-                    *derivative.entry(entry.column).or_insert(Fr::ZERO) += term;
-                }
-            }
-        }
-        derivative.retain(|_, value| *value != Fr::ZERO);
-        while let Some((&column, &value)) = derivative.last_key_value() {
-            let Some(pivot) = pivots.get(&column) else {
-                let inverse = value.inverse().expect("zeros are not kept");
-                derivative.values_mut().for_each(|x| *x *= inverse);
-                pivots.insert(column, derivative);
-                break;
-            };
-            for (column, x) in pivot {
-                let entry = derivative.entry(*column).or_insert(Fr::ZERO);
-                *entry -= value * x;
-                if *entry == Fr::ZERO {
-                    derivative.remove(column);
-                }
-            }
-        }
-    }
-    let all = (r1cs.num_instance()..r1cs.num_variables()).map(u32::try_from);
-    let all = all.map(|column| column.expect("variables have 32 bits"));
-    all.filter(|column| !pivots.contains_key(column)).collect()
-}
-
-/// The matrices of a shape's circuit, recorded by a recorder of the caller's making: with the
-/// places of its rows, or with a number that has one bit more.
-///
-/// # Errors
-/// As [`compile`](crate::shapes::compile).
-pub fn compile_with(shape: &Shape, recorder: impl FnOnce(Cs) -> Cs) -> Result<Compiled, R1csError> {
-    let rows = ConstraintSystem::<Fr>::new_ref();
-    rows.set_mode(SynthesisMode::Setup);
-    let cs = recorder(Cs::with_rows(rows.clone()));
-    BatchCircuit(padding(shape)).record(&cs);
-    Ok(Compiled {
-        r1cs: R1cs::from_constraint_system(&rows)?,
-        rules: cs.rule_map(),
-    })
-}
-
-/// What a cheating prover presents: a full assignment, and the words that its circuit computed.
-#[derive(Clone, Debug)]
-pub struct Presented {
-    /// `1, c, z, y`, then the witness.
-    pub assignment: Vec<Fr>,
-    /// The words within the circuit, which need not be those that are published.
-    pub words: Vec<Fr>,
-}
-
-/// Commitment and words as L1 sees them.
-#[derive(Clone, Debug)]
-pub struct Published {
-    /// The commitment.
-    pub c: Fr,
-    /// The words.
-    pub words: Vec<Fr>,
-}
-
-/// The full assignment for `values`, slot after slot. Public inputs are those that L1 derives from
-/// what is published; without that, from the words that the circuit itself computes.
-pub fn present(
-    values: &BatchValues,
-    deviations: &[Deviation],
-    recorder: impl FnOnce(Cs) -> Cs,
-    published: Option<&Published>,
-) -> Presented {
-    let cs = recorder(Cs::values_deviating(deviations));
-    let words = BatchCircuit(values.clone()).record(&cs);
-    let own = || Published {
-        c: words::commitment(values.shape.id, &words),
-        words: words.clone(),
-    };
-    let Published { c, words: shown } = published.cloned().unwrap_or_else(own);
-    let z = words::challenge(&c, &shown);
-    let y = words::evaluation(&shown, &z);
-    let mut assignment = vec![Fr::ONE, c, z, y];
-    assignment.extend(cs.into_values());
-    evaluate_again(&mut assignment, &words, &z, deviations);
-    Presented { assignment, words }
-}
-
-/// The products of Horner's rule, the last variables of the circuit, are the only ones that depend
-/// on `z`, which is known once the words are.
-fn evaluate_again(assignment: &mut [Fr], words: &[Fr], z: &Fr, deviations: &[Deviation]) {
-    let Some((last, rest)) = words.split_last() else {
-        return;
-    };
-    let first = assignment.len() - rest.len();
-    let mut sum = *last;
-    for (place, word) in (first..).zip(rest.iter().rev()) {
-        let mut product = sum * z;
-        for deviation in deviations {
-            if deviation.variable + INSTANCE_VARIABLES == place {
-                deviation.change.apply(&mut product);
-            }
-        }
-        assignment[place] = product;
-        sum = product + word;
-    }
-}
-
-/// The full assignment for `values` with public inputs recomputed from the words that the circuit
-/// itself computes: what the best cheating prover would present.
-pub fn forged_assignment(values: &BatchValues, deviations: &[Deviation]) -> Vec<Fr> {
-    present(values, deviations, |cs| cs, None).assignment
-}
 
 /// A transfer (or, without a receiver, a withdrawal) as a cheating prover would have it.
 #[derive(Clone, Debug, Default)]
