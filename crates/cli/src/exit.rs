@@ -102,6 +102,7 @@ impl Fault {
 
     /// A command whose part was left out of this build.
     #[cfg(not(all(
+        feature = "attacks",
         feature = "bench",
         feature = "chain",
         feature = "evm",

@@ -5,6 +5,7 @@
 
 mod amount;
 mod args;
+#[cfg(feature = "attacks")]
 mod attack;
 mod batches;
 #[cfg(feature = "bench")]
@@ -201,8 +202,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Demo(args) => demo::run(settings, args),
         Command::Estimate(args) => estimate::run(settings, args),
         Command::Circuit(CircuitCommand::Stats(args)) => stats::run(settings.ui, args),
-        Command::Attack(AttackCommand::List) => attack::list(settings.ui),
-        Command::Attack(AttackCommand::Run(args)) => attack::run(settings.ui, args),
+        Command::Attack(command) => run_attack(settings, command),
         Command::Bench(command) => run_bench(settings, command),
         #[cfg(feature = "evm")]
         Command::Gas => gas::run(settings.ui),
@@ -226,6 +226,19 @@ fn run_keys(settings: &Settings, command: &KeysCommand) -> Result<()> {
         #[cfg(not(feature = "interop"))]
         KeysCommand::Import(_) => Err(without_interop()),
     }
+}
+
+#[cfg(feature = "attacks")]
+fn run_attack(settings: &Settings, command: &AttackCommand) -> Result<()> {
+    match command {
+        AttackCommand::List => attack::list(settings.ui),
+        AttackCommand::Run(args) => attack::run(settings.ui, args),
+    }
+}
+
+#[cfg(not(feature = "attacks"))]
+fn run_attack(_: &Settings, _: &AttackCommand) -> Result<()> {
+    Err(exit::Fault::left_out("malicious witnesses", "attacks").into())
 }
 
 #[cfg(not(feature = "interop"))]
