@@ -21,24 +21,24 @@ pub const INDEX_BITS: usize = u32::BITS as usize;
 /// A leaf's preimage as the witness gives it; nothing about it is trusted.
 #[derive(Clone, Copy, Debug)]
 pub struct LeafValues {
-    /// The key's abscissa.
+    /// The first coordinate of the account's key.
     pub ax: Fr,
-    /// The key's ordinate.
+    /// The second coordinate of the account's key.
     pub ay: Fr,
-    /// The token id.
+    /// The token's id; the circuit checks that it has 32 bits.
     pub token: Fr,
-    /// The nonce.
+    /// The nonce; the circuit checks that it has 40 bits.
     pub nonce: Fr,
-    /// The balance.
+    /// The balance, below `2^128` in any state that was reached by rules.
     pub balance: Fr,
 }
 
 /// The two fields of a leaf that operations change.
 #[derive(Clone, Copy)]
 pub struct Fields<'a> {
-    /// `token·2^40 + nonce`.
+    /// Token and nonce in one number, `token·2^40 + nonce`.
     pub lane: &'a Num,
-    /// The balance.
+    /// The balance in the token's smallest unit.
     pub balance: &'a Num,
 }
 
@@ -64,7 +64,7 @@ pub fn leaves(cs: &Cs, key: &Edwards, old: Fields, new: Fields) -> (Num, Num) {
     (leaf(old_lane, old_balance), leaf(new_lane, new_balance))
 }
 
-/// `token·2^40 + nonce`.
+/// Token and nonce as a leaf hashes them, `token·2^40 + nonce`.
 pub fn lane(token: &Num, nonce: &Num) -> Num {
     nonce.add_scaled(token, power_of_two(NONCE_BITS))
 }

@@ -39,9 +39,9 @@ const FIRST_GUARDED_STEP: usize = 248;
 /// A point in circomlib's twisted Edwards coordinates.
 #[derive(Clone, Debug)]
 pub struct Edwards {
-    /// Abscissa.
+    /// The first coordinate of the point.
     pub x: Num,
-    /// Ordinate.
+    /// The second coordinate of the point.
     pub y: Num,
 }
 

@@ -15,7 +15,7 @@ use crate::{
 /// A signature as the witness gives it; nothing about it is trusted.
 #[derive(Clone, Copy, Debug)]
 pub struct SignatureValues {
-    /// Coordinates of R8.
+    /// The two coordinates of the point R8.
     pub r8: (Fr, Fr),
     /// The integer S; only its lowest 251 bits are used.
     pub s: BigInteger256,

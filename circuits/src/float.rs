@@ -24,9 +24,9 @@ pub const FLOAT16: usize = Float16::BITS as usize;
 /// A float by its bits, with its packed form and its value.
 #[derive(Clone, Debug)]
 pub struct Float {
-    /// `exponent·2^mantissa_bits + mantissa`.
+    /// The form that is signed and published, `exponent·2^mantissa_bits + mantissa`.
     pub packed: Num,
-    /// `mantissa·10^exponent`, below `2^138`.
+    /// The number that it stands for, `mantissa·10^exponent`, below `2^138`.
     pub value: Num,
 }
 

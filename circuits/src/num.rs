@@ -461,7 +461,7 @@ pub struct Num {
 }
 
 impl Num {
-    /// The constant `value`.
+    /// The constant `value`, a multiple of the variable 1.
     pub fn constant(value: Fr) -> Self {
         let terms = if value.is_zero() {
             Vec::new()
@@ -475,12 +475,12 @@ impl Num {
         }
     }
 
-    /// The constant 0.
+    /// The constant 0, a combination without terms.
     pub fn zero() -> Self {
         Self::constant(Fr::ZERO)
     }
 
-    /// The constant 1.
+    /// The constant 1, the variable that is always 1.
     pub fn one() -> Self {
         Self::constant(Fr::ONE)
     }
@@ -503,7 +503,7 @@ impl Num {
         }
     }
 
-    /// `factor · self`.
+    /// The combination times a constant; no row is needed.
     pub fn scale(&self, factor: Fr) -> Self {
         if factor.is_zero() {
             return Self {
@@ -529,7 +529,7 @@ impl Num {
         }
     }
 
-    /// `self + value`.
+    /// The combination plus a constant; no row is needed.
     pub fn plus(&self, value: Fr) -> Self {
         self + &Self::constant(value)
     }
@@ -648,7 +648,7 @@ impl Bit {
         &self.0
     }
 
-    /// `1 − self`.
+    /// The opposite bit, `1 − self`; no row is needed.
     pub fn not(&self) -> Bit {
         Bit(&Num::one() - &self.0)
     }

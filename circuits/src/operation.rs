@@ -34,9 +34,9 @@ use crate::{
 pub struct DebitValues {
     /// Index of the paying account.
     pub from: Fr,
-    /// Packed float40.
+    /// The amount in its packed form, a float40.
     pub amount: Fr,
-    /// Packed float16.
+    /// The fee in its packed form, a float16.
     pub fee: Fr,
     /// Last timestamp at which the operation may execute.
     pub valid_until: Fr,
@@ -53,7 +53,7 @@ pub struct DebitValues {
 /// A transfer slot as the witness gives it.
 #[derive(Clone, Debug)]
 pub struct TransferValues {
-    /// The sender's side.
+    /// What the sender signed, with its account.
     pub debit: DebitValues,
     /// Index of the receiving account.
     pub to: Fr,
@@ -73,7 +73,7 @@ pub struct L1Values {
     pub index: Fr,
     /// Token of the account.
     pub token: Fr,
-    /// Amount deposited.
+    /// Amount deposited, 0 for a ForcedExit.
     pub amount: Fr,
     /// The published key words: the new key of a Create, otherwise zeros.
     pub published_key: (Fr, Fr),

@@ -22,7 +22,7 @@ use crate::{
 pub struct Context {
     /// Levels of the tree.
     pub depth: usize,
-    /// The deployment's domain.
+    /// The deployment's domain, part of every signed message.
     pub domain: Num,
     /// The batch's timestamp, below `2^40`.
     pub timestamp: Num,

@@ -66,7 +66,7 @@ pub fn name_of(shape: &Shape) -> Option<&'static str> {
 /// A shape's matrices and the rule behind each row.
 #[derive(Clone, Debug)]
 pub struct Compiled {
-    /// The matrices.
+    /// The matrices of the circuit.
     pub r1cs: R1cs,
     /// The rule that each row belongs to.
     pub rules: RuleMap,

@@ -34,7 +34,7 @@ pub const INSTANCE_VARIABLES: usize = 4;
 pub struct BatchValues {
     /// The shape that fixes the circuit.
     pub shape: Shape,
-    /// The deployment's domain.
+    /// The deployment's domain, part of every signed message.
     pub domain: Fr,
     /// Number of the batch.
     pub batch_number: Fr,
@@ -42,17 +42,17 @@ pub struct BatchValues {
     pub timestamp: Fr,
     /// The `4^K` subtree roots before the batch.
     pub roots: Vec<Fr>,
-    /// Fee slots.
+    /// As many fee slots as the shape has.
     pub fees: Vec<FeeValues>,
-    /// L1 slots.
+    /// As many L1 slots as the shape has.
     pub l1_ops: Vec<L1Values>,
-    /// Transfer slots.
+    /// As many transfer slots as the shape has.
     pub transfers: Vec<TransferValues>,
-    /// Withdrawal slots.
+    /// As many withdrawal slots as the shape has.
     pub withdrawals: Vec<DebitValues>,
     /// The commitment to the words: public.
     pub c: Fr,
-    /// The challenge: public.
+    /// The challenge that L1 derives from commitment and words: public.
     pub z: Fr,
     /// The evaluation of the words at the challenge: public.
     pub y: Fr,

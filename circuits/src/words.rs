@@ -20,7 +20,7 @@ const SHAPE_ID_BITS: usize = u16::BITS as usize;
 /// The header as the circuit holds it.
 #[derive(Clone, Debug)]
 pub struct HeaderVar {
-    /// The deployment's domain.
+    /// The deployment's domain, the first word.
     pub domain: Num,
     /// The root before the batch.
     pub old_root: Num,

@@ -47,7 +47,6 @@ pub struct Verdict {
 }
 
 impl Workbench {
-    /// Runs an attack.
     pub fn run(&self, attack: &Attack) -> Verdict {
         let pair = (attack.make)(self);
         let neighbour = self.violated(&pair.honest);

@@ -17,16 +17,13 @@ use crate::presented::{Presented, Published, present};
 /// Which slot of its kind an attack is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Position {
-    /// The first one.
     First,
     /// One in the middle: the second of two, the third of four.
     Middle,
-    /// The last one.
     Last,
 }
 
 impl Position {
-    /// All of them.
     pub const ALL: [Self; 3] = [Self::First, Self::Middle, Self::Last];
 
     /// The place, of so many.
@@ -71,7 +68,6 @@ struct Beyond {
 pub struct Pair {
     /// Must be accepted: what the forgery spoils is all that is wrong with it.
     pub honest: Witness,
-    /// Must be refused.
     pub forged: Witness,
 }
 
@@ -189,17 +185,14 @@ impl Workbench {
         }
     }
 
-    /// The shape.
     pub fn shape(&self) -> &Shape {
         &self.shape
     }
 
-    /// The circuit.
     pub fn compiled(&self) -> &Compiled {
         &self.compiled
     }
 
-    /// Where attacks are.
     pub fn position(&self) -> Position {
         self.position
     }

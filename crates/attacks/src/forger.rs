@@ -26,15 +26,10 @@ use ledger::{
 /// A transfer (or, without a receiver, a withdrawal) as a cheating prover would have it.
 #[derive(Clone, Debug, Default)]
 pub struct Forged {
-    /// Paying account.
     pub from: u32,
-    /// Receiving account.
     pub to: u32,
-    /// Amount.
     pub amount: Float40,
-    /// Fee.
     pub fee: Float16,
-    /// Last timestamp.
     pub valid_until: u64,
     /// The fee slot chosen.
     pub fee_slot: Option<usize>,
@@ -103,11 +98,8 @@ pub struct Forger {
 pub struct Start {
     /// Index, at least 1.
     pub index: u32,
-    /// Token id.
     pub token: u32,
-    /// Nonce.
     pub nonce: u64,
-    /// Balance.
     pub balance: u128,
 }
 

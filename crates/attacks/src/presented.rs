@@ -19,9 +19,7 @@ pub struct Presented {
 /// Commitment and words as L1 sees them.
 #[derive(Clone, Debug)]
 pub struct Published {
-    /// The commitment.
     pub c: Fr,
-    /// The words.
     pub words: Vec<Fr>,
 }
 

@@ -40,7 +40,6 @@ pub struct Log {
     pub address: Address,
     /// Hash of the signature and indexed fields.
     pub topics: Vec<[u8; 32]>,
-    /// The other fields.
     pub data: Vec<u8>,
 }
 
@@ -58,12 +57,10 @@ pub struct Receipt {
 /// Why a call did not happen.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CallError {
-    /// The contract refused.
     #[error("reverted with 0x{}", hex::encode(output))]
     Reverted {
         /// Gas of the receipt.
         gas: u64,
-        /// The encoded error.
         output: Vec<u8>,
     },
     /// The machine stopped: no gas, or an invalid instruction.

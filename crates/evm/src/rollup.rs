@@ -14,7 +14,6 @@ use prover::key::VerifyingKey;
 
 use crate::chain::{CallError, Chain, Receipt};
 
-/// A deployed rollup.
 #[derive(Clone, Debug)]
 pub struct Rollup {
     pub address: Address,
@@ -55,9 +54,7 @@ pub struct Account {
     /// Owner; zero if the index is not registered.
     pub owner: Address,
     pub token: u32,
-    /// A ForcedExit waits.
     pub exit_pending: bool,
-    /// Left by proof.
     pub exited: bool,
 }
 

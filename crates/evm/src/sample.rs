@@ -239,7 +239,6 @@ fn authorize<T: Signable>(op: &T, key: u32, domain: &Fr) -> Authorized<T> {
 /// A proven batch, the queue entries that it consumes and the state that it leaves.
 #[derive(Clone, Debug)]
 pub struct Sealed {
-    /// What is sent.
     pub submission: Submission,
     /// The queue entries that it consumes.
     pub entries: Vec<Entry>,

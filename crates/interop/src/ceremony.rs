@@ -50,7 +50,7 @@ pub enum CeremonyError {
         "the circuit needs powers of tau of 2^{needed}, the ptau file has 2^{got}: take a file of a larger ceremony"
     )]
     Power {
-        /// Power needed.
+        /// Base-2 logarithm of the domain that the circuit needs.
         needed: u32,
         /// Power of the file.
         got: u32,
@@ -58,7 +58,7 @@ pub enum CeremonyError {
     /// A part of the key does not follow from circuit, powers and transcript.
     #[error("{part} of the zkey does not follow from the circuit and the powers of tau: refuse it")]
     Differs {
-        /// The part.
+        /// Name of the part of the key.
         part: &'static str,
     },
     /// A contribution does not hold.
@@ -82,19 +82,19 @@ pub enum CeremonyError {
     Name {
         /// Number of the character, from 1.
         at: usize,
-        /// The character.
+        /// The character that is not allowed.
         character: char,
     },
     /// A name or beacon of an impossible length, or a number of iterations out of bounds.
     #[error("{what} is {got}; allowed is {least} to {most}")]
     Parameter {
-        /// What was given.
+        /// Name of what is out of its bounds.
         what: &'static str,
         /// The value, or its length in bytes.
         got: usize,
-        /// Least allowed.
+        /// The least value or length that is allowed.
         least: usize,
-        /// Greatest allowed.
+        /// The greatest value or length that is allowed.
         most: usize,
     },
 }

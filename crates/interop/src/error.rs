@@ -10,11 +10,11 @@ pub enum FormatError {
     /// Reading or writing failed.
     #[error("the {kind} file cannot be {action}: {source}; check the disk and the path")]
     Io {
-        /// Kind of file.
+        /// Kind of file by its ending, as `zkey`.
         kind: &'static str,
         /// What was attempted, as a participle.
         action: &'static str,
-        /// The reason given.
+        /// The reason that the operating system gave.
         source: io::Error,
     },
     /// Another kind of file.
@@ -28,11 +28,11 @@ pub enum FormatError {
     /// Another version of the format.
     #[error("the {kind} file has version {got}, this program reads {expected}; export it again")]
     Version {
-        /// Kind of file.
+        /// Kind of file by its ending, as `zkey`.
         kind: &'static str,
         /// Version read by this program.
         expected: u32,
-        /// Version found.
+        /// Version that the file has.
         got: u32,
     },
     /// A section that this kind of file does not have, or that this program does not understand.
@@ -40,25 +40,25 @@ pub enum FormatError {
         "the {kind} file has a section {section}, which this program does not know; export it without that section"
     )]
     UnknownSection {
-        /// Kind of file.
+        /// Kind of file by its ending, as `zkey`.
         kind: &'static str,
-        /// The section's number.
+        /// Number of the section in the format.
         section: u32,
     },
     /// A section occurs twice.
     #[error("the {kind} file has section {section} twice; export it again")]
     DuplicateSection {
-        /// Kind of file.
+        /// Kind of file by its ending, as `zkey`.
         kind: &'static str,
-        /// The section's number.
+        /// Number of the section in the format.
         section: u32,
     },
     /// A section is missing.
     #[error("the {kind} file has no section {section} ({name}); export it again")]
     MissingSection {
-        /// Kind of file.
+        /// Kind of file by its ending, as `zkey`.
         kind: &'static str,
-        /// The section's number.
+        /// Number of the section in the format.
         section: u32,
         /// What the section holds.
         name: &'static str,
@@ -68,21 +68,21 @@ pub enum FormatError {
         "{name} of the {kind} file has {got} bytes where {expected} are announced or needed: it is cut off or damaged; copy it again"
     )]
     Size {
-        /// Kind of file.
+        /// Kind of file by its ending, as `zkey`.
         kind: &'static str,
         /// Part of the file.
         name: &'static str,
         /// Bytes announced or needed.
         expected: u64,
-        /// Bytes found.
+        /// Number of bytes that the section has.
         got: u64,
     },
     /// Another field or curve.
     #[error("the {kind} file is not for BN254 (bn128): its {what} is another; make it for bn128")]
     Field {
-        /// Kind of file.
+        /// Kind of file by its ending, as `zkey`.
         kind: &'static str,
-        /// What differs.
+        /// Name of the value that is not BN254's.
         what: &'static str,
     },
     /// Another proof system.
@@ -90,9 +90,9 @@ pub enum FormatError {
         "the {kind} file is for {got}, this program reads those of Groth16: make it with Groth16"
     )]
     Protocol {
-        /// Kind of file.
+        /// Kind of file by its ending, as `zkey`.
         kind: &'static str,
-        /// The proof system.
+        /// Name of the proof system that the file is for.
         got: String,
     },
     /// A circuit that is not rank-1 constraints alone.
@@ -100,17 +100,17 @@ pub enum FormatError {
         "the circuit of the r1cs file uses custom gates ({count}), which Groth16 does not prove: compile it without custom templates"
     )]
     CustomGates {
-        /// How many.
+        /// Number of custom gates that the circuit uses.
         count: u32,
     },
     /// A number is outside its range.
     #[error("{what} of the {kind} file is {got}; allowed is {allowed}")]
     OutOfRange {
-        /// Kind of file.
+        /// Kind of file by its ending, as `zkey`.
         kind: &'static str,
-        /// What was counted.
+        /// Name of the number that is out of its range.
         what: &'static str,
-        /// The value found.
+        /// The value that the file has.
         got: u64,
         /// The allowed range, in words.
         allowed: String,
@@ -118,7 +118,7 @@ pub enum FormatError {
     /// A field element is not below the field's modulus.
     #[error("{name} of the {kind} file: element {index} is not below the modulus; export it again")]
     NotCanonical {
-        /// Kind of file.
+        /// Kind of file by its ending, as `zkey`.
         kind: &'static str,
         /// Part of the file.
         name: &'static str,
@@ -130,13 +130,13 @@ pub enum FormatError {
         "{what} of the ptau file is ±1: nobody contributed to these powers, so anybody can forge proofs; take a finished ceremony's"
     )]
     Uncontributed {
-        /// Which of them.
+        /// Which of `τ`, `α` and `β` it is.
         what: &'static str,
     },
     /// A point cannot be used.
     #[error("{what} in the {kind} file {fault}; do not use the file")]
     Point {
-        /// Kind of file.
+        /// Kind of file by its ending, as `zkey`.
         kind: &'static str,
         /// Its name, or its number in a part of the file.
         what: String,
@@ -147,9 +147,9 @@ pub enum FormatError {
     /// exist.
     #[error("constraint {row} of the r1cs file: wire {wire} {fault}; export it again")]
     Row {
-        /// The constraint.
+        /// Index of the constraint, from 0.
         row: u64,
-        /// The wire.
+        /// Number of the wire that the constraint names.
         wire: u32,
         /// What is wrong with it.
         fault: &'static str,
@@ -168,7 +168,7 @@ pub enum FormatError {
     /// The text is not JSON of the expected form.
     #[error("this is no {kind}: {source}; export it again")]
     Json {
-        /// Kind of text.
+        /// What the JSON text should hold, as a proof.
         kind: &'static str,
         /// What the parser says.
         source: serde_json::Error,
@@ -176,11 +176,11 @@ pub enum FormatError {
     /// A part of the JSON has another form.
     #[error("{what} in the {kind} is {got}; expected is {expected}")]
     Form {
-        /// Kind of text.
+        /// What the JSON text should hold, as a proof.
         kind: &'static str,
         /// Name of the part.
         what: String,
-        /// What it is.
+        /// What stands there instead.
         got: String,
         /// What it should be.
         expected: &'static str,
@@ -188,7 +188,7 @@ pub enum FormatError {
     /// A number in JSON is not one of the field, or spelled in a way that programs read differently.
     #[error("{what} in the {kind} is {got}, which {fault}")]
     Number {
-        /// Kind of text.
+        /// What the JSON text should hold, as a proof.
         kind: &'static str,
         /// Name of the number.
         what: String,
@@ -200,13 +200,13 @@ pub enum FormatError {
     /// A value in JSON contradicts another one.
     #[error("{what} in the {kind} is {got:?}, expected {expected:?}")]
     Disagree {
-        /// Kind of text.
+        /// What the JSON text should hold, as a proof.
         kind: &'static str,
         /// Name of the value.
         what: &'static str,
         /// What it should be.
         expected: String,
-        /// What it is.
+        /// What stands there instead.
         got: String,
     },
 }

@@ -20,7 +20,7 @@ pub const FIELD_BYTES: usize = 32;
 pub enum Infinity {
     /// It may: a wire that does not occur has no share in a query.
     Allowed,
-    /// It must not.
+    /// It must not, and the file is refused.
     Refused,
 }
 

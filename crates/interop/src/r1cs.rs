@@ -43,15 +43,15 @@ const TERM_BYTES: u64 = 4 + FIELD_BYTES as u64;
 pub struct Counts {
     /// Wires, the constant 1 included.
     pub wires: u32,
-    /// Public outputs.
+    /// Number of public outputs; their wires come first after the constant.
     pub outputs: u32,
-    /// Public inputs.
+    /// Number of public inputs; their wires follow the outputs.
     pub public_inputs: u32,
-    /// Declared private inputs.
+    /// Number of private inputs that the circuit declares.
     pub private_inputs: u32,
     /// Labels of the source program.
     pub labels: u64,
-    /// Constraints.
+    /// Number of rank-1 constraints.
     pub constraints: u32,
 }
 

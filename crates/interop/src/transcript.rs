@@ -18,7 +18,7 @@ use crate::points::{FIELD_BYTES, from_montgomery, uncompressed_g1, uncompressed_
 
 /// Bytes of a hash.
 pub const HASH_BYTES: usize = 64;
-/// A BLAKE2b-512 digest.
+/// A digest by BLAKE2b with 64 bytes.
 pub type Hash = [u8; HASH_BYTES];
 /// Greatest number of doublings of a beacon's iterations: 2^32 SHA-256 take minutes.
 pub const MAX_ITERATIONS_EXP: u8 = 32;
@@ -49,7 +49,7 @@ pub struct Contribution {
     pub delta_after: G1Affine,
     /// A random point `s`.
     pub s: G1Affine,
-    /// `s·x`.
+    /// The point `s·x`, of which only the participant knows `x`.
     pub s_x: G1Affine,
     /// `p·x`, with `p` hashed from `transcript`.
     pub p_x: G2Affine,
@@ -83,7 +83,7 @@ impl Contribution {
 pub struct Transcript {
     /// Hash of the key before the first contribution.
     pub circuit: Hash,
-    /// In order.
+    /// The contributions, in the order in which they were made.
     pub contributions: Vec<Contribution>,
 }
 
@@ -159,7 +159,7 @@ impl Stream {
         }
     }
 
-    /// A scalar.
+    /// The next scalar of the stream.
     pub fn scalar(&mut self) -> Fr {
         self.element::<FrConfig>()
     }

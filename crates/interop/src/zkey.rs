@@ -112,17 +112,17 @@ pub struct Header {
     pub public: u32,
     /// Size of the domain, a power of two.
     pub domain: u32,
-    /// `α` in G1.
+    /// The secret `α` times the generator of G1.
     pub alpha_g1: G1Affine,
-    /// `β` in G1.
+    /// The secret `β` times the generator of G1.
     pub beta_g1: G1Affine,
-    /// `β` in G2.
+    /// The secret `β` times the generator of G2.
     pub beta_g2: G2Affine,
-    /// `γ` in G2.
+    /// The secret `γ` times the generator of G2.
     pub gamma_g2: G2Affine,
-    /// `δ` in G1.
+    /// The secret `δ` times the generator of G1.
     pub delta_g1: G1Affine,
-    /// `δ` in G2.
+    /// The secret `δ` times the generator of G2.
     pub delta_g2: G2Affine,
 }
 
@@ -207,11 +207,11 @@ fn check_protocol<R: Read + Seek>(file: &mut Container<R>) -> Result<()> {
 pub struct Coefficient {
     /// 0 for A, 1 for B.
     pub matrix: u32,
-    /// The row.
+    /// Index of the row, from 0.
     pub row: u32,
-    /// The wire.
+    /// Number of the wire that the coefficient stands at.
     pub wire: u32,
-    /// The value.
+    /// The coefficient, as a field element.
     pub value: Fr,
 }
 
@@ -248,12 +248,12 @@ impl<R: Read + Seek> Zkey<R> {
         })
     }
 
-    /// The fixed part.
+    /// The header: sizes and the points that every key has.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// The contributions.
+    /// The record of the contributions that made the key.
     pub fn transcript(&self) -> &Transcript {
         &self.transcript
     }

@@ -35,9 +35,9 @@ pub struct Leaf {
     pub ax: Fr,
     /// Second coordinate of the key.
     pub ay: Fr,
-    /// `token·2^40 + nonce`.
+    /// Token and nonce in one number, `token·2^40 + nonce`.
     pub lane: Fr,
-    /// The balance.
+    /// The balance in the token's smallest unit.
     pub balance: Fr,
 }
 
@@ -65,7 +65,7 @@ impl Account {
         }
     }
 
-    /// `token·2^40 + nonce`.
+    /// Token and nonce as the leaf hashes them, `token·2^40 + nonce`.
     pub fn lane(&self) -> Fr {
         Fr::from((u128::from(self.token) << NONCE_BITS) + u128::from(self.nonce))
     }

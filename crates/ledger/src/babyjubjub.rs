@@ -52,7 +52,7 @@ const ODD_MULTIPLES: usize = 8;
 pub struct Point {
     /// The first coordinate, circomlib's x.
     pub x: Fr,
-    /// The second coordinate.
+    /// The second coordinate, which with the sign of `x` determines the point.
     pub y: Fr,
 }
 
@@ -85,7 +85,7 @@ pub enum KeyError {
     /// `A` is not `8·Q`.
     #[error("the key is not 8·Q: expected ({}, {}), got ({}, {})", expected.x, expected.y, got.x, got.y)]
     NotEightTimesQ {
-        /// `8·Q`.
+        /// The point `8·Q` that was to be reached.
         expected: Box<Point>,
         /// The key that was given.
         got: Box<Point>,
@@ -131,13 +131,13 @@ impl Point {
         self.is_on_curve() && self.mul(&-Scalar::one()).add(self) == Self::identity()
     }
 
-    /// The sum.
+    /// The sum of two points of the curve; the formula has no exception.
     #[must_use]
     pub fn add(&self, other: &Self) -> Self {
         Self::from_projective(&(self.to_projective() + other.to_affine()))
     }
 
-    /// Twice the point.
+    /// Twice the point, as the sum of it with itself.
     #[must_use]
     pub fn double(&self) -> Self {
         Self::from_projective(&self.to_projective().double())

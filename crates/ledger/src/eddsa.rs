@@ -43,7 +43,7 @@ pub enum SignatureError {
     /// `S` is not below the order of the prime subgroup.
     #[error("S is not canonical: expected less than {order}, got {got}")]
     ScalarNotCanonical {
-        /// The order `l`.
+        /// The order `l` of the prime subgroup, which S must be below.
         order: BigUint,
         /// The S that was given.
         got: BigUint,
@@ -60,9 +60,9 @@ pub enum SignatureError {
     /// `S·Base8 ≠ R8 + h·8·A`.
     #[error("S·Base8 − h·8·A is not R8: expected ({}, {}), got ({}, {})", expected.x, expected.y, got.x, got.y)]
     Equation {
-        /// The signature's R8.
+        /// The point R8 that the signature has.
         expected: Box<Point>,
-        /// `S·Base8 − h·8·A`.
+        /// The point that R8 should be, `S·Base8 − h·8·A`.
         got: Box<Point>,
     },
 }

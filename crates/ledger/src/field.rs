@@ -25,7 +25,7 @@ pub enum FieldError {
     /// The integer is not below the modulus.
     #[error("integer is not below the field modulus: expected less than {modulus}, got {got}")]
     NotCanonical {
-        /// The modulus `r`.
+        /// The order `r` of the scalar field, which elements are below.
         modulus: BigUint,
         /// The integer that was given.
         got: BigUint,
@@ -33,7 +33,7 @@ pub enum FieldError {
     /// The text has no digits or more than an element can have.
     #[error("expected 1 to {most} digits, got {got}")]
     Length {
-        /// Most digits accepted.
+        /// The greatest number of digits that is read.
         most: usize,
         /// Bytes in the text.
         got: usize,
@@ -41,7 +41,7 @@ pub enum FieldError {
     /// A byte of the text is not a digit of its base.
     #[error("byte {position} of the text is not a base-{base} digit")]
     Digit {
-        /// 10 or 16.
+        /// The base of the digits, 10 or 16.
         base: u32,
         /// Offset of the byte.
         position: usize,

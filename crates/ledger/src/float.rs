@@ -36,7 +36,7 @@ pub enum FloatError {
     /// The mantissa is too large.
     #[error("mantissa does not fit: expected at most {most}, got {got}")]
     Mantissa {
-        /// The largest mantissa.
+        /// The largest mantissa of this kind of float.
         most: u64,
         /// The mantissa that was given.
         got: u64,
@@ -52,7 +52,7 @@ pub enum FloatError {
 impl<const MANTISSA_BITS: u32> Float<MANTISSA_BITS> {
     /// Bits of the packed form.
     pub const BITS: u32 = EXPONENT_BITS + MANTISSA_BITS;
-    /// The largest mantissa.
+    /// The largest mantissa, `2^MANTISSA_BITS − 1`.
     pub const MAX_MANTISSA: u64 = (1 << MANTISSA_BITS) - 1;
 
     /// Reads the packed form.

@@ -59,18 +59,18 @@ pub(crate) fn keccak_to_field(keccak: Keccak256) -> Fr {
 pub enum L1Op {
     /// A new account at an index that L1 assigned.
     Create {
-        /// The account's index.
+        /// Index of the account's leaf, from 1 to below `4^depth`.
         index: u32,
-        /// Token id.
+        /// Id of the token, from L1's registry.
         token: u32,
-        /// Opening balance.
+        /// Balance that the account opens with, in the token's smallest unit.
         amount: u128,
         /// Key of the account; L1 has checked that it is in the prime subgroup.
         key: Point,
     },
     /// More balance for an account.
     TopUp {
-        /// The account's index.
+        /// Index of the account's leaf, from 1 to below `4^depth`.
         index: u32,
         /// Token id as registered on L1.
         token: u32,
@@ -79,7 +79,7 @@ pub enum L1Op {
     },
     /// Pays out the whole balance of an account, whatever it is.
     ForcedExit {
-        /// The account's index.
+        /// Index of the account's leaf, from 1 to below `4^depth`.
         index: u32,
         /// Token id as registered on L1.
         token: u32,
@@ -124,7 +124,7 @@ impl L1Op {
         }
     }
 
-    /// The account's index.
+    /// Index of the leaf of the account that the operation is about.
     pub fn index(&self) -> u32 {
         match self {
             Self::Create { index, .. }
@@ -162,9 +162,9 @@ impl L1Op {
 /// A payment from one account to another of the same token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transfer {
-    /// The sender's index.
+    /// Index of the account that pays.
     pub from: u32,
-    /// The receiver's index.
+    /// Index of the account that receives.
     pub to: u32,
     /// What the receiver gets.
     pub amount: Float40,
@@ -181,7 +181,7 @@ pub struct Transfer {
 /// A payment to the owner of the account on L1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Withdraw {
-    /// The account's index.
+    /// Index of the account that pays and whose owner claims on L1.
     pub from: u32,
     /// What becomes claimable on L1.
     pub amount: Float40,
@@ -198,21 +198,21 @@ pub struct Withdraw {
 /// The fields that every signed operation has, in the order in which they are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fields {
-    /// Which operation: [`Signable::KIND`].
+    /// Number of the kind of operation, [`Signable::KIND`].
     pub kind: u8,
-    /// The sender's index.
+    /// Index of the account that pays.
     pub from: u32,
     /// The receiver's index, 0 for a withdrawal.
     pub to: u32,
-    /// The amount.
+    /// Amount that leaves the account, the fee apart.
     pub amount: Float40,
-    /// The fee.
+    /// Fee that the account pays in addition.
     pub fee: Float16,
-    /// The sender's nonce.
+    /// Operations that the account signed and executed before this one, below 2^40.
     pub nonce: u64,
     /// Last timestamp at which the operation executes.
     pub valid_until: u64,
-    /// The token.
+    /// Id of the token, which must be the account's.
     pub token: u32,
 }
 
@@ -247,7 +247,7 @@ pub enum OperationError {
     Text {
         /// Name of the field.
         field: &'static str,
-        /// What it says.
+        /// What the field says, as it stands in the text.
         text: String,
     },
     /// An amount is not what its float spelling says.
@@ -265,7 +265,7 @@ pub enum OperationError {
     TooWide {
         /// Name of the field.
         field: &'static str,
-        /// Its value.
+        /// The value that does not fit.
         value: u64,
     },
 }
@@ -282,7 +282,7 @@ pub trait Signable: sealed::Sealed + Copy + Sized {
     /// The operation's number, part of what is signed.
     const KIND: u8;
 
-    /// All fields.
+    /// All signed fields, in the form common to both kinds.
     fn fields(&self) -> Fields;
 
     /// The operation with these fields.
@@ -465,7 +465,7 @@ impl Fields {
 /// An operation with a signature that nobody has checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signed<T> {
-    /// The operation.
+    /// The operation that the signature is for.
     pub op: T,
     /// A claim that the sender signed it.
     pub signature: Signature,
@@ -563,7 +563,7 @@ fn unpack(packed: &[u8]) -> Fields {
 }
 
 impl<T: Signable> Authorized<T> {
-    /// The operation.
+    /// The operation, whose signature was verified.
     pub fn op(&self) -> &T {
         &self.signed.op
     }

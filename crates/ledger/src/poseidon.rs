@@ -42,9 +42,9 @@ use ark_ff::{Field, One, PrimeField, Zero};
 
 use crate::field::Fr;
 
-/// Smallest width.
+/// Smallest width: one input and the capacity element.
 pub const MIN_WIDTH: usize = 2;
-/// Largest width.
+/// Largest width: eight inputs and the capacity element.
 pub const MAX_WIDTH: usize = 9;
 /// Most inputs of [`hash`].
 pub const MAX_INPUTS: usize = MAX_WIDTH - 1;

@@ -19,27 +19,27 @@ pub enum Reject {
     FieldInRange {
         /// Name of the field.
         field: &'static str,
-        /// Its value.
+        /// The value that has more than 40 bits.
         value: u64,
     },
     /// `index_in_range`: every index is one of the tree's leaves.
     #[error("index {index} is not below {leaves}, the number of accounts")]
     IndexInRange {
-        /// The index.
+        /// Index of the account's leaf.
         index: u32,
-        /// `4^depth`.
+        /// Number of leaves, `4^depth`; indices are below it.
         leaves: u64,
     },
     /// `sender_exists`: the sender's leaf is not empty.
     #[error("sender {index} does not exist")]
     SenderExists {
-        /// The sender's index.
+        /// Index of the account that pays.
         index: u32,
     },
     /// `receiver_exists`: the receiver's leaf is not empty.
     #[error("receiver {index} does not exist")]
     ReceiverExists {
-        /// The receiver's index.
+        /// Index of the account that receives.
         index: u32,
     },
     /// `same_token`: the signed token is the one that the account holds.
@@ -55,7 +55,7 @@ pub enum Reject {
     /// `signature_is_valid`: the sender's key signed this operation for this domain.
     #[error("the signature of sender {index} is not valid: {reason}")]
     SignatureIsValid {
-        /// The sender's index.
+        /// Index of the account that pays.
         index: u32,
         /// What is wrong with it.
         reason: SignatureFault,
@@ -63,19 +63,19 @@ pub enum Reject {
     /// `nonce_is_next`: the nonce is the account's.
     #[error("nonce of account {index}: expected {expected}, got {got}")]
     NonceIsNext {
-        /// The sender's index.
+        /// Index of the account that pays.
         index: u32,
-        /// The account's nonce.
+        /// The account's nonce, which the next operation must have.
         expected: u64,
-        /// The operation's.
+        /// The nonce that was signed.
         got: u64,
     },
     /// `nonce_has_successor`: the nonce after the operation is below 2^40.
     #[error("account {index} has used its last nonce, {nonce}")]
     NonceHasSuccessor {
-        /// The sender's index.
+        /// Index of the account that pays.
         index: u32,
-        /// Its nonce.
+        /// The account's nonce, the last below 2^40.
         nonce: u64,
     },
     /// `not_expired`: the batch's timestamp is not after `valid_until`.
@@ -83,29 +83,29 @@ pub enum Reject {
     NotExpired {
         /// Seconds since 1970, the last at which the operation executes.
         valid_until: u64,
-        /// The batch's timestamp.
+        /// The batch's timestamp, in seconds since 1970.
         timestamp: u64,
     },
     /// `sender_can_pay`: amount and fee do not exceed the balance.
     #[error("sender {index} has {balance} units, needs {} units and a fee of {fee} units", describe(.amount))]
     SenderCanPay {
-        /// The sender's index.
+        /// Index of the account that pays.
         index: u32,
-        /// Its balance.
+        /// What the account has, in the token's smallest unit.
         balance: u128,
         /// The amount; `None` when it is 2^128 or more.
         amount: Option<u128>,
-        /// The fee.
+        /// The fee, in the token's smallest unit.
         fee: u128,
     },
     /// `receiver_balance_in_range`: the receiver's balance stays below 2^128.
     #[error("receiver {index} has {balance} units, {amount} more would reach 2^128")]
     ReceiverBalanceInRange {
-        /// The receiver's index.
+        /// Index of the account that receives.
         index: u32,
-        /// Its balance before.
+        /// What the receiver has before, in the token's smallest unit.
         balance: u128,
-        /// The amount.
+        /// The amount to be received, in the token's smallest unit.
         amount: u128,
     },
     /// `fee_account_balance_in_range`: the fee account can take the batch's fees.
@@ -189,27 +189,27 @@ pub enum L1Violation {
     /// The index is 0 or not one of the tree's leaves.
     #[error("L1 operation on index {index}, which is not from 1 to below {leaves}")]
     IndexOutOfRange {
-        /// The index.
+        /// Index of the account's leaf.
         index: u32,
-        /// `4^depth`.
+        /// Number of leaves, `4^depth`; indices are below it.
         leaves: u64,
     },
     /// `leaf_was_empty` does not hold: a Create on an account that exists.
     #[error("L1 creates account {index}, which exists")]
     LeafOccupied {
-        /// The index.
+        /// Index of the account's leaf.
         index: u32,
     },
     /// A TopUp or ForcedExit of an account that does not exist.
     #[error("L1 operates on account {index}, which does not exist")]
     LeafEmpty {
-        /// The index.
+        /// Index of the account's leaf.
         index: u32,
     },
     /// L1's registry and the leaf disagree about the token.
     #[error("account {index} holds token {held}, L1 has it registered with token {registered}")]
     TokenDiffers {
-        /// The index.
+        /// Index of the account's leaf.
         index: u32,
         /// Token in the leaf.
         held: u32,
@@ -219,9 +219,9 @@ pub enum L1Violation {
     /// More than L1's bound on the escrow of a token.
     #[error("account {index} has {balance} units, a top-up of {amount} would reach 2^128")]
     BalanceOverflow {
-        /// The index.
+        /// Index of the account's leaf.
         index: u32,
-        /// Balance before.
+        /// What the account has before, in the token's smallest unit.
         balance: u128,
         /// Amount of the top-up.
         amount: u128,

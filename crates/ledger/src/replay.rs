@@ -37,23 +37,23 @@ pub enum ReplayError {
     OldRoot {
         /// The root in the words.
         expected: Fr,
-        /// The state's.
+        /// The root of the state that the batch was to be replayed on.
         got: Fr,
     },
     /// An L1 operation cannot execute.
     #[error("L1 slot {slot}: {source}")]
     L1 {
-        /// The slot.
+        /// Place of the slot in its section, from 0.
         slot: usize,
-        /// Why.
+        /// What L1 never lets into its queue.
         source: L1Violation,
     },
     /// An L1 slot pays out another amount than the account had.
     #[error("L1 slot {slot} pays out {got}, the account had {expected}")]
     PaidOut {
-        /// The slot.
+        /// Place of the slot in its section, from 0.
         slot: usize,
-        /// The whole balance.
+        /// The account's whole balance, 0 for anything but a ForcedExit.
         expected: u128,
         /// The amount in the words.
         got: u128,
@@ -63,9 +63,9 @@ pub enum ReplayError {
     Rejected {
         /// Name of the section.
         section: &'static str,
-        /// The slot.
+        /// Place of the slot in its section, from 0.
         slot: usize,
-        /// The rule.
+        /// The rule that the operation breaks.
         source: Reject,
     },
     /// A fee goes nowhere.
@@ -73,17 +73,17 @@ pub enum ReplayError {
     Fee {
         /// Name of the section.
         section: &'static str,
-        /// The slot.
+        /// Place of the slot in its section, from 0.
         slot: usize,
-        /// Why.
+        /// Why no fee slot takes the fee.
         source: DoesNotFit,
     },
     /// A used fee slot names an account that does not exist.
     #[error("fee slot {slot} names account {index}, which does not exist")]
     NoFeeAccount {
-        /// The slot.
+        /// Place of the slot in its section, from 0.
         slot: usize,
-        /// The index.
+        /// Index of the account's leaf.
         index: u32,
     },
     /// Two used fee slots have accounts of one token.
@@ -91,7 +91,7 @@ pub enum ReplayError {
     FeeTokenTwice {
         /// The second of the two slots.
         slot: usize,
-        /// The token.
+        /// Id of the token in L1's registry.
         token: u32,
     },
     /// The operations lead to another root.
@@ -107,7 +107,7 @@ pub enum ReplayError {
 /// What replaying one of several batches came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replayed {
-    /// What became claimable.
+    /// What became claimable on L1, in the order of the batch.
     pub payouts: Vec<Payout>,
     /// The accounts that the batch names, as they were before it; `None` is one that it created.
     pub before: Vec<(u32, Option<Account>)>,
@@ -119,7 +119,7 @@ pub struct Replayed {
 pub struct BatchError {
     /// Its place among them, from 0.
     pub position: usize,
-    /// Why.
+    /// Why it cannot be replayed.
     pub source: Box<ReplayError>,
 }
 

@@ -27,23 +27,23 @@ pub enum GenesisError {
     /// The index is 0 or not one of the tree's leaves.
     #[error("index {index} is not from 1 to below {leaves}")]
     IndexOutOfRange {
-        /// The index.
+        /// Index of the account's leaf.
         index: u32,
-        /// `4^depth`.
+        /// Number of leaves, `4^depth`; indices are below it.
         leaves: u64,
     },
     /// The index is named twice or has an account already.
     #[error("index {index} is taken")]
     Taken {
-        /// The index.
+        /// Index of the account's leaf.
         index: u32,
     },
     /// The nonce has more than 40 bits.
     #[error("nonce {nonce} of index {index} is not below 2^40")]
     NonceTooWide {
-        /// The index.
+        /// Index of the account's leaf.
         index: u32,
-        /// The nonce.
+        /// The account's nonce, which is not below 2^40.
         nonce: u64,
     },
 }
@@ -65,7 +65,7 @@ pub enum CheckError {
     /// A leaf is not that of the account in its place, or of none.
     #[error("the leaf at index {index} is not that of its account")]
     Leaf {
-        /// The index.
+        /// Index of the account's leaf.
         index: u32,
     },
     /// A node above the leaves is wrong.

@@ -79,7 +79,7 @@ pub enum BeginError {
     FeeIndices {
         /// Fee slots of the shape.
         expected: u8,
-        /// Indices given.
+        /// Number of fee accounts that were given.
         got: usize,
     },
 }
@@ -120,9 +120,9 @@ pub enum FinishError {
     /// A fixed fee slot names an account that does not exist.
     #[error("fee slot {slot} names account {index}, which does not exist")]
     NoFeeAccount {
-        /// The slot.
+        /// Place of the slot in its section, from 0.
         slot: usize,
-        /// The index.
+        /// Index of the account's leaf.
         index: u32,
     },
     /// Two fixed fee slots have accounts of one token.
@@ -130,7 +130,7 @@ pub enum FinishError {
     FeeTokenTwice {
         /// The second of the two slots.
         slot: usize,
-        /// The token.
+        /// Id of the token in L1's registry.
         token: u32,
     },
 }
@@ -146,7 +146,7 @@ pub enum ApplyError {
     Operation {
         /// Position in the list, from 0.
         position: usize,
-        /// Why.
+        /// Why the operation was not taken.
         source: PushError,
     },
     /// The batch could not be finished.
@@ -159,7 +159,7 @@ pub enum ApplyError {
 pub struct Payout {
     /// The account that paid; its owner on L1 may claim.
     pub index: u32,
-    /// The token.
+    /// Id of the token in L1's registry.
     pub token: u32,
     /// The amount, possibly 0.
     pub amount: u128,
@@ -170,7 +170,7 @@ pub struct Payout {
 pub struct AppliedBatch {
     /// What the circuit is shown.
     pub witness: BatchWitness,
-    /// What is published.
+    /// What the batch publishes on L1.
     pub words: PublicWords,
     /// The state's root after the batch.
     pub new_root: Fr,

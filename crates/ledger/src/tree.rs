@@ -45,7 +45,7 @@ pub enum TreeError {
     IndexOutOfRange {
         /// The index asked for.
         index: u32,
-        /// `4^depth`.
+        /// Number of leaves, `4^depth`; indices are below it.
         leaves: u64,
     },
     /// An update names another old leaf than the one in its place.
@@ -53,13 +53,13 @@ pub enum TreeError {
     OldLeafDiffers {
         /// The update's place in the batch.
         position: usize,
-        /// Its index.
+        /// Index of the leaf that was to be replaced.
         index: u32,
     },
     /// Fewer levels than are to be cached.
     #[error("{cached_levels} cached levels are more than the depth {depth}")]
     TooManyCachedLevels {
-        /// Levels asked for.
+        /// Number of cached top levels that was asked for.
         cached_levels: u8,
         /// Levels of the tree.
         depth: u8,
@@ -74,7 +74,7 @@ pub enum GroupsError {
     Levels {
         /// Levels that are stored.
         expected: usize,
-        /// Levels given.
+        /// Number of levels that the proof has.
         got: usize,
     },
     /// A group is beyond the end of its level.
@@ -112,7 +112,7 @@ pub struct LeafUpdate {
     pub index: u32,
     /// The leaf before: 0 if empty.
     pub old_leaf: Fr,
-    /// The leaf after.
+    /// The leaf after the update; 0 if it is empty then.
     pub new_leaf: Fr,
 }
 
@@ -231,12 +231,12 @@ impl Tree {
         }
     }
 
-    /// Number of levels.
+    /// Number of levels below the root: the tree has `4^depth` leaves.
     pub fn depth(&self) -> u8 {
         self.depth
     }
 
-    /// The root.
+    /// The root of the tree as it stands.
     pub fn root(&self) -> Fr {
         self.root
     }
@@ -748,15 +748,15 @@ pub enum ProofError {
     /// The index is not one of the tree's leaves.
     #[error("index {index} is not below {leaves}, the number of leaves")]
     IndexOutOfRange {
-        /// The index proven.
+        /// Index of the leaf that the proof is for.
         index: u32,
-        /// `4^depth`.
+        /// Number of leaves, `4^depth`; indices are below it.
         leaves: u64,
     },
     /// The path leads to another root.
     #[error("the path of index {index} does not lead to the root")]
     WrongRoot {
-        /// The index proven.
+        /// Index of the leaf that the proof is for.
         index: u32,
     },
 }

@@ -22,23 +22,23 @@ use crate::words::Header;
 /// Everything that the circuit of `shape` needs to know about one batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchWitness {
-    /// The sizes.
+    /// The shape, which fixes the length of every list below.
     pub shape: Shape,
-    /// The header words.
+    /// The header that the batch publishes.
     pub header: Header,
     /// Roots of the cached subtrees before the batch, `4^cached_levels`.
     pub old_subtrees: Vec<Fr>,
-    /// `shape.l1_ops` slots.
+    /// As many L1 slots as the shape has.
     pub l1_ops: Vec<L1SlotWitness>,
-    /// `shape.transfers` slots.
+    /// As many transfer slots as the shape has.
     pub transfers: Vec<TransferSlotWitness>,
-    /// `shape.withdrawals` slots.
+    /// As many withdrawal slots as the shape has.
     pub withdrawals: Vec<WithdrawalSlotWitness>,
-    /// `shape.fee_slots` slots.
+    /// As many fee slots as the shape has.
     pub fees: Vec<FeeSlotWitness>,
 }
 
-/// One L1 slot.
+/// What the circuit is shown of an L1 slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct L1SlotWitness {
     /// The operation; `None` if the slot is unused.
@@ -47,18 +47,18 @@ pub struct L1SlotWitness {
     pub paid_out: u128,
     /// Preimage of the leaf before; `None` if it was empty.
     pub old: Option<Leaf>,
-    /// Path and roots.
+    /// The update of the account's leaf: its path, and the roots before and after.
     pub update: Update,
 }
 
-/// One transfer slot.
+/// What the circuit is shown of a transfer slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransferSlotWitness {
     /// The transfer; [`padding_transfer`] if the slot is unused.
     pub transfer: Transfer,
-    /// Its signature.
+    /// The signature by the key of the account that pays.
     pub signature: Signature,
-    /// The sender before.
+    /// The sender's account before the operation.
     pub sender: Account,
     /// The sender's path and roots.
     pub sender_update: Update,
@@ -70,14 +70,14 @@ pub struct TransferSlotWitness {
     pub fee_slot: Option<usize>,
 }
 
-/// One withdrawal slot.
+/// What the circuit is shown of a withdrawal slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WithdrawalSlotWitness {
     /// The withdrawal; [`padding_withdrawal`] if the slot is unused.
     pub withdraw: Withdraw,
-    /// Its signature.
+    /// The signature by the key of the account that pays.
     pub signature: Signature,
-    /// The account before.
+    /// The account before the operation.
     pub account: Account,
     /// The account's path and roots.
     pub update: Update,
@@ -85,7 +85,7 @@ pub struct WithdrawalSlotWitness {
     pub fee_slot: Option<usize>,
 }
 
-/// One fee slot.
+/// What the circuit is shown of a fee slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeeSlotWitness {
     /// The fee account before it is credited; `None` if the slot is unused.

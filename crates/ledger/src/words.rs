@@ -64,7 +64,7 @@ pub struct L1Entry {
 pub struct TransferData {
     /// The sender's index, 0 if and only if the slot is unused.
     pub from: u32,
-    /// The receiver's index.
+    /// Index of the account that receives.
     pub to: u32,
     /// The amount as signed.
     pub amount: Float40,
@@ -86,7 +86,7 @@ pub struct WithdrawalData {
 /// What the public words of a batch say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicWords {
-    /// The header words.
+    /// What the header words say.
     pub header: Header,
     /// The used L1 slots, a prefix of the shape's.
     pub l1_ops: Vec<L1Entry>,
@@ -104,7 +104,7 @@ pub enum WordsError {
     WordCount {
         /// Words of the shape.
         expected: usize,
-        /// Words given.
+        /// Number of words that were given.
         got: usize,
     },
     /// More entries than slots, or another number of fee indices than fee slots.
@@ -114,13 +114,13 @@ pub enum WordsError {
         section: &'static str,
         /// Slots (or words) of the shape.
         capacity: usize,
-        /// Entries given.
+        /// Number of entries that were given.
         got: usize,
     },
     /// The words are of another shape.
     #[error("expected shape {expected}, got {got}")]
     ShapeId {
-        /// The shape's number.
+        /// Number of the shape that the words are read for.
         expected: u16,
         /// The number in the words.
         got: u16,
@@ -130,7 +130,7 @@ pub enum WordsError {
     TooWide {
         /// Name of the field.
         field: &'static str,
-        /// Its value.
+        /// The value that has more than 40 bits.
         value: u64,
     },
     /// Bits above the fields of a word are set.
@@ -146,7 +146,7 @@ pub enum WordsError {
     UnusedNotZero {
         /// Name of the section.
         section: &'static str,
-        /// The slot.
+        /// Place of the slot in its section, from 0.
         slot: usize,
     },
     /// A used slot has an index that is not an account of the tree.
@@ -154,27 +154,27 @@ pub enum WordsError {
     Index {
         /// Name of the section.
         section: &'static str,
-        /// The slot.
+        /// Place of the slot in its section, from 0.
         slot: usize,
-        /// The index.
+        /// Index of the account's leaf.
         index: u32,
-        /// `4^depth`.
+        /// Number of leaves, `4^depth`; indices are below it.
         leaves: u64,
     },
     /// The kind of an L1 slot is none of those that exist.
     #[error("L1 slot {slot} has kind {kind}, which is not 0 to 3")]
     Kind {
-        /// The slot.
+        /// Place of the slot in its section, from 0.
         slot: usize,
-        /// The kind.
+        /// The kind as published; 0 is an unused slot, 1 to 3 are operations.
         kind: u8,
     },
     /// A field of an L1 slot is set that its kind does not have.
     #[error("L1 slot {slot} of kind {kind} has a {field} that is not 0")]
     NotOfKind {
-        /// The slot.
+        /// Place of the slot in its section, from 0.
         slot: usize,
-        /// The kind.
+        /// The kind as published; 0 is an unused slot, 1 to 3 are operations.
         kind: u8,
         /// Name of the field.
         field: &'static str,
@@ -182,7 +182,7 @@ pub enum WordsError {
     /// An L1 slot is used after an unused one.
     #[error("L1 slot {slot} is used after an unused one")]
     NotAPrefix {
-        /// The slot.
+        /// Place of the slot in its section, from 0.
         slot: usize,
     },
     /// The bytes end early.
@@ -190,9 +190,9 @@ pub enum WordsError {
     Truncated {
         /// Name of the section.
         section: &'static str,
-        /// Bytes needed.
+        /// Bytes that the section still needs.
         needed: usize,
-        /// Bytes left.
+        /// Bytes that are left in the data.
         left: usize,
     },
     /// Bytes follow the last section.
@@ -221,7 +221,7 @@ const FEES: &str = "fee indices";
 const HEADER: &str = "header";
 
 impl TransferData {
-    /// An unused slot.
+    /// A slot that does nothing: all of its fields are 0.
     pub fn unused() -> Self {
         Self::from_bytes(&[0; TRANSFER_BYTES])
     }
@@ -268,7 +268,7 @@ impl TransferData {
 }
 
 impl WithdrawalData {
-    /// An unused slot.
+    /// A slot that does nothing: all of its fields are 0.
     pub fn unused() -> Self {
         Self::from_bytes(&[0; WITHDRAWAL_BYTES])
     }

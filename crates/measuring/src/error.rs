@@ -7,17 +7,13 @@ use thiserror::Error;
 pub enum ComparisonError {
     /// A result differs from arkworks', or arkworks' does not hold.
     #[error("{what} differs from arkworks'")]
-    Differs {
-        /// What was computed.
-        what: String,
-    },
+    Differs { what: String },
     /// arkworks has no transform of this size.
     #[error("there is no domain of 2^{log2_size} elements")]
     Domain {
         /// Base-2 logarithm of the size.
         log2_size: u32,
     },
-    /// ark-groth16 failed.
     #[error("ark-groth16 failed")]
     Groth16(#[from] ark_relations::gr1cs::SynthesisError),
 }

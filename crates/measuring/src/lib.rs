@@ -7,6 +7,11 @@
 //! Invariant: both sides are compiled in this crate with the same optimisation, and every result of
 //! arkworks is checked or compared with ours.
 
+#![allow(
+    missing_docs,
+    reason = "the crate serves this workspace alone; names of fields say what they are"
+)]
+
 mod error;
 pub mod groth16;
 pub mod primitives;

@@ -26,7 +26,6 @@ const SEED: u64 = 1;
 /// One primitive at one size; times are medians in seconds.
 #[derive(Serialize)]
 pub struct Figure {
-    /// What was computed.
     pub what: &'static str,
     /// Base-2 logarithm of the number of elements.
     pub log2_size: u32,
@@ -36,11 +35,8 @@ pub struct Figure {
     pub simd: &'static str,
     /// Repetitions of each side.
     pub pairs: u16,
-    /// Ours.
     pub seconds: f64,
-    /// arkworks'.
     pub ark_seconds: f64,
-    /// arkworks ÷ ours.
     pub ratio: f64,
     /// Ours in processor time, where the system tells.
     pub processor_seconds: Option<f64>,

@@ -41,7 +41,7 @@ impl Records {
 /// A record that is no packed point: a coordinate is not below the base modulus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadRecord {
-    /// Its position.
+    /// Place of the record among those that were read, from 0.
     pub index: usize,
 }
 

@@ -22,15 +22,15 @@ pub enum ReadError {
     /// The operating system refused.
     #[error("cannot read {path}: {source}")]
     Io {
-        /// The file.
+        /// Path of the file, as it was given.
         path: PathBuf,
-        /// The reason given.
+        /// The reason that the operating system gave.
         source: io::Error,
     },
     /// The file is longer than any of its kind.
     #[error("{path} has more than {most} bytes, so it is not {name}: hand in another file")]
     TooLong {
-        /// The file.
+        /// Path of the file, as it was given.
         path: PathBuf,
         /// What it should be.
         name: &'static str,

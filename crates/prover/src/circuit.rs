@@ -22,7 +22,7 @@ pub enum CircuitError {
     /// The circuit's constraints or its assignment cannot be made.
     #[error(transparent)]
     Circuit(#[from] R1csError),
-    /// The setup failed.
+    /// No key could be made for the circuit.
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// A key that was handed in cannot be used.
@@ -91,12 +91,12 @@ impl CircuitProver {
         self.key.verifying_key().ark()
     }
 
-    /// The proving key.
+    /// The key that proofs are made with.
     pub fn key(&self) -> &ProvingKey {
         &self.key
     }
 
-    /// The circuit's matrices.
+    /// The matrices of the circuit that the key is for.
     pub fn r1cs(&self) -> &R1cs {
         &self.r1cs
     }

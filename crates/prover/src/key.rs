@@ -79,7 +79,7 @@ pub enum Origin {
 pub enum AllowDevKeys {
     /// Accept keys marked [`Origin::Dev`].
     Yes,
-    /// Refuse them.
+    /// Refuse such keys: the right answer outside tests and trials.
     No,
 }
 
@@ -120,17 +120,17 @@ pub enum Degenerate {
     /// Two points of the input combination agree up to sign.
     #[error("IC[{first}] = ±IC[{second}]: public inputs can be traded against each other")]
     RepeatedIc {
-        /// Lower index.
+        /// The lower of the two indices.
         first: usize,
-        /// Higher index.
+        /// The higher of the two indices.
         second: usize,
     },
     /// The input combination has no or too many points.
     #[error("IC has {got} points; between 1 and {limit} are allowed")]
     IcCount {
-        /// Points found.
+        /// Number of points that the key has.
         got: usize,
-        /// Greatest number allowed.
+        /// The greatest number of points that a key may have.
         limit: usize,
     },
 }
@@ -141,27 +141,27 @@ pub enum KeyError {
     /// The operating system refused an operation on a file.
     #[error("{path}: cannot {action}: {source}; check that the path exists and is accessible")]
     Io {
-        /// The file.
+        /// Path of the file, as it was given.
         path: PathBuf,
-        /// What was attempted.
+        /// What was attempted, as a verb with its object.
         action: &'static str,
-        /// The reason given.
+        /// The reason that the operating system gave.
         source: std::io::Error,
     },
     /// There is no such file.
     #[error("{path}: there is no key file; run the setup first or correct the path")]
     Missing {
-        /// The file.
+        /// Path of the file, as it was given.
         path: PathBuf,
     },
     /// The bytes do not start as this kind of key does.
     #[error("this is not a Quire {kind}: expected it to start with {expected:?}, got {got:?}")]
     ForeignMagic {
-        /// Kind of key.
+        /// Whether it is a verifying or a proving key.
         kind: &'static str,
         /// Bytes that it starts with.
         expected: String,
-        /// Bytes found.
+        /// The bytes that it starts with instead.
         got: String,
     },
     /// Another version of the format.
@@ -169,11 +169,11 @@ pub enum KeyError {
         "the {kind} has format version {got}, this program reads {expected}; make the key again with `quire keys setup`"
     )]
     Version {
-        /// Kind of key.
+        /// Whether it is a verifying or a proving key.
         kind: &'static str,
         /// Version read by this program.
         expected: u32,
-        /// Version found.
+        /// Version that the file has.
         got: u32,
     },
     /// More or fewer bytes than the header announces.
@@ -181,11 +181,11 @@ pub enum KeyError {
         "the {kind} should have {expected} bytes and has {got}: it is damaged or incomplete; copy it again or repeat the setup"
     )]
     Size {
-        /// Kind of key.
+        /// Whether it is a verifying or a proving key.
         kind: &'static str,
         /// Bytes announced (or needed at least).
         expected: u64,
-        /// Bytes found.
+        /// Number of bytes that there are.
         got: u64,
     },
     /// The digest at the end does not match the contents.
@@ -193,9 +193,9 @@ pub enum KeyError {
         "the {kind} is damaged: its checksum is {expected}, its contents hash to {got}; copy it again or repeat the setup"
     )]
     Checksum {
-        /// Kind of key.
+        /// Whether it is a verifying or a proving key.
         kind: &'static str,
-        /// Digest stored.
+        /// The digest that is stored, in hexadecimal digits.
         expected: String,
         /// Digest of the contents.
         got: String,
@@ -213,9 +213,9 @@ pub enum KeyError {
     /// A length or count is outside its range.
     #[error("{what} is {got}; allowed is {allowed}")]
     OutOfRange {
-        /// What was counted.
+        /// What is out of its range.
         what: &'static str,
-        /// The value found.
+        /// The value that the key has.
         got: u64,
         /// The allowed range, in words.
         allowed: String,
@@ -225,9 +225,9 @@ pub enum KeyError {
         "the {kind} has unknown flags {flags:#x}; make the key again with this version's setup"
     )]
     Flags {
-        /// Kind of key.
+        /// Whether it is a verifying or a proving key.
         kind: &'static str,
-        /// All flags found.
+        /// All flags that the key has.
         flags: u32,
     },
     /// The name is not UTF-8.
@@ -246,7 +246,7 @@ pub enum KeyError {
     VariableList {
         /// Section of the file.
         section: &'static str,
-        /// Number of variables.
+        /// Number of variables of the circuit, as the header says.
         variables: usize,
     },
     /// Two parts of a proving-key file contradict each other.

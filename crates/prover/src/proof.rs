@@ -22,11 +22,11 @@ pub enum DecodeError {
     /// Not exactly the number of bytes that the encoding has.
     #[error("{what}: expected {expected} bytes, got {got}")]
     Length {
-        /// What was decoded.
+        /// What the bytes were to be: a proof, a point or a scalar.
         what: &'static str,
         /// Bytes of the encoding.
         expected: usize,
-        /// Bytes given.
+        /// Number of bytes that were given.
         got: usize,
     },
     /// A coordinate is not below BN254's base modulus `p`.
@@ -103,17 +103,17 @@ impl Proof {
         bytes
     }
 
-    /// The point `A`.
+    /// The point `A`, of the first group.
     pub fn a(&self) -> &G1Affine {
         &self.a
     }
 
-    /// The point `B`.
+    /// The point `B`, of the second group.
     pub fn b(&self) -> &G2Affine {
         &self.b
     }
 
-    /// The point `C`.
+    /// The point `C`, of the first group.
     pub fn c(&self) -> &G1Affine {
         &self.c
     }

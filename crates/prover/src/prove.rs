@@ -43,7 +43,7 @@ pub enum ProveError {
     /// The first value of the assignment is not the constant 1.
     #[error("the first value of an assignment is the constant 1, got {got}")]
     NotOne {
-        /// The value found.
+        /// The first value of the assignment.
         got: String,
     },
     /// The key's parts do not have the sizes that the circuit asks for.
@@ -51,9 +51,9 @@ pub enum ProveError {
     KeySize {
         /// Part of the key.
         what: &'static str,
-        /// Points needed.
+        /// Number of points that the circuit needs.
         expected: usize,
-        /// Points found.
+        /// Number of points that the key has.
         got: usize,
     },
     /// The assignment violates a constraint.
@@ -83,7 +83,7 @@ pub enum ProveError {
 /// The stages of a proof, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Matrix products.
+    /// Products of the matrices A and B with the assignment.
     Rows,
     /// Fourier transforms of the quotient.
     Quotient,
@@ -123,7 +123,7 @@ impl StageTimings {
 /// A proof and how long its stages took.
 #[derive(Clone, Debug)]
 pub struct Proved {
-    /// The verified proof.
+    /// The proof, which was verified under the key.
     pub proof: Proof,
     /// Duration of each stage.
     pub timings: StageTimings,

@@ -47,7 +47,7 @@ pub enum ScheduleError {
     MemoryLimit {
         /// Estimate for one proof.
         needed: usize,
-        /// The bound given.
+        /// The bound on memory that was given, in bytes.
         limit: usize,
     },
 }
@@ -60,7 +60,7 @@ pub enum ManyError<E> {
     Prove {
         /// Which one, from 0.
         index: usize,
-        /// Why.
+        /// Why the proof could not be made.
         source: ProveError,
     },
     /// The caller's part failed: a witness, or taking over a proof.
@@ -105,11 +105,11 @@ pub struct Way {
 /// How proofs will be run, and what else was considered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// The chosen way.
+    /// The way that was chosen for the machine and the memory.
     pub way: Way,
     /// All ways, those with more memory later.
     pub considered: Vec<Way>,
-    /// Proofs to make.
+    /// Number of proofs that are to be made.
     pub count: usize,
     /// Threads of the pool.
     pub threads: usize,

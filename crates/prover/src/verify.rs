@@ -27,7 +27,7 @@ pub enum VerifyError {
         index: usize,
         /// Public inputs of the key.
         expected: usize,
-        /// Public inputs given.
+        /// Number of public inputs that were given.
         got: usize,
     },
     /// The pairing equation does not hold.
@@ -41,7 +41,7 @@ pub enum VerifyError {
         "at least one of {count} proofs does not verify under key {key_id}; verify them one by one to find it"
     )]
     BatchRejected {
-        /// Number of proofs.
+        /// Number of proofs that were given.
         count: usize,
         /// The key's id, in hexadecimal.
         key_id: String,

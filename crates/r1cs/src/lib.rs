@@ -53,21 +53,21 @@ pub enum R1csError {
     /// A row names a variable that the system does not have.
     #[error("row {row} names variable {column} of {variables}")]
     NoSuchVariable {
-        /// The row.
+        /// Index of the row, from 0.
         row: usize,
-        /// The variable.
+        /// Index of the variable that the row names.
         column: u32,
-        /// Number of variables.
+        /// Number of variables that the system has, the constant 1 included.
         variables: usize,
     },
     /// A count does not fit the 32-bit indices of the compact form.
     #[error("{what}: {count} exceeds the supported {limit}")]
     TooLarge {
-        /// What was counted.
+        /// What there is too much of.
         what: &'static str,
-        /// The count.
+        /// How much there is of it.
         count: usize,
-        /// Greatest supported count.
+        /// The greatest count that 32-bit indices allow.
         limit: usize,
     },
 }
@@ -112,7 +112,7 @@ impl Matrix {
         &self.entries[self.row_offsets[row] as usize..self.row_offsets[row + 1] as usize]
     }
 
-    /// Number of non-zeros.
+    /// Number of non-zeros in all rows together.
     pub fn non_zeros(&self) -> usize {
         self.entries.len()
     }
@@ -122,7 +122,7 @@ impl Matrix {
         &self.entries
     }
 
-    /// Number of rows.
+    /// Number of rows, empty ones included.
     pub fn rows(&self) -> usize {
         self.row_offsets.len() - 1
     }
@@ -192,17 +192,17 @@ impl R1cs {
         self.a.rows()
     }
 
-    /// The left factors.
+    /// The matrix A of the left factors.
     pub fn a(&self) -> &Matrix {
         &self.a
     }
 
-    /// The right factors.
+    /// The matrix B of the right factors.
     pub fn b(&self) -> &Matrix {
         &self.b
     }
 
-    /// The products.
+    /// The matrix C of the products.
     pub fn c(&self) -> &Matrix {
         &self.c
     }
