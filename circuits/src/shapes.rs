@@ -33,8 +33,9 @@ pub const SHAPES: [(&str, Shape); 10] = [
     ("q18", shape(25, 12, 3, [36, 0, 2], 2)),
 ];
 
-/// `slots`: L1 operations, transfers, withdrawals.
-const fn shape(id: u16, depth: u8, cached_levels: u8, slots: [u16; 3], fee_slots: u8) -> Shape {
+/// The shape with these sizes; `slots` are those of L1 operations, transfers and withdrawals. Nothing is
+/// checked: see [`Shape::validate`].
+pub const fn shape(id: u16, depth: u8, cached_levels: u8, slots: [u16; 3], fee_slots: u8) -> Shape {
     let [l1_ops, transfers, withdrawals] = slots;
     Shape {
         id,

@@ -8,7 +8,10 @@ mod common;
 use std::{collections::BTreeSet, sync::OnceLock};
 
 use ark_ff::{AdditiveGroup, Field, PrimeField};
-use attacks::{Forged, Forger, Start, forged_assignment, samples::wide_full};
+use attacks::{
+    Forged, Forger, Start, forged_assignment,
+    samples::{self, wide_full},
+};
 use circuits::{
     account::power_of_two,
     babyjubjub::mul_by_challenge,
@@ -369,14 +372,7 @@ fn evaluation_products(published: &[Fr], z: &Fr) -> Vec<Fr> {
 
 /// [`world`] with money in account 4 and one more account in token 7.
 fn crowd() -> Forger {
-    let accounts = [
-        start(1, 0, 10),
-        start(2, 0, 1_000),
-        start(3, 0, 500),
-        start(4, 7, 1_000),
-        start(5, 7, 500),
-    ];
-    Forger::new(&tiny(), &accounts, &[1, 4])
+    samples::world(&[1, 4])
 }
 
 /// With a fee for a slot.
@@ -385,21 +381,6 @@ fn with_fee(fee: u128, slot: usize, forged: Forged) -> Forged {
         fee: Float16::exact(fee).unwrap(),
         fee_slot: Some(slot),
         ..forged
-    }
-}
-
-fn existing(batch: &mut Forger, index: u32, kind: [bool; 3], amount: u64) -> L1Values {
-    let leaf = *batch.leaf(index);
-    L1Values {
-        kind,
-        index: Fr::from(index),
-        token: leaf.token,
-        amount: Fr::from(amount),
-        published_key: (Fr::ZERO, Fr::ZERO),
-        key: (leaf.ax, leaf.ay),
-        lane: leaf.token * Fr::from(1u64 << 40) + leaf.nonce,
-        balance: leaf.balance,
-        path: Vec::new(),
     }
 }
 
@@ -472,7 +453,7 @@ fn leaf_is_in_tree() {
 #[test]
 fn no_wire_is_free() {
     let mut batch = crowd();
-    let slot = existing(&mut batch, 2, [false, true, false], 50);
+    let slot = batch.existing(2, [false, true, false], 50);
     let written = hash_of(&slot, slot.balance + slot.amount);
     batch.leaf(2).balance += Fr::from(50u64);
     batch.l1(2, slot, written);

@@ -15,7 +15,7 @@ use ark_ff::{AdditiveGroup, Field};
 use attacks::{Forged, Forger, Start, forged_assignment};
 use circuits::{
     num::Cs,
-    shapes::{Compiled, by_name, compile},
+    shapes::{Compiled, by_name, compile, shape},
     transition::{BatchCircuit, BatchValues, assignment},
 };
 use common::rng;
@@ -36,19 +36,6 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 use support::{amount, authorize, context, create, fee, public, transfer, withdraw};
 use vectors_folder::read_vectors;
-
-const fn shape(id: u16, depth: u8, cached_levels: u8, slots: [u16; 3], fee_slots: u8) -> Shape {
-    let [l1_ops, transfers, withdrawals] = slots;
-    Shape {
-        id,
-        depth,
-        l1_ops,
-        transfers,
-        withdrawals,
-        fee_slots,
-        cached_levels,
-    }
-}
 
 /// Sizes at which something is missing or one more: no cached level, no slots of a kind, one L1
 /// slot, fee indices that just fill their words and one more.

@@ -202,6 +202,22 @@ impl Forger {
         [l1_ops.len(), transfers.len(), withdrawals.len()]
     }
 
+    /// The slot of a TopUp or ForcedExit of an account as it stands, without its path.
+    pub fn existing(&mut self, index: u32, kind: [bool; 3], amount: u64) -> L1Values {
+        let leaf = *self.leaf(index);
+        L1Values {
+            kind,
+            index: Fr::from(index),
+            token: leaf.token,
+            amount: Fr::from(amount),
+            published_key: (Fr::ZERO, Fr::ZERO),
+            key: (leaf.ax, leaf.ay),
+            lane: lane_of(&leaf),
+            balance: leaf.balance,
+            path: Vec::new(),
+        }
+    }
+
     /// The signing key of an account.
     pub fn key(&self, index: u32) -> &PrivateKey {
         &self.keys[&index]
@@ -368,6 +384,9 @@ impl Forger {
 
 /// `compress4(Ax, Ay, token·2^40 + nonce, balance)` over field elements of any size.
 pub fn leaf_hash(leaf: &LeafValues) -> Fr {
-    let lane = leaf.token * power_of_two(NONCE_BITS) + leaf.nonce;
-    poseidon::compress4(&[leaf.ax, leaf.ay, lane, leaf.balance])
+    poseidon::compress4(&[leaf.ax, leaf.ay, lane_of(leaf), leaf.balance])
+}
+
+fn lane_of(leaf: &LeafValues) -> Fr {
+    leaf.token * power_of_two(NONCE_BITS) + leaf.nonce
 }

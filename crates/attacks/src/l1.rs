@@ -282,19 +282,8 @@ pub(crate) fn create(index: u32, token: u64, amount: u64, secret: u64) -> Slot {
 
 /// A TopUp or ForcedExit of an account as it stands.
 fn existing(batch: &mut Forger, index: u32, kind: [bool; 3], amount: u64) -> Slot {
-    let leaf = *batch.leaf(index);
     Slot {
-        values: L1Values {
-            kind,
-            index: Fr::from(index),
-            token: leaf.token,
-            amount: Fr::from(amount),
-            published_key: (Fr::ZERO, Fr::ZERO),
-            key: (leaf.ax, leaf.ay),
-            lane: leaf.token * power(40) + leaf.nonce,
-            balance: leaf.balance,
-            path: Vec::new(),
-        },
+        values: batch.existing(index, kind, amount),
     }
 }
 

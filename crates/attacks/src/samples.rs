@@ -71,17 +71,7 @@ pub fn world(fees: &[u32]) -> Forger {
 /// A TopUp (kind 1) or ForcedExit (kind 2) of an account, executed.
 pub fn l1(batch: &mut Forger, index: u32, kind: usize, amount: u64) {
     let leaf = *batch.leaf(index);
-    let slot = L1Values {
-        kind: [0, 1, 2].map(|i| i == kind),
-        index: Fr::from(index),
-        token: leaf.token,
-        amount: Fr::from(amount),
-        published_key: (Fr::ZERO, Fr::ZERO),
-        key: (leaf.ax, leaf.ay),
-        lane: leaf.token * power_of_two(NONCE_BITS) + leaf.nonce,
-        balance: leaf.balance,
-        path: Vec::new(),
-    };
+    let slot = batch.existing(index, [0, 1, 2].map(|i| i == kind), amount);
     let balance = if kind == 2 {
         Fr::ZERO
     } else {

@@ -5,13 +5,17 @@
 //! tells (Linux), so that other work on the machine disturbs them less. `fft` is an inverse transform and a
 //! transform to the odd coset.
 
+#[path = "../tests/common/mod.rs"]
+mod common;
+
 use std::time::Instant;
 
 use ark_bn254::Fr;
+use ark_ec::VariableBaseMSM;
 use ark_ec::short_weierstrass::{Affine, Projective};
-use ark_ec::{CurveGroup, VariableBaseMSM};
 use ark_ff::{FftField, UniformRand};
 use ark_poly::{EvaluationDomain, Radix2EvaluationDomain};
+use common::points;
 use msm::{Group, OddCoset, Path};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -110,21 +114,6 @@ fn report(times: [Vec<f64>; 3]) {
 fn median(mut times: Vec<f64>) -> Option<f64> {
     times.sort_by(f64::total_cmp);
     times.get(times.len() / 2).copied()
-}
-
-fn points<P: Group>(rng: &mut StdRng, count: usize) -> Vec<Affine<P>>
-where
-    Projective<P>: UniformRand,
-{
-    let step = Projective::<P>::rand(rng);
-    let mut point = Projective::<P>::rand(rng);
-    let all: Vec<_> = std::iter::repeat_with(|| {
-        point += step;
-        point
-    })
-    .take(count)
-    .collect();
-    Projective::<P>::normalize_batch(&all)
 }
 
 /// The result of `work` and the seconds of processor time that it took, from as many repetitions as

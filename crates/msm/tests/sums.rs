@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use ark_bn254::{Fr, g1, g2};
 use ark_ec::short_weierstrass::{Affine, Projective};
-use ark_ec::{AffineRepr, CurveGroup, VariableBaseMSM};
+use ark_ec::{AffineRepr, VariableBaseMSM};
 use ark_ff::{Field, PrimeField, UniformRand, Zero};
+use common::points;
 use msm::{Group, Path};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -25,21 +28,6 @@ where
         let got = msm::msm(path, bases, |i| scalars[i]);
         assert_eq!(got, expected, "{path:?}, {} points", bases.len());
     }
-}
-
-fn points<P: Group>(rng: &mut StdRng, count: usize) -> Vec<Affine<P>>
-where
-    Projective<P>: UniformRand,
-{
-    let step = Projective::<P>::rand(rng);
-    let mut point = Projective::<P>::rand(rng);
-    let all: Vec<_> = std::iter::repeat_with(|| {
-        point += step;
-        point
-    })
-    .take(count)
-    .collect();
-    Projective::<P>::normalize_batch(&all)
 }
 
 /// Mostly uniform, with zeros, ones, minus ones and short scalars of both signs.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex, OnceLock};
 
-use circuits::shapes::{Compiled, by_name, compile};
+use circuits::shapes::{Compiled, by_name, compile, shape};
 use ledger::babyjubjub::Point;
 use ledger::eddsa::PrivateKey;
 use ledger::field::Fr;
@@ -34,19 +34,6 @@ pub struct World {
     pub depth: u8,
     /// All of this depth.
     pub shapes: Vec<Shape>,
-}
-
-const fn shape(id: u16, depth: u8, cached_levels: u8, slots: [u16; 3], fee_slots: u8) -> Shape {
-    let [l1_ops, transfers, withdrawals] = slots;
-    Shape {
-        id,
-        depth,
-        l1_ops,
-        transfers,
-        withdrawals,
-        fee_slots,
-        cached_levels,
-    }
 }
 
 /// Transfers only, mixed, mostly L1 operations, small and smallest; 0 to 3 cached levels and 1 to
