@@ -14,11 +14,6 @@
     reason = "the crate serves tests and measurements of this repository"
 )]
 
-#![allow(
-    missing_docs,
-    reason = "the crate serves tests and figures of this workspace; names of fields say what they are"
-)]
-
 pub mod chain;
 pub mod gas;
 pub mod queue;
