@@ -7,8 +7,7 @@ use ledger::babyjubjub::PointError;
 use ledger::bytes::Address;
 use thiserror::Error;
 
-use crate::passphrase::MAX_PASSPHRASE_BYTES;
-use crate::seed::MAX_SEED_BYTES;
+use crate::format::{CIPHER, ENCRYPTED, KDF, MAX_PASSPHRASE_BYTES, MAX_SEED_BYTES, PLAIN};
 
 /// Why a wallet file could not be read, unlocked or encoded.
 #[derive(Debug, Error)]
@@ -85,11 +84,7 @@ pub enum WalletError {
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum FileFault {
     /// The version is not known.
-    #[error(
-        "it has format version {got}, this program reads {} and {}",
-        crate::keystore::PLAIN,
-        crate::keystore::ENCRYPTED
-    )]
+    #[error("it has format version {got}, this program reads {PLAIN} and {ENCRYPTED}")]
     Version {
         /// The version that the file names.
         got: u32,
@@ -126,11 +121,7 @@ pub enum FileFault {
         got: Address,
     },
     /// Another key derivation or cipher.
-    #[error(
-        "it is encrypted with {kdf:?} and {cipher:?}, this program reads {} and {}",
-        crate::keystore::KDF,
-        crate::keystore::CIPHER
-    )]
+    #[error("it is encrypted with {kdf:?} and {cipher:?}, this program reads {KDF} and {CIPHER}")]
     Algorithms {
         /// The key derivation that the file names.
         kdf: String,

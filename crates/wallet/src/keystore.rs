@@ -23,23 +23,13 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::error::{FileFault, WalletError};
+use crate::format::{CIPHER, ENCRYPTED, KDF, MAX_SEED_BYTES, NONCE_BYTES, PLAIN, SALT_BYTES};
 use crate::passphrase::Passphrase;
 use crate::secret::read_secret;
-use crate::seed::MAX_SEED_BYTES;
-use crate::{Wallet, address_of};
+use crate::wallet::{Wallet, address_of};
 
-/// Version of a file with the private key as it is.
-pub(crate) const PLAIN: u32 = 1;
-/// Version of a file with an encrypted private key.
-pub(crate) const ENCRYPTED: u32 = 2;
 /// Start of what is authenticated with the private key.
 const LABEL: &[u8] = b"quire wallet 2";
-/// The one key derivation.
-pub(crate) const KDF: &str = "argon2id";
-/// The one cipher.
-pub(crate) const CIPHER: &str = "xchacha20poly1305";
-pub(crate) const SALT_BYTES: usize = 16;
-pub(crate) const NONCE_BYTES: usize = 24;
 /// Most memory of the key derivation: 1 GiB.
 const MAX_MEMORY_KIB: u32 = 1 << 20;
 /// Most passes of the key derivation.

@@ -3,9 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::error::PassphraseError;
-
-/// Most bytes of a passphrase.
-pub const MAX_PASSPHRASE_BYTES: usize = 1024;
+use crate::format::MAX_PASSPHRASE_BYTES;
 
 /// A passphrase: not empty, and wiped when it is dropped.
 pub struct Passphrase(Zeroizing<Vec<u8>>);

@@ -5,11 +5,7 @@ use ledger::eddsa::PrivateKey;
 use zeroize::Zeroizing;
 
 use crate::error::SeedError;
-
-/// Bytes of a private key that is not a text.
-pub const KEY_BYTES: usize = 32;
-/// Most bytes of a private key.
-pub const MAX_SEED_BYTES: usize = 1024;
+use crate::format::{KEY_BYTES, MAX_SEED_BYTES};
 
 /// How a private key is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,10 @@ use ledger::eddsa::PrivateKey;
 use serde_json::Value;
 
 use crate::error::{FileFault, WalletError};
-use crate::keystore::{Cost, Locked, NONCE_BYTES, SALT_BYTES, Sealing, encode_with};
-use crate::{Passphrase, Wallet};
+use crate::format::{NONCE_BYTES, SALT_BYTES};
+use crate::keystore::{Cost, Locked, Sealing, encode_with};
+use crate::passphrase::Passphrase;
+use crate::wallet::Wallet;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors")
