@@ -65,13 +65,13 @@ impl World {
         world.pay(0, 2, 3);
         assert_eq!(world.work(0).unwrap(), 1);
         for _ in 0..strangers {
-            world.join();
+            world.join(0);
         }
         world
     }
 
-    /// Another party restores from L1's data alone.
-    fn join(&mut self) {
+    /// Another party restores from L1's data alone, and executes entries under so many blocks.
+    fn join(&mut self, confirmations: u64) {
         let (folder, party) = (tempfile::tempdir().unwrap(), self.parties.len());
         let l1 = self.l1();
         let known = settings(l1).unwrap();
@@ -80,7 +80,7 @@ impl World {
         let spare = folder.path().join("spare");
         std::fs::create_dir(&spare).unwrap();
         let Rollup { l1, .. } = create(&spare, &self.keys, 0).unwrap();
-        let mut rollup = Rollup::new(l1, batcher, 0);
+        let mut rollup = Rollup::new(l1, batcher, confirmations);
         rollup.work_for(address_of(party));
         self.parties.push(Party {
             address: address_of(party),
@@ -419,8 +419,10 @@ fn a_stranger_that_censors_has_to_serve_the_queue() {
         ),
         "{spoils}"
     );
-    // Sealed again it takes the queue first.
-    world.at(STRANGER).batcher.reopen(2).unwrap();
+    // Following sees that L1 will never take it. Sealed again it takes the queue first.
+    let reopened = world.follow(STRANGER).reopened.unwrap();
+    let expected = Reopening::OverdueLeftBehind { batch: 2, entry: 0 };
+    assert_eq!(reopened.0, expected);
     assert_eq!(world.work(STRANGER).unwrap(), 1);
     assert_eq!(world.l1().head().unwrap().queue_head, 1);
     assert!(world.l1().claimable(owner_of(7), 0).unwrap() > 0);
@@ -431,6 +433,60 @@ fn a_stranger_that_censors_has_to_serve_the_queue() {
         Verdict::Finalized { .. }
     ));
     world.assert_agree();
+}
+
+/// An overdue entry with too few blocks on top of it is not executed yet, and a batch without it is what
+/// L1 takes from the operator alone: nothing is sealed until it is confirmed.
+#[test]
+fn a_stranger_waits_for_the_confirmations_of_an_overdue_entry() {
+    let confirmations = 3;
+    let mut world = World::new(0);
+    world.join(confirmations);
+    world.top_up(2);
+    world.wait_until_open();
+    let payment = world.pay(STRANGER, 3, 4);
+    let early = world.prepare(STRANGER).unwrap_err();
+    let expected = RollupError::OverdueUnconfirmed {
+        entry: 0,
+        confirmations,
+    };
+    assert_eq!(early.to_string(), expected.to_string());
+    assert_eq!(world.at(STRANGER).batcher.status().sealed, 1);
+    world.l1().mine(confirmations, world.now).unwrap();
+    assert_eq!(world.work(STRANGER).unwrap(), 1);
+    let verdict = world.verdict(STRANGER, &payment);
+    assert!(matches!(verdict, Verdict::Finalized { .. }), "{verdict:?}");
+    world.assert_agree();
+}
+
+/// What an operator sealed and proved it may submit even if it leaves overdue entries behind. Once it is
+/// the operator no more it may not: such batches are sealed again, with the queue first.
+#[test]
+fn a_former_operators_batches_take_the_queue_like_everybodys() {
+    let mut world = World::new(1);
+    let payment = world.pay(0, 3, 4);
+    let now = world.now;
+    world.top_up(2);
+    world.wait_until_open();
+    let late = world.now;
+    let operator = world.at(0);
+    operator.follow(late).unwrap();
+    operator.batcher.seal(&[], late).unwrap().unwrap();
+    assert!(world.follow(0).reopened.is_none());
+    let heir = address_of(STRANGER);
+    world
+        .l1()
+        .offer_operator(OPERATOR, Some(heir), now)
+        .unwrap();
+    world.l1().accept_operator(heir, now).unwrap();
+    world.at(0).work_for(OPERATOR);
+    let reopened = world.follow(0).reopened.unwrap();
+    let expected = Reopening::OverdueLeftBehind { batch: 2, entry: 0 };
+    assert_eq!(reopened.0, expected);
+    assert_eq!(world.work(0).unwrap(), 1);
+    assert_eq!(world.l1().head().unwrap().queue_head, 1);
+    let verdict = world.verdict(0, &payment);
+    assert!(matches!(verdict, Verdict::Finalized { .. }), "{verdict:?}");
 }
 
 /// L1 loses the blocks in which somebody else's batches were. Whatever comes in their place, nobody

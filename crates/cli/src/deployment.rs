@@ -935,6 +935,9 @@ fn tell_reopened(settings: &Settings, reason: Reopening, reopened: Reopened) -> 
         Reopening::BeforeOpen { batch, .. } => {
             format!("batch {batch} was sealed when only the operator might submit")
         }
+        Reopening::OverdueLeftBehind { batch, entry } => format!(
+            "batch {batch} leaves the overdue entry {entry} of the queue behind, which L1 takes from the operator alone"
+        ),
         Reopening::AheadOfTime {
             batch,
             timestamp,

@@ -226,6 +226,7 @@ fn wrapped<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'sta
             RollupError::Settle(inner) => inner,
             RollupError::Clock(inner) => inner,
             RollupError::Unconfirmed { .. }
+            | RollupError::OverdueUnconfirmed { .. }
             | RollupError::Early { .. }
             | RollupError::Witness { .. }
             | RollupError::Proof { .. }

@@ -708,7 +708,11 @@ impl Running {
 fn is_paused(error: &anyhow::Error) -> bool {
     matches!(
         error.downcast_ref(),
-        Some(RollupError::Seal(SealError::Paused { .. }) | RollupError::Unconfirmed { .. })
+        Some(
+            RollupError::Seal(SealError::Paused { .. })
+                | RollupError::Unconfirmed { .. }
+                | RollupError::OverdueUnconfirmed { .. }
+        )
     )
 }
 

@@ -72,6 +72,17 @@ pub enum RollupError {
         /// Blocks on top of an entry before it is executed.
         confirmations: u64,
     },
+    /// Somebody who is not the operator is to seal, and an overdue queue entry is too young.
+    #[error(
+        "entry {entry} of the L1 queue is overdue and has less than {confirmations} blocks on top of it: \
+         L1 takes no batch without it but the operator's; wait for these blocks"
+    )]
+    OverdueUnconfirmed {
+        /// The entry.
+        entry: u64,
+        /// Blocks on top of an entry before it is executed.
+        confirmations: u64,
+    },
     /// A witness does not fit its shape.
     #[error(
         "the witness of batch {number} does not fit its shape: {reason}: restore the batcher from L1"

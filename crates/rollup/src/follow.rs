@@ -60,6 +60,14 @@ pub enum Reopening {
         /// The earliest that L1 accepts of anybody.
         from: u64,
     },
+    /// The batch is not the operator's and leaves an entry behind that was overdue at its timestamp,
+    /// though its shape has a slot for it or has none: L1 would refuse it ever after.
+    OverdueLeftBehind {
+        /// The first batch concerned.
+        batch: u64,
+        /// The entry that it leaves behind.
+        entry: u64,
+    },
     /// The batch is from the future: it was sealed by a clock that was ahead, and L1 would refuse its
     /// timestamp, which its proof fixes, until that time.
     AheadOfTime {
@@ -80,6 +88,7 @@ impl Reopening {
             | Self::QueueChanged { batch }
             | Self::Outlived { batch, .. }
             | Self::BeforeOpen { batch, .. }
+            | Self::OverdueLeftBehind { batch, .. }
             | Self::AheadOfTime { batch, .. } => *batch,
         }
     }
@@ -116,17 +125,24 @@ impl Rollup {
         self.batcher.set_fee_accounts(fee_accounts);
         let mut followed = Followed::default();
         self.agree_on_finality(&mut followed)?;
-        let stale = match self.changed_queue()? {
-            Some(stale) => Some(stale),
-            None => match self.before_open(now)? {
-                Some(early) => Some(early),
-                None => self.untimely(now)?,
-            },
-        };
-        if let Some(reason) = stale {
+        if let Some(reason) = self.stale(now)? {
             followed.reopened = Some((reason, self.batcher.reopen(reason.batch())?));
         }
         Ok(followed)
+    }
+
+    /// Why the open batches from some number on will never be final.
+    fn stale(&self, now: u64) -> Result<Option<Reopening>, FollowError> {
+        if let Some(changed) = self.changed_queue()? {
+            return Ok(Some(changed));
+        }
+        if let Some(early) = self.before_open(now)? {
+            return Ok(Some(early));
+        }
+        if let Some(left) = self.left_behind()? {
+            return Ok(Some(left));
+        }
+        self.untimely(now)
     }
 
     /// Makes the batcher's final batches those of L1.
@@ -280,6 +296,29 @@ impl Rollup {
             timestamp,
             from,
         }))
+    }
+
+    /// The first open batch, of somebody who is not the operator, that leaves an overdue entry behind for
+    /// which its shape has a slot. The operator may have sealed it, or before the entry had its
+    /// confirmations.
+    fn left_behind(&self) -> Result<Option<Reopening>, FollowError> {
+        if !self.is_strangers()? {
+            return Ok(None);
+        }
+        let status = self.batcher.status();
+        for batch in status.finalized + 1..=status.sealed {
+            let stored = self.batcher.batch(batch)?;
+            let (sealed, words) = (stored.batch(), stored.batch().words());
+            let (slots, used) = (usize::from(sealed.shape().l1_ops), words.l1_ops.len());
+            let full = used != 0 && used == slots;
+            let next = self.l1.queue(sealed.queue().end, 1)?;
+            let overdue = |entry: &&l1::QueueEntry| self.is_overdue(entry, words.header.timestamp);
+            if let Some(left) = next.first().filter(|_| !full).filter(overdue) {
+                let entry = left.number;
+                return Ok(Some(Reopening::OverdueLeftBehind { batch, entry }));
+            }
+        }
+        Ok(None)
     }
 
     /// The first open batch whose timestamp L1 does not accept: the oldest if it is too old, else the

@@ -36,6 +36,12 @@ impl Rollup {
             .is_some_and(|submitter| submitter != operator))
     }
 
+    /// Whether an entry of the queue has waited longer than it may at a time.
+    pub(crate) fn is_overdue(&self, entry: &l1::QueueEntry, at: u64) -> bool {
+        let wait = self.l1.deployment().parameters().takeover_after;
+        at.saturating_sub(entry.time) > wait
+    }
+
     /// Who submits here, if that is not the operator.
     pub fn submitter(&self) -> Option<Address> {
         self.submitter

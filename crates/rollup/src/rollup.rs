@@ -234,6 +234,22 @@ impl Rollup {
         Ok(self.waiting_queue()?)
     }
 
+    /// Refuses to seal for somebody who is not the operator while an entry is overdue that is not
+    /// confirmed: the batch would leave it behind, and L1 refuse it.
+    fn check_overdue_confirmed(&self, time: u64) -> Result<(), RollupError> {
+        if !self.is_strangers()? {
+            return Ok(());
+        }
+        let next = self.l1.queue(self.confirmed_tail()?, 1)?;
+        let overdue = next.first().filter(|entry| self.is_overdue(entry, time));
+        overdue.map_or(Ok(()), |entry| {
+            Err(RollupError::OverdueUnconfirmed {
+                entry: entry.number,
+                confirmations: self.confirmations,
+            })
+        })
+    }
+
     /// Refuses if L1 is frozen: no batch will ever be final again, so nothing is to be acknowledged
     /// or sealed.
     ///
@@ -250,7 +266,8 @@ impl Rollup {
     ///
     /// # Errors
     /// [`RollupError::Seal`], also if proving is too far behind; [`RollupError::L1`] if L1 is frozen;
-    /// [`RollupError::Clock`] if the clock jumped.
+    /// [`RollupError::Clock`] if the clock jumped; [`RollupError::OverdueUnconfirmed`] of whoever is not the
+    /// operator.
     pub fn seal(
         &mut self,
         limit: SealLimit,
@@ -262,6 +279,7 @@ impl Rollup {
             self.batcher.release_returned().map_err(SealError::from)?;
         }
         let (queue, time) = (self.queue_to_seal()?, self.time_to_keep(now)?);
+        self.check_overdue_confirmed(time)?;
         let most = match limit {
             SealLimit::All => {
                 let fill = Fill::UntilNextDoesNotFit;
