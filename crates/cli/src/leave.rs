@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use anyhow::{Context, Result, ensure};
-use l1::NativeL1;
+use l1::bytes::Bytes;
+use l1::{Address, NativeL1};
 use ledger::state::State;
 use prover::bounded::{self, FileKind};
 use rollup::{Call, ExitPlan, final_state};
@@ -20,6 +21,7 @@ use crate::files::refuse_byte_order_mark;
 use crate::liveness::Liveness;
 use crate::settings::{Settings, make_folder};
 use crate::ui::{complain, table};
+use crate::wallet;
 
 const PLAN_FILE: FileKind = FileKind {
     name: "an exit plan",
@@ -241,6 +243,7 @@ fn read_plan(path: &Path) -> Result<ExitPlan> {
 /// executed and shown.
 pub fn execute(settings: &Settings, args: &ExitExecuteArgs) -> Result<()> {
     let mut l1 = open_l1(settings)?;
+    let caller = caller_of(settings, &l1, args.wallet.as_deref())?;
     let (mut all, mut text, mut failed) = (Vec::new(), String::new(), Vec::new());
     let mut paid_out = Vec::new();
     for path in &args.plan {
@@ -250,7 +253,7 @@ pub fn execute(settings: &Settings, args: &ExitExecuteArgs) -> Result<()> {
         }
     }
     for (plan, mut executed) in paid_out {
-        if let Err(error) = take_back(&mut l1, &plan, &mut executed, &mut text) {
+        if let Err(error) = take_back(&mut l1, &plan, caller, &mut executed, &mut text) {
             failed.push(error);
         }
         all.push(executed);
@@ -300,15 +303,26 @@ fn amount_of(token: &Rc<Token>, text: &str) -> Result<Amount> {
     Ok(Amount::of(token, value))
 }
 
+/// Who executes plans, if that is told.
+fn caller_of(settings: &Settings, l1: &L1, wallet: Option<&str>) -> Result<Option<Address>> {
+    if l1.link.is_remote() {
+        // None if there is no key: then there is nothing to call with either.
+        return Ok(l1.link.caller(Bytes([0; 20])).ok());
+    }
+    let wallet = wallet
+        .map(|name| wallet::load(settings, name))
+        .transpose()?;
+    Ok(wallet.map(|wallet| wallet.address))
+}
+
 /// Takes the plan's deposits back that the owner or the caller paid, and tells in `text`.
 fn take_back(
     l1: &mut L1,
     plan: &ExitPlan,
+    caller: Option<Address>,
     executed: &mut Executed,
     text: &mut String,
 ) -> Result<()> {
-    // None if there is no key: then there is nothing to call with either.
-    let caller = l1.link.caller(plan.owner).ok();
     let now = l1.time_to_keep()?;
     let taken = plan.take_back(&mut l1.native, &mut l1.link, caller, now);
     let (own, of_others) =
@@ -324,7 +338,11 @@ fn take_back(
     }
     if of_others != 0 {
         text.push_str(&format!(
-            "account {account}: {of_others} deposits that others paid wait on: each gets its own back with a plan of this account and its own key\n"
+            "account {account}: {of_others} deposits that others paid wait on: each gets its own back with a plan of this account and {}\n",
+            match l1.link.is_remote() {
+                true => "its own Ethereum key",
+                false => "--wallet",
+            }
         ));
     }
     executed.cancelled = own.iter().map(|deposit| deposit.entry).collect();

@@ -49,6 +49,7 @@ failed.
 Examples:
   quire exit execute exit-7.json
   quire exit execute exit-*.json && quire claim --wallet alice
+  quire exit execute exit-7.json --wallet bob               bob has paid into account 7
 
 JSON: a list of plan, account, token, symbol, decimals, exited, cancelled (queue entries), of_others (deposits
 that others paid)")]
@@ -89,6 +90,10 @@ pub struct ExitExecuteArgs {
     /// Plans
     #[arg(required = true, value_name = "PLAN")]
     pub plan: Vec<PathBuf>,
+    /// Wallet of the caller, which gets back what it paid into accounts of others; on a contract the
+    /// Ethereum key calls
+    #[arg(long, value_name = "W")]
+    pub wallet: Option<String>,
 }
 
 /// `quire mempool …`

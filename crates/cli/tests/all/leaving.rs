@@ -128,6 +128,8 @@ fn an_owner_leaves_without_the_operator() {
         "--account",
         "3",
     ]);
+    let into_bobs = ["--amount", "11", "--account", "3"];
+    quire.json(&[&["deposit", "--wallet", "alice"], &into_bobs[..]].concat());
     let out = quire.dir().to_str().unwrap().to_owned();
     let early = quire.json(&["exit", "plan", "2", "--out", &out]);
     assert_eq!(early[0]["balance"], "2000000000000000000");
@@ -147,7 +149,7 @@ fn an_owner_leaves_without_the_operator() {
     let planned = quire.json(&["exit", "plan", "--wallet", "bob", "--out", &out]);
     assert_eq!(
         (&planned[0]["account"], &planned[0]["waiting"]),
-        (&3.into(), &1.into())
+        (&3.into(), &2.into())
     );
     // A plan that fails keeps nobody else in.
     let bad = quire.write("bad.json", "not a plan");
@@ -173,8 +175,14 @@ fn an_owner_leaves_without_the_operator() {
     );
     let again = quire.json(&["exit", "execute", &plan]);
     assert_eq!(again[0]["exited"], Value::Null);
+    // What alice paid into bob's account is hers, and bob's plan gives it back to her.
+    assert_eq!(left[1]["of_others"], 1);
+    let bobs = plan_of(&quire, 3);
+    let hers = quire.json(&["exit", "execute", &bobs, "--wallet", "alice"]);
+    assert_eq!(hers[0]["cancelled"], serde_json::json!([4]));
+    assert_eq!(hers[0]["of_others"], 0);
     let alice = quire.json(&["claim", "--wallet", "alice"]);
-    assert_eq!(alice[0]["amount"], "2000000000000000000");
+    assert_eq!(alice[0]["amount"], "2000000000000000011");
     let bob = quire.json(&["claim", "--wallet", "bob"]);
     assert_eq!(bob[0]["amount"], "1000000000000000007");
     let totals = quire.json(&["l1", "status"])["totals"].clone();
