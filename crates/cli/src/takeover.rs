@@ -242,7 +242,8 @@ fn offer(settings: &Settings, args: &OperatorOfferArgs) -> Result<()> {
     let caller = operator_of(settings, &l1)?;
     let to = match args.address.as_str() {
         "none" => None,
-        text => Some(address(text)?),
+        // L1 takes the address of zeros as nobody.
+        text => Some(address(text)?).filter(|to| *to != Bytes([0; 20])),
     };
     l1.call(Call::OfferOperator { caller, to })?;
     let said = match to {

@@ -91,6 +91,10 @@ fn the_operator_role_is_handed_over_in_two_steps() {
     let early = stranger.fails_with(1, &["operator", "accept", "--wallet", "bob"]);
     assert!(early.contains("offered"), "{early}");
     operator.fails_with(2, &["operator", "offer", "0x12"]);
+    let zeros = format!("0x{}", "0".repeat(40));
+    let nobody = operator.command(&["operator", "offer", &zeros]).output();
+    let nobody = String::from_utf8(nobody.unwrap().stdout).unwrap();
+    assert!(nobody.contains("offered to nobody"), "{nobody}");
     let offered = operator.json(&["operator", "offer", address]);
     assert_eq!(offered["offered"], address);
     // As an interrupted command leaves it: L1 knows, the directory does not.
