@@ -182,7 +182,9 @@ fn run_attacks(attacks: &[(Attack, Position)], killed: &mut Killed) -> Vec<(Stri
             assert_eq!(violated_rows(bench(), &accepted), [0; 0], "{}", attack.name);
             let assignment = pair.forged.present(|cs| cs).assignment;
             let rows = violated_rows(bench(), &assignment);
-            (attack.name.to_owned(), rows, assignment)
+            let name = attack.name;
+            assert_ne!(rows, [0; 0], "{name} is accepted in the {position:?} slot");
+            (name.to_owned(), rows, assignment)
         })
         .collect();
     let note = |(name, rows, assignment): (String, Vec<usize>, Vec<Fr>)| {
