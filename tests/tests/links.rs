@@ -308,6 +308,43 @@ fn every_path_leads_somewhere() {
     assert!(seen > 100 && names > 30, "{seen} paths, {names} names");
 }
 
+/// Names of functions, tests and rules in back quotes, `like_this` or `type::like_this`, occur in a source.
+#[test]
+fn every_name_stands_in_a_source() {
+    let mut all = Vec::new();
+    files(&root(), &mut all);
+    let mut known = BTreeSet::new();
+    for file in &all {
+        if extension(file) != "md" && SOURCES.contains(&extension(file)) {
+            let text = std::fs::read_to_string(file).unwrap_or_default();
+            let words = text.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+            known.extend(words.filter(|word| word.contains('_')).map(str::to_owned));
+        }
+    }
+    let (mut seen, mut faults) = (0, Vec::new());
+    for file in all.iter().filter(|file| extension(file) == "md") {
+        let text = std::fs::read_to_string(file).unwrap();
+        let shown = file.strip_prefix(root()).unwrap().display();
+        for (number, line) in prose(&text) {
+            for quoted in line.split('`').skip(1).step_by(2) {
+                let name = quoted.rsplit("::").next().unwrap();
+                let small = |letter: char| matches!(letter, 'a'..='z' | '0'..='9' | '_');
+                if !name.contains('_') || !name.starts_with(|c: char| c.is_ascii_lowercase()) {
+                    continue;
+                }
+                if name.chars().all(small) {
+                    seen += 1;
+                    let fault =
+                        (!known.contains(name)).then(|| format!("{shown}:{number}: {name}"));
+                    faults.extend(fault);
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "in no source:\n{}", faults.join("\n"));
+    assert!(seen > 300, "{seen} names");
+}
+
 /// `docs/architecture.md` says of each crate what is in it.
 #[test]
 fn every_crate_is_described() {
