@@ -26,8 +26,7 @@ impl NativeL1 {
     }
 
     /// Opens a chain to read it as it is now, beside a process that may write it: every call that
-    /// changes it fails with [`StoreError::ReadOnly`]. Records are checked as by [`Self::open`], pages
-    /// are not.
+    /// changes it fails with [`StoreError::ReadOnly`]. Pages and records are checked as by [`Self::open`].
     ///
     /// # Errors
     /// As [`Self::open`].

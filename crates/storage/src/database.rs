@@ -1,8 +1,7 @@
 //! Opening a database.
 //!
 //! Invariants: one process writes at a time, and any number read beside it; a reader sees the file as it was
-//! at one moment; a file that is something else, of another version, or with damaged pages is refused when
-//! it is opened for writing.
+//! at one moment; a file that is something else, of another version, or with damaged pages is refused.
 
 use std::fs;
 use std::io;
@@ -15,6 +14,7 @@ use redb::{
 };
 
 use crate::error::{BeginError, Contents, OpenError};
+use crate::pages::check_pages;
 
 /// Whether the checksums of all pages are verified when a database is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +65,8 @@ impl Database {
         Ok(Self::written(path, contents, database))
     }
 
-    /// Opens a file to read it as it is now, beside a process that may write it. Pages are not verified
-    /// beyond those that are read. A file whose writer was killed is repaired first, for which this process
+    /// Opens a file to read it as it is now, beside a process that may write it. Every page is verified. A
+    /// file whose writer was killed is repaired first, for which this process
     /// needs the right to write it.
     ///
     /// # Errors
@@ -91,6 +91,7 @@ impl Database {
             contents,
             detail: error.to_string(),
         })?;
+        check_pages(path).map_err(|error| OpenError::of(path, contents, error))?;
         Ok(Self {
             access: Access::Reader {
                 transaction: Arc::new(transaction),

@@ -13,6 +13,7 @@ mod codec;
 mod create;
 mod database;
 mod error;
+mod pages;
 
 pub use codec::{CHECKSUM_BYTES, CodecError, Reader, Writer, checksum};
 pub use create::NewDatabase;

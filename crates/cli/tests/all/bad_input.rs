@@ -6,8 +6,9 @@ use std::process::Stdio;
 
 use l1::NativeL1;
 use prover::key::AllowDevKeys;
+use serde_json::Value;
 
-use crate::fixture::{Quire, tiny_keys};
+use crate::fixture::{Quire, text, tiny_keys};
 use crate::path::HISTORY;
 
 /// Commands that fail on a deployment with two accounts, and what the message says.
@@ -313,6 +314,9 @@ fn a_second_writer_waits_and_readers_do_not() {
     quire.json(&["account", "2"]);
     quire.json(&["batch", "list"]);
     quire.json(&["audit"]);
+    quire.json(&["keys", "verify", "--shape", "tiny", "--no-proof"]);
+    let public = quire.path("public");
+    quire.json(&["keys", "export", public.to_str().unwrap()]);
     assert_eq!(std::fs::read(&file).unwrap(), before);
 
     // Who writes waits for its turn, and says for what.
@@ -324,6 +328,62 @@ fn a_second_writer_waits_and_readers_do_not() {
     drop(held);
     assert!(waiting.wait().unwrap().success());
     assert_eq!(quire.json(&["status"])["waiting"], 1);
+}
+
+/// Both prove the same batch, and one of them makes it final first.
+#[test]
+fn two_processes_that_run_at_once_both_end() {
+    let quire = Quire::with_accounts();
+    let runs = [(), ()].map(|()| {
+        let mut run = quire.command(&["run", "--json"]);
+        let run = run.stdout(Stdio::piped()).stderr(Stdio::piped());
+        run.spawn().unwrap()
+    });
+    let outputs = runs.map(|run| run.wait_with_output().unwrap());
+    let mut batches = 0;
+    for output in &outputs {
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let ran: Value = serde_json::from_slice(&output.stdout).unwrap();
+        batches += ran["batches"].as_u64().unwrap();
+    }
+    assert_eq!(batches, 1);
+    assert_eq!(quire.json(&["audit", "--replay"])["ok"], true);
+}
+
+/// Who only reads checks what it reads: it shows what was written, or nothing.
+#[test]
+fn a_flipped_bit_is_refused_by_those_that_only_look() {
+    let quire = Quire::with_accounts();
+    let path = quire.path("rollup/l1.redb");
+    let looks: [&[&str]; 2] = [&["account", "2", "3"], &["l1", "status"]];
+    let expected = looks.map(|args| quire.json(args)["totals"].clone());
+    let owners = |shown: &Value| {
+        let shown = shown.as_array().into_iter().flatten();
+        shown.map(|one| one["owner"].clone()).collect::<Vec<_>>()
+    };
+    let account = owners(&quire.json(looks[0]));
+    let good = std::fs::read(&path).unwrap();
+    let used: Vec<usize> = (0..good.len()).filter(|at| good[*at] != 0).collect();
+    let mut refused = 0;
+    for (turn, at) in used.iter().step_by(used.len() / 60).enumerate() {
+        let mut bad = good.clone();
+        bad[*at] ^= 1 << (turn % 8);
+        std::fs::write(&path, bad).unwrap();
+        for (args, expected) in looks.iter().zip(&expected) {
+            let output = quire.command(args).arg("--json").output().unwrap();
+            let said = text(&output.stderr);
+            if output.status.success() {
+                let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+                assert_eq!(shown["totals"], *expected, "byte {at}");
+                assert!(shown.is_object() || owners(&shown) == account, "byte {at}");
+            } else {
+                let code = output.status.code().unwrap();
+                assert!((1..=5).contains(&code), "byte {at}: {code}: {said}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 10, "{refused}");
 }
 
 #[test]
