@@ -1,4 +1,4 @@
-//! How a chain is reached, and what is fixed by a contract on it.
+//! Access to a chain: a node, and a key that signs; and what is fixed by a contract on the chain.
 //!
 //! Invariant: a node of another chain is refused before anything is asked or sent.
 
@@ -17,13 +17,13 @@ use crate::error::ChainError;
 use crate::key::EthKey;
 use crate::outbox::Intent;
 use crate::rpc::{BlockId, Rpc};
-use crate::sender::{Patience, Sender, Settled};
+use crate::sender::{Included, Patience, Sender};
 
-/// Blocks between the one before a deployment and the one from which a mirror follows the chain, so that
-/// a reorganization of the last blocks before the deployment leaves the mirror where it begins.
+/// A mirror begins this many blocks before the block before its deployment, so that a reorganization of the last
+/// blocks before the deployment leaves its first checkpoint.
 pub const ANCHOR: u64 = 64;
 
-/// How a chain is reached.
+/// Access to a chain: one of its nodes, and the sender of a key if there is one.
 pub struct Access {
     pub(crate) rpc: Rpc,
     pub(crate) chain_id: u64,
@@ -33,18 +33,18 @@ pub struct Access {
 /// A contract that was deployed or found.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// What it fixes.
+    /// What its constructor fixed.
     pub parameters: Parameters,
     /// Its verifying keys by shape id.
     pub keys: BTreeMap<u16, VerifyingKey>,
-    /// A block before its deployment, [`ANCHOR`] blocks before the last such one.
+    /// The block at which its mirror begins, [`ANCHOR`] blocks before the one before its deployment.
     pub before: BlockId,
     /// Number of the block with its deployment.
     pub block: u64,
 }
 
 impl Access {
-    /// Connects to a node. `key` signs transactions, which are written down in `outbox`, a folder.
+    /// Connects to a node. `key` signs transactions, which are recorded in the folder `outbox`.
     ///
     /// # Errors
     /// [`ChainError`] if the node does not answer, or is on another chain than `expected`.
@@ -54,7 +54,16 @@ impl Access {
         key: Option<EthKey>,
         outbox: &Path,
     ) -> Result<Self, ChainError> {
-        let rpc = Rpc::new(url)?;
+        Self::over(Rpc::new(url)?, expected, key, outbox)
+    }
+
+    /// The same over any backend.
+    pub(crate) fn over(
+        rpc: Rpc,
+        expected: Option<u64>,
+        key: Option<EthKey>,
+        outbox: &Path,
+    ) -> Result<Self, ChainError> {
         let got = rpc.chain_id()?;
         if let Some(expected) = expected.filter(|expected| *expected != got) {
             return Err(ChainError::OtherChain { expected, got });
@@ -67,7 +76,7 @@ impl Access {
         })
     }
 
-    /// Changes how long is waited for what.
+    /// Changes how long the sender waits.
     #[must_use]
     pub fn with_patience(mut self, patience: Patience) -> Self {
         if let Some(sender) = &mut self.sender {
@@ -76,12 +85,10 @@ impl Access {
         self
     }
 
-    /// The node.
     pub fn rpc(&self) -> &Rpc {
         &self.rpc
     }
 
-    /// Id of the chain.
     pub fn chain_id(&self) -> u64 {
         self.chain_id
     }
@@ -98,30 +105,30 @@ impl Access {
         self.sender.as_ref().ok_or(ChainError::NoKey)
     }
 
-    /// The node, and who sends.
+    /// The node and the sender.
     pub(crate) fn sending(&mut self) -> Result<(&Rpc, &mut Sender), ChainError> {
         let sender = self.sender.as_mut().ok_or(ChainError::NoKey)?;
         Ok((&self.rpc, sender))
     }
 
     /// Waits for the same transaction if it was sent before, and sends it if not.
-    pub(crate) fn send(&mut self, intent: &Intent<'_>) -> Result<Settled, ChainError> {
+    pub(crate) fn send(&mut self, intent: &Intent<'_>) -> Result<Included, ChainError> {
         let (rpc, sender) = self.sending()?;
-        let settled = match sender.resume(rpc, intent)? {
-            Some(settled) => settled,
+        let included = match sender.resume(rpc, intent)? {
+            Some(included) => included,
             None => {
-                sender.settle_before(rpc, u64::MAX)?;
+                sender.wait_for_earlier(rpc, u64::MAX)?;
                 sender.send(rpc, intent)?
             }
         };
-        sender.checked(rpc, settled, intent.what)
+        sender.check_success(rpc, included, intent.what)
     }
 
-    /// Gives up every transaction that waits: an empty one takes its nonce, unless a block has it first.
-    /// What another transaction keeps out for good is forgotten.
+    /// Cancels every pending transaction: an empty one replaces it, unless a block includes it first. The record of
+    /// a transaction is dropped if another program's has its nonce.
     ///
     /// # Errors
-    /// [`ChainError`]; those that still wait are kept.
+    /// [`ChainError`]; the records of those that are still pending stay.
     pub fn cancel(&mut self) -> Result<Vec<Unsettled>, ChainError> {
         let (rpc, sender) = self.sending()?;
         sender.cancel(rpc)
@@ -143,7 +150,7 @@ impl Access {
         }
     }
 
-    /// The block from which a contract's mirror follows the chain.
+    /// The block at which a contract's mirror begins.
     pub(crate) fn anchor(&self, contract: Address, deployed: u64) -> Result<BlockId, ChainError> {
         let number = deployed.saturating_sub(1 + ANCHOR);
         let block = self.rpc().block(number)?;
@@ -151,7 +158,7 @@ impl Access {
     }
 }
 
-/// What the constructor is given.
+/// The configuration that the constructor is given.
 pub(crate) fn constructed(parameters: &Parameters, depth: u8, path_hasher: Address) -> abi::Config {
     abi::Config {
         operator: parameters.operator.address,

@@ -1,4 +1,4 @@
-//! Approvals: what the contract may take of an ERC-20 before a call pays it in.
+//! Approvals: the contract is allowed to take the tokens that a call pays in.
 
 use l1::evm::abi;
 use l1::{Address, NativeL1, Refusal};
@@ -9,7 +9,7 @@ use crate::error::ChainError;
 use crate::outbox::Intent;
 
 impl Access {
-    /// Lets the contract take an amount of an ERC-20, if it may not yet.
+    /// Approves an amount of an ERC-20, unless the allowance is large enough.
     fn approve(
         &mut self,
         contract: Address,
@@ -44,18 +44,18 @@ impl Access {
                 to: Some(erc20),
                 value: 0,
                 data: &data,
-                keep: false,
+                acknowledge: false,
                 gas_bound: 0,
             };
             let (rpc, sender) = self.sending()?;
-            let settled = sender.send(rpc, &intent)?;
-            let settled = sender.checked(rpc, settled, intent.what)?;
-            sender.forget(settled.id)?;
+            let included = sender.send(rpc, &intent)?;
+            let included = sender.check_success(rpc, included, intent.what)?;
+            sender.drop_record(included.id)?;
         }
         Ok(())
     }
 
-    /// Lets the contract take what a call pays in.
+    /// Approves what a call pays in.
     pub(crate) fn approve_for(
         &mut self,
         contract: Address,

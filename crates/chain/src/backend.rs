@@ -1,38 +1,43 @@
-//! What carries questions to a node and answers back.
+//! The backend: a node as everything else in this crate depends on it.
 //!
 //! Invariant: an answer is bounded in length, and no message has more of a node's address than its host.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use alloy::transports::http::reqwest::{Client, Response, Url};
+use alloy::transports::http::reqwest::{Client, Response as HttpResponse, Url};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::error::ChainError;
 
-/// How long an answer may take.
+/// How long a response may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Most bytes of an answer.
+/// The most bytes of a response.
 pub(crate) const MAX_ANSWER: usize = 1 << 26;
 
-/// What carries questions to a node and answers back, and tells the time.
-pub(crate) trait Transport: Send {
-    /// Asks once.
+/// A node that answers requests, with the clocks by which it is waited for. [`Http`] is one implementation; tests
+/// have another, a chain in memory (`script`).
+///
+/// The trait speaks JSON-RPC and not types, so that the rules about what nodes say lie above it and are tested with
+/// the second implementation: which requests are repeated, what words mean, which hashes have to be right.
+pub(crate) trait Backend: Send {
+    /// Sends a request once.
     ///
     /// # Errors
     /// What the network did, in words without the address of the node.
-    fn ask(&self, question: &str) -> Result<Answered, String>;
+    fn request(&self, body: &str) -> Result<Response, String>;
 
-    /// Lets time pass.
     fn pause(&self, time: Duration);
+
+    /// A clock that only goes forward, since any moment.
+    fn elapsed(&self) -> Duration;
 
     /// The system's clock, seconds since 1970.
     fn now(&self) -> u64;
 }
 
-/// An answer before it is read.
-pub(crate) struct Answered {
-    /// Status of HTTP.
+/// A response before it is read.
+pub(crate) struct Response {
     pub(crate) status: u16,
     /// None if it is too long.
     pub(crate) body: Option<Vec<u8>>,
@@ -43,6 +48,7 @@ pub(crate) struct Http {
     runtime: Runtime,
     client: Client,
     url: Url,
+    begun: Instant,
 }
 
 impl Http {
@@ -64,16 +70,17 @@ impl Http {
             runtime: runtime.map_err(|error| bad(format!("no event loop: {error}")))?,
             client: client.map_err(|_| bad("no client for it can be made".to_owned()))?,
             url: parsed,
+            begun: Instant::now(),
         };
         Ok((http, node))
     }
 }
 
-impl Transport for Http {
-    fn ask(&self, question: &str) -> Result<Answered, String> {
+impl Backend for Http {
+    fn request(&self, body: &str) -> Result<Response, String> {
         let asked = self.client.post(self.url.clone());
         let asked = asked.header("content-type", "application/json");
-        let asked = asked.body(question.to_owned());
+        let asked = asked.body(body.to_owned());
         self.runtime.block_on(async {
             let response = asked.send().await.map_err(|error| {
                 // Why without its text: that of the library holds the whole address of the node.
@@ -85,7 +92,7 @@ impl Transport for Http {
             let status = response.status().as_u16();
             let body = read(response).await;
             let body = body.map_err(|_| "the connection failed".to_owned())?;
-            Ok(Answered { status, body })
+            Ok(Response { status, body })
         })
     }
 
@@ -94,15 +101,19 @@ impl Transport for Http {
             .block_on(async { tokio::time::sleep(time).await });
     }
 
+    fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
     fn now(&self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         now.map_or(0, |now| now.as_secs())
     }
 }
 
-/// Reads an answer; none if it is too long.
+/// Reads the body of a response; none if it is too long.
 async fn read(
-    mut response: Response,
+    mut response: HttpResponse,
 ) -> Result<Option<Vec<u8>>, alloy::transports::http::reqwest::Error> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {

@@ -10,21 +10,21 @@ use crate::access::Access;
 use crate::error::ChainError;
 use crate::outbox::Intent;
 
-/// Bytes of a batch besides its published data, at most.
+/// The most bytes of a batch besides its published data.
 const BATCH_OVERHEAD: usize = 512;
 
-/// A call as it is sent.
+/// A call, encoded for the contract.
 pub(crate) struct Encoded {
     pub(crate) what: &'static str,
     pub(crate) value: u128,
     pub(crate) data: Vec<u8>,
-    pub(crate) keep: bool,
+    pub(crate) acknowledge: bool,
     pub(crate) gas_bound: u64,
 }
 
 impl Encoded {
-    /// The call as it is sent. Whether its end is kept until it was told: where the contract would do the
-    /// same once more, or the caller has to hear an amount.
+    /// Encodes a call. The caller has to acknowledge its outcome if the contract would do the same a second time,
+    /// or if the outcome is an amount.
     pub(crate) fn of(
         access: &Access,
         mirror: &NativeL1,
@@ -79,7 +79,7 @@ impl Encoded {
             Call::OfferOperator { to, .. } => ("the offer", 0, abi::offer_operator(to.as_ref())),
             Call::AcceptOperator { .. } => ("the acceptance", 0, abi::accept_operator()),
         };
-        let keep = match call {
+        let acknowledge = match call {
             Call::Deposit(_)
             | Call::TopUp { .. }
             | Call::RequestExit { .. }
@@ -104,7 +104,7 @@ impl Encoded {
             what,
             value,
             data,
-            keep,
+            acknowledge,
             gas_bound,
         })
     }
@@ -115,7 +115,7 @@ impl Encoded {
             to: Some(contract),
             value: self.value,
             data: &self.data,
-            keep: self.keep,
+            acknowledge: self.acknowledge,
             gas_bound: self.gas_bound,
         }
     }
@@ -144,8 +144,7 @@ fn encode_all(mirror: &NativeL1, batches: &[Submission]) -> Result<Vec<u8>, Chai
     Ok(encode_batches(&all, shape)?)
 }
 
-/// For each batch what it credits at most, queue entries and withdrawals, and the bytes of its call data at
-/// most.
+/// For each batch the most credits (queue entries and withdrawals) and the most bytes of call data.
 pub(crate) fn sizes(
     mirror: &NativeL1,
     batches: &[Submission],

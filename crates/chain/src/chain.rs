@@ -1,8 +1,8 @@
-//! A rollup's contract on a chain, called.
+//! Calls of a rollup's contract on a chain.
 //!
 //! Invariants: a contract is used only if its code is the committed one and its constants are those of the
-//! mirror; what a call came to is read from the receipt once the mirror has executed the very block that
-//! has it, and stays in the outbox until the caller was told.
+//! mirror; the outcome of a call is read from its receipt once the mirror has executed exactly the block that
+//! includes it, and the record stays in the outbox until the caller has acknowledged the outcome.
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,9 +20,10 @@ use crate::mirror::Mirror;
 use crate::outbox::Id;
 use crate::outcome::outcome;
 use crate::rpc::{Mined, Range, Rpc};
-use crate::sender::{Sender, Settled};
+use crate::sender::{Included, Sender};
 
-/// Questions until a node that had a transaction's receipt has its block, and blocks that may lose it.
+/// How often the mirror is brought in line until it has the block of a receipt: a node may lag, and a
+/// reorganization may drop the block.
 const CATCH_UP: u32 = 10;
 
 /// A contract and its mirror's bookkeeping.
@@ -30,13 +31,13 @@ pub struct Chain {
     access: Access,
     contract: Address,
     mirror: Mirror,
-    /// Transactions whose ends were returned and are to be forgotten once they were told.
-    untold: Vec<Id>,
+    /// Transactions whose outcomes were returned and not yet acknowledged.
+    unacknowledged: Vec<Id>,
 }
 
 impl Chain {
-    /// Takes up a mirror's contract, checking that it is the mirror's. The mirror is brought in line
-    /// with [`Settlement::sync`].
+    /// Opens the contract of a mirror, and checks that code and constants are those of the mirror.
+    /// [`Settlement::sync`] brings the mirror in line.
     ///
     /// # Errors
     /// [`ChainError`].
@@ -75,11 +76,10 @@ impl Chain {
             access,
             contract,
             mirror: bookkeeping,
-            untold: Vec::new(),
+            unacknowledged: Vec::new(),
         })
     }
 
-    /// The node.
     pub fn rpc(&self) -> &Rpc {
         &self.access.rpc
     }
@@ -88,14 +88,14 @@ impl Chain {
         self.mirror.sync(&self.access.rpc, mirror)
     }
 
-    /// Brings the mirror in line until it has the block of a transaction, and returns the transaction as
-    /// that block has it: a reorganization may move it into another.
+    /// Brings the mirror in line until it has executed the block of a transaction, and returns the transaction with
+    /// its receipt in that block: a reorganization may have moved it into another.
     fn follow(
         &mut self,
         mirror: &mut NativeL1,
-        mut settled: Settled,
+        mut included: Included,
         what: &'static str,
-    ) -> Result<Settled, ChainError> {
+    ) -> Result<Included, ChainError> {
         for attempt in 0..CATCH_UP {
             match self.sync_mirror(mirror) {
                 Err(ChainError::Behind { .. }) if attempt + 1 < CATCH_UP => {}
@@ -105,14 +105,14 @@ impl Chain {
                 number,
                 hash,
                 receipt,
-            } = &settled.mined;
+            } = &included.mined;
             let (block, events) = ((*number, *hash), receipt.status());
             let there = self.mirror.has_block(&self.access.rpc, block, events)?;
             match there {
-                Some(true) => return Ok(settled),
+                Some(true) => return Ok(included),
                 Some(false) => {
                     let (rpc, sender) = self.access.sending()?;
-                    settled = sender.again(rpc, settled.id, what)?;
+                    included = sender.recheck_inclusion(rpc, included.id, what)?;
                 }
                 None => {}
             }
@@ -122,16 +122,16 @@ impl Chain {
         Err(ChainError::Unsteady { attempts: CATCH_UP })
     }
 
-    /// A transaction of which a receipt says that it failed has no events. A node that contradicts itself is
-    /// not believed: the same call again would be made twice.
-    fn check_failed(&self, settled: &Settled) -> Result<(), ChainError> {
+    /// Checks a receipt that says that the call failed. If the block has events of the transaction, the receipt is
+    /// false, and is not believed: the same call could be made twice.
+    fn check_failure(&self, included: &Included) -> Result<(), ChainError> {
         let Mined {
             number, receipt, ..
-        } = &settled.mined;
+        } = &included.mined;
         let (rpc, hash) = (&self.access.rpc, receipt.transaction_hash);
         let (logs, _) = rpc.logs(self.contract, (*number, *number), None, &mut Range::new())?;
         match logs.iter().any(|log| log.transaction_hash == Some(hash)) {
-            true => Err(rpc.strange(
+            true => Err(rpc.bad_answer(
                 "eth_getTransactionReceipt",
                 format!("the failure of {hash}, which has events in block {number}"),
             )),
@@ -145,34 +145,34 @@ impl Chain {
         let (rpc, sender) = self.access.sending()?;
         let before = sender.resume(rpc, &intent)?;
         let earlier = before.is_some();
-        let settled = match before {
-            Some(settled) => settled,
+        let included = match before {
+            Some(included) => included,
             None => {
-                // Why first: what waits may be the approval.
-                sender.settle_before(rpc, u64::MAX)?;
+                // Why before the approval: a pending transaction may be an approval.
+                sender.wait_for_earlier(rpc, u64::MAX)?;
                 self.access.approve_for(self.contract, mirror, call)?;
                 let (rpc, sender) = self.access.sending()?;
                 sender.send(rpc, &intent)?
             }
         };
-        let mut settled = self.follow(mirror, settled, what)?;
-        if !settled.mined.receipt.status() {
-            self.check_failed(&settled)?;
+        let mut included = self.follow(mirror, included, what)?;
+        if !included.mined.receipt.status() {
+            self.check_failure(&included)?;
             let (rpc, sender) = self.access.sending()?;
-            settled = sender.checked(rpc, settled, what)?;
-            // What seemed to have failed may be in another block.
-            settled = self.follow(mirror, settled, what)?;
+            included = sender.check_success(rpc, included, what)?;
+            // Why: the transaction may be in another block by now.
+            included = self.follow(mirror, included, what)?;
         }
-        let outcome = outcome(self.contract, mirror, call, &settled, what)?;
-        match encoded.keep {
-            true => self.untold.push(settled.id),
-            false => self.access.sending()?.1.forget(settled.id)?,
+        let outcome = outcome(self.contract, mirror, call, &included, what)?;
+        match encoded.acknowledge {
+            true => self.unacknowledged.push(included.id),
+            false => self.access.sending()?.1.drop_record(included.id)?,
         }
         Ok(Called { outcome, earlier })
     }
 }
 
-/// Parameters as the contract can tell them.
+/// The parameters without what the contract does not know: the operator's name, and its list of shapes.
 fn unnamed(parameters: &Parameters) -> Parameters {
     let mut parameters = parameters.clone();
     parameters.operator.name = "operator".to_owned();
@@ -199,15 +199,15 @@ impl Settlement for Chain {
     }
 
     fn told(&mut self) -> Result<(), SettleError> {
-        for id in std::mem::take(&mut self.untold) {
-            self.access.sending()?.1.forget(id)?;
+        for id in std::mem::take(&mut self.unacknowledged) {
+            self.access.sending()?.1.drop_record(id)?;
         }
         Ok(())
     }
 
     fn unsettled(&self) -> Vec<Unsettled> {
         let sender = self.access.sender.as_ref();
-        sender.map_or(Vec::new(), Sender::shown)
+        sender.map_or(Vec::new(), Sender::summaries)
     }
 
     fn caller(&self) -> Result<Address, SettleError> {

@@ -1,4 +1,4 @@
-//! What the contract's views say, and whether it is ours.
+//! The contract's views, and the check of its code.
 //!
 //! Invariant: the code at an address counts as the rollup only if it is the committed one, constructor
 //! constants aside.
@@ -20,12 +20,12 @@ use crate::error::ChainError;
 use crate::rpc::{Message, Rpc, Simulated};
 use crate::words::Words;
 
-/// The address that is nobody's.
+/// The address that stands for nobody.
 const NOBODY: Address = Bytes([0; 20]);
 
-/// Where the contract stands.
+/// The state of the contract, accounts and tokens aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub(crate) struct ContractState {
     pub(crate) root: Fr,
     pub(crate) next_batch: u64,
     pub(crate) timestamp: u64,
@@ -42,8 +42,8 @@ pub(crate) struct Standing {
     pub(crate) tokens: u64,
 }
 
-impl Standing {
-    /// The mirror's.
+impl ContractState {
+    /// The same of the mirror.
     pub(crate) fn of(mirror: &NativeL1) -> Result<Self, ChainError> {
         let head = mirror.head()?;
         Ok(Self {
@@ -113,7 +113,7 @@ impl Standing {
     }
 }
 
-/// The contract, for reading.
+/// A contract whose views are called.
 #[derive(Clone, Copy)]
 pub(crate) struct Contract<'a> {
     pub(crate) rpc: &'a Rpc,
@@ -157,10 +157,10 @@ impl Contract<'_> {
         read: impl Fn(&mut Words) -> Option<T>,
     ) -> Result<T, ChainError> {
         let words = self.view(signature, arguments)?;
-        read(&mut Words(words.into_iter())).ok_or_else(|| self.strange(signature))
+        read(&mut Words(words.into_iter())).ok_or_else(|| self.bad_answer(signature))
     }
 
-    fn strange(&self, view: &str) -> ChainError {
+    fn bad_answer(&self, view: &str) -> ChainError {
         ChainError::NotTheContract {
             contract: self.address,
             chain_id: 0,
@@ -169,7 +169,7 @@ impl Contract<'_> {
     }
 
     /// Root, head and fees.
-    pub(crate) fn standing(&self) -> Result<Standing, ChainError> {
+    pub(crate) fn standing(&self) -> Result<ContractState, ChainError> {
         let root = self.one("root()", &[], Words::field)?;
         let operator_fees = self.one("operatorFees()", &[], Words::uint)?;
         let tokens = self.one("tokenCount()", &[], Words::small)?;
@@ -177,7 +177,7 @@ impl Contract<'_> {
         let offered = self.one("offeredOperator()", &[], Words::address)?;
         let operator_back_at = self.one("operatorBackAt()", &[], Words::small)?;
         self.one("head()", &[], |words| {
-            Some(Standing {
+            Some(ContractState {
                 root,
                 next_batch: words.small()?,
                 timestamp: words.small()?,
@@ -196,7 +196,7 @@ impl Contract<'_> {
         })
     }
 
-    /// Money of a token.
+    /// The totals of a token.
     pub(crate) fn totals(&self, token: u32) -> Result<TokenTotals, ChainError> {
         self.one("totals(uint32)", &[abi::uint(token.into())], |words| {
             let (balances, claimable, pending) = (words.uint()?, words.uint()?, words.uint()?);
@@ -209,8 +209,7 @@ impl Contract<'_> {
         })
     }
 
-    /// What the constructor fixed, shapes aside; names are this program's. Who the first operator was the
-    /// contract does not tell.
+    /// What the constructor fixed, without the shapes. The contract does not know who the first operator was.
     pub(crate) fn parameters(
         &self,
         chain_id: u64,
@@ -235,7 +234,7 @@ impl Contract<'_> {
         })
     }
 
-    /// What operations are signed for.
+    /// The domain for which operations are signed.
     pub(crate) fn domain(&self) -> Result<Fr, ChainError> {
         self.one("domain()", &[], Words::field)
     }
@@ -250,7 +249,7 @@ impl Contract<'_> {
         self.one("pathHasher()", &[], Words::address)
     }
 
-    /// Where the key of a shape lies, if the contract lists the shape with these sizes.
+    /// The address that holds the key of a shape, if the contract lists the shape with these sizes.
     pub(crate) fn key_of(&self, shape: &Shape) -> Result<Option<Address>, ChainError> {
         let id = abi::uint(shape.id.into());
         let read = |words: &mut Words| {
@@ -273,27 +272,29 @@ impl Contract<'_> {
             return Ok(None);
         };
         let code = self.rpc.code(place)?;
-        let ark = prepared_key(&code).ok_or_else(|| self.strange("shape(uint16)"))?;
+        let ark = prepared_key(&code).ok_or_else(|| self.bad_answer("shape(uint16)"))?;
         Ok(Some(VerifyingKey::new(ark, info)?))
     }
 
-    /// What an ERC-20 lets this contract take from an owner.
+    /// The allowance of this contract for an owner's ERC-20.
     pub(crate) fn allowance(&self, erc20: Address, owner: Address) -> Result<u128, ChainError> {
         let arguments = [abi::address(&owner), abi::address(&self.address)];
         let words = self.ask(erc20, "allowance(address,address)", &arguments)?;
-        // Why the greatest: an allowance beyond 128 bits lets take any amount.
+        // Why: an allowance of more than 128 bits is enough for any amount.
         Ok(match words.first() {
             Some(_) => Words(words.into_iter()).uint().unwrap_or(u128::MAX),
             None => 0,
         })
     }
 
-    /// What an ERC-20 says of itself. It may be anybody's: what fails, or cannot be shown, is none.
+    /// Symbol and decimals of an ERC-20. The token may be hostile: what fails or cannot be shown is left out.
     pub(crate) fn token_display(&self, erc20: Address) -> Result<TokenDisplay, ChainError> {
-        let decimals = self.rpc.look(erc20, &abi::call("decimals()", &[]))?;
+        let decimals = self
+            .rpc
+            .bounded_view(erc20, &abi::call("decimals()", &[]))?;
         let decimals = <[u8; 32]>::try_from(decimals).ok();
         let decimals = decimals.and_then(|word| Words(vec![word].into_iter()).small());
-        let symbol = self.rpc.look(erc20, &abi::call("symbol()", &[]))?;
+        let symbol = self.rpc.bounded_view(erc20, &abi::call("symbol()", &[]))?;
         Ok(TokenDisplay::new(symbol_of(&symbol), decimals))
     }
 

@@ -16,14 +16,14 @@ use crate::outbox::Intent;
 use crate::rpc::Mined;
 
 impl Access {
-    /// Makes a contract, and returns its address and the block that has it.
+    /// Creates a contract, and returns its address and the number of its block.
     fn create(&mut self, what: &'static str, code: &[u8]) -> Result<(Address, u64), ChainError> {
         let intent = Intent {
             what,
             to: None,
             value: 0,
             data: code,
-            keep: true,
+            acknowledge: true,
             gas_bound: 0,
         };
         let Mined {
@@ -38,8 +38,7 @@ impl Access {
     }
 
     /// Deploys a rollup: `parameters` without chain and contract, shapes with their keys. The caller is
-    /// the operator. The same deployment once more is the same, sent or not, until
-    /// [`Self::deployment_told`].
+    /// the operator. Called again it continues the same deployment, until [`Self::acknowledge_deployment`].
     ///
     /// # Errors
     /// [`ChainError`].
@@ -72,11 +71,12 @@ impl Access {
         })
     }
 
-    /// What was deployed is known to the caller.
+    /// Acknowledges the deployment: the caller has recorded its address. Called again, [`Self::deploy`] makes
+    /// another one.
     ///
     /// # Errors
     /// [`ChainError::Io`].
-    pub fn deployment_told(&mut self) -> Result<(), ChainError> {
-        self.sending()?.1.creations_told()
+    pub fn acknowledge_deployment(&mut self) -> Result<(), ChainError> {
+        self.sending()?.1.drop_creations()
     }
 }

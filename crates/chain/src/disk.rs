@@ -1,4 +1,4 @@
-//! Small files beside the mirror, whole or not at all.
+//! Small files beside the mirror and the outbox, written whole or not at all.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ pub(crate) fn io<'p>(
     }
 }
 
-/// Reads a file that this program keeps: whatever lies there, a bounded part of it.
+/// Reads a small file that this program wrote, and at most a bounded part of what lies there.
 pub(crate) fn read_small(path: &Path) -> Result<Vec<u8>, ChainError> {
     let read = files::read_at_most(path, MAX_BYTES).map_err(|error| ChainError::Io {
         path: error.path,
@@ -33,7 +33,7 @@ pub(crate) fn read_small(path: &Path) -> Result<Vec<u8>, ChainError> {
     })
 }
 
-/// Writes a file whole, in the stead of one that is there, readable by its owner alone.
+/// Replaces a file as a whole. Only its owner may read it.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ChainError> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

@@ -13,42 +13,27 @@ use thiserror::Error;
 /// Why something about the chain failed.
 #[derive(Debug, Error)]
 pub enum ChainError {
-    /// The text is no address of a node.
+    /// The text is not the address of a node.
     #[error(
         "the address of the node is not valid: {reason}; write http://HOST:PORT or https://HOST/PATH"
     )]
-    Url {
-        /// What is wrong.
-        reason: String,
-    },
+    Url { reason: String },
     /// A file cannot be read or written.
     #[error("{}: cannot {action}: {source}; check that the path exists and is accessible", path.display())]
     Io {
-        /// The file.
         path: PathBuf,
-        /// What was attempted.
         action: &'static str,
-        /// The reason given.
         source: std::io::Error,
     },
     /// A file beside the mirror is not what this program wrote.
     #[error("{}: {reason}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and what to do.
-        reason: String,
-    },
+    File { path: PathBuf, reason: String },
     /// Another process sends with the same key from the same directory.
     #[error("{}: another process sends with this key; wait until it has ended", path.display())]
-    InUse {
-        /// The lock.
-        path: PathBuf,
-    },
+    InUse { path: PathBuf },
     /// The key file holds no key.
     #[error("{}: {reason}; an Ethereum key file holds 64 hexadecimal digits and only its owner may read it (chmod 600)", path.display())]
     Key {
-        /// The file.
         path: PathBuf,
         /// What is wrong; nothing of the content.
         reason: String,
@@ -63,35 +48,25 @@ pub enum ChainError {
         "the node {node} does not answer {method} after {attempts} attempts: {reason}; check that it runs, then give the same command again: it finds what was sent and sends nothing twice"
     )]
     Unreachable {
-        /// Host of the node.
         node: String,
-        /// What was asked.
         method: &'static str,
-        /// How often.
         attempts: u32,
-        /// The last reason.
         reason: String,
     },
     /// The node answers with an error.
     #[error("the node {node} refuses {method}: {message}")]
     Node {
-        /// Host of the node.
         node: String,
-        /// What was asked.
         method: &'static str,
-        /// What it says.
         message: String,
     },
-    /// The node's answer is not one.
+    /// The node's answer breaks a rule.
     #[error(
         "the node {node} answers {method} with {reason}; it is faulty or no Ethereum node: use another"
     )]
     Answer {
-        /// Host of the node.
         node: String,
-        /// What was asked.
         method: &'static str,
-        /// What is wrong.
         reason: String,
     },
     /// The node is on another chain.
@@ -101,7 +76,6 @@ pub enum ChainError {
     OtherChain {
         /// The deployment's chain, or the one that is meant.
         expected: u64,
-        /// The node's.
         got: u64,
     },
     /// There is no rollup at the address.
@@ -109,11 +83,8 @@ pub enum ChainError {
         "there is no rollup at {contract} on chain {chain_id}: {reason}; check the address, the node and that it is synchronised"
     )]
     NotTheContract {
-        /// The address.
         contract: Address,
-        /// The chain.
         chain_id: u64,
-        /// What differs.
         reason: String,
     },
     /// The deployment is no longer on the chain.
@@ -121,7 +92,6 @@ pub enum ChainError {
         "the chain of this node does not have block {number}, from which the contract {contract} is followed and which lies before its deployment: the node was reset, is not synchronised, or the deployment was reorganized away with many blocks before it; wait, or make another deployment"
     )]
     DeploymentGone {
-        /// The contract.
         contract: Address,
         /// The block from which it is followed, some way before its deployment.
         number: u64,
@@ -130,132 +100,85 @@ pub enum ChainError {
     #[error(
         "the last block of the node is {got}, block {seen} was seen before: the node is not synchronised, its chain was reset, or a node that was asked before has invented the block; nothing was changed: wait, or name another node with --l1; once a node's last block is new and it still lacks block {seen} ten minutes after that was seen, the block is dropped; on a chain that was reset, begin in another --data-dir"
     )]
-    Behind {
-        /// Number of the node's last block.
-        got: u64,
-        /// Number of the last block seen before.
-        seen: u64,
-    },
+    Behind { got: u64, seen: u64 },
     /// Blocks changed while they were read, again and again.
     #[error(
         "the chain changed {attempts} times while it was read, or the node contradicts itself; wait a little and repeat the command, or name another node with --l1"
     )]
-    Unsteady {
-        /// How often.
-        attempts: u32,
-    },
+    Unsteady { attempts: u32 },
     /// The contract refuses a call. Nothing was sent.
     #[error("the contract refuses {what}: {reason}")]
-    Refused {
-        /// The call.
-        what: &'static str,
-        /// The contract's error, decoded, and what to do.
-        reason: String,
-    },
-    /// A transaction came into a block and failed there, after a simulation that did not.
+    Refused { what: &'static str, reason: String },
+    /// A block includes the transaction, and the call failed there although its simulation had not.
     #[error(
-        "{what} failed in block {block}, transaction {hash}: the chain moved between simulation and execution, and only gas was paid; repeat the command"
+        "{what} failed in block {block}, transaction {hash}: the state of the chain changed between simulation and execution, and only gas was paid; repeat the command"
     )]
     Failed {
-        /// The call.
         what: &'static str,
-        /// Number of the block.
         block: u64,
-        /// Hash of the transaction.
         hash: String,
     },
-    /// A transaction did not come into a block in time.
+    /// No block included a transaction in time.
     #[error(
-        "{what} is not in a block, transaction {hash}, offering {fee} wei a unit of gas (the node says {said}): repeat the command later, it waits for the same transaction and sends no second one; `quire l1 cancel` gives it up"
+        "{what} is not in a block, transaction {hash}, offering {fee} wei a unit of gas (the node says {said}): repeat the command later, it waits for the same transaction and sends no second one; `quire l1 cancel` cancels it"
     )]
     NotMined {
-        /// The call.
         what: &'static str,
-        /// Hash of the last transaction.
         hash: String,
-        /// Its greatest fee.
         fee: u128,
-        /// The node's words, if it refuses the transaction.
         said: String,
     },
-    /// A transaction waits that would fail by now.
+    /// A pending transaction would fail now, so it is not replaced.
     #[error(
-        "{what} waits in the network, transaction {hash}, and would fail by now: {reason}; nothing more is offered for it: wait, or give it up with `quire l1 cancel`"
+        "{what} is pending, transaction {hash}, and would fail now: {reason}; it is not replaced by one with a higher fee: wait, or cancel it with `quire l1 cancel`"
     )]
     WouldFail {
-        /// The call.
         what: &'static str,
-        /// Hash of the last transaction.
         hash: String,
-        /// The contract's error, decoded.
         reason: String,
     },
-    /// A transaction waits for others before it.
+    /// A pending transaction has a nonce, and a lower one is free.
     #[error(
-        "{what} has nonce {nonce} of {from}, and no block has the transaction of nonce {next}: another program has sent it, or the node has lost it; wait, or free the key with `quire l1 cancel`"
+        "{what} has nonce {nonce} of {from}, and no block has the transaction of nonce {next}: another program has sent it, or the node has lost it; wait, or fill the gap with `quire l1 cancel`"
     )]
     Gap {
-        /// The call.
         what: &'static str,
-        /// Who sends.
         from: Address,
-        /// Its nonce.
         nonce: u64,
-        /// The nonce of the next transaction that a block may have.
         next: u64,
     },
-    /// Many transactions of the key wait.
+    /// Too many transactions of the key are pending.
     #[error(
-        "{waiting} transactions of {from} wait in the network: wait until blocks have them, or use a key that no other program sends with"
+        "{waiting} transactions of {from} are pending: wait until blocks include them, or use a key that no other program sends with"
     )]
-    Crowded {
-        /// Who sends.
-        from: Address,
-        /// How many.
-        waiting: u64,
-    },
-    /// A transaction did not happen, and may be sent again.
+    Crowded { from: Address, waiting: u64 },
+    /// A transaction was not included, and the same call may be sent again.
     #[error(
-        "another transaction has the nonce of {what}, or the node has lost what it knew of it: repeat the command; what has happened is not done again"
+        "another transaction has the nonce of {what}, or the node has lost its receipt: repeat the command; what has happened is not done again"
     )]
-    Cancelled {
-        /// The call.
-        what: &'static str,
-    },
-    /// Gas is dearer than this program pays.
+    Cancelled { what: &'static str },
+    /// Gas costs more than this program offers.
     #[error(
-        "a unit of gas costs {fee} wei, this program pays at most {limit}, and offers no more: wait for a cheaper hour"
+        "a unit of gas costs {fee} wei, and this program offers at most {limit}: wait until gas is cheaper"
     )]
-    TooDear {
-        /// The fee that would be needed.
-        fee: u128,
-        /// The limit.
-        limit: u128,
-    },
-    /// Another transaction of the same key took the nonce.
+    TooDear { fee: u128, limit: u128 },
+    /// The nonce is used, and none of the call's transactions has a receipt.
     #[error(
-        "another transaction of {from} has nonce {nonce}, or the node has lost what it knew of {what}: it is not sent again, since it may have happened; see whether it did (`quire l1 status`, another node), and if not, `quire l1 cancel` forgets it; use a key that no other program sends with"
+        "another transaction of {from} has nonce {nonce}, or the node has lost the receipt of {what}: it is not sent again, since it may have happened; check whether it did (`quire l1 status`, another node), and if not, `quire l1 cancel` drops its record; use a key that no other program sends with"
     )]
     Replaced {
-        /// The call.
         what: &'static str,
-        /// Who sends.
         from: Address,
-        /// The nonce.
         nonce: u64,
     },
-    /// An earlier transaction has to be settled before another is sent.
+    /// An earlier transaction of the key is pending, and no other is sent.
     #[error(
-        "an earlier transaction of {from}, {what}, waits in the network as {hash} ({why}); repeat the command once it is in a block, or give it up with `quire l1 cancel`"
+        "an earlier transaction of {from}, {what}, is pending as {hash} ({why}); repeat the command once a block includes it, or cancel it with `quire l1 cancel`"
     )]
     Earlier {
-        /// Who sends.
         from: Address,
-        /// What it was.
         what: String,
-        /// Hash of the transaction.
         hash: String,
-        /// What the node, or a simulation, says of it.
         why: String,
     },
     /// Contract and mirror do not agree. One of the two is wrong, or the node is.
@@ -263,11 +186,8 @@ pub enum ChainError {
         "the contract and this program do not agree in block {block}, {what}: {reason}; ask another node with --l1, and report this if it says the same"
     )]
     Disagree {
-        /// Number of the block.
         block: u64,
-        /// What was compared or applied.
         what: String,
-        /// How they differ.
         reason: String,
     },
     /// A batch cannot be encoded for the contract.

@@ -9,7 +9,7 @@ use ledger::operation::L1Op;
 
 use crate::words::Words;
 
-/// An event that changes the mirror, or tells what a call came to.
+/// An event that changes the mirror or is the outcome of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     TokenAdded {
@@ -57,7 +57,7 @@ pub(crate) enum Event {
     },
 }
 
-/// Signature of the event that every deployment begins with.
+/// The signature of the first event of every deployment.
 pub(crate) const TOKEN_ADDED: &str = "TokenAdded(uint32,address)";
 pub(crate) const QUEUED: &str =
     "Queued(uint40,uint32,address,uint8,uint32,uint128,uint40,uint256,uint256)";

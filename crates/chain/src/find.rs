@@ -1,9 +1,9 @@
 //! A rollup's contract that somebody else deployed, found on the chain.
 //!
 //! Invariant: a contract is found only if an account, not another contract, created it with exactly this
-//! program's creation code and the arguments that its views and keys tell. So the constructor that ran is
-//! this program's, its checks were made, and nothing is in the contract's storage but what it put there
-//! and what this program's code did since. Code alone proves neither: another constructor could return it.
+//! program's creation code and the arguments that agree with its views and keys. So the constructor that ran is
+//! this program's, its checks were made, and the contract's storage has only what it wrote and what this
+//! program's code did since. The code alone proves neither: another constructor could return the same code.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ struct Creation {
 }
 
 impl Access {
-    /// Those of the known shapes that a contract lists, once its code is that of this program's.
+    /// Checks the code of a contract, and returns the known shapes that it lists.
     ///
     /// # Errors
     /// [`ChainError::NotTheContract`].
@@ -54,8 +54,8 @@ impl Access {
         }
     }
 
-    /// Finds what a contract fixes, its verifying keys included, from the chain alone. `listed` are its
-    /// shapes, with what to say of their keys; `from` is a block before its deployment.
+    /// Reads from the chain alone what a contract fixed, with its verifying keys. `listed` are its shapes, with the
+    /// information that is kept beside their keys; `from` is the number of a block before its deployment.
     ///
     /// # Errors
     /// [`ChainError::NotTheContract`] if it is no rollup of these shapes alone, or was not created by
@@ -110,19 +110,19 @@ impl Access {
         })
     }
 
-    /// The transaction that created a contract, which is that of its first token.
+    /// The transaction that created a contract: the one with its first `TokenAdded`.
     fn creation(&self, contract: Address, from: u64) -> Result<Creation, ChainError> {
         let refused = |reason: &str| self.not_the_contract(contract, reason);
         let (hash, block) = self.first_token(contract, from)?;
         let transaction = self.rpc().transaction(hash)?;
         let transaction = transaction.ok_or_else(|| {
             let reason = format!("nothing for transaction {hash}, which has events");
-            self.rpc().strange("eth_getTransactionByHash", reason)
+            self.rpc().bad_answer("eth_getTransactionByHash", reason)
         })?;
-        // Why computed: the first operator is told by the constructor's arguments alone.
+        // Why the hash is computed: only the constructor's arguments name the first operator.
         if keccak256(transaction.inner.encoded_2718()) != hash {
             let reason = "another transaction than was asked for";
-            return Err(self.rpc().strange("eth_getTransactionByHash", reason));
+            return Err(self.rpc().bad_answer("eth_getTransactionByHash", reason));
         }
         let mined = self.rpc().mined(hash)?;
         let mined = mined.filter(|mined| (mined.number, mined.hash) == (block.number, block.hash));
@@ -155,7 +155,7 @@ impl Access {
         }
     }
 
-    /// The transaction of the contract's first token, which its constructor adds, and its block.
+    /// Transaction and block of the contract's first `TokenAdded`, which its constructor emits.
     fn first_token(&self, contract: Address, from: u64) -> Result<(B256, Place), ChainError> {
         let latest = self.rpc().latest()?.number;
         if from > latest {
@@ -172,7 +172,7 @@ impl Access {
             let places: Option<Vec<_>> = logs.iter().map(asked).collect();
             let places = places.ok_or_else(|| {
                 let reason = format!("events that are not of {contract} in blocks {at} to {to}");
-                self.rpc().strange("eth_getLogs", reason)
+                self.rpc().bad_answer("eth_getLogs", reason)
             })?;
             if let Some((hash, place)) = places.into_iter().min_by_key(|(_, place)| place.order()) {
                 return Ok((hash, place));
@@ -184,7 +184,7 @@ impl Access {
     }
 }
 
-/// Where an event stands.
+/// The place of an event on the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
     number: u64,
@@ -208,7 +208,7 @@ fn place(log: &Log) -> Option<(B256, Place)> {
     (!log.removed).then_some((log.transaction_hash?, place))
 }
 
-/// The operator in the constructor's arguments. Who it is now the contract tells.
+/// The first operator, from the constructor's arguments: the contract knows only the present one.
 fn first_operator(arguments: &[u8]) -> Option<Address> {
     let (words, _) = arguments.as_chunks::<32>();
     let (_, address) = words.first()?.split_last_chunk::<20>()?;

@@ -1,173 +1,187 @@
-//! Waiting until a block has a transaction.
-
-use std::time::Instant;
+//! Waiting until a block includes a transaction.
+//!
+//! The outbox may have several signed transactions of a call: the first and its replacements, of one nonce. The
+//! chain includes one of them, and each is looked for.
 
 use alloy::eips::BlockNumberOrTag;
 
 use crate::error::ChainError;
-use crate::outbox::{After, End, Id, Record};
+use crate::outbox::{Id, KnownOutcome, NonceFloor, Record};
 use crate::replies::{Refusal, meaning};
-use crate::rpc::{Mined, Pushed, Rpc};
-use crate::sender::{Ended, Found, Sender};
+use crate::rpc::{Broadcast, Mined, Rpc};
+use crate::sender::{Inclusion, ReceiptQuery, Sender};
 
-/// How often the fee is raised in one command.
-const RAISES: u32 = 6;
+/// How often a transaction is replaced in one command.
+const REPLACEMENTS: u32 = 6;
 
 impl Sender {
-    /// Sends what is written down and waits for it, with more for gas if need be.
-    pub(crate) fn settle(
+    /// Sends the transaction of a record and waits for its inclusion, replacing it if need be.
+    pub(crate) fn wait_for_inclusion(
         &mut self,
         rpc: &Rpc,
         id: Id,
         what: &'static str,
-    ) -> Result<Ended, ChainError> {
-        if let Some(ended) = self.ended(rpc, id, what)? {
-            return Ok(ended);
+    ) -> Result<Inclusion, ChainError> {
+        if let Some(inclusion) = self.known_inclusion(rpc, id, what)? {
+            return Ok(inclusion);
         }
-        for raise in 0..=RAISES {
-            let refused = match self.push(rpc, id)? {
-                Pushed::Taken => None,
-                Pushed::Refused(message) => Some((meaning(&message), message)),
+        for replaced in 0..=REPLACEMENTS {
+            let refused = match self.broadcast(rpc, id)? {
+                Broadcast::Accepted => None,
+                Broadcast::Refused(message) => Some((meaning(&message), message)),
             };
             let hopeless = matches!(refused, Some((Refusal::Final, _)));
-            let found = self.wait(rpc, id, hopeless)?;
-            if let Some(ended) = self.end(rpc, id, what, found)? {
-                return Ok(ended);
+            let found = self.poll_receipt(rpc, id, hopeless)?;
+            if let Some(inclusion) = self.record_query(rpc, id, what, found)? {
+                return Ok(inclusion);
             }
             if let Some((Refusal::Final | Refusal::Unclear, said)) = refused
                 && !self.fees_rose(rpc, id)?
             {
-                return Err(self.waits(id, what, &said));
+                return Err(self.not_mined(id, what, &said));
             }
             self.check_gap(rpc, id, what)?;
-            if raise == RAISES || !self.raise(rpc, id, what)? {
+            if replaced == REPLACEMENTS || !self.replace(rpc, id, what)? {
                 break;
             }
         }
-        Err(self.waits(id, what, "nothing"))
+        Err(self.not_mined(id, what, "nothing"))
     }
 
-    /// The end of a transaction as the node knows it now; none if it may still come.
-    pub(crate) fn ended(
+    /// Whether the node knows a receipt of the transaction now; none if a block may still include it.
+    pub(crate) fn known_inclusion(
         &mut self,
         rpc: &Rpc,
         id: Id,
         what: &'static str,
-    ) -> Result<Option<Ended>, ChainError> {
-        let found = self.look(rpc, id)?;
-        let known = self.outbox.get(id).and_then(|record| record.end);
+    ) -> Result<Option<Inclusion>, ChainError> {
+        let found = self.query_receipt(rpc, id)?;
+        let known = self.outbox.get(id).and_then(|record| record.outcome);
         match (found, known) {
-            // Why: it was waited for long enough before.
-            (Found::NonceUsed, Some(End::NonceUsed)) => self.end(rpc, id, what, Found::NonceUsed),
-            (Found::NonceUsed | Found::Nothing, _) => {
-                self.outbox.change(id, |record| record.end = None)?;
+            // Why at once: an earlier command has waited for the receipt already.
+            (ReceiptQuery::NonceUsed, Some(KnownOutcome::NonceUsed)) => {
+                self.record_query(rpc, id, what, ReceiptQuery::NonceUsed)
+            }
+            (ReceiptQuery::NonceUsed | ReceiptQuery::Pending, _) => {
+                self.outbox.change(id, |record| record.outcome = None)?;
                 Ok(None)
             }
-            (found, _) => self.end(rpc, id, what, found),
+            (found, _) => self.record_query(rpc, id, what, found),
         }
     }
 
-    /// Writes down what was found.
-    pub(crate) fn end(
+    /// Records the result of a receipt query.
+    pub(crate) fn record_query(
         &mut self,
         rpc: &Rpc,
         id: Id,
         what: &'static str,
-        found: Found,
-    ) -> Result<Option<Ended>, ChainError> {
+        found: ReceiptQuery,
+    ) -> Result<Option<Inclusion>, ChainError> {
         match found {
-            Found::Mined(mined) => {
-                self.note(rpc, id, &mined)?;
-                Ok(Some(Ended::Mined(mined)))
+            ReceiptQuery::Included(mined) => {
+                self.record_inclusion(rpc, id, &mined)?;
+                Ok(Some(Inclusion::Included(mined)))
             }
-            Found::Empty(mined) => {
-                self.note(rpc, id, &mined)?;
+            ReceiptQuery::Emptied(mined) => {
+                self.record_inclusion(rpc, id, &mined)?;
                 self.outbox.remove(id)?;
-                Ok(Some(Ended::Cancelled))
+                Ok(Some(Inclusion::Cancelled))
             }
-            Found::NonceUsed => {
+            ReceiptQuery::NonceUsed => {
                 let (from, record) = (self.address(), self.outbox.get(id));
                 let nonce = record.map_or(0, |record| record.call.nonce);
-                if !record.is_some_and(Record::is_kept) {
-                    // Why not kept: once more does no harm.
+                if !record.is_some_and(Record::needs_acknowledgement) {
+                    // Why: the same call may be sent again, it does no harm twice.
                     self.outbox.remove(id)?;
                     return Err(ChainError::Cancelled { what });
                 }
                 self.outbox
-                    .change(id, |record| record.end = Some(End::NonceUsed))?;
+                    .change(id, |record| record.outcome = Some(KnownOutcome::NonceUsed))?;
                 Err(ChainError::Replaced { what, from, nonce })
             }
-            Found::Nothing => Ok(None),
+            ReceiptQuery::Pending => Ok(None),
         }
     }
 
-    pub(crate) fn note(&mut self, rpc: &Rpc, id: Id, mined: &Mined) -> Result<(), ChainError> {
-        let end = End::InBlock {
+    pub(crate) fn record_inclusion(
+        &mut self,
+        rpc: &Rpc,
+        id: Id,
+        mined: &Mined,
+    ) -> Result<(), ChainError> {
+        let outcome = KnownOutcome::InBlock {
             number: mined.number,
             success: mined.receipt.status(),
         };
         let nonce = self.outbox.get(id).map_or(0, |record| record.call.nonce);
         let (next, number) = (nonce + 1, mined.number);
-        let known = self.outbox.after();
-        let known = known.is_some_and(|after| (after.number, after.nonce) >= (number, next));
+        let known = self.outbox.nonce_floor();
+        let known = known.is_some_and(|floor| (floor.number, floor.nonce) >= (number, next));
         if !known {
-            self.outbox.note(Some(After {
+            self.outbox.set_nonce_floor(Some(NonceFloor {
                 nonce: next,
                 number,
                 hash: mined.hash,
                 seen: rpc.now(),
             }))?;
         }
-        self.outbox.change(id, |record| record.end = Some(end))
+        self.outbox
+            .change(id, |record| record.outcome = Some(outcome))
     }
 
-    /// Sends the last spelling.
-    pub(crate) fn push(&self, rpc: &Rpc, id: Id) -> Result<Pushed, ChainError> {
+    /// Sends the last of the transactions, which offers most.
+    pub(crate) fn broadcast(&self, rpc: &Rpc, id: Id) -> Result<Broadcast, ChainError> {
         match self.outbox.get(id).and_then(Record::last) {
             Some(attempt) => rpc.send(&attempt.raw),
-            None => Ok(Pushed::Taken),
+            None => Ok(Broadcast::Accepted),
         }
     }
 
-    /// Looks once for a receipt of any spelling.
-    pub(crate) fn look(&self, rpc: &Rpc, id: Id) -> Result<Found, ChainError> {
+    /// Queries the receipts of the transaction and its replacements once.
+    pub(crate) fn query_receipt(&self, rpc: &Rpc, id: Id) -> Result<ReceiptQuery, ChainError> {
         let Some(record) = self.outbox.get(id) else {
-            return Ok(Found::Nothing);
+            return Ok(ReceiptQuery::Pending);
         };
-        // Why first: a nonce that is used up afterwards has its receipt then.
+        // Why before the receipts: if the nonce is used now, its receipt exists when it is queried.
         let next = rpc.nonce(self.address(), BlockNumberOrTag::Latest)?;
         for attempt in record.attempts.iter().rev() {
             if let Some(mined) = rpc.mined(attempt.hash)? {
                 return Ok(match attempt.empty {
-                    true => Found::Empty(mined),
-                    false => Found::Mined(mined),
+                    true => ReceiptQuery::Emptied(mined),
+                    false => ReceiptQuery::Included(mined),
                 });
             }
         }
         Ok(match next > record.call.nonce {
-            true => Found::NonceUsed,
-            false => Found::Nothing,
+            true => ReceiptQuery::NonceUsed,
+            false => ReceiptQuery::Pending,
         })
     }
 
-    /// Waits for a receipt of any spelling; not long if it is `hopeless`.
-    pub(crate) fn wait(&self, rpc: &Rpc, id: Id, hopeless: bool) -> Result<Found, ChainError> {
+    /// Queries the receipts until there is one or it is time for a replacement; once if it is `hopeless`.
+    pub(crate) fn poll_receipt(
+        &self,
+        rpc: &Rpc,
+        id: Id,
+        hopeless: bool,
+    ) -> Result<ReceiptQuery, ChainError> {
         let (mut pause, most) = self.patience.poll;
-        let begun = Instant::now();
+        let begun = rpc.elapsed();
         let mut used_since = None;
         loop {
-            match self.look(rpc, id)? {
-                Found::NonceUsed => {
-                    let since = *used_since.get_or_insert_with(Instant::now);
-                    if since.elapsed() >= self.patience.nonce_used {
-                        return Ok(Found::NonceUsed);
+            match self.query_receipt(rpc, id)? {
+                ReceiptQuery::NonceUsed => {
+                    let since = *used_since.get_or_insert_with(|| rpc.elapsed());
+                    if rpc.elapsed() - since >= self.patience.nonce_used {
+                        return Ok(ReceiptQuery::NonceUsed);
                     }
                 }
-                Found::Nothing => {
+                ReceiptQuery::Pending => {
                     used_since = None;
                     let rose = || self.fees_rose(rpc, id);
-                    if hopeless || begun.elapsed() >= self.patience.silence || rose()? {
-                        return Ok(Found::Nothing);
+                    if hopeless || rpc.elapsed() - begun >= self.patience.silence || rose()? {
+                        return Ok(ReceiptQuery::Pending);
                     }
                 }
                 found => return Ok(found),
@@ -177,7 +191,7 @@ impl Sender {
         }
     }
 
-    pub(crate) fn waits(&self, id: Id, what: &'static str, said: &str) -> ChainError {
+    pub(crate) fn not_mined(&self, id: Id, what: &'static str, said: &str) -> ChainError {
         let last = self.outbox.get(id).and_then(Record::last);
         ChainError::NotMined {
             what,

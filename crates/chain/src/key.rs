@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::error::ChainError;
 
-/// Most bytes of a key file that are read.
+/// The most bytes of a key file that are read.
 const MAX_BYTES: u64 = 256;
 
 /// A key of an externally owned account.
@@ -59,7 +59,6 @@ impl EthKey {
         ))
     }
 
-    /// The account's address.
     pub fn address(&self) -> Address {
         Bytes(self.0.address().into_array())
     }

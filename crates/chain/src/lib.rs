@@ -18,6 +18,11 @@
 //! executed again, and the result compared with the contract's. That a node shows the chain that the world
 //! agrees on is left to the choice of the node (docs/soundness.md).
 
+#![allow(
+    missing_docs,
+    reason = "the crate serves this workspace alone; names of fields and getters say what they are"
+)]
+
 mod access;
 mod approval;
 mod backend;

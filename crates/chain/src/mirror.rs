@@ -2,16 +2,15 @@
 //!
 //! Beside the mirror's file lies another with checkpoints: blocks of the chain and the mirror's height
 //! after each. It never says more than the mirror has: after a crash the mirror goes back to the last
-//! checkpoint. When the chain has another block in the place of a checkpoint's, the mirror goes back to the
-//! last that still is, and forward again; further back than it can, it is made anew, being only a copy.
+//! checkpoint. If the chain has another block than a checkpoint's of the same number, the mirror is rolled back to
+//! the last checkpoint that the chain still has, and follows again; if that is too far back, it is made anew.
 //!
-//! A node's word for a block is kept only as long as its chain has the block. What a node does not have
-//! undoes nothing that was applied while the node may only lag: its last block is old, or the block was seen
-//! a short while ago. A block without events is dropped at once.
+//! If a node does not have a block that was seen before, it may only lag: its last block is old, or the other
+//! was seen a short while ago. Then nothing is rolled back. A block without events is dropped at once, since
+//! nothing depends on it.
 //!
-//! A block of the chain with events is one of the mirror's. Many become durable together, and each can be
-//! undone by itself: a reorganization is undone block by block, and a program that was killed goes on at the
-//! last border of blocks that is on disk.
+//! A block of the chain with events is one block of the mirror. Many are committed together, and each can be
+//! rolled back by itself. A program that was killed continues after the last block that is on disk.
 //!
 //! Invariant: after [`Mirror::sync`] the mirror has executed, under its own rules and with every proof
 //! verified, exactly the contract's transactions up to the chain's last block, and head, fees and money

@@ -1,4 +1,4 @@
-//! Nonces: which are used, and which are free before a transaction.
+//! Which nonces of the key are used, and which are free.
 
 use alloy::eips::BlockNumberOrTag;
 
@@ -7,32 +7,34 @@ use crate::outbox::Id;
 use crate::rpc::Rpc;
 use crate::sender::Sender;
 
-/// Transactions of a key that may wait when another is sent.
+/// Pending transactions of a key at which no other is sent.
 pub(crate) const MAX_WAITING: u64 = 16;
 
 impl Sender {
-    /// A nonce that is not used as far as blocks tell that were seen before. A node without them lags.
+    /// The least nonce that may be free, from the last block in which a transaction of the key was seen. A node
+    /// that does not have this block lags, or the block was dropped.
     pub(crate) fn least_nonce(&mut self, rpc: &Rpc) -> Result<u64, ChainError> {
-        let Some(after) = self.outbox.after() else {
+        let Some(floor) = self.outbox.nonce_floor() else {
             return Ok(0);
         };
-        match rpc.block(after.number)? {
-            Some(there) if there.hash == after.hash => return Ok(after.nonce),
+        match rpc.block(floor.number)? {
+            Some(there) if there.hash == floor.hash => return Ok(floor.nonce),
             Some(_) => {}
             None => {
                 let head = rpc.latest()?;
-                if rpc.may_lag(head, after.seen) {
-                    let (got, seen) = (head.number, after.number);
+                if rpc.may_lag(head, floor.seen) {
+                    let (got, seen) = (head.number, floor.number);
                     return Err(ChainError::Behind { got, seen });
                 }
             }
         }
         // Its block is not on the chain, or never was, whatever another node said.
-        self.outbox.note(None)?;
+        self.outbox.set_nonce_floor(None)?;
         Ok(0)
     }
 
-    /// Nothing comes into a block while a nonce before it is free.
+    /// Checks that the outbox has a transaction for each free nonce before this one: without them no block can
+    /// include it.
     pub(crate) fn check_gap(
         &mut self,
         rpc: &Rpc,
@@ -45,7 +47,7 @@ impl Sender {
         };
         let next = rpc.nonce(from, BlockNumberOrTag::Latest)?;
         let next = next.max(self.least_nonce(rpc)?);
-        let ours = |nonce: u64| self.outbox.waiting(nonce).is_some();
+        let ours = |nonce: u64| self.outbox.pending(nonce).is_some();
         match (next..nonce).all(ours) {
             true => Ok(()),
             false => Err(ChainError::Gap {
@@ -65,7 +67,7 @@ mod tests {
     use prover::key::AllowDevKeys;
 
     use super::*;
-    use crate::outbox::After;
+    use crate::outbox::NonceFloor;
     use crate::outbox::tests::key;
     use crate::script::{Node, genesis};
 
@@ -81,26 +83,26 @@ mod tests {
         let mut sender = Sender::new(key(folder.path()), 31_337, folder.path()).unwrap();
         assert_eq!(sender.least_nonce(&rpc).unwrap(), 0);
         let seen = node.shown().now;
-        let mut invented = After {
+        let mut invented = NonceFloor {
             nonce: 8,
             number: 1_000_000,
             hash: B256::repeat_byte(1),
             seen,
         };
-        sender.outbox.note(Some(invented)).unwrap();
+        sender.outbox.set_nonce_floor(Some(invented)).unwrap();
         let behind = sender.least_nonce(&rpc).unwrap_err();
         assert!(matches!(behind, ChainError::Behind { .. }), "{behind}");
         node.shown().mine_at(seen + 700, &[]);
         assert_eq!(sender.least_nonce(&rpc).unwrap(), 0);
-        assert_eq!(sender.outbox.after(), None);
+        assert_eq!(sender.outbox.nonce_floor(), None);
         // By a clock that was a month ahead.
         invented.seen = node.shown().now + 30 * 24 * 60 * 60;
-        sender.outbox.note(Some(invented)).unwrap();
+        sender.outbox.set_nonce_floor(Some(invented)).unwrap();
         assert_eq!(sender.least_nonce(&rpc).unwrap(), 0);
         // A block that the chain has is a bound on the nonce, whatever a node says of it.
         let head = rpc.latest().unwrap();
         (invented.number, invented.hash) = (head.number, head.hash);
-        sender.outbox.note(Some(invented)).unwrap();
+        sender.outbox.set_nonce_floor(Some(invented)).unwrap();
         assert_eq!(sender.least_nonce(&rpc).unwrap(), 8);
     }
 }

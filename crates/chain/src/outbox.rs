@@ -1,7 +1,9 @@
-//! The outbox of a key on a chain: every transaction that was signed and whose end nobody was told yet.
+//! The outbox of a key on a chain: every call whose transaction was signed and whose outcome the caller has not
+//! acknowledged.
 //!
-//! A file, written before a transaction leaves and before anything that is learnt of it is used. Invariant:
-//! a call that is not in it was never sent, or its end was told; one process at a time has it.
+//! It is a file, written before a transaction is sent and before anything that is learnt of it is used.
+//! Invariant: a call that is not in it was never sent, or its outcome was acknowledged; one process at a time
+//! has it open.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -24,17 +26,15 @@ const VERSION: u32 = 3;
 /// A transaction to be sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Intent<'a> {
-    /// For messages.
     pub(crate) what: &'static str,
-    /// The contract; none to make one.
+    /// The contract that is called; none if one is created.
     pub(crate) to: Option<Address>,
     /// Wei.
     pub(crate) value: u128,
-    /// The call.
     pub(crate) data: &'a [u8],
-    /// The same call again would be another one, so its end is kept until it was told.
-    pub(crate) keep: bool,
-    /// Gas that it takes at most, whatever others do before it; 0 if that is not known.
+    /// The caller has to acknowledge the outcome: the same call made twice would happen twice.
+    pub(crate) acknowledge: bool,
+    /// The most gas that it can use, whatever others do before it; 0 if that is not known.
     pub(crate) gas_bound: u64,
 }
 
@@ -43,41 +43,43 @@ pub(crate) struct Outbox {
     file: PathBuf,
     chain_id: u64,
     from: Address,
-    after: Option<After>,
+    nonce_floor: Option<NonceFloor>,
     /// In the order in which they were signed.
     records: Vec<Record>,
     /// Held as long as the outbox is open.
     _lock: File,
 }
 
-/// The file's content.
+/// The content of the file. Names that differ from those of the code are those of its version.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Content {
     version: u32,
     chain_id: u64,
     from: Address,
-    /// What a node that lags does not know of the key's nonces.
-    after: Option<After>,
-    records: Vec<Kept>,
+    #[serde(rename = "after")]
+    nonce_floor: Option<NonceFloor>,
+    records: Vec<Stored>,
 }
 
-/// A record as the file has it. Everything else is in the signed bytes, so that nothing can differ from
-/// what was signed.
+/// A record as the file has it. Everything else is read from the signed bytes, so that nothing can differ
+/// from what was signed.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Kept {
+struct Stored {
     what: String,
-    keep: bool,
-    /// As they were signed (EIP-2718).
+    #[serde(rename = "keep")]
+    acknowledge: bool,
+    /// The first transaction and its replacements, as they were signed (EIP-2718).
     attempts: Vec<Data>,
-    end: Option<End>,
+    #[serde(rename = "end")]
+    outcome: Option<KnownOutcome>,
 }
 
-/// A nonce that is not used as far as this block tells, which has the transaction of the one before it.
+/// The least nonce that may be free: this block has the transaction of the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct After {
+pub(crate) struct NonceFloor {
     pub(crate) nonce: u64,
     pub(crate) number: u64,
     pub(crate) hash: B256,
@@ -85,22 +87,22 @@ pub(crate) struct After {
     pub(crate) seen: u64,
 }
 
-/// A transaction that was signed and may be on its way, or has come to its end.
+/// A call whose transaction was signed, and whose outcome was not acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) what: String,
-    /// Kept until its end was told: the same call again would be another one.
-    pub(crate) keep: bool,
+    /// The caller has to acknowledge the outcome: the same call made twice would happen twice.
+    pub(crate) acknowledge: bool,
     pub(crate) call: SignedCall,
-    /// Every spelling that was signed, the last offers most.
+    /// The first transaction and its replacements, of which the last offers most.
     pub(crate) attempts: Vec<Attempt>,
-    pub(crate) end: Option<End>,
+    pub(crate) outcome: Option<KnownOutcome>,
 }
 
 /// What a transaction does, fees aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SignedCall {
-    /// None to make a contract.
+    /// None if a contract is created.
     pub(crate) to: Option<Address>,
     /// Wei.
     pub(crate) value: u128,
@@ -109,28 +111,30 @@ pub(crate) struct SignedCall {
     pub(crate) gas: u64,
 }
 
-/// A signed transaction.
+/// A signed transaction: the first of a call, or a replacement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Attempt {
     pub(crate) hash: B256,
     pub(crate) max_fee: u128,
     pub(crate) tip: u128,
     pub(crate) raw: Data,
-    /// It does nothing but take the nonce.
+    /// It uses the nonce and does nothing else.
     pub(crate) empty: bool,
 }
 
-/// What is known of the end of a transaction; a reorganization may prove it wrong.
+/// The outcome of a call as it was last seen; a reorganization may change it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, tag = "kind", rename_all = "snake_case")]
-pub(crate) enum End {
-    /// A block has it.
-    InBlock { number: u64, success: bool },
-    /// The nonce is used up, and the node knows no receipt.
+pub(crate) enum KnownOutcome {
+    InBlock {
+        number: u64,
+        success: bool,
+    },
+    /// The nonce is used, and the node has no receipt.
     NonceUsed,
 }
 
-/// Names a record: the hash of its first spelling.
+/// Names a record: the hash of its first transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Id(B256);
 
@@ -188,15 +192,15 @@ impl Attempt {
 }
 
 impl Record {
-    /// A record from the file; none if its transactions are not spellings of one call, offering more and
-    /// more, or its nonce taken by an empty transaction.
-    fn read(kept: Kept, chain_id: u64, from: Address) -> Option<Self> {
-        let Kept {
+    /// A record from the file; none if its transactions are not one and its replacements: each of the same call
+    /// or empty, of the same nonce, and offering more than the one before.
+    fn read(stored: Stored, chain_id: u64, from: Address) -> Option<Self> {
+        let Stored {
             what,
-            keep,
+            acknowledge,
             attempts,
-            end,
-        } = kept;
+            outcome,
+        } = stored;
         let mut signed = attempts.into_iter();
         let (call, first) = Attempt::read(signed.next()?, chain_id, from)?;
         let mut attempts = vec![first];
@@ -215,21 +219,21 @@ impl Record {
         }
         Some(Self {
             what,
-            keep,
+            acknowledge,
             call,
             attempts,
-            end,
+            outcome,
         })
     }
 
-    fn kept(&self) -> Kept {
-        Kept {
+    fn stored(&self) -> Stored {
+        Stored {
             what: self.what.clone(),
-            keep: self.keep,
+            acknowledge: self.acknowledge,
             attempts: (self.attempts.iter())
                 .map(|attempt| attempt.raw.clone())
                 .collect(),
-            end: self.end,
+            outcome: self.outcome,
         }
     }
 
@@ -237,19 +241,19 @@ impl Record {
         Id(self.attempts.first().map_or(B256::ZERO, |first| first.hash))
     }
 
-    /// The last spelling.
+    /// The last of the transactions, which offers most.
     pub(crate) fn last(&self) -> Option<&Attempt> {
         self.attempts.last()
     }
 
-    /// True if an empty transaction is to take the nonce.
+    /// True if the last replacement is an empty transaction.
     pub(crate) fn is_empty(&self) -> bool {
         self.last().is_some_and(|last| last.empty)
     }
 
-    /// True if the end of the call has to be told: the same call again would be another one.
-    pub(crate) fn is_kept(&self) -> bool {
-        self.keep && !self.attempts.iter().all(|attempt| attempt.empty)
+    /// True if the record stays until the caller acknowledges the outcome.
+    pub(crate) fn needs_acknowledgement(&self) -> bool {
+        self.acknowledge && !self.attempts.iter().all(|attempt| attempt.empty)
     }
 
     fn is(&self, intent: &Intent<'_>) -> bool {
@@ -257,25 +261,25 @@ impl Record {
         (call.to, call.value) == (intent.to, intent.value) && *call.data == *intent.data
     }
 
-    /// For people.
-    pub(crate) fn shown(&self) -> Unsettled {
+    /// The record as people see it.
+    pub(crate) fn summary(&self) -> Unsettled {
         Unsettled {
             what: self.what.clone(),
             nonce: self.call.nonce,
             hash: self
                 .last()
                 .map_or_else(String::new, |last| last.hash.to_string()),
-            standing: match self.end {
+            standing: match self.outcome {
                 None => Standing::Waits,
-                Some(End::InBlock {
+                Some(KnownOutcome::InBlock {
                     number,
                     success: true,
                 }) => Standing::InBlock(number),
-                Some(End::InBlock {
+                Some(KnownOutcome::InBlock {
                     number,
                     success: false,
                 }) => Standing::Failed(number),
-                Some(End::NonceUsed) => Standing::NonceUsed,
+                Some(KnownOutcome::NonceUsed) => Standing::NonceUsed,
             },
         }
     }
@@ -287,7 +291,7 @@ impl Outbox {
         std::fs::create_dir_all(folder).map_err(io(folder, "make the folder"))?;
         let file = folder.join(format!("outbox-{chain_id}-{from}.json"));
         let lock = lock(&file.with_extension("lock"))?;
-        let (after, records) = match read_small(&file) {
+        let (nonce_floor, records) = match read_small(&file) {
             Err(ChainError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 (None, Vec::new())
             }
@@ -297,7 +301,7 @@ impl Outbox {
             file,
             chain_id,
             from,
-            after,
+            nonce_floor,
             records,
             _lock: lock,
         })
@@ -316,17 +320,17 @@ impl Outbox {
         records.into_iter().map(Record::id).collect()
     }
 
-    /// The last transaction that a block was seen to have.
-    pub(crate) fn after(&self) -> Option<After> {
-        self.after
+    /// The least nonce that may be free, if a block with a transaction of the key was seen.
+    pub(crate) fn nonce_floor(&self) -> Option<NonceFloor> {
+        self.nonce_floor
     }
 
-    /// Notes the last transaction that a block has, or that none is known.
-    pub(crate) fn note(&mut self, after: Option<After>) -> Result<(), ChainError> {
-        if self.after == after {
+    /// Records the least nonce that may be free, or that no such block is known.
+    pub(crate) fn set_nonce_floor(&mut self, floor: Option<NonceFloor>) -> Result<(), ChainError> {
+        if self.nonce_floor == floor {
             return Ok(());
         }
-        self.after = after;
+        self.nonce_floor = floor;
         self.save()
     }
 
@@ -336,20 +340,19 @@ impl Outbox {
         same.next().map(Record::id)
     }
 
-    /// The record that takes a nonce and may still come into a block.
-    pub(crate) fn waiting(&self, nonce: u64) -> Option<Id> {
-        let mut waiting = (self.records().iter()).filter(|record| record.end.is_none());
-        waiting
+    /// The pending record of a nonce.
+    pub(crate) fn pending(&self, nonce: u64) -> Option<Id> {
+        let mut pending = (self.records().iter()).filter(|record| record.outcome.is_none());
+        pending
             .find(|record| record.call.nonce == nonce)
             .map(Record::id)
     }
 
-    /// A record that is there.
     pub(crate) fn get(&self, id: Id) -> Option<&Record> {
         self.records().iter().find(|record| record.id() == id)
     }
 
-    /// Adds a record, which has a spelling.
+    /// Adds a record, which has at least one transaction.
     pub(crate) fn add(&mut self, record: Record) -> Result<Id, ChainError> {
         let id = record.id();
         self.records.push(record);
@@ -357,7 +360,6 @@ impl Outbox {
         Ok(id)
     }
 
-    /// Changes a record.
     pub(crate) fn change(
         &mut self,
         id: Id,
@@ -375,7 +377,6 @@ impl Outbox {
         }
     }
 
-    /// Takes a record out.
     pub(crate) fn remove(&mut self, id: Id) -> Result<(), ChainError> {
         self.records.retain(|record| record.id() != id);
         self.save()
@@ -386,8 +387,8 @@ impl Outbox {
             version: VERSION,
             chain_id: self.chain_id,
             from: self.from,
-            after: self.after,
-            records: self.records.iter().map(Record::kept).collect(),
+            nonce_floor: self.nonce_floor,
+            records: self.records.iter().map(Record::stored).collect(),
         };
         let json = checked::seal(&content).expect("text and numbers are JSON");
         write_whole(&self.file, &json)
@@ -399,11 +400,11 @@ fn decode(
     bytes: &[u8],
     chain_id: u64,
     from: Address,
-) -> Result<(Option<After>, Vec<Record>), ChainError> {
+) -> Result<(Option<NonceFloor>, Vec<Record>), ChainError> {
     let bad = |reason: &str| ChainError::File {
         path: file.into(),
         reason: format!(
-            "{reason}; it tells which transactions are on their way, and without it a deposit could be made twice: see on the chain what the last transactions of this key did and that none of them waits, then move the file away"
+            "{reason}; it says which transactions are pending, and without it a deposit could be made twice: see on the chain what the last transactions of this key did and that none of them waits, then move the file away"
         ),
     };
     let content: Content = checked::open(bytes).map_err(|error| bad(&error.to_string()))?;
@@ -411,9 +412,9 @@ fn decode(
         return Err(bad("the outbox of another key, chain or version"));
     }
     let records = content.records.into_iter();
-    let records = records.map(|kept| Record::read(kept, chain_id, from));
+    let records = records.map(|stored| Record::read(stored, chain_id, from));
     match records.collect::<Option<Vec<_>>>() {
-        Some(records) => Ok((content.after, records)),
+        Some(records) => Ok((content.nonce_floor, records)),
         None => Err(bad("a record is not of transactions that this key signed")),
     }
 }
@@ -453,7 +454,7 @@ pub(crate) mod tests {
         to: Some(Bytes([0xc0; 20])),
         value: 3_000_000_000_000_000_000,
         data: &[0xab; 164],
-        keep: true,
+        acknowledge: true,
         gas_bound: 0,
     };
 
@@ -471,10 +472,10 @@ pub(crate) mod tests {
         let from = sender.address();
         let record = |what: &str, call: SignedCall, attempts: Vec<Attempt>| Record {
             what: what.to_owned(),
-            keep: true,
+            acknowledge: true,
             call,
             attempts,
-            end: None,
+            outcome: None,
         };
         let deposit = SignedCall::new(&DEPOSIT, 7, 190_000);
         let twice = vec![
@@ -504,23 +505,25 @@ pub(crate) mod tests {
         let made = vec![sender.sign(&creation, offers(10))];
         drop(sender);
         let mut outbox = Outbox::open(folder, CHAIN, from).unwrap();
-        let after = After {
+        let after = NonceFloor {
             nonce: 7,
             number: 12,
             hash: B256::repeat_byte(9),
             seen: 1_700_000_000,
         };
-        outbox.note(Some(after)).unwrap();
+        outbox.set_nonce_floor(Some(after)).unwrap();
         outbox.add(record("the deposit", deposit, twice)).unwrap();
         outbox
             .add(record("the deposit", given_up, replaced))
             .unwrap();
         let id = outbox.add(record("the contract", creation, made)).unwrap();
-        let end = End::InBlock {
+        let outcome = KnownOutcome::InBlock {
             number: 12,
             success: true,
         };
-        outbox.change(id, |record| record.end = Some(end)).unwrap();
+        outbox
+            .change(id, |record| record.outcome = Some(outcome))
+            .unwrap();
         (outbox.file.clone(), outbox.records.clone())
     }
 
@@ -582,8 +585,8 @@ pub(crate) mod tests {
                 version: VERSION,
                 chain_id: CHAIN,
                 from,
-                after: None,
-                records: records.iter().map(Record::kept).collect(),
+                nonce_floor: None,
+                records: records.iter().map(Record::stored).collect(),
             };
             change(&mut content);
             decode(&file, &checked::seal(&content).unwrap(), CHAIN, from)
@@ -605,7 +608,7 @@ pub(crate) mod tests {
             let other = content.records[1].attempts[0].clone();
             content.records[0].attempts.push(other);
         };
-        assert!(read(&mixed).is_err(), "spellings of two calls");
+        assert!(read(&mixed).is_err(), "transactions of two calls");
         let unordered = |content: &mut Content| content.records[0].attempts.reverse();
         assert!(read(&unordered).is_err(), "offers that fall");
         let bare = |content: &mut Content| content.records[0].attempts.clear();

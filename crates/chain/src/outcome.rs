@@ -1,21 +1,21 @@
-//! What a call came to.
+//! The outcome of a call.
 
 use l1::{Address, NativeL1};
 use rollup::{Call, Outcome, SettleError};
 
 use crate::events::Event;
-use crate::sender::Settled;
+use crate::sender::Included;
 
-/// What a transaction did, as its own events tell, whatever amount arrived. An entry of the queue is the
-/// mirror's.
+/// The outcome of a call, from the events of its transaction, whatever amount arrived. A queue entry has to be
+/// the mirror's.
 pub(crate) fn outcome(
     contract: Address,
     mirror: &NativeL1,
     call: Call<'_>,
-    settled: &Settled,
+    included: &Included,
     what: &'static str,
 ) -> Result<Outcome, SettleError> {
-    let (receipt, block) = (&settled.mined.receipt, settled.mined.hash);
+    let (receipt, block) = (&included.mined.receipt, included.mined.hash);
     let of = Some((receipt.transaction_hash, block));
     let logs = receipt.inner.logs().iter();
     let ours = logs.filter(|log| log.address().into_array() == contract.0);

@@ -4,14 +4,15 @@ use crate::error::ChainError;
 use crate::fees::{MAX_RAISED_TIP, Offer, offer};
 use crate::outbox::{Id, Intent, Record, SignedCall};
 use crate::rpc::{Message, Rpc};
-use crate::sender::{Found, Sender};
+use crate::sender::{ReceiptQuery, Sender};
 
 /// Gas of a transaction that does nothing.
 pub(crate) const EMPTY_GAS: u64 = 21_000;
 
 impl Sender {
-    /// Offers more for the same, if it still does what it was to do. `false` if no more is paid.
-    pub(crate) fn raise(
+    /// Replaces a transaction by one that offers more, if a simulation says that the call still succeeds. Returns
+    /// `false` if this program pays no more.
+    pub(crate) fn replace(
         &mut self,
         rpc: &Rpc,
         id: Id,
@@ -28,20 +29,25 @@ impl Sender {
                 value: record.call.value,
                 data: &record.call.data,
             };
-            let hash = record.shown().hash;
+            let hash = record.summary().hash;
             if let Err(reason) = self.simulate(rpc, message)? {
-                // Why once more: it may be in a block meanwhile, and fail a second time for that.
-                return match self.look(rpc, id)? {
-                    Found::Nothing => Err(ChainError::WouldFail { what, hash, reason }),
+                // Why the receipt: a block may have it by now, and the simulation fails because of that.
+                return match self.query_receipt(rpc, id)? {
+                    ReceiptQuery::Pending => Err(ChainError::WouldFail { what, hash, reason }),
                     _ => Ok(true),
                 };
             }
         }
-        self.attempt(rpc, id, empty)
+        self.sign_replacement(rpc, id, empty)
     }
 
-    /// Adds a spelling that offers more, and writes it down. `false` if no more is paid.
-    pub(crate) fn attempt(&mut self, rpc: &Rpc, id: Id, empty: bool) -> Result<bool, ChainError> {
+    /// Signs a replacement that offers more, and records it. Returns `false` if this program pays no more.
+    pub(crate) fn sign_replacement(
+        &mut self,
+        rpc: &Rpc,
+        id: Id,
+        empty: bool,
+    ) -> Result<bool, ChainError> {
         let Some(record) = self.outbox.get(id) else {
             return Ok(false);
         };
@@ -64,19 +70,19 @@ impl Sender {
         Ok(true)
     }
 
-    /// What takes a nonce and does nothing.
+    /// The intent of a transaction that uses a nonce and does nothing else.
     pub(crate) fn empty_intent(&self, what: &'static str) -> Intent<'static> {
         Intent {
             what,
             to: Some(self.address()),
             value: 0,
             data: &[],
-            keep: false,
+            acknowledge: false,
             gas_bound: EMPTY_GAS,
         }
     }
 
-    /// True if blocks cost more than what the last spelling offers: it will not come into one.
+    /// True if the base fee is above what the last replacement offers: no block can include it.
     pub(crate) fn fees_rose(&self, rpc: &Rpc, id: Id) -> Result<bool, ChainError> {
         let base = rpc.base_fee()?;
         let last = self.outbox.get(id).and_then(Record::last);

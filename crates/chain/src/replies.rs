@@ -1,18 +1,18 @@
-//! What a node's own words mean: limits, reverted calls, refused transactions.
+//! The meaning of error messages that nodes spell in their own words: limits, reverted calls, refused transactions.
 
-/// What a node's refusal means.
+/// What it means that a node refuses a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// Waiting does not help.
+    /// No node takes it as long as the state is the same.
     Final,
-    /// A higher fee helps.
+    /// A higher fee may help.
     Fee,
-    /// Perhaps a node has it all the same.
+    /// The words are not known: perhaps a node has it all the same.
     Unclear,
 }
 
-/// True if the node says that it was asked too much, and to come back later. What it says of one
-/// question that asks for too much is an answer.
+/// True if the node limits the number of requests, so that the same request may succeed later. A limit on the size
+/// of one answer is not meant.
 pub(crate) fn is_limit(code: i64, message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     let too_much = ["result", "range", "blocks", "response size"];
@@ -23,7 +23,7 @@ pub(crate) fn is_limit(code: i64, message: &str) -> bool {
     code == 429 || limit || (code == -32005 && !too_much)
 }
 
-/// True if the words are those of nodes for a call that reverted.
+/// True if the message says that a call reverted.
 pub(crate) fn is_revert(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     ["revert", "invalid opcode", "out of gas"]
@@ -38,7 +38,7 @@ pub(crate) fn revert_data(message: &str) -> Option<Vec<u8>> {
     hex::decode(digits).ok()
 }
 
-/// A node's words in small letters without spaces: nodes spell them in several ways.
+/// A message in small letters without spaces: nodes spell the same words in several ways.
 fn squeezed(message: &str) -> String {
     let words = message.split_whitespace();
     words.collect::<String>().to_ascii_lowercase()
@@ -49,7 +49,7 @@ pub(crate) fn is_known(message: &str) -> bool {
     message.contains("alreadyknown") || message.contains("alreadyimported")
 }
 
-/// What a node's words for a refused transaction mean. Words that are not known may be a gateway's, whose
+/// The meaning of a message for a refused transaction. Words that are not known may be those of a gateway whose
 /// node has the transaction.
 pub(crate) fn meaning(message: &str) -> Refusal {
     let message = squeezed(message);

@@ -26,7 +26,7 @@ struct AbiInput {
     kind: String,
 }
 
-/// What the contract's error says, and what to do.
+/// The contract's error in words, with advice.
 pub(crate) fn reason(returned: &Result<Vec<u8>, String>) -> String {
     let bytes = match returned {
         Ok(bytes) => bytes,
@@ -81,7 +81,7 @@ fn shown(input: &AbiInput, word: &[u8]) -> String {
     format!("{} {value}", input.name)
 }
 
-/// What to do about an error of the contract.
+/// Advice on an error of the contract.
 fn advice(name: &str) -> &'static str {
     match name {
         "NotOperator" => "only the operator may do this: use its Ethereum key",

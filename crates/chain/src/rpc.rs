@@ -1,8 +1,9 @@
-//! A node of the chain, asked over HTTP.
+//! Requests to a node of the chain, and what has to hold of its answers.
 //!
-//! Invariant: only what the network did is tried again, and what a node says of its limits, with growing
-//! pauses and an end; what the node answers is an answer, and bounded in length. Every question is safe to
-//! ask twice, that for sending a signed transaction included: a node that has it says so.
+//! Invariant: a request is repeated only if the network failed or the node named one of its limits, with growing
+//! pauses and at most six times. Every request is safe to repeat, also one that sends a signed transaction: a
+//! node that has it says so. A block is taken only if its hash is that of its header, events only if they were
+//! asked for, a receipt only if the node's chain has its block.
 
 use std::time::Duration;
 
@@ -16,25 +17,24 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::backend::{Answered, Http, MAX_ANSWER, Transport};
+use crate::backend::{Backend, Http, MAX_ANSWER, Response};
 use crate::error::ChainError;
 use crate::replies::{is_known, is_limit, is_revert, revert_data};
 
-/// How often a question is asked before the node counts as unreachable.
+/// How often a request is sent before the node counts as unreachable.
 const ATTEMPTS: u32 = 6;
 /// Pause before the second attempt; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// Gas of a view of a token, which a proxy may pass on: far more than it takes, and soon spent.
-const LOOK_GAS: u64 = 200_000;
-/// Greatest number and timestamp of a block: what comes from a node is added to and counted up to.
+/// Gas of a view of a token, which may be behind a proxy: far more than it needs, and not much for a node.
+const VIEW_GAS: u64 = 200_000;
+/// Greatest number and timestamp of a block, so that no sum overflows and no loop is endless.
 const MAX_BLOCK: u64 = 1 << 40;
-/// Seconds by which a node may be behind another that was asked before.
+/// Seconds by which one node may lag behind another.
 const LAG: u64 = 600;
 
-/// A block, as far as it concerns.
+/// The parts of a block's header that this crate uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockId {
-    /// Its number.
     pub number: u64,
     /// Its hash, which is that of its header.
     pub hash: B256,
@@ -46,8 +46,8 @@ pub struct BlockId {
 
 /// A connection to a node.
 pub struct Rpc {
-    transport: Box<dyn Transport>,
-    /// Host of the node, for messages.
+    backend: Box<dyn Backend>,
+    /// The host of the node, for messages.
     node: String,
 }
 
@@ -89,15 +89,14 @@ impl Range {
 /// What became of a simulated call.
 pub(crate) enum Simulated {
     Returned(Vec<u8>),
-    /// With what was returned, or the node's words.
+    /// With the returned bytes, or the node's words.
     Reverted(Result<Vec<u8>, String>),
 }
 
-/// What a node says to a signed transaction.
-pub(crate) enum Pushed {
-    /// It has it.
-    Taken,
-    /// The node's words.
+/// The answer to a signed transaction that was sent.
+pub(crate) enum Broadcast {
+    Accepted,
+    /// With the node's words.
     Refused(String),
 }
 
@@ -109,7 +108,7 @@ pub(crate) struct Mined {
     pub(crate) hash: B256,
 }
 
-/// An answer as it comes (JSON-RPC 2.0).
+/// A response of JSON-RPC 2.0.
 #[derive(Deserialize)]
 struct Reply<'a> {
     #[serde(borrow)]
@@ -138,10 +137,10 @@ impl Rpc {
         Ok(Self::over(http, node))
     }
 
-    /// A node at the other end of a transport.
-    pub(crate) fn over(transport: impl Transport + 'static, node: String) -> Self {
+    /// Any backend; `node` names it in messages.
+    pub(crate) fn over(backend: impl Backend + 'static, node: String) -> Self {
         Self {
-            transport: Box::new(transport),
+            backend: Box::new(backend),
             node,
         }
     }
@@ -158,7 +157,7 @@ impl Rpc {
         loop {
             match self.once(method, &question) {
                 Err(ChainError::Unreachable { .. }) if attempt < ATTEMPTS => {
-                    tracing::debug!(method, attempt, "asking the node again");
+                    tracing::debug!(method, attempt, "repeating a request");
                     self.pause(pause);
                     pause *= 2;
                     attempt += 1;
@@ -180,8 +179,8 @@ impl Rpc {
         }
     }
 
-    /// An answer that is none.
-    pub(crate) fn strange(&self, method: &'static str, reason: impl Into<String>) -> ChainError {
+    /// The error of an answer that breaks a rule.
+    pub(crate) fn bad_answer(&self, method: &'static str, reason: impl Into<String>) -> ChainError {
         ChainError::Answer {
             node: self.node.clone(),
             method,
@@ -195,20 +194,21 @@ impl Rpc {
         question: &str,
     ) -> Result<R, ChainError> {
         let failed = |reason: &str| self.unreachable(method, 1, reason.to_owned());
-        let answered = self.transport.ask(question);
-        let Answered { status, body } = answered.map_err(|reason| failed(&reason))?;
+        let answered = self.backend.request(question);
+        let Response { status, body } = answered.map_err(|reason| failed(&reason))?;
         if (500..600).contains(&status) || status == 429 {
             return Err(failed(&format!("HTTP status {status}")));
         }
-        let body = body
-            .ok_or_else(|| self.strange(method, format!("more than {} MiB", MAX_ANSWER >> 20)))?;
+        let body = body.ok_or_else(|| {
+            self.bad_answer(method, format!("more than {} MiB", MAX_ANSWER >> 20))
+        })?;
         let reply: Reply<'_> = match serde_json::from_slice(&body) {
             Ok(reply) => reply,
             Err(_) if !(200..300).contains(&status) => {
-                return Err(self.strange(method, format!("HTTP status {status}")));
+                return Err(self.bad_answer(method, format!("HTTP status {status}")));
             }
             Err(error) => {
-                return Err(self.strange(method, format!("what is no JSON-RPC ({error})")));
+                return Err(self.bad_answer(method, format!("what is no JSON-RPC ({error})")));
             }
         };
         if let Some(ReplyError {
@@ -230,24 +230,27 @@ impl Rpc {
         }
         let result = reply.result.map_or("null", RawValue::get);
         serde_json::from_str(result).map_err(|error| match result {
-            "null" => self.strange(method, "nothing"),
-            _ => self.strange(method, format!("something else than expected ({error})")),
+            "null" => self.bad_answer(method, "nothing"),
+            _ => self.bad_answer(method, format!("something else than expected ({error})")),
         })
     }
 
-    /// Lets time pass.
     pub(crate) fn pause(&self, time: Duration) {
-        self.transport.pause(time);
+        self.backend.pause(time);
+    }
+
+    /// A clock that only goes forward, since any moment.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.backend.elapsed()
     }
 
     /// The system's clock, seconds since 1970.
     pub(crate) fn now(&self) -> u64 {
-        self.transport.now()
+        self.backend.now()
     }
 
-    /// Whether a node with this last block, which lacks one that another node was seen to have, may only
-    /// be behind: its last block is old, or the other was seen a short while ago. If not, the block is
-    /// not on the chain.
+    /// Whether a node with this last block may only lag if it does not have a block that was seen before: its last
+    /// block is old, or the other was seen a short while ago. If not, the chain does not have that block.
     pub(crate) fn may_lag(&self, head: BlockId, seen: u64) -> bool {
         let now = self.now();
         // Why not whatever is later: a clock that was ahead would have seen the block for as long.
@@ -264,7 +267,7 @@ impl Rpc {
     }
 
     fn small(&self, method: &'static str, value: U256) -> Result<u64, ChainError> {
-        u64::try_from(value).map_err(|_| self.strange(method, format!("the number {value}")))
+        u64::try_from(value).map_err(|_| self.bad_answer(method, format!("the number {value}")))
     }
 
     /// The last block.
@@ -287,7 +290,7 @@ impl Rpc {
         let block = block.map(|block| self.block_id(&block)).transpose()?;
         if let Some(got) = block.filter(|block| block.number != number) {
             let reason = format!("block {} instead of {number}", got.number);
-            return Err(self.strange(method, reason));
+            return Err(self.bad_answer(method, reason));
         }
         Ok(block)
     }
@@ -296,14 +299,14 @@ impl Rpc {
         let (number, time) = (block.header.number, block.header.timestamp);
         if number.max(time) > MAX_BLOCK {
             let reason = format!("block {number} of time {time}");
-            return Err(self.strange("eth_getBlockByNumber", reason));
+            return Err(self.bad_answer("eth_getBlockByNumber", reason));
         }
         let (hash, computed) = (block.header.hash, block.header.inner.hash_slow());
         if hash != computed {
             let reason = format!(
                 "block {number} of hash {hash}, where its header has {computed} (or fields that this version does not know)"
             );
-            return Err(self.strange("eth_getBlockByNumber", reason));
+            return Err(self.bad_answer("eth_getBlockByNumber", reason));
         }
         Ok(BlockId {
             number,
@@ -313,20 +316,20 @@ impl Rpc {
         })
     }
 
-    /// What the last block took for a unit of gas, in wei.
+    /// The base fee of the last block, in wei for a unit of gas.
     pub(crate) fn base_fee(&self) -> Result<u128, ChainError> {
         let block: Block = self.ask("eth_getBlockByNumber", json!(["latest", false]))?;
         Ok(block.header.base_fee_per_gas.unwrap_or(0).into())
     }
 
-    /// What the node suggests to offer to a block's builder for a unit of gas, in wei.
+    /// The priority fee that the node suggests, in wei for a unit of gas.
     pub(crate) fn tip(&self) -> Result<u128, ChainError> {
         let tip: U256 = self.ask("eth_maxPriorityFeePerGas", json!([]))?;
         Ok(u128::try_from(tip).unwrap_or(u128::MAX))
     }
 
-    /// Events of a contract from block `from` on, at most to `last`, and the last block that they are of:
-    /// in as many blocks as the node answers for.
+    /// The events of a contract from block `from` to at most `last`, in as many blocks as the node answers for, and
+    /// the number of the last of these blocks.
     pub(crate) fn logs(
         &self,
         contract: Address,
@@ -337,11 +340,11 @@ impl Rpc {
         loop {
             let to = last.min(from.saturating_add(range.blocks - 1));
             match self.logs_in(contract, (from, to), topic) {
-                // Why: nodes bound what they answer at once.
+                // Why: nodes limit the size of an answer.
                 Err(ChainError::Node { .. } | ChainError::Answer { .. }) if range.blocks > 1 => {
                     range.narrow();
                 }
-                // Why: gateways give up on what takes long.
+                // Why: gateways cut off requests that take long.
                 Err(ChainError::Unreachable { .. }) if range.blocks > Range::USUAL => {
                     range.narrow();
                 }
@@ -376,7 +379,7 @@ impl Rpc {
         };
         match logs.iter().all(asked) {
             true => Ok(logs),
-            false => Err(self.strange(method, "events that were not asked for")),
+            false => Err(self.bad_answer(method, "events that were not asked for")),
         }
     }
 
@@ -384,7 +387,7 @@ impl Rpc {
         self.ask("eth_getTransactionByHash", json!([hash]))
     }
 
-    /// The receipt of a transaction, if a block has it that is on the node's chain.
+    /// The receipt of a transaction, if the node's chain has its block.
     pub(crate) fn mined(&self, hash: B256) -> Result<Option<Mined>, ChainError> {
         let method = "eth_getTransactionReceipt";
         let receipt: Option<Box<TransactionReceipt>> = self.ask(method, json!([hash]))?;
@@ -392,7 +395,7 @@ impl Rpc {
             return Ok(None);
         };
         if receipt.transaction_hash != hash {
-            return Err(self.strange(method, "the receipt of another transaction"));
+            return Err(self.bad_answer(method, "the receipt of another transaction"));
         }
         let (Some(number), Some(block)) = (receipt.block_number, receipt.block_hash) else {
             return Ok(None);
@@ -405,13 +408,13 @@ impl Rpc {
         }))
     }
 
-    /// Transactions of an account, those that wait included if `pending`.
+    /// The nonce of an account: after the last block, or after the pending transactions.
     pub(crate) fn nonce(&self, of: Address, at: BlockNumberOrTag) -> Result<u64, ChainError> {
         let count: U256 = self.ask("eth_getTransactionCount", json!([of, at]))?;
         self.small("eth_getTransactionCount", count)
     }
 
-    /// What an account has, in wei.
+    /// The balance of an account, in wei.
     ///
     /// # Errors
     /// [`ChainError`].
@@ -424,7 +427,7 @@ impl Rpc {
         Ok(code.to_vec())
     }
 
-    /// Runs a call without sending it, in the state after a block, or after the last.
+    /// Simulates a call in the state after a block, or after the last one.
     pub(crate) fn simulate(
         &self,
         message: Message<'_>,
@@ -443,13 +446,12 @@ impl Rpc {
         }
     }
 
-    /// What a view of anybody's contract returns, with as much gas as reading a word takes: nothing if it
-    /// fails.
-    pub(crate) fn look(&self, to: Address, data: &[u8]) -> Result<Vec<u8>, ChainError> {
+    /// What a view of any contract returns with little gas; nothing if it fails.
+    pub(crate) fn bounded_view(&self, to: Address, data: &[u8]) -> Result<Vec<u8>, ChainError> {
         let call = json!({
             "to": to,
             "input": Data::copy_from_slice(data),
-            "gas": U256::from(LOOK_GAS),
+            "gas": U256::from(VIEW_GAS),
         });
         match self.ask::<Data>("eth_call", json!([call, "latest"])) {
             Ok(returned) => Ok(returned.to_vec()),
@@ -463,23 +465,23 @@ impl Rpc {
         let gas = self.small("eth_estimateGas", gas)?;
         if gas > MAX_GAS {
             let reason = format!("{gas} gas, where a transaction may ask for {MAX_GAS}");
-            return Err(self.strange("eth_estimateGas", reason));
+            return Err(self.bad_answer("eth_estimateGas", reason));
         }
         Ok(gas)
     }
 
-    /// Sends a signed transaction. A node that has it already is content.
-    pub(crate) fn send(&self, raw: &[u8]) -> Result<Pushed, ChainError> {
+    /// Sends a signed transaction. A node that knows it already accepts it.
+    pub(crate) fn send(&self, raw: &[u8]) -> Result<Broadcast, ChainError> {
         let raw = Data::copy_from_slice(raw);
         match self.ask::<B256>("eth_sendRawTransaction", json!([raw])) {
-            Ok(_) => Ok(Pushed::Taken),
-            Err(ChainError::Node { message, .. }) if is_known(&message) => Ok(Pushed::Taken),
-            Err(ChainError::Node { message, .. }) => Ok(Pushed::Refused(message)),
+            Ok(_) => Ok(Broadcast::Accepted),
+            Err(ChainError::Node { message, .. }) if is_known(&message) => Ok(Broadcast::Accepted),
+            Err(ChainError::Node { message, .. }) => Ok(Broadcast::Refused(message)),
             Err(error) => Err(error),
         }
     }
 
-    /// Any question, for trials: `anvil_…`, `evm_…`.
+    /// Any request, for tests: `anvil_…`, `evm_…`.
     ///
     /// # Errors
     /// [`ChainError`].

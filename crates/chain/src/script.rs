@@ -18,8 +18,8 @@ use ledger::field::to_be_bytes;
 use ledger::shape::Shape;
 use serde_json::{Value, json};
 
-use crate::backend::{Answered, Transport};
-use crate::contract::Standing;
+use crate::backend::{Backend, Response};
+use crate::contract::ContractState;
 use crate::events::{QUEUED, TOKEN_ADDED, topic};
 use crate::rpc::Rpc;
 
@@ -49,7 +49,7 @@ struct Made {
     header: Header,
     hash: B256,
     logs: Vec<Log>,
-    standing: Standing,
+    standing: ContractState,
     /// Token of each account, from index 1.
     accounts: Vec<u32>,
     pending: BTreeMap<u32, u128>,
@@ -85,7 +85,7 @@ impl Node {
             now: BEGUN,
             asked: BTreeMap::new(),
         };
-        let mut standing = Standing::of(mirror).unwrap();
+        let mut standing = ContractState::of(mirror).unwrap();
         standing.tokens = 1;
         let first = Made {
             header: Header::default(),
@@ -128,7 +128,7 @@ impl Shown {
     }
 
     /// Where the contract stands after the last block, and what waits of each token.
-    pub(crate) fn standing(&self) -> (Standing, BTreeMap<u32, u128>) {
+    pub(crate) fn standing(&self) -> (ContractState, BTreeMap<u32, u128>) {
         (self.last().standing, self.last().pending.clone())
     }
 
@@ -393,9 +393,9 @@ fn key() -> Point {
     PrivateKey::derive("quire chain tests", b"1").public_key()
 }
 
-impl Transport for Node {
-    fn ask(&self, question: &str) -> Result<Answered, String> {
-        let question: Value = serde_json::from_str(question).unwrap();
+impl Backend for Node {
+    fn request(&self, body: &str) -> Result<Response, String> {
+        let question: Value = serde_json::from_str(body).unwrap();
         let method = question["method"].as_str().unwrap();
         let answer = match self.shown().answer(method, &question["params"]) {
             Ok(result) => json!({ "jsonrpc": "2.0", "id": 1, "result": result }),
@@ -403,13 +403,17 @@ impl Transport for Node {
                 json!({ "jsonrpc": "2.0", "id": 1, "error": { "code": -32000, "message": message } })
             }
         };
-        Ok(Answered {
+        Ok(Response {
             status: 200,
             body: Some(answer.to_string().into_bytes()),
         })
     }
 
     fn pause(&self, _: Duration) {}
+
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
+    }
 
     fn now(&self) -> u64 {
         self.shown().now

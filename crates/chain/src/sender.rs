@@ -1,4 +1,4 @@
-//! Who signs the transactions of one key on one chain, and what is known of them.
+//! The sender: it signs the transactions of one key on one chain, and has their outbox.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,14 +15,14 @@ use crate::outbox::{Attempt, Id, Intent, Outbox, Record, SignedCall};
 use crate::reverts::reason;
 use crate::rpc::{Message, Mined, Rpc, Simulated};
 
-/// How long is waited for what.
+/// How long the sender waits.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// Pause between questions for a receipt, at first and at most.
+    /// The first and the longest pause between two queries of a receipt.
     pub poll: (Duration, Duration),
-    /// Without a receipt, until a higher fee is offered.
+    /// How long a transaction may have no receipt before a replacement offers more.
     pub silence: Duration,
-    /// Without a receipt although the nonce is used up, until this is told.
+    /// How long a receipt may be missing although the nonce is used, before this is an error.
     pub nonce_used: Duration,
 }
 
@@ -36,9 +36,9 @@ impl Default for Patience {
     }
 }
 
-/// A transaction that a block has. Whether it did what it was to do, [`Sender::checked`] tells.
+/// A transaction that a block has. [`Sender::check_success`] checks that it did not fail there.
 #[derive(Clone, Debug)]
-pub(crate) struct Settled {
+pub(crate) struct Included {
     pub(crate) id: Id,
     pub(crate) mined: Mined,
 }
@@ -51,21 +51,22 @@ pub(crate) struct Sender {
     pub(crate) patience: Patience,
 }
 
-/// What came of waiting.
-pub(crate) enum Found {
-    /// A block has it.
-    Mined(Mined),
-    /// A block has the empty transaction in its place.
-    Empty(Mined),
-    /// The nonce is used up, and there is no receipt.
+/// The result of a receipt query.
+pub(crate) enum ReceiptQuery {
+    /// A block has the transaction or one of its replacements.
+    Included(Mined),
+    /// A block has the empty transaction that replaced it.
+    Emptied(Mined),
+    /// The nonce is used, and none of the transactions has a receipt.
     NonceUsed,
-    /// Nothing in time.
-    Nothing,
+    /// The nonce is not used.
+    Pending,
 }
 
-/// How a transaction ended.
-pub(crate) enum Ended {
-    Mined(Mined),
+/// How a transaction was included.
+pub(crate) enum Inclusion {
+    Included(Mined),
+    /// The empty transaction that replaced it was included.
     Cancelled,
 }
 
@@ -84,35 +85,36 @@ impl Sender {
         self.key.address()
     }
 
-    /// True if the same call was sent before and its end was not told.
+    /// True if the outbox has the same call: it was sent before, and its outcome was not acknowledged.
     pub(crate) fn has(&self, intent: &Intent<'_>) -> bool {
         self.outbox.find(intent).is_some()
     }
 
-    /// Records, for people.
-    pub(crate) fn shown(&self) -> Vec<Unsettled> {
-        let mut shown: Vec<Unsettled> = self.outbox.records().iter().map(Record::shown).collect();
-        shown.sort_by_key(|record| record.nonce);
-        shown
+    /// The records of the outbox by nonce, for people.
+    pub(crate) fn summaries(&self) -> Vec<Unsettled> {
+        let mut records: Vec<Unsettled> =
+            self.outbox.records().iter().map(Record::summary).collect();
+        records.sort_by_key(|record| record.nonce);
+        records
     }
 
-    /// Forgets a transaction whose end was told.
-    pub(crate) fn forget(&mut self, id: Id) -> Result<(), ChainError> {
+    /// Drops the record of a transaction whose outcome was acknowledged.
+    pub(crate) fn drop_record(&mut self, id: Id) -> Result<(), ChainError> {
         self.outbox.remove(id)
     }
 
-    /// Forgets the contracts that were made: their addresses were told.
-    pub(crate) fn creations_told(&mut self) -> Result<(), ChainError> {
+    /// Drops the records of contracts that were created: their addresses were acknowledged.
+    pub(crate) fn drop_creations(&mut self) -> Result<(), ChainError> {
         for id in self.outbox.ids(u64::MAX) {
             let record = self.outbox.get(id);
-            if record.is_some_and(|record| record.call.to.is_none() && record.end.is_some()) {
+            if record.is_some_and(|record| record.call.to.is_none() && record.outcome.is_some()) {
                 self.outbox.remove(id)?;
             }
         }
         Ok(())
     }
 
-    /// Runs a call without sending it; the reason if it would fail.
+    /// Simulates a call; the reason if it would fail.
     pub(crate) fn simulate(
         &self,
         rpc: &Rpc,
@@ -133,8 +135,8 @@ impl Sender {
         }
     }
 
-    /// Signs the first spelling of a call and writes it down.
-    pub(crate) fn write_down(
+    /// Signs the first transaction of a call and adds the record to the outbox.
+    pub(crate) fn record_first(
         &mut self,
         rpc: &Rpc,
         intent: &Intent<'_>,
@@ -143,10 +145,10 @@ impl Sender {
         let first = self.sign(&call, offer(rpc, None)?);
         self.outbox.add(Record {
             what: intent.what.to_owned(),
-            keep: intent.keep,
+            acknowledge: intent.acknowledge,
             call,
             attempts: vec![first],
-            end: None,
+            outcome: None,
         })
     }
 

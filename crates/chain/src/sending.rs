@@ -1,10 +1,10 @@
-//! Sending: simulated first, written down before it leaves, then waited for, and forgotten once told.
+//! Sending a transaction: it is simulated, signed, recorded in the outbox, sent, and waited for.
 //!
-//! A signed transaction is in the [`Outbox`] before it is sent, and leaves it when its end was told to
-//! whoever asked for it. Invariant: the same call made again after any interruption waits for the same
-//! transaction, or tells its end, and no second one is sent while the first may still come into a block;
-//! what stays behind is replaced only by one of the same nonce, of which the chain takes one. No refusal
-//! by a node removes anything: another node may have the transaction.
+//! A signed transaction is in the outbox before it is sent, and stays there until the caller has acknowledged
+//! its outcome. Invariant: the same call made again after any interruption waits for the same transaction, or
+//! returns its outcome, and no second one is sent while a block may still include the first. A transaction is
+//! replaced only by one of the same nonce, so that the chain includes at most one of them. If a node refuses a
+//! transaction, its record stays: another node may have it.
 
 use alloy::eips::BlockNumberOrTag;
 use l1::evm::calldata::gas_limit;
@@ -13,99 +13,101 @@ use crate::error::ChainError;
 use crate::nonces::MAX_WAITING;
 use crate::outbox::{Id, Intent, SignedCall};
 use crate::rpc::Rpc;
-use crate::sender::{Ended, Sender, Settled};
+use crate::sender::{Included, Inclusion, Sender};
 
 impl Sender {
-    /// The end of the same call, if it was sent before and its end was not told. It is waited for.
+    /// Waits for the transaction of the same call, if the outbox has one.
     pub(crate) fn resume(
         &mut self,
         rpc: &Rpc,
         intent: &Intent<'_>,
-    ) -> Result<Option<Settled>, ChainError> {
+    ) -> Result<Option<Included>, ChainError> {
         let Some(id) = self.outbox.find(intent) else {
             return Ok(None);
         };
-        tracing::info!(what = intent.what, "found in the outbox");
-        // Why first: it comes into no block before those that a reorganization dropped with it.
-        self.settle_before(
+        tracing::info!(
+            what = intent.what,
+            "waiting for the transaction in the outbox"
+        );
+        // Why first: a reorganization may have dropped transactions of lower nonces together with it.
+        self.wait_for_earlier(
             rpc,
             self.outbox.get(id).map_or(0, |record| record.call.nonce),
         )?;
-        match self.settle(rpc, id, intent.what)? {
-            Ended::Mined(mined) => Ok(Some(Settled { id, mined })),
-            Ended::Cancelled => Ok(None),
+        match self.wait_for_inclusion(rpc, id, intent.what)? {
+            Inclusion::Included(mined) => Ok(Some(Included { id, mined })),
+            Inclusion::Cancelled => Ok(None),
         }
     }
 
-    /// Sends a transaction and waits until a block has it. That it was not sent before, and nothing else
-    /// waits, is the caller's to see to: [`Self::resume`], [`Self::settle_before`].
-    pub(crate) fn send(&mut self, rpc: &Rpc, intent: &Intent<'_>) -> Result<Settled, ChainError> {
+    /// Sends a transaction and waits until a block includes it. The caller has made sure that it was not sent
+    /// before ([`Self::resume`]) and that no other is pending ([`Self::wait_for_earlier`]).
+    pub(crate) fn send(&mut self, rpc: &Rpc, intent: &Intent<'_>) -> Result<Included, ChainError> {
         self.simulate(rpc, self.message(intent))?
             .map_err(|reason| ChainError::Refused {
                 what: intent.what,
                 reason,
             })?;
-        let id = self.prepare(rpc, intent)?;
-        self.again(rpc, id, intent.what)
+        let id = self.sign_and_record(rpc, intent)?;
+        self.recheck_inclusion(rpc, id, intent.what)
     }
 
-    /// Waits for a transaction of the outbox, perhaps not for the first time: a reorganization may have
-    /// dropped its block.
-    pub(crate) fn again(
+    /// Waits for a transaction of the outbox once more: a reorganization may have dropped its block.
+    pub(crate) fn recheck_inclusion(
         &mut self,
         rpc: &Rpc,
         id: Id,
         what: &'static str,
-    ) -> Result<Settled, ChainError> {
-        match self.settle(rpc, id, what)? {
-            Ended::Mined(mined) => Ok(Settled { id, mined }),
-            Ended::Cancelled => Err(ChainError::Cancelled { what }),
+    ) -> Result<Included, ChainError> {
+        match self.wait_for_inclusion(rpc, id, what)? {
+            Inclusion::Included(mined) => Ok(Included { id, mined }),
+            Inclusion::Cancelled => Err(ChainError::Cancelled { what }),
         }
     }
 
-    /// A transaction that did what it was to do. One that failed in its block is asked for once more, told,
-    /// and forgotten.
-    pub(crate) fn checked(
+    /// Checks that a transaction did not fail. If the receipt says that the call failed, we query it again,
+    /// report the failure, and drop the record.
+    pub(crate) fn check_success(
         &mut self,
         rpc: &Rpc,
-        settled: Settled,
+        included: Included,
         what: &'static str,
-    ) -> Result<Settled, ChainError> {
-        if settled.mined.receipt.status() {
-            return Ok(settled);
+    ) -> Result<Included, ChainError> {
+        if included.mined.receipt.status() {
+            return Ok(included);
         }
         rpc.pause(self.patience.poll.1);
-        let settled = self.again(rpc, settled.id, what)?;
-        if settled.mined.receipt.status() {
-            return Ok(settled);
+        let included = self.recheck_inclusion(rpc, included.id, what)?;
+        if included.mined.receipt.status() {
+            return Ok(included);
         }
-        self.outbox.remove(settled.id)?;
+        self.outbox.remove(included.id)?;
         Err(ChainError::Failed {
             what,
-            block: settled.mined.number,
-            hash: settled.mined.receipt.transaction_hash.to_string(),
+            block: included.mined.number,
+            hash: included.mined.receipt.transaction_hash.to_string(),
         })
     }
 
-    /// Waits for everything that was sent before with a nonce below `end`. Ends that nobody asked for are
-    /// kept.
-    pub(crate) fn settle_before(&mut self, rpc: &Rpc, end: u64) -> Result<(), ChainError> {
+    /// Waits for every transaction of the outbox with a nonce below `end`. A record whose outcome has to be
+    /// acknowledged stays until its own call does so.
+    pub(crate) fn wait_for_earlier(&mut self, rpc: &Rpc, end: u64) -> Result<(), ChainError> {
         for id in self.outbox.ids(end) {
             let Some(record) = self.outbox.get(id) else {
                 continue;
             };
-            let (keep, shown) = (record.is_kept(), record.shown());
-            match self.settle(rpc, id, "an earlier transaction") {
-                Ok(Ended::Mined(_)) if !keep => self.outbox.remove(id)?,
-                Ok(Ended::Mined(_) | Ended::Cancelled)
+            let (keep, shown) = (record.needs_acknowledgement(), record.summary());
+            match self.wait_for_inclusion(rpc, id, "an earlier transaction") {
+                Ok(Inclusion::Included(_)) if !keep => self.outbox.remove(id)?,
+                Ok(Inclusion::Included(_) | Inclusion::Cancelled)
                 | Err(ChainError::Replaced { .. } | ChainError::Cancelled { .. }) => {}
                 Err(ChainError::NotMined { hash, said, .. }) => {
                     let why = format!("the node says {said}");
-                    return Err(self.earlier(shown.what, hash, why));
+                    return Err(self.blocked_by_earlier(shown.what, hash, why));
                 }
                 Err(ChainError::WouldFail { hash, reason, .. }) => {
-                    let why = format!("it would fail by now: {reason}");
-                    return Err(self.earlier(shown.what, hash, why));
+                    let why = format!("it would fail now: {reason}");
+                    return Err(self.blocked_by_earlier(shown.what, hash, why));
                 }
                 Err(error) => return Err(error),
             }
@@ -113,8 +115,12 @@ impl Sender {
         Ok(())
     }
 
-    /// Signs the transaction and writes it down.
-    pub(crate) fn prepare(&mut self, rpc: &Rpc, intent: &Intent<'_>) -> Result<Id, ChainError> {
+    /// Chooses nonce and gas, signs the transaction and records it.
+    pub(crate) fn sign_and_record(
+        &mut self,
+        rpc: &Rpc,
+        intent: &Intent<'_>,
+    ) -> Result<Id, ChainError> {
         let from = self.address();
         let estimated = rpc.estimate_gas(self.message(intent))?;
         let gas = gas_limit(estimated, intent.gas_bound);
@@ -126,10 +132,10 @@ impl Sender {
             return Err(ChainError::Crowded { from, waiting });
         }
         let call = SignedCall::new(intent, nonce, gas);
-        self.write_down(rpc, intent, call)
+        self.record_first(rpc, intent, call)
     }
 
-    pub(crate) fn earlier(&self, what: String, hash: String, why: String) -> ChainError {
+    pub(crate) fn blocked_by_earlier(&self, what: String, hash: String, why: String) -> ChainError {
         let from = self.address();
         ChainError::Earlier {
             from,

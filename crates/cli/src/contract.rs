@@ -241,7 +241,7 @@ mod with_chain {
         deploying.check_is(mirror.deployment().parameters())?;
         drop(mirror);
         name_node(settings)?;
-        access.deployment_told()?;
+        access.acknowledge_deployment()?;
         drop(access);
         let mut l1 = open_l1(settings)?;
         // Why not all that are listed: anybody may list tokens, and each account is paid for.

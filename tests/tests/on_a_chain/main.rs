@@ -154,7 +154,7 @@ impl Life {
         let key = keys().key.verifying_key().clone();
         let found = access.deploy(parameters(&access), BTreeMap::from([(shape().id, key)]));
         let found = found.unwrap();
-        access.deployment_told().unwrap();
+        access.acknowledge_deployment().unwrap();
         drop(access);
         make(folder.path(), &found);
         let rollup = open(folder.path(), &node.url, confirmations).unwrap();

@@ -876,7 +876,7 @@ fn a_deployment_that_was_cut_is_finished_by_the_same_again() {
     let found = over.deploy(parameters(&over), keys()).unwrap();
     let again = over.deploy(parameters(&over), keys()).unwrap();
     assert_eq!(found.parameters, again.parameters);
-    over.deployment_told().unwrap();
+    over.acknowledge_deployment().unwrap();
     drop(over);
     sent(2);
 }
@@ -887,7 +887,7 @@ fn a_deployment_that_was_told_forgets_no_deposit() {
     life.deposit_untold(4, 0, 7).unwrap();
     life.close();
     let mut over = access(&life.node.url, life.folder.path(), None).unwrap();
-    over.deployment_told().unwrap();
+    over.acknowledge_deployment().unwrap();
     drop(over);
     life.reopen();
     let (_, earlier) = life.deposit_untold(4, 0, 7).unwrap();

@@ -29,7 +29,7 @@ impl Mirror {
             (group, height) = group.block(block.time, calls)?;
         }
         if !exits.is_empty() {
-            // Why committed: the paths of accounts that leave come from the mirror's own batches.
+            // Why: the tree paths of exits are computed from the batches that the mirror has committed.
             group.commit()?;
             self.rebuild_state(mirror, block)?;
             let calls = |calls: &mut Calls<'_, '_>| self.apply_all(rpc, calls, block, exits);
@@ -67,7 +67,7 @@ impl Mirror {
         Ok(calls.head().height)
     }
 
-    /// Applies an event that is not of batches.
+    /// Applies an event other than that of a final batch.
     pub(super) fn apply_event(
         &mut self,
         calls: &mut Calls<'_, '_>,
@@ -89,7 +89,7 @@ impl Mirror {
             )),
         };
         match event {
-            // The constructor's own; ETH is listed from the start.
+            // The constructor adds ETH, which the mirror has from the start.
             Event::TokenAdded { token: 0, .. } | Event::Credited => {}
             Event::BatchFinalized { .. } => {}
             Event::TokenAdded { token, erc20 } => {
@@ -165,7 +165,7 @@ impl Mirror {
         Ok(())
     }
 
-    /// The state under the mirror's last root.
+    /// Computes the account state of the mirror's last root.
     pub(super) fn rebuild_state(
         &mut self,
         mirror: &NativeL1,
@@ -179,8 +179,8 @@ impl Mirror {
         Ok(())
     }
 
-    /// The path of an account that left, from the mirror's own data: whoever called may have done so
-    /// through another contract, where its arguments are not seen.
+    /// The exit of an account, with its tree path from the mirror's own state: the arguments of the call are not
+    /// known if it went through another contract.
     pub(super) fn exit_of(&self, block: BlockId, index: u32) -> Result<Exit, ChainError> {
         let wrong =
             |reason: String| disagree(block, format!("the exit of account {index}"), reason);
@@ -198,7 +198,7 @@ impl Mirror {
     }
 }
 
-/// Where the events after a transaction's batches begin.
+/// The position of the first event after those of a transaction with batches.
 fn skip_batches(logs: &[Log], from: usize, transaction: B256) -> usize {
     let rest = logs[from..].iter();
     from + rest
@@ -210,7 +210,7 @@ fn is_exit(log: &Log) -> bool {
     matches!(Event::decode(log), Some(Event::Exited { .. }))
 }
 
-/// Queues what the contract queued, and returns the number of the entry.
+/// Adds the same entry to the mirror's queue, and returns its number.
 fn apply_entry(calls: &mut Calls<'_, '_>, op: L1Op, payer: Address) -> Result<u64, L1Error> {
     match op {
         L1Op::Create {

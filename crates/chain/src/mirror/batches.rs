@@ -8,7 +8,7 @@ use super::bookkeeping::{Mirror, Stop, disagree};
 use crate::rpc::{BlockId, Rpc};
 
 impl Mirror {
-    /// Applies the batches of a transaction, from its call data.
+    /// Applies the batches of a transaction, decoded from its call data.
     pub(super) fn apply_batches(
         &mut self,
         rpc: &Rpc,

@@ -1,4 +1,4 @@
-//! What is kept of a mirror beside its own file.
+//! The mirror's bookkeeping: its checkpoints, and what was compared with the contract.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,9 @@ use crate::rpc::{BlockId, Rpc};
 /// The bookkeeping of a mirror.
 pub(crate) struct Mirror {
     pub(super) contract: Address,
-    /// The mirror's own file.
     pub(super) file: PathBuf,
     pub(super) checkpoints: Checkpoints,
-    /// Those that the mirror on disk has reached.
+    /// The checkpoints that are on disk, and which the mirror on disk has reached.
     pub(super) reached: Checkpoints,
     /// Timestamp of the last block.
     pub(super) time: u64,
@@ -29,12 +28,12 @@ pub(crate) struct Mirror {
     pub(super) unchecked: BTreeSet<u32>,
 }
 
-/// Reading did not come to an end.
+/// Why following the chain stopped before its last block.
 pub(super) enum Stop {
-    /// The chain moved: begin again.
+    /// The chain was reorganized meanwhile: begin again.
     Moved,
-    /// What was read after this block is not all that there is: begin again there.
-    Forget(u64),
+    /// The node had not returned all events after this block: go back to it and begin again.
+    Incomplete(u64),
     Failed(ChainError),
 }
 
@@ -45,7 +44,7 @@ impl<E: Into<ChainError>> From<E> for Stop {
 }
 
 impl Mirror {
-    /// Takes up the bookkeeping of a mirror that [`create_mirror`] made.
+    /// Opens the bookkeeping of a mirror that `create_mirror` made.
     pub(crate) fn open(file: &Path, mirror: &NativeL1) -> Result<Self, ChainError> {
         let contract = mirror.deployment().contract();
         let chain_id = mirror.deployment().parameters().chain_id;
@@ -76,7 +75,7 @@ impl Mirror {
         self.time
     }
 
-    /// The mirror's height after the last block that has so many on top.
+    /// The mirror's height after the last block that has at least so many confirmations.
     pub(crate) fn confirmed_height(&self, confirmations: u64) -> Option<u64> {
         let last = self.head.checked_sub(confirmations)?;
         let blocks = self.checkpoints.blocks.iter().rev();
@@ -84,7 +83,7 @@ impl Mirror {
         confirmed.next().map(|block| block.height)
     }
 
-    /// Blocks of the chain on top of the one that is the mirror's block of this height.
+    /// The confirmations of the chain's block that is the mirror's block of this height.
     pub(crate) fn blocks_on(&self, height: u64) -> u64 {
         let mut blocks = self.checkpoints.blocks.iter();
         let block = blocks.find(|block| block.height >= height);
@@ -98,16 +97,16 @@ impl Mirror {
         Ok(())
     }
 
-    /// The chain does not have the deployment.
-    pub(super) fn gone(&self) -> ChainError {
+    /// The error if the chain does not have the deployment.
+    pub(super) fn deployment_gone(&self) -> ChainError {
         ChainError::DeploymentGone {
             contract: self.contract,
             number: self.checkpoints.blocks[0].number,
         }
     }
 
-    /// Whether the chain has this block, and the mirror has executed it; none if that is not known yet.
-    /// `events`: the block has events of the contract.
+    /// Whether the chain has this block and the mirror has executed it; none if the node does not have so many
+    /// blocks yet. `events` says that the block has events of the contract.
     pub(crate) fn has_block(
         &self,
         rpc: &Rpc,
@@ -126,8 +125,7 @@ impl Mirror {
     }
 }
 
-/// Tokens whose money the mirror's blocks after a height moved; all that were ever moved if it does not
-/// know any more.
+/// Tokens that the mirror's blocks after a height moved; if it no longer knows, all that were ever moved.
 pub(super) fn moved_since(mirror: &NativeL1, height: u64) -> Result<BTreeSet<u32>, ChainError> {
     match mirror.tokens_moved_after(height)? {
         Some(tokens) => Ok(tokens),

@@ -1,6 +1,6 @@
-//! The file with the checkpoints.
+//! Checkpoints: blocks of the chain, and the mirror's height after each, in a file beside the mirror.
 //!
-//! It never says more than the mirror has.
+//! Invariant: the file never has a checkpoint that the mirror on disk has not reached.
 
 use std::path::{Path, PathBuf};
 
@@ -12,10 +12,10 @@ use crate::disk::{read_small, write_whole};
 use crate::error::ChainError;
 use crate::rpc::BlockId;
 
-/// Version of the checkpoints' file.
+/// The version of the file.
 pub(super) const VERSION: u32 = 3;
 
-/// Checkpoints that are kept besides the first.
+/// How many checkpoints are kept besides the first.
 const KEPT: usize = 1024;
 
 /// A block of the chain, and where the mirror stood after it.
@@ -24,9 +24,9 @@ const KEPT: usize = 1024;
 pub(crate) struct Checkpoint {
     pub(super) number: u64,
     pub(super) hash: B256,
-    /// Height of the mirror.
+    /// The mirror's height after it.
     pub(super) height: u64,
-    /// Events of the contract in the block, all applied.
+    /// How many events of the contract it has; all were applied.
     pub(super) events: u64,
     /// When it was seen, by the system's clock.
     pub(super) seen: u64,
@@ -42,7 +42,7 @@ pub(super) struct Checkpoints {
     /// A block before the deployment, then blocks with transactions of the contract, then the last
     /// block that was seen.
     pub(super) blocks: Vec<Checkpoint>,
-    /// Number of the last block at which the contract's views said the same.
+    /// Number of the last block at which mirror and contract agreed.
     pub(super) verified: u64,
 }
 
@@ -98,7 +98,7 @@ impl Checkpoints {
         block.map_or(0, |block| block.events)
     }
 
-    /// Height of the mirror after the last checkpoint that is not after a block.
+    /// The mirror's height after the last checkpoint up to a block.
     pub(super) fn height_at(&self, number: u64) -> u64 {
         let blocks = self.blocks.iter().rev();
         let mut before = blocks.skip_while(|block| block.number > number);
@@ -107,7 +107,7 @@ impl Checkpoints {
             .map_or(self.blocks[0].height, |block| block.height)
     }
 
-    /// Adds a checkpoint. It replaces one before it that has no events.
+    /// Adds a checkpoint. It replaces the one before it if that has no events.
     pub(super) fn push(&mut self, block: BlockId, seen: u64, height: u64, events: usize) {
         if self.last().number >= block.number {
             return;

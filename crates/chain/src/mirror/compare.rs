@@ -5,12 +5,12 @@ use std::iter;
 use l1::NativeL1;
 
 use super::bookkeeping::{Mirror, disagree};
-use crate::contract::{Contract, Standing};
+use crate::contract::{Contract, ContractState};
 use crate::error::ChainError;
 use crate::rpc::{BlockId, Rpc};
 
 impl Mirror {
-    /// Contract and mirror say the same after a block.
+    /// Checks that contract and mirror agree after a block: their heads, and the totals of tokens that moved.
     pub(super) fn compare(
         &self,
         rpc: &Rpc,
@@ -22,7 +22,7 @@ impl Mirror {
             address: self.contract,
             at: Some(block.hash),
         };
-        let ours = Standing::of(mirror)?;
+        let ours = ContractState::of(mirror)?;
         if let Some(difference) = ours.difference(&contract.standing()?) {
             return Err(disagree(block, "where it stands", difference));
         }

@@ -1,4 +1,4 @@
-//! A new mirror.
+//! Creating a mirror.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +10,7 @@ use super::checkpoints::{Checkpoint, Checkpoints, VERSION};
 use crate::error::ChainError;
 use crate::rpc::BlockId;
 
-/// Makes a mirror in a new file, before the first transaction: its keys and nothing else.
+/// Creates a mirror in a new file: it has the verifying keys, and no transaction was applied.
 ///
 /// # Errors
 /// [`ChainError`], also if there is a file already.

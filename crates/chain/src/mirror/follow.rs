@@ -10,23 +10,23 @@ use super::bookkeeping::{Mirror, Stop};
 use crate::error::ChainError;
 use crate::rpc::{BlockId, Range, Rpc};
 
-/// How often reading is begun again when the chain moves meanwhile.
+/// How often reading begins again if the chain is reorganized meanwhile.
 const ATTEMPTS: u32 = 8;
 
-/// Pause before that.
+/// The first pause before reading begins again; each further one is longer by as much.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// How often a node whose last block is older than one seen before is asked again.
+/// How often a lagging node is asked again for its last block.
 const BEHIND: u32 = 4;
 
-/// Blocks before the first unread one whose events are read again: a node's index of events may lag behind
-/// its blocks, and then it says that a block has none.
-const AGAIN: u64 = 32;
+/// Blocks whose events are read once more: a node's index of events may lag behind its blocks, and then the node
+/// says that a block has none.
+const REREAD: u64 = 32;
 
-/// How often a difference to the contract is looked for again before it is told.
+/// How often mirror and contract are found to differ before this is an error.
 const DISAGREEMENTS: u32 = 4;
 
-/// Blocks that become durable together: as many as a crash may leave without a checkpoint.
+/// Blocks that are committed together.
 pub(super) const GROUP: usize = 128;
 
 impl Mirror {
@@ -39,15 +39,15 @@ impl Mirror {
                 Err(Stop::Failed(error @ ChainError::Disagree { .. })) => {
                     disagreements += 1;
                     if disagreements == DISAGREEMENTS {
-                        // Why from the beginning: what was compared before may have been a lie, too.
-                        self.forget(mirror, 0)?;
+                        // Why from the beginning: what the node said at the last comparison may have been false, too.
+                        self.roll_back_to(mirror, 0)?;
                         return Err(error);
                     }
-                    tracing::info!(%error, "reading again what is not the contract's");
-                    self.forget(mirror, self.checkpoints.verified)?;
+                    tracing::info!(%error, "mirror and contract differ: reading the last blocks again");
+                    self.roll_back_to(mirror, self.checkpoints.verified)?;
                 }
                 Err(Stop::Failed(error)) => return Err(error),
-                Err(Stop::Forget(last)) => self.forget(mirror, last)?,
+                Err(Stop::Incomplete(last)) => self.roll_back_to(mirror, last)?,
                 Err(Stop::Moved) => {}
             }
             rpc.pause(PAUSE * (attempt + 1));
@@ -63,10 +63,10 @@ impl Mirror {
             return Err(Stop::Moved);
         }
         match self.compare(rpc, mirror, head) {
-            // Why: nodes forget the state after older blocks, and after those that were dropped.
+            // Why: nodes drop the state after older blocks, and after blocks of another fork.
             Err(ChainError::Node { .. }) if rpc.latest()? != head => return Err(Stop::Moved),
             Err(ChainError::NotTheContract { .. }) if rpc.code(self.contract)?.is_empty() => {
-                return Err(self.gone().into());
+                return Err(self.deployment_gone().into());
             }
             compared => compared?,
         }
@@ -81,8 +81,8 @@ impl Mirror {
         Ok(())
     }
 
-    /// The last block. Nodes behind one address may be of different ages: an older one is asked again. The
-    /// block before it is the one that it names.
+    /// The last block, whose parent the node has to have. If it is older than the last checkpoint, the node is asked
+    /// again: of several nodes at one address some may lag.
     pub(super) fn latest(&self, rpc: &Rpc) -> Result<BlockId, Stop> {
         let mut head = rpc.latest()?;
         for attempt in 0..BEHIND {
@@ -104,7 +104,7 @@ impl Mirror {
     pub(super) fn read(&mut self, rpc: &Rpc, mirror: &NativeL1, head: BlockId) -> Result<(), Stop> {
         let read = self.read_events(rpc, mirror, head);
         if read.is_err() {
-            // Blocks that were not committed are gone from the mirror.
+            // Why: blocks that were not committed are not in the mirror.
             self.checkpoints.clone_from(&self.reached);
         }
         read
@@ -119,15 +119,18 @@ impl Mirror {
         let (first, last) = (self.checkpoints.blocks[0].number, self.checkpoints.last());
         let unread = last.number + 1;
         let mut before = (last.number, last.hash);
-        let mut from = unread.saturating_sub(AGAIN).max(first + 1);
+        let mut from = unread.saturating_sub(REREAD).max(first + 1);
         let (mut range, mut group, mut grouped) = (Range::new(), mirror.begin_blocks()?, 0);
         while from <= head.number {
             let (logs, to) = rpc.logs(self.contract, (from, head.number), None, &mut range)?;
             for (number, logs) in by_block(logs, from, to).ok_or(Stop::Moved)? {
                 if number < unread {
                     if logs.len() as u64 > self.checkpoints.events(number) {
-                        tracing::info!(number, "the node had said less of this block's events");
-                        return Err(Stop::Forget(number - 1));
+                        tracing::info!(
+                            number,
+                            "the node has more events of this block than before"
+                        );
+                        return Err(Stop::Incomplete(number - 1));
                     }
                     continue;
                 }

@@ -1,4 +1,4 @@
-//! Going back: to a checkpoint that the chain still has, or to the beginning.
+//! Rolling the mirror back: to a checkpoint that the chain still has, or to the beginning.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,8 @@ use crate::error::ChainError;
 use crate::rpc::{BlockId, Rpc};
 
 impl Mirror {
-    /// Goes back to the last checkpoint that the chain still has, once the chain has another block in the
-    /// place of a later one, or does not have it and the node is not behind.
+    /// Rolls back to the last checkpoint that the chain still has. The block of a later one is dropped if the chain
+    /// has another of its number, or if the node does not have it and does not lag.
     pub(super) fn roll_back(
         &mut self,
         rpc: &Rpc,
@@ -26,7 +26,7 @@ impl Mirror {
         let (mut kept, mut replaced) = (blocks.len(), false);
         while let Some(last) = kept.checked_sub(1).and_then(|place| blocks.get(place)) {
             if last.number <= head.number {
-                // Why moved: a node that has a block has those before it.
+                // Why: a node that has a block has those before it, unless the chain is reorganized meanwhile.
                 let there = rpc.block(last.number)?.ok_or(Stop::Moved)?;
                 if there.hash == last.hash {
                     break;
@@ -42,25 +42,32 @@ impl Mirror {
             return Err(ChainError::Behind { got, seen }.into());
         }
         if kept == 0 {
-            return Err(self.gone().into());
+            return Err(self.deployment_gone().into());
         }
         if kept < blocks.len() {
             let last = blocks[kept - 1].number;
-            tracing::info!(block = last, "the chain does not have what was seen after");
+            tracing::info!(
+                block = last,
+                "rolling back: the chain does not have later blocks that were seen"
+            );
             return Ok(self.drop_after(mirror, kept)?);
         }
         Ok(self.align(mirror)?)
     }
 
-    /// Goes back to the last checkpoint that is not after this block, or to the first: what was read since
-    /// may be lies, though the blocks exist.
-    pub(super) fn forget(&mut self, mirror: &mut NativeL1, last: u64) -> Result<(), ChainError> {
+    /// Rolls back to the last checkpoint that is not after this block, or to the first one: what the node said of
+    /// later blocks may be false, although they exist.
+    pub(super) fn roll_back_to(
+        &mut self,
+        mirror: &mut NativeL1,
+        last: u64,
+    ) -> Result<(), ChainError> {
         let blocks = &self.checkpoints.blocks;
         let kept = blocks.iter().skip(1).filter(|block| block.number <= last);
         self.drop_after(mirror, 1 + kept.count())
     }
 
-    /// Keeps this many checkpoints, and takes the mirror back to the last of them.
+    /// Keeps the first checkpoints, this many, and rolls the mirror back to the last of them.
     pub(super) fn drop_after(
         &mut self,
         mirror: &mut NativeL1,
@@ -73,7 +80,7 @@ impl Mirror {
         self.align(mirror)
     }
 
-    /// Takes the mirror back to the last checkpoint.
+    /// Rolls the mirror back to the last checkpoint.
     pub(super) fn align(&mut self, mirror: &mut NativeL1) -> Result<(), ChainError> {
         let (height, last) = (mirror.head()?.height, self.checkpoints.last().height);
         if height == last {
@@ -87,14 +94,14 @@ impl Mirror {
                 Err(L1Error::Refused(Refusal::ReorgTooDeep { .. })) => self.rebuild(mirror),
                 Err(error) => Err(error.into()),
             },
-            // Why: a mirror's file that is older than its checkpoints, a copy from a backup.
+            // Why: the mirror's file is older than its checkpoints if it was restored from a backup.
             None => self.rebuild(mirror),
         }
     }
 
-    /// Begins again from the deployment: the mirror is only a copy.
+    /// Makes the mirror anew from the deployment: it is only a copy of what the chain has.
     pub(super) fn rebuild(&mut self, mirror: &mut NativeL1) -> Result<(), ChainError> {
-        tracing::info!("making the mirror anew");
+        tracing::info!("making the mirror anew from the deployment");
         let first = self.checkpoints.blocks[0];
         let deployment = mirror.deployment().clone();
         let keys = deployment.parameters().shapes.iter().filter_map(|listed| {

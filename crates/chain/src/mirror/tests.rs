@@ -11,7 +11,7 @@ use super::bookkeeping::Mirror;
 use super::checkpoints::{Checkpoints, checkpoints_file};
 use super::create::create_mirror;
 use super::follow::GROUP;
-use crate::contract::Standing;
+use crate::contract::ContractState;
 use crate::error::ChainError;
 use crate::script::{Act, L1_FEE, Node, Shown, genesis};
 
@@ -73,7 +73,7 @@ impl Life {
     /// The mirror has what the node's chain has.
     fn check(&self, node: &Node) {
         let (standing, pending) = node.shown().standing();
-        assert_eq!(Standing::of(&self.mirror).unwrap(), standing);
+        assert_eq!(ContractState::of(&self.mirror).unwrap(), standing);
         for (token, amount) in pending {
             assert_eq!(self.mirror.totals(token).unwrap().pending, amount);
         }
