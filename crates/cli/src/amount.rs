@@ -15,7 +15,7 @@ use ledger::float::{Float16, Float40};
 use ledger::operation::FORTY_BITS;
 use serde::{Serialize, Serializer};
 
-use crate::exit::Fault;
+use crate::fault::Fault;
 
 /// Token id of ETH.
 pub const ETH: u32 = 0;

@@ -6,7 +6,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::args::AttackRunArgs;
-use crate::ui::{Ui, count};
+use crate::ui::Ui;
+use rollup::text::count;
 
 /// An attack as `--json` lists it.
 #[derive(Debug, Serialize)]

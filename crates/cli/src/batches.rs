@@ -17,11 +17,13 @@ use serde::Serialize;
 
 use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::{BatchExportArgs, BatchListArgs, BatchShowArgs};
-use crate::deployment::Node;
-use crate::exit::Fault;
-use crate::keys::shape_name;
+use crate::fault::Fault;
 use crate::settings::Settings;
-use crate::ui::{count, table};
+use crate::ui::table;
+use rollup::Deployment;
+use rollup::proving::put_folder;
+use rollup::shape::shape_name;
+use rollup::text::count;
 
 /// Rows that are listed for people unless more are asked for.
 const SHOWN: u64 = 50;
@@ -141,8 +143,8 @@ struct Exported {
 }
 
 /// A batch by number.
-fn stored(node: &Node, number: u64) -> Result<StoredBatch> {
-    let sealed = node.batcher.status().sealed;
+fn stored(deployment: &Deployment, number: u64) -> Result<StoredBatch> {
+    let sealed = deployment.batcher.status().sealed;
     ensure!(
         (1..=sealed).contains(&number),
         "there is no batch {number}: {}",
@@ -151,7 +153,7 @@ fn stored(node: &Node, number: u64) -> Result<StoredBatch> {
             sealed => format!("they go from 1 to {sealed}"),
         }
     );
-    Ok(node.batcher.batch(number)?)
+    Ok(deployment.batcher.batch(number)?)
 }
 
 /// `quire batch list`.
@@ -159,12 +161,12 @@ fn stored(node: &Node, number: u64) -> Result<StoredBatch> {
 /// # Errors
 /// If the deployment cannot be read.
 pub fn run_list(settings: &Settings, args: &BatchListArgs) -> Result<()> {
-    let node = Node::read(settings)?;
-    let sealed = node.batcher.status().sealed;
+    let deployment = Deployment::read(settings)?;
+    let sealed = deployment.batcher.status().sealed;
     let limit = args.limit.unwrap_or(u64::MAX);
     let last = sealed.min(args.from.saturating_add(limit).saturating_sub(1));
     let rows: Vec<Row> = (args.from..=last)
-        .map(|number| Ok(row(number, &node.batcher.batch(number)?)))
+        .map(|number| Ok(row(number, &deployment.batcher.batch(number)?)))
         .collect::<Result<_>>()?;
     settings
         .ui
@@ -248,14 +250,14 @@ fn describe_list(rows: &[Row], args: &BatchListArgs, sealed: u64) -> String {
 /// # Errors
 /// If there is no such batch.
 pub fn run_show(settings: &Settings, args: &BatchShowArgs) -> Result<()> {
-    let node = Node::read(settings)?;
-    let stored = stored(&node, args.batch)?;
-    let facts = shown(&node, &stored)?;
+    let deployment = Deployment::read(settings)?;
+    let stored = stored(&deployment, args.batch)?;
+    let facts = shown(&deployment, &stored)?;
     settings.ui.result(&facts, describe(&facts))
 }
 
-fn shown(node: &Node, stored: &StoredBatch) -> Result<Shown> {
-    let tokens = Tokens::of(&node.l1)?;
+fn shown(deployment: &Deployment, stored: &StoredBatch) -> Result<Shown> {
+    let tokens = Tokens::of(&deployment.l1)?;
     let batch = stored.batch();
     let words = batch.words();
     let header = &words.header;
@@ -287,8 +289,8 @@ fn shown(node: &Node, stored: &StoredBatch) -> Result<Shown> {
             .iter()
             .map(|entry| l1_fact(&tokens, &entry.op, entry.paid_out))
             .collect(),
-        transfers: transfers(node, &tokens, &words.transfers)?,
-        withdrawals: withdrawals(node, &tokens, &words.withdrawals)?,
+        transfers: transfers(deployment, &tokens, &words.transfers)?,
+        withdrawals: withdrawals(deployment, &tokens, &words.withdrawals)?,
         payouts: (batch.payouts().iter())
             .map(|payout| PayoutFact {
                 account: payout.index,
@@ -316,15 +318,19 @@ fn l1_fact(tokens: &Tokens, op: &L1Op, paid_out: u128) -> L1Fact {
 
 /// Amount and fee of a payment from an account: its token is not published, and never changes.
 fn payment(
-    node: &Node,
+    deployment: &Deployment,
     tokens: &Tokens,
     from: u32,
     amount: Float40,
     fee: Float16,
 ) -> Result<[Amount; 2]> {
-    let registered = node.l1.registered(from)?.map(|registered| registered.token);
+    let registered = deployment
+        .l1
+        .registered(from)?
+        .map(|registered| registered.token);
     let held = || {
-        node.batcher
+        deployment
+            .batcher
             .state()
             .account(from)
             .map(|account| account.token)
@@ -338,14 +344,18 @@ fn payment(
     Ok(values.map(|value| tokens.amount(token, value.unwrap_or(u128::MAX))))
 }
 
-fn transfers(node: &Node, tokens: &Tokens, slots: &[TransferData]) -> Result<Vec<TransferFact>> {
+fn transfers(
+    deployment: &Deployment,
+    tokens: &Tokens,
+    slots: &[TransferData],
+) -> Result<Vec<TransferFact>> {
     let used = slots
         .iter()
         .enumerate()
         .filter(|(_, slot)| !slot.is_unused());
     used.map(|(slot, transfer)| {
         let (from, to) = (transfer.from, transfer.to);
-        let [amount, fee] = payment(node, tokens, from, transfer.amount, transfer.fee)?;
+        let [amount, fee] = payment(deployment, tokens, from, transfer.amount, transfer.fee)?;
         Ok(TransferFact {
             slot,
             from,
@@ -359,7 +369,7 @@ fn transfers(node: &Node, tokens: &Tokens, slots: &[TransferData]) -> Result<Vec
 }
 
 fn withdrawals(
-    node: &Node,
+    deployment: &Deployment,
     tokens: &Tokens,
     slots: &[WithdrawalData],
 ) -> Result<Vec<WithdrawalFact>> {
@@ -369,7 +379,13 @@ fn withdrawals(
         .filter(|(_, slot)| !slot.is_unused());
     used.map(|(slot, withdrawal)| {
         let account = withdrawal.index;
-        let [amount, fee] = payment(node, tokens, account, withdrawal.amount, withdrawal.fee)?;
+        let [amount, fee] = payment(
+            deployment,
+            tokens,
+            account,
+            withdrawal.amount,
+            withdrawal.fee,
+        )?;
         Ok(WithdrawalFact {
             slot,
             account,
@@ -466,8 +482,8 @@ fn describe(facts: &Shown) -> String {
 /// # Errors
 /// If the batch has no proof, or what is to be written exists.
 pub fn run_export(settings: &Settings, args: &BatchExportArgs) -> Result<()> {
-    let node = Node::read(settings)?;
-    let stored = stored(&node, args.batch)?;
+    let deployment = Deployment::read(settings)?;
+    let stored = stored(&deployment, args.batch)?;
     let proof = match &stored {
         StoredBatch::Sealed(_) => bail!(
             "batch {} has no proof yet; `quire prove` makes it",
@@ -491,7 +507,7 @@ pub fn run_export(settings: &Settings, args: &BatchExportArgs) -> Result<()> {
         bytes.len() as u64
     } else {
         let folder = BatchFolder::new(submission, batch.shape(), batch.queue().start)?;
-        crate::pipeline::put_folder(&folder, to).with_context(context)?;
+        put_folder(&settings.stop, &folder, to).with_context(context)?;
         size_of(to).with_context(context)?
     };
     let facts = Exported {

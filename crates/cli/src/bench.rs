@@ -17,6 +17,7 @@ use ledger::shape::Shape;
 use ledger::words::{challenge, evaluation};
 use measuring::groth16::Ark;
 use measuring::primitives::simd;
+use measuring::sample::{full_batch, full_values};
 use prover::key::{AllowDevKeys, ProvingKey};
 use prover::proof::Proof;
 use prover::prove::{Stage, StageTimings, Watch, prove, prove_watched};
@@ -27,11 +28,11 @@ use rand::rngs::OsRng;
 use serde::{Deserialize, Serialize};
 
 use crate::args::{BenchKeyArgs, BenchPeakArgs, BenchProveArgs, BenchVerifyArgs, Simd, SimdArgs};
-use crate::exit::Fault;
+use crate::fault::Fault;
 use crate::settings::Settings;
-use crate::stats::named;
-use crate::ui::{Ui, bytes, count, seconds};
-use measuring::sample::{full_batch, full_values};
+use crate::ui::{Ui, seconds};
+use rollup::shape::named;
+use rollup::text::{bytes, count};
 
 /// Seed of the keys, which anybody may know.
 const SEED: u64 = 1;

@@ -8,6 +8,7 @@ use circuits::shapes;
 use circuits::transition::assignment;
 use measuring::groth16::setup_time;
 use measuring::primitives::simd;
+use measuring::sample::full_values;
 use prover::prove::ProveError;
 use prover::schedule::{Follow, ManyError, Plan, prove_many};
 use prover::setup::{setup, setup_insecure_dev};
@@ -16,9 +17,9 @@ use serde::Serialize;
 use crate::args::{BenchScheduleArgs, BenchSetupArgs};
 use crate::pipeline::memory;
 use crate::settings::Settings;
-use crate::stats::named;
-use crate::ui::{count, seconds, table};
-use measuring::sample::full_values;
+use crate::ui::{seconds, table};
+use rollup::shape::named;
+use rollup::text::count;
 
 /// What `bench setup` measures; times are medians in seconds.
 #[derive(Serialize)]

@@ -20,11 +20,12 @@ use crate::args::{
     CeremonyVerifyArgs, CircuitArgs,
 };
 use crate::exchange::open;
-use crate::exit::Fault;
+use crate::fault::Fault;
 use crate::files::{Readers, write_new};
 use crate::settings::Settings;
-use crate::stats::named;
-use crate::ui::{bytes, count, seconds};
+use crate::ui::seconds;
+use rollup::shape::named;
+use rollup::text::{bytes, count};
 
 /// The circuit that was named, or read from a file.
 fn circuit(args: &CircuitArgs) -> Result<Circuit> {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-use crate::exit::Fault;
+use crate::fault::Fault;
 
 /// Name of the file in a data directory.
 pub const FILE_NAME: &str = "quire.toml";
@@ -273,7 +273,7 @@ mod tests {
             ("[keys]\ndir = \"k\"", ["line 1", "keys"]),
             ("threads = ", ["line 1", ""]),
         ] {
-            let message = crate::exit::message(&parse(text).unwrap_err());
+            let message = crate::fault::message(&parse(text).unwrap_err());
             assert!(
                 expected.iter().all(|part| message.contains(part)),
                 "{text:?}: {message}"

@@ -7,21 +7,10 @@
 use anyhow::Result;
 #[cfg(not(feature = "chain"))]
 use anyhow::bail;
-use l1::NativeL1;
-use rollup::Link;
 
 use crate::args::{AddTokenArgs, ConnectArgs, DeployArgs};
-use crate::exit::Fault;
+use crate::fault::Fault;
 use crate::settings::Settings;
-
-/// Where calls of a mirror go.
-///
-/// # Errors
-/// If the node does not answer, is on another chain, or does not have the contract.
-#[cfg(not(feature = "chain"))]
-pub fn link(_: &Settings, _: &NativeL1) -> Result<Link> {
-    bail!(Fault::left_out("a client for Ethereum", "chain"))
-}
 
 /// `quire l1 deploy`.
 ///
@@ -60,7 +49,7 @@ pub fn cancel(_: &Settings) -> Result<()> {
 }
 
 #[cfg(feature = "chain")]
-pub use with_chain::{add_token, cancel, connect, deploy, link};
+pub use with_chain::{add_token, cancel, connect, deploy};
 
 #[cfg(feature = "chain")]
 mod with_chain {
@@ -69,35 +58,40 @@ mod with_chain {
 
     use anyhow::{Context, ensure};
     use batcher::Batcher;
-    use chain::{Access, Chain, EthKey, Found, create_mirror, genesis_of};
+    use chain::{Access, EthKey, Found, create_mirror, genesis_of};
     use circuits::shapes::{SHAPES, compile};
     use files::FolderDraft;
     use l1::bytes::Bytes;
     use l1::genesis::{ListedShape, Operator, Token};
-    use l1::{Address, Deposit, Parameters};
+    use l1::{Address, Deposit, NativeL1, Parameters};
     use ledger::babyjubjub::{Point, cofactor_inverse_point};
     use ledger::field::to_hex;
     use ledger::shape::Shape;
     use ledger::time::Span;
     use prover::key::{AllowDevKeys, KeyInfo, Origin, VerifyingKey};
     use rollup::Call;
+    use rollup::L1;
+    use rollup::batcher_settings;
+    use rollup::create::check_absent;
+    use rollup::create::random_salt;
+    use rollup::shape::shapes_by_name;
     use serde::Serialize;
     use wallet::Locked;
 
     use super::*;
     use crate::amount::{Amount, ETH, TokenFacts, Tokens};
-    use crate::chain::UnsettledFacts;
     use crate::config::FILE_NAME;
     use crate::deploying::{Deploying, Planned};
-    use crate::deployment::{
-        L1, batcher_settings, check_absent, exists, open_l1, operator_file, random_salt,
-        rollup_dir, shapes_by_name,
-    };
-    use crate::init::{DEFAULT_SHAPE, ListedToken, listed_tokens, operator};
+    use crate::deployment::{caller, learn_token, operator_file};
+    use crate::init::{ListedToken, listed_tokens, operator};
     use crate::interrupt::{remove_on_interrupt, shield};
-    use crate::keys::{check_exists, key_path, shape_bytes, shape_name};
-    use crate::settings::make_folder;
+    use crate::link::outbox;
+    use crate::unsettled::UnsettledFacts;
     use crate::wallet::write_secret;
+    use rollup::keys::{check_exists, key_path, shape_bytes};
+    use rollup::place::make_folder;
+    use rollup::shape::DEFAULT_SHAPE;
+    use rollup::shape::shape_name;
 
     /// Tokens whose names are asked for and shown, of those that are listed.
     const SHOWN: usize = 16;
@@ -160,29 +154,13 @@ mod with_chain {
         account: u32,
     }
 
-    /// Where calls of a mirror go.
-    ///
-    /// # Errors
-    /// If the node does not answer, is on another chain, or does not have the contract.
-    pub fn link(settings: &Settings, native: &NativeL1) -> Result<Link> {
-        let key = match &settings.eth_key_file {
-            Some(path) => Some(EthKey::load(path)?),
-            None => None,
-        };
-        let chain_id = native.deployment().parameters().chain_id;
-        let access = access(settings, Some(chain_id), key)?;
-        let chain = Chain::open(access, &settings.l1_file, native)?;
-        Ok(Link::to(Box::new(chain)))
-    }
-
     /// Connects to the node that `--l1` names.
     fn access(settings: &Settings, expected: Option<u64>, key: Option<EthKey>) -> Result<Access> {
         let url = settings
             .l1_url
             .as_deref()
             .with_context(|| Fault::usage("name a node of the chain with --l1 http://HOST"))?;
-        let outbox = settings.data_dir.join("ethereum");
-        Ok(Access::new(url, expected, key, &outbox)?)
+        Ok(Access::new(url, expected, key, &outbox(settings))?)
     }
 
     /// The key that signs transactions.
@@ -223,7 +201,7 @@ mod with_chain {
             }
         };
         let mut block = None;
-        if !exists(settings) {
+        if !settings.has_deployment() {
             let task = settings.ui.task("deploying the contract", None);
             let found = access.deploy(deploying.planned.parameters.clone(), keys)?;
             task.done();
@@ -243,7 +221,7 @@ mod with_chain {
         name_node(settings)?;
         access.acknowledge_deployment()?;
         drop(access);
-        let mut l1 = open_l1(settings)?;
+        let mut l1 = L1::open(settings)?;
         // Why not all that are listed: anybody may list tokens, and each account is paid for.
         let mut tokens = vec![ETH];
         for token in &deploying.planned.tokens {
@@ -353,7 +331,7 @@ mod with_chain {
     /// # Errors
     /// If the contract refuses.
     pub fn add_token(settings: &Settings, args: &AddTokenArgs) -> Result<()> {
-        let mut l1 = open_l1(settings)?;
+        let mut l1 = L1::open(settings)?;
         ensure!(
             l1.link.is_remote(),
             Fault::usage(
@@ -361,8 +339,8 @@ mod with_chain {
             )
         );
         let token = list_token(&mut l1, args.token)?;
-        let caller = l1.caller(settings, None)?;
-        let wallet = operator_file(&rollup_dir(settings));
+        let caller = caller(&l1, settings, None)?;
+        let wallet = operator_file(&settings.rollup_dir());
         let is_operator = caller == l1.operator()?;
         let fee_account = match is_operator && wallet.exists() {
             true => {
@@ -388,7 +366,7 @@ mod with_chain {
             text.push_str(&format!("; account {account} takes fees in it"));
         }
         settings.ui.result(&facts, text)?;
-        l1.told()
+        Ok(l1.told()?)
     }
 
     /// `quire l1 cancel`. It needs no mirror: a deployment may be what waits.
@@ -453,10 +431,10 @@ mod with_chain {
         settings.ui.note(
             "the contract's keys are taken from the chain, which does not tell how their secrets were chosen: you trust who made them",
         );
-        let l1 = open_l1(settings)?;
+        let l1 = L1::open(settings)?;
         // Why not all: anybody may list tokens, and each is asked.
         for token in Tokens::of(&l1)?.iter().take(SHOWN) {
-            l1.learn_token(token)?;
+            learn_token(&l1, token)?;
         }
         tell(settings, &l1, Some(found.block))
     }
@@ -468,7 +446,7 @@ mod with_chain {
         more: impl FnOnce(&Path, &NativeL1) -> Result<()>,
     ) -> Result<()> {
         make_folder(&settings.data_dir)?;
-        let folder = FolderDraft::begin(&rollup_dir(settings))?;
+        let folder = FolderDraft::begin(&settings.rollup_dir())?;
         remove_on_interrupt(folder.path());
         let genesis = genesis_of(found)?;
         genesis.save(folder.path())?;

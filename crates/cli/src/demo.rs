@@ -12,20 +12,28 @@ use ledger::float::{Float16, Float40};
 use ledger::operation::{NO_EXPIRY, Signable, Withdraw};
 use ledger::words::TRANSFER_BYTES;
 use prover::key::VerifyingKey;
+use rollup::Draft;
 use rollup::SealLimit;
+use rollup::clock::now;
+use rollup::create::random_salt;
+use rollup::shape::shapes_by_name;
 use serde::Serialize;
 use wallet::Wallet;
 
 use crate::amount::{Amount, ETH};
 use crate::args::DemoArgs;
-use crate::deployment::{Draft, Node, now, random_salt, shapes_by_name};
+use crate::deployment::{open, unlock_operator};
 use crate::import::{History, Source};
 use crate::interrupt::remove_on_interrupt;
-use crate::keys;
-use crate::pipeline::{Keys, Order, prove, seal, submit};
+use crate::pipeline::{prove, seal, submit};
 use crate::settings::Settings;
-use crate::stats::named;
-use crate::ui::{bytes, count, seconds};
+use crate::ui::seconds;
+use rollup::Deployment;
+use rollup::keys;
+use rollup::proving::{Keys, Order};
+use rollup::shape::named;
+use rollup::shape::shape_name;
+use rollup::text::{bytes, count};
 
 /// Shape of the batches of transfers.
 const TRANSFERS: &str = "t18";
@@ -83,15 +91,15 @@ impl Demo {
     fn play(mut self, args: &DemoArgs) -> Result<()> {
         let started = Instant::now();
         self.say("Quire: a payments rollup. Real Ethereum transfers in batches, each batch proven with\nGroth16 and checked on L1 with its published data.")?;
-        let mut node = self.import(args)?;
-        let alice = self.deposit(&node)?;
-        self.seal(&mut node, &alice)?;
+        let mut deployment = self.import(args)?;
+        let alice = self.deposit(&deployment)?;
+        self.seal(&mut deployment, &alice)?;
         let setup_seconds = self.setup()?;
-        let (mut node, proving_seconds) = self.prove(node)?;
-        self.verify(&node)?;
-        self.finalize(&mut node)?;
-        self.claim(&node, &alice)?;
-        self.end(&node, started, setup_seconds, proving_seconds)
+        let (mut deployment, proving_seconds) = self.prove(deployment)?;
+        self.verify(&deployment)?;
+        self.finalize(&mut deployment)?;
+        self.claim(&deployment, &alice)?;
+        self.end(&deployment, started, setup_seconds, proving_seconds)
     }
 
     fn say(&self, text: impl AsRef<str>) -> Result<()> {
@@ -103,7 +111,7 @@ impl Demo {
         self.say(format!("\n{}. {text}", self.step))
     }
 
-    fn import(&mut self, args: &DemoArgs) -> Result<Node> {
+    fn import(&mut self, args: &DemoArgs) -> Result<Deployment> {
         let transfers = named(TRANSFERS)?;
         let rows = u64::from(args.batches) * u64::from(transfers.transfers);
         self.heading(&format!(
@@ -112,9 +120,10 @@ impl Demo {
         ))?;
         let shapes = shapes_by_name(&[TRANSFERS.to_owned(), MIXED.to_owned()], TRANSFERS)?;
         let history = History::read(&Source::Workload, Some(rows), shapes, &random_salt())?;
-        let mut draft = Draft::new(&self.settings, history.plan(random_salt())?)?;
-        history.submit(&mut draft.node, |_| ())?;
-        let node = draft.keep(&self.settings)?;
+        let mut draft = Draft::new(&self.settings, &history.plan(random_salt())?)?;
+        history.submit(&mut draft.deployment, |_| ())?;
+        draft.keep(&self.settings)?;
+        let deployment = open(&self.settings)?;
         let summary = history.import.summary();
         self.say(format!(
             "   {} rows, {} accounts of {} tokens, {} amounts rounded down; a key for each account,\n   \
@@ -124,20 +133,20 @@ impl Demo {
             count(summary.tokens),
             count(summary.rounded)
         ))?;
-        Ok(node)
+        Ok(deployment)
     }
 
-    fn deposit(&mut self, node: &Node) -> Result<(Wallet, u32)> {
+    fn deposit(&mut self, deployment: &Deployment) -> Result<(Wallet, u32)> {
         self.heading("Alice deposits on L1")?;
         let alice = Wallet::random();
-        let account = node.l1.deposit(
+        let account = deployment.l1.deposit(
             &Deposit {
                 caller: alice.address,
                 token: ETH,
                 amount: DEPOSIT,
                 key: alice.public,
                 q: cofactor_inverse_point(&alice.public),
-                fee: node.l1.deployment().parameters().l1_fee,
+                fee: deployment.l1.deployment().parameters().l1_fee,
             },
             now()?,
         )?;
@@ -149,9 +158,9 @@ impl Demo {
         Ok((alice, account))
     }
 
-    fn seal(&mut self, node: &mut Node, alice: &(Wallet, u32)) -> Result<()> {
+    fn seal(&mut self, deployment: &mut Deployment, alice: &(Wallet, u32)) -> Result<()> {
         self.heading("Execute everything and seal batches")?;
-        let first = seal(&self.settings, node, SealLimit::All)?;
+        let first = seal(&self.settings, deployment, SealLimit::All)?;
         ensure!(
             first.dropped == 0,
             "{} operations were dropped",
@@ -166,22 +175,23 @@ impl Demo {
             valid_until: NO_EXPIRY,
             token: ETH,
         };
-        let signed = withdraw.sign(&wallet.key, &node.l1.domain());
-        node.batcher
+        let signed = withdraw.sign(&wallet.key, &deployment.l1.domain());
+        deployment
+            .batcher
             .submit(signed.into(), now()?)?
             .context("the batcher refuses the withdrawal")?;
-        let second = seal(&self.settings, node, SealLimit::All)?;
+        let second = seal(&self.settings, deployment, SealLimit::All)?;
         self.say(format!(
             "   Alice's account exists now; she signs a withdrawal of {}",
             Amount::wei(WITHDRAWAL)
         ))?;
         for number in 1..=first.batches + second.batches {
-            let stored = node.batcher.batch(number)?;
+            let stored = deployment.batcher.batch(number)?;
             let batch = stored.batch();
             let [l1_ops, transfers, withdrawals] = batch.counts();
             self.say(format!(
                 "   batch {number}  shape {}  {transfers:2} transfers, {l1_ops} deposits, {withdrawals} withdrawals  {:4} bytes of data  root {}…",
-                keys::shape_name(batch.shape()),
+                shape_name(batch.shape()),
                 batch.bytes().len(),
                 &to_hex(&batch.new_root())[..18]
             ))?;
@@ -224,7 +234,7 @@ impl Demo {
         Ok(total)
     }
 
-    fn prove(&mut self, node: Node) -> Result<(Node, f64)> {
+    fn prove(&mut self, deployment: Deployment) -> Result<(Deployment, f64)> {
         self.heading("Prove every batch")?;
         let mut loaded = Keys::new();
         let order = Order {
@@ -232,7 +242,7 @@ impl Demo {
             memory: MEMORY,
             explain: false,
         };
-        let (node, proved) = prove(&self.settings, node, order, &mut loaded)?;
+        let (deployment, proved) = prove(&self.settings, deployment, order, &mut loaded)?;
         self.say(format!(
             "   {} proofs of 256 bytes, {} at once, {:.1} s: {:.1} s each, checked before they are kept",
             proved.batches,
@@ -240,17 +250,17 @@ impl Demo {
             proved.proving_seconds,
             proved.proving_seconds / proved.batches.max(1) as f64
         ))?;
-        Ok((node, proved.proving_seconds))
+        Ok((deployment, proved.proving_seconds))
     }
 
-    fn verify(&mut self, node: &Node) -> Result<()> {
+    fn verify(&mut self, deployment: &Deployment) -> Result<()> {
         self.heading("Verify each batch from its folder alone: proof, data and verifying key")?;
         let started = Instant::now();
-        let sealed = node.batcher.status().sealed;
+        let sealed = deployment.batcher.status().sealed;
         for number in 1..=sealed {
-            let stored = node.batcher.batch(number)?;
+            let stored = deployment.batcher.batch(number)?;
             let shape = stored.batch().shape();
-            let name = keys::shape_name(shape);
+            let name = shape_name(shape);
             let path = self.settings.keys_dir.join(format!("{name}.vk"));
             let key = VerifyingKey::load(&path, self.settings.dev_keys)?;
             let folder = BatchFolder::load(&self.settings.batch_folder(number))?;
@@ -262,18 +272,18 @@ impl Demo {
         ))
     }
 
-    fn finalize(&mut self, node: &mut Node) -> Result<()> {
+    fn finalize(&mut self, deployment: &mut Deployment) -> Result<()> {
         self.heading("Submit to L1, which derives z from c and all words, recomputes y and checks the proofs")?;
-        node.unlock_operator(&self.settings)?;
-        let submitted = submit(&self.settings, node, u64::MAX)?;
-        let status = node.batcher.status();
+        unlock_operator(&self.settings, deployment)?;
+        let submitted = submit(&self.settings, deployment, u64::MAX)?;
+        let status = deployment.batcher.status();
         ensure!(
             status.finalized == status.sealed,
             "L1 finalized {} of {} batches",
             status.finalized,
             status.sealed
         );
-        let last = node.batcher.batch(status.finalized)?;
+        let last = deployment.batcher.batch(status.finalized)?;
         ensure!(
             matches!(last, StoredBatch::Finalized(_)),
             "the last batch is not final"
@@ -286,10 +296,10 @@ impl Demo {
         ))
     }
 
-    fn claim(&mut self, node: &Node, (alice, account): &(Wallet, u32)) -> Result<()> {
+    fn claim(&mut self, deployment: &Deployment, (alice, account): &(Wallet, u32)) -> Result<()> {
         self.heading("Alice claims her withdrawal on L1")?;
-        let paid = node.l1.claim(alice.address, ETH, now()?)?;
-        let left = node.account(*account)?.balance;
+        let paid = deployment.l1.claim(alice.address, ETH, now()?)?;
+        let left = deployment.account(*account)?.balance;
         ensure!(
             paid == WITHDRAWAL && left == DEPOSIT - WITHDRAWAL,
             "L1 paid {}, the account has {}",
@@ -306,15 +316,15 @@ impl Demo {
 
     fn end(
         &self,
-        node: &Node,
+        deployment: &Deployment,
         started: Instant,
         setup_seconds: f64,
         proving_seconds: f64,
     ) -> Result<()> {
-        let status = node.batcher.status();
-        let finalized = node.l1.head()?.root;
+        let status = deployment.batcher.status();
+        let finalized = deployment.l1.head()?.root;
         let transfers = (1..=status.finalized)
-            .map(|number| Ok(node.batcher.batch(number)?.batch().counts()[1]))
+            .map(|number| Ok(deployment.batcher.batch(number)?.batch().counts()[1]))
             .sum::<Result<usize>>()?;
         let facts = Facts {
             batches: status.finalized,

@@ -11,15 +11,16 @@ use files::FolderDraft;
 use l1::{Address, Parameters, checked};
 use ledger::babyjubjub::Point;
 use prover::bounded::{self, FileKind};
+use rollup::OperatorKey;
 use serde::{Deserialize, Serialize};
 use wallet::{Locked, read_secret};
 use zeroize::Zeroizing;
 
-use crate::deployment::{OperatorKey, deploying_dir};
-use crate::exit::Fault;
+use crate::fault::Fault;
 use crate::interrupt::{remove_on_interrupt, shield};
-use crate::settings::{Settings, make_folder};
+use crate::settings::Settings;
 use crate::wallet::write_secret;
+use rollup::place::make_folder;
 
 /// Version of the plan.
 const VERSION: u32 = 2;
@@ -103,7 +104,7 @@ impl Deploying {
     /// # Errors
     /// If its files cannot be read.
     pub fn find(settings: &Settings) -> Result<Option<Self>> {
-        let folder = deploying_dir(settings);
+        let folder = settings.deploying_dir();
         if !folder.exists() {
             return Ok(None);
         }
@@ -132,7 +133,7 @@ impl Deploying {
     /// If files cannot be written.
     pub fn begin(settings: &Settings, planned: Planned, fees: OperatorKey) -> Result<Self> {
         make_folder(&settings.data_dir)?;
-        let folder = deploying_dir(settings);
+        let folder = settings.deploying_dir();
         let draft = FolderDraft::begin(&folder)?;
         remove_on_interrupt(draft.path());
         let json = checked::seal(&planned).context("cannot write the plan")?;

@@ -21,23 +21,30 @@ use batcher::{OperationId, SignedOperation, Verdict};
 use l1::{Address, Deposit, NativeL1, TokenTotals};
 use ledger::babyjubjub::cofactor_inverse_point;
 use ledger::time::Span;
+use rollup::Draft;
+use rollup::L1;
+use rollup::clock::now;
+use rollup::create::check_absent;
+use rollup::create::random_salt;
+use rollup::shape::shapes_by_name;
 use rollup::{ExitPlan, SealLimit};
 use serde::Serialize;
 use wallet::Wallet;
 
 use crate::amount::{Amount, ETH, TokenFacts, Tokens};
 use crate::args::DrillArgs;
-use crate::deployment::{
-    Draft, L1, Node, check_absent, now, open_l1, operator_file, random_salt, shapes_by_name,
-};
-use crate::exit::Fault;
+use crate::deployment::{open, operator_file};
+use crate::fault::Fault;
 use crate::import::{History, Source};
 use crate::interrupt::remove_on_interrupt;
 use crate::leave::rebuild;
 use crate::pipeline::seal;
-use crate::settings::{Settings, make_folder};
-use crate::stats::named;
-use crate::ui::{count, seconds};
+use crate::settings::Settings;
+use crate::ui::seconds;
+use rollup::keys;
+use rollup::place::make_folder;
+use rollup::shape::named;
+use rollup::text::count;
 
 /// What a newcomer deposits on the last day.
 const DEPOSIT: u128 = 1_000_000_000_000_000_000;
@@ -232,13 +239,14 @@ impl Drill {
         );
         let rows = Some(u64::from(args.transfers));
         let history = History::read(&Source::Workload, rows, shapes, &random_salt())?;
-        let mut draft = Draft::new(&self.settings, history.plan(random_salt())?)?;
-        history.submit(&mut draft.node, |_| ())?;
-        let mut node = draft.keep(&self.settings)?;
-        let domain = node.l1.domain();
+        let mut draft = Draft::new(&self.settings, &history.plan(random_salt())?)?;
+        history.submit(&mut draft.deployment, |_| ())?;
+        draft.keep(&self.settings)?;
+        let mut deployment = open(&self.settings)?;
+        let domain = deployment.l1.domain();
         let signed = history.import.signed(domain).map(SignedOperation::from);
         let acknowledged = signed.map(|operation| operation.id(&domain)).collect();
-        let sealed = seal(&self.settings, &mut node, SealLimit::All)?;
+        let sealed = seal(&self.settings, &mut deployment, SealLimit::All)?;
         self.say(format!(
             "{} transfers of {} accounts in {} batches of shape {}",
             count(sealed.transfers),
@@ -248,7 +256,7 @@ impl Drill {
         ))?;
         let task = self.settings.ui.task("making keys", None);
         let compiled = circuits::shapes::compile(&shape)?;
-        crate::keys::make(&self.settings, &args.shape, &shape, &compiled.r1cs, None)?;
+        keys::make(&self.settings, &args.shape, &shape, &compiled.r1cs, None)?;
         task.done();
         Ok(Known {
             sealed: sealed.batches,
@@ -342,7 +350,7 @@ impl Drill {
     /// two batches take.
     fn users_queue(&mut self, args: &DrillArgs) -> Result<()> {
         self.heading("Users queue deposits and an exit on L1; the operator does not answer")?;
-        let l1 = open_l1(&self.settings)?;
+        let l1 = L1::open(&self.settings)?;
         self.deposit_and_exit(&l1, 2)?;
         let slots = u64::from(named(&args.shape)?.l1_ops);
         let account = l1.genesis_accounts()?.into_iter().zip(1..);
@@ -386,7 +394,7 @@ impl Drill {
         self.heading("A stranger in an empty directory restores from L1 and takes over")?;
         let mut stranger = self.settings.clone();
         stranger.use_alone(&self.settings.data_dir.join(STRANGER));
-        stranger.keys_dir = self.published();
+        stranger.use_keys(&self.published());
         let most = TAKEN_OVER.to_string();
         let steps: [(&[&str], &str); 4] = [
             (&["restore"], "the stranger could not restore"),
@@ -410,11 +418,11 @@ impl Drill {
                 "the stranger could not take over",
             ),
         ];
-        let before = open_l1(&self.settings)?.head()?.next_batch;
+        let before = L1::open(&self.settings)?.head()?.next_batch;
         for (arguments, failure) in steps {
             succeeded(self.quire(&stranger, arguments).status(), failure)?;
         }
-        let l1 = open_l1(&self.settings)?;
+        let l1 = L1::open(&self.settings)?;
         let (head, operator) = (l1.head()?, l1.operator()?);
         let batches = l1.batches(before, usize::MAX)?;
         let foreign = batches.iter().filter(|batch| batch.submitter != operator);
@@ -442,10 +450,10 @@ impl Drill {
             self.quire(&self.settings, &["run"]).status(),
             "the operator could not go on",
         )?;
-        let node = Node::open(&self.settings)?;
+        let deployment = open(&self.settings)?;
         let (mut finalized, mut rejected) = (0, 0);
         for id in acknowledged {
-            match node.batcher.verdict(id)? {
+            match deployment.batcher.verdict(id)? {
                 Some(Verdict::Finalized { .. }) => finalized += 1,
                 Some(Verdict::Rejected { .. }) => rejected += 1,
                 other => bail!(Fault::damaged(format!(
@@ -455,7 +463,7 @@ impl Drill {
         }
         ensure!(
             matches!(
-                node.submission_right(now()?)?,
+                deployment.submission_right(now()?)?,
                 l1::SubmissionRight::Operator { .. }
             ),
             Fault::damaged("the right to submit is not the operator's again")
@@ -477,7 +485,7 @@ impl Drill {
             std::fs::remove_dir_all(&folder)
                 .with_context(|| format!("cannot remove {}", folder.display()))?;
         }
-        let l1 = open_l1(&self.settings)?;
+        let l1 = L1::open(&self.settings)?;
         self.deposit_and_exit(&l1, 3)?;
         self.say("its database, wallet, keys and batches are deleted; a deposit and an exit wait in the queue")?;
         Ok(l1)

@@ -31,10 +31,11 @@ use rand::rngs::OsRng;
 use serde::Serialize;
 
 use crate::args::EstimateArgs;
-use crate::keys::shape_bytes;
 use crate::settings::Settings;
-use crate::stats::named;
-use crate::ui::{bytes, count, seconds, table};
+use crate::ui::{seconds, table};
+use rollup::keys::shape_bytes;
+use rollup::shape::named;
+use rollup::text::{bytes, count};
 
 /// The shape that is measured.
 const MEASURED: &str = "tiny";

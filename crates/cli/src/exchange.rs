@@ -27,14 +27,15 @@ use crate::args::{
     ExportBatchArgs, ExportKeyArgs, ExportShapeArgs, ExportWitnessArgs, KeyImportArgs,
     VerifyProofArgs,
 };
-use crate::deployment::Node;
-use crate::exit::{Class, Fault};
+use crate::fault::{Class, Fault};
 use crate::files::refuse_byte_order_mark;
 use crate::files::{Readers, put_text, write_new};
-use crate::keys::{check_absent, key_path, load, put, shape_bytes, shape_of};
 use crate::settings::Settings;
-use crate::stats::named;
-use crate::ui::{bytes, count, seconds};
+use crate::ui::seconds;
+use rollup::Deployment;
+use rollup::keys::{check_absent, key_path, load, put, shape_bytes, shape_of};
+use rollup::shape::named;
+use rollup::text::{bytes, count};
 
 /// Opens a file that was handed in.
 ///
@@ -114,8 +115,8 @@ pub fn run_wtns(settings: &Settings, args: &ExportWitnessArgs) -> Result<()> {
     let values = match (&args.sample, args.batch) {
         (Some(name), _) => full_values(&named(name)?)?,
         (None, Some(number)) => {
-            let node = Node::read(settings)?;
-            let witness = node.batcher.witness(number)?;
+            let deployment = Deployment::read(settings)?;
+            let witness = deployment.batcher.witness(number)?;
             BatchValues::of(&witness).context("the witness of the batch")?
         }
         (None, None) => bail!(Fault::usage("name a batch with --batch")),

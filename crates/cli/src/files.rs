@@ -8,7 +8,7 @@ use ::files::Draft;
 pub use ::files::Readers;
 use anyhow::{Context, Result, ensure};
 
-use crate::exit::Fault;
+use crate::fault::Fault;
 use crate::interrupt::{remove_on_interrupt, shield};
 
 /// Writes a new file whole or not at all, and returns its size in bytes. An interruption ends `write`

@@ -3,7 +3,8 @@
 use anyhow::Result;
 use evm::gas::{Report, measure};
 
-use crate::ui::{Ui, count, table};
+use crate::ui::{Ui, table};
+use rollup::text::count;
 
 /// Measures and prints every case.
 ///

@@ -7,21 +7,28 @@ use batcher::SignedOperation;
 use histories::{Import, ImportOptions, ImportSummary};
 use l1::bytes::Bytes;
 use l1::genesis::{DEFAULT_FREEZE_AFTER, DEFAULT_TAKEOVER_AFTER, DEFAULT_TIMESTAMP_SLACK, Token};
+use ledger::eddsa::PrivateKey;
 use ledger::shape::Shape;
 use rayon::prelude::*;
+use rollup::Draft;
+use rollup::Plan;
+use rollup::Rollup;
+use rollup::clock::now;
+use rollup::create::PENDING_CAP;
+use rollup::create::check_absent;
+use rollup::create::genesis_account;
+use rollup::shape::shapes_by_name;
 use serde::Serialize;
-use wallet::{Sealing, read_secret};
+use wallet::{Sealing, Wallet, read_secret};
 use zeroize::Zeroizing;
 
 use crate::args::ImportArgs;
-use crate::deployment::{
-    Draft, Node, OperatorKey, PENDING_CAP, Plan, check_absent, genesis_account, imported_operator,
-    now, shapes_by_name,
-};
-use crate::exit::Fault;
+use crate::deployment::{open, operator_key};
+use crate::fault::Fault;
 use crate::init::declared;
 use crate::settings::Settings;
-use crate::ui::{count, seconds};
+use crate::ui::seconds;
+use rollup::text::count;
 
 /// Transfers of Ethereum mainnet that come with the program, packed with gzip.
 pub const WORKLOAD: &[u8] = include_bytes!("../../../benches/workloads/ethereum_transfers.csv.gz");
@@ -149,7 +156,7 @@ impl History {
             shapes: self.shapes.clone(),
             tokens,
             accounts,
-            operator: OperatorKey::of(&imported_operator(&self.seed), &Sealing::Plain)?,
+            operator: operator_key(&imported_operator(&self.seed), &Sealing::Plain)?,
             salt,
             l1_fee: 0,
             pending_cap: PENDING_CAP,
@@ -163,8 +170,8 @@ impl History {
     ///
     /// # Errors
     /// If the batcher refuses an operation or cannot write.
-    pub fn submit(&self, node: &mut Node, mut on_progress: impl FnMut(u64)) -> Result<()> {
-        let domain = node.l1.domain();
+    pub fn submit(&self, rollup: &mut Rollup, mut on_progress: impl FnMut(u64)) -> Result<()> {
+        let domain = rollup.l1.domain();
         let mut operations = self.import.signed(domain).map(SignedOperation::from);
         let mut done: usize = 0;
         loop {
@@ -172,7 +179,7 @@ impl History {
             if chunk.is_empty() {
                 return Ok(());
             }
-            for verdict in node.batcher.submit_many(&chunk, now()?)? {
+            for verdict in rollup.batcher.submit_many(&chunk, now()?)? {
                 verdict.with_context(|| {
                     let line = self.import.line(done).unwrap_or_default();
                     format!("the batcher refused the transfer of line {line}")
@@ -182,6 +189,12 @@ impl History {
             on_progress(done as u64);
         }
     }
+}
+
+/// The operator of an import, the same for the same seed: whoever knows the seed has its key, so
+/// its wallet is kept plain.
+fn imported_operator(seed: &[u8]) -> Wallet {
+    Wallet::of(PrivateKey::derive("quire 1 operator of an import", seed))
 }
 
 /// The seed in a file, zeros if none was named. It is never an argument: others see those.
@@ -245,11 +258,12 @@ pub fn run(settings: &Settings, args: &ImportArgs) -> Result<()> {
     let summary = history.import.summary();
     // Why: the same file and seed give the same deployment.
     let salt = blake3::derive_key("quire 1 salt of an import", &seed);
-    let mut draft = Draft::new(settings, history.plan(salt)?)?;
+    let mut draft = Draft::new(settings, &history.plan(salt)?)?;
     let task = ui.task("signing and submitting transfers", Some(summary.imported));
-    history.submit(&mut draft.node, |done| task.at(done))?;
+    history.submit(&mut draft.deployment, |done| task.at(done))?;
     task.done();
     draft.keep(settings)?;
+    drop(open(settings)?);
     let facts = Facts {
         rows: summary.rows,
         imported: summary.imported,
@@ -257,7 +271,11 @@ pub fn run(settings: &Settings, args: &ImportArgs) -> Result<()> {
         rounded: summary.rounded,
         accounts: summary.accounts,
         tokens: summary.tokens,
-        shapes: history.shapes.iter().map(crate::keys::shape_name).collect(),
+        shapes: history
+            .shapes
+            .iter()
+            .map(rollup::shape::shape_name)
+            .collect(),
         seconds: seconds(started.elapsed()),
         rejections: (history.import.rejected().iter())
             .map(|row| Rejection {

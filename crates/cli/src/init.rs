@@ -11,22 +11,25 @@ use l1::genesis::{Parameters, Token};
 use l1::token::{MAX_DECIMALS, check_symbol};
 use ledger::field::to_hex;
 use ledger::time::Span;
+use rollup::Draft;
+use rollup::OperatorKey;
+use rollup::Plan;
+use rollup::create::check_absent;
+use rollup::create::genesis_account;
+use rollup::shape::shapes_by_name;
 use serde::Serialize;
-use wallet::{Cost, Protection, Sealing, Wallet, read_secret};
+use wallet::{Cost, Locked, Protection, Sealing, Wallet, read_secret};
 
 use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::InitArgs;
-use crate::deployment::{
-    Draft, Node, OperatorKey, Plan, check_absent, genesis_account, shapes_by_name,
-};
-use crate::exit::Fault;
-use crate::keys::shape_name;
+use crate::deployment::{open, operator_key, operator_wallet};
+use crate::fault::Fault;
 use crate::passphrase;
 use crate::settings::Settings;
 use crate::wallet::find;
-
-/// Shape of a deployment for which none is named.
-pub const DEFAULT_SHAPE: &str = "t18";
+use rollup::Deployment;
+use rollup::shape::DEFAULT_SHAPE;
+use rollup::shape::shape_name;
 
 /// What `init` prints.
 #[derive(Serialize)]
@@ -100,11 +103,14 @@ pub fn run(settings: &Settings, args: &InitArgs) -> Result<()> {
     plan.timestamp_slack = args.timestamp_slack;
     plan.takeover_after = args.takeover_after;
     plan.freeze_after = args.freeze_after;
-    let node = Draft::new(settings, plan)?.keep(settings)?;
-    let facts = facts(settings, &node);
-    settings
-        .ui
-        .result(&facts, describe(&facts, node.l1.deployment().parameters()))
+    Draft::new(settings, &plan)?.keep(settings)?;
+    let deployment = open(settings)?;
+    let wallet = operator_wallet(settings, &deployment)?;
+    let facts = facts(settings, &deployment, wallet.as_ref());
+    settings.ui.result(
+        &facts,
+        describe(&facts, deployment.l1.deployment().parameters()),
+    )
 }
 
 /// The named wallet as its file is, or a new one.
@@ -124,7 +130,7 @@ pub fn operator(settings: &Settings, named: Option<&str>) -> Result<OperatorKey>
         Some(passphrase) => Sealing::Encrypted(passphrase, Cost::Standard),
         None => Sealing::Plain,
     };
-    OperatorKey::of(&Wallet::random(), &sealing)
+    operator_key(&Wallet::random(), &sealing)
 }
 
 /// The tokens that arguments declare, each `SYMBOL:DECIMALS=ADDRESS`.
@@ -179,27 +185,27 @@ fn token(text: &str) -> Result<Token> {
     })
 }
 
-fn facts(settings: &Settings, node: &Node) -> InitFacts {
-    let deployment = node.l1.deployment();
-    let parameters = deployment.parameters();
+fn facts(settings: &Settings, deployment: &Deployment, wallet: Option<&Locked>) -> InitFacts {
+    let genesis = deployment.l1.deployment();
+    let parameters = genesis.parameters();
     InitFacts {
         data_dir: settings.data_dir.display().to_string(),
-        contract: deployment.contract().to_string(),
-        domain: to_hex(&node.l1.domain()),
+        contract: genesis.contract().to_string(),
+        domain: to_hex(&deployment.l1.domain()),
         operator: parameters.operator.address.to_string(),
-        operator_protection: node.operator_protection(),
+        operator_protection: wallet.map_or(Protection::None, Locked::protection),
         shapes: (parameters.shapes.iter())
             .map(|listed| shape_name(&listed.shape))
             .collect(),
         tokens: listed_tokens(&parameters.tokens),
-        fee_accounts: (node.batcher.settings().fee_accounts.iter())
+        fee_accounts: (deployment.batcher.settings().fee_accounts.iter())
             .map(|(token, account)| FeeAccount {
                 token: *token,
                 account: *account,
             })
             .collect(),
         l1_fee: Amount::wei(parameters.l1_fee),
-        state_root: to_hex(&node.batcher.status().state_root),
+        state_root: to_hex(&deployment.batcher.status().state_root),
     }
 }
 

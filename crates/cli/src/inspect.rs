@@ -8,20 +8,24 @@ use l1::submission::BatchFolder;
 use ledger::field::{from_hex, to_hex};
 use ledger::time::Utc;
 use prover::key::VerifyingKey;
+use rollup::clock::now;
 use rollup::{Audit, Depth, Wait};
 use serde::Serialize;
 
 use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::{AccountArgs, AuditArgs, VerifyArgs};
-use crate::deployment::{Node, now};
-use crate::exit::Fault;
-use crate::keys::{shape_name, shape_of};
-use crate::liveness::Liveness;
+use crate::fault::Fault;
 use crate::settings::Settings;
-use crate::takeover::{RightFacts, right_text};
-use crate::ui::{Style, count, paint, table};
+use crate::takeover::RightFacts;
+use crate::ui::{Style, paint, table};
 use crate::waits;
 use crate::wallet::find;
+use rollup::Deployment;
+use rollup::keys::shape_of;
+use rollup::liveness::Liveness;
+use rollup::shape::shape_name;
+use rollup::text::count;
+use rollup::text::right_text;
 
 /// Rows of a listing for people.
 const SHOWN: usize = 20;
@@ -68,14 +72,14 @@ struct ShapeStatus {
 /// # Errors
 /// If the deployment cannot be read.
 pub fn status(settings: &Settings) -> Result<()> {
-    let node = Node::look(settings)?;
-    let (status, head) = (node.batcher.status(), node.l1.head()?);
-    let right = node.submission_right(now()?)?;
-    let deployment = node.l1.deployment();
-    let parameters = deployment.parameters();
+    let deployment = Deployment::look(settings)?;
+    let (status, head) = (deployment.batcher.status(), deployment.l1.head()?);
+    let right = deployment.submission_right(now()?)?;
+    let genesis = deployment.l1.deployment();
+    let parameters = genesis.parameters();
     let facts = StatusFacts {
-        domain: to_hex(&node.l1.domain()),
-        contract: deployment.contract().to_string(),
+        domain: to_hex(&deployment.l1.domain()),
+        contract: genesis.contract().to_string(),
         operator: head.operator.to_string(),
         offered_operator: head.offered_operator.map(|offered| offered.to_string()),
         submission: RightFacts::of(right),
@@ -83,23 +87,23 @@ pub fn status(settings: &Settings) -> Result<()> {
             .map(|listed| ShapeStatus {
                 shape: shape_name(&listed.shape),
                 fingerprint: listed.fingerprint.to_string(),
-                verifying_key: node.l1.key(listed.shape.id).map(VerifyingKey::id_hex),
+                verifying_key: deployment.l1.key(listed.shape.id).map(VerifyingKey::id_hex),
             })
             .collect(),
-        accounts: node.batcher.state().accounts().count(),
-        tokens: node.l1.token_count()?,
+        accounts: deployment.batcher.state().accounts().count(),
+        tokens: deployment.l1.token_count()?,
         waiting: status.waiting,
         queue_head: head.queue_head,
         queue_sealed: status.queue,
         queue_tail: head.queue_tail,
         sealed: status.sealed,
-        unproved: node.batcher.unproved()?.len(),
+        unproved: deployment.batcher.unproved()?.len(),
         finalized: status.finalized,
         confirmations: settings.confirmations,
         l1_height: head.height,
         l1_time: head.time,
-        liveness: Liveness::of(&node.l1, node.l1_time(now()?)?)?,
-        waits: node.waits()?,
+        liveness: Liveness::of(&deployment.l1, deployment.l1_time(now()?)?)?,
+        waits: deployment.waits()?,
         state_root: to_hex(&status.state_root),
         finalized_root: to_hex(&head.root),
     };
@@ -157,11 +161,11 @@ struct AccountFacts {
 /// # Errors
 /// If there is no such account.
 pub fn account(settings: &Settings, args: &AccountArgs) -> Result<()> {
-    let node = Node::read(settings)?;
+    let deployment = Deployment::read(settings)?;
     let mut indices = args.index.clone();
     if let Some(name) = &args.wallet {
         let key = find(settings, name)?.public;
-        let own = node.batcher.state().accounts();
+        let own = deployment.batcher.state().accounts();
         let own = own.filter(|(_, account)| account.key == key);
         indices.extend(own.map(|(index, _)| index));
         ensure!(
@@ -169,10 +173,10 @@ pub fn account(settings: &Settings, args: &AccountArgs) -> Result<()> {
             "no account is signed for by the wallet {name}; a deposit makes one once a batch executes it"
         );
     }
-    let tokens = Tokens::of(&node.l1)?;
+    let tokens = Tokens::of(&deployment.l1)?;
     let all: Vec<AccountFacts> = indices
         .iter()
-        .map(|index| facts_of(&node, &tokens, *index))
+        .map(|index| facts_of(&deployment, &tokens, *index))
         .collect::<Result<_>>()?;
     let heading = ["account", "balance", "nonce", "L1 owner"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
@@ -214,10 +218,10 @@ fn path_text(facts: &AccountFacts) -> String {
     text
 }
 
-fn facts_of(node: &Node, tokens: &Tokens, index: u32) -> Result<AccountFacts> {
-    let account = node.account(index)?;
-    let proof = node.batcher.state().prove(index)?;
-    let owner = node
+fn facts_of(deployment: &Deployment, tokens: &Tokens, index: u32) -> Result<AccountFacts> {
+    let account = deployment.account(index)?;
+    let proof = deployment.batcher.state().prove(index)?;
+    let owner = deployment
         .l1
         .registered(index)?
         .map(|registered| registered.owner.to_string());
@@ -227,14 +231,17 @@ fn facts_of(node: &Node, tokens: &Tokens, index: u32) -> Result<AccountFacts> {
         token: tokens.get(account.token).facts(),
         balance: tokens.amount(account.token, account.balance),
         nonce: account.nonce,
-        next_nonce: node.batcher.next_nonce(index).unwrap_or(account.nonce),
+        next_nonce: deployment
+            .batcher
+            .next_nonce(index)
+            .unwrap_or(account.nonce),
         key: [to_hex(&account.key.x), to_hex(&account.key.y)],
         leaf: to_hex(&account.leaf()),
-        state_root: to_hex(&node.batcher.status().state_root),
+        state_root: to_hex(&deployment.batcher.status().state_root),
         siblings: proof
             .siblings
             .iter()
-            .map(|level| level.map(|node| to_hex(&node)))
+            .map(|level| level.map(|deployment| to_hex(&deployment)))
             .collect(),
     })
 }
@@ -289,7 +296,7 @@ impl Escrow {
 /// # Errors
 /// If something does not add up, after printing what.
 pub fn audit(settings: &Settings, args: &AuditArgs) -> Result<()> {
-    let node = Node::read(settings)?;
+    let deployment = Deployment::read(settings)?;
     let depth = match args.replay {
         true => Depth::Replay,
         false => Depth::Books,
@@ -299,11 +306,11 @@ pub fn audit(settings: &Settings, args: &AuditArgs) -> Result<()> {
         totals,
         money,
         roots,
-    } = node.audit(depth)?;
+    } = deployment.audit(depth)?;
     let roots_chain = roots.is_empty();
     let faults = [money, roots].concat();
-    let status = node.batcher.status();
-    let tokens = Tokens::of(&node.l1)?;
+    let status = deployment.batcher.status();
+    let tokens = Tokens::of(&deployment.l1)?;
     let facts = AuditFacts {
         ok: faults.is_empty(),
         tokens: (supply.keys().chain(totals.keys()))
@@ -319,7 +326,7 @@ pub fn audit(settings: &Settings, args: &AuditArgs) -> Result<()> {
         batches: status.sealed,
         replayed: args.replay,
         state_root: to_hex(&status.state_root),
-        finalized_root: to_hex(&node.l1.head()?.root),
+        finalized_root: to_hex(&deployment.l1.head()?.root),
         faults,
     };
     settings.ui.result(&facts, describe(&tokens, &facts))?;

@@ -8,16 +8,19 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use batcher::SignedOperation;
+use rollup::Draft;
 use rollup::SealLimit;
+use rollup::clock::now;
+use rollup::shape::shapes_by_name;
 use serde::Serialize;
 
 use crate::args::BenchIntakeArgs;
-use crate::deployment::{Draft, now, shapes_by_name};
 use crate::import::{History, SUBMIT_AT_ONCE, Source};
 use crate::interrupt::remove_on_interrupt;
 use crate::pipeline::seal;
 use crate::settings::Settings;
-use crate::ui::{count, seconds};
+use crate::ui::seconds;
+use rollup::text::count;
 
 /// What `bench intake` measures.
 #[derive(Serialize)]
@@ -48,23 +51,27 @@ pub fn run(settings: &Settings, args: &BenchIntakeArgs) -> Result<()> {
     };
     let shapes = shapes_by_name(&args.shape, "t20")?;
     let history = History::read(&source, args.limit, shapes, &[0; 32])?;
-    let mut draft = Draft::new(&settings, history.plan([0; 32])?)?;
-    let node = &mut draft.node;
+    let mut draft = Draft::new(&settings, &history.plan([0; 32])?)?;
+    let deployment = &mut draft.deployment;
     let task = ui.task("signing", None);
-    let signed = history.import.signed(node.l1.domain());
+    let signed = history.import.signed(deployment.l1.domain());
     let operations: Vec<_> = signed.map(SignedOperation::from).collect();
     task.done();
     let started = Instant::now();
     for chunk in operations.chunks(SUBMIT_AT_ONCE) {
-        for verdict in node.batcher.submit_many(chunk, now()?)? {
+        for verdict in deployment.batcher.submit_many(chunk, now()?)? {
             verdict.context("the batcher refused an imported transfer")?;
         }
     }
     let accepted = started.elapsed();
-    let sealed = seal(&settings, node, SealLimit::All)?;
+    let sealed = seal(&settings, deployment, SealLimit::All)?;
     let whole = started.elapsed();
     let figures = Figures {
-        shapes: history.shapes.iter().map(crate::keys::shape_name).collect(),
+        shapes: history
+            .shapes
+            .iter()
+            .map(rollup::shape::shape_name)
+            .collect(),
         threads: rayon::current_num_threads(),
         transfers: sealed.transfers,
         batches: sealed.batches,

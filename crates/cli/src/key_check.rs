@@ -12,16 +12,18 @@ use prover::key::{AllowDevKeys, Origin, ProvingKey, VerifyingKey};
 use prover::prove::prove;
 use prover::verify::verify;
 use rand::rngs::OsRng;
+use rollup::L1;
 use serde::Serialize;
 
 use crate::args::KeyVerifyArgs;
-use crate::deployment::look_at_l1;
-use crate::exit::Fault;
+use crate::fault::Fault;
 use crate::key_export::check_on_l1;
-use crate::keys::{Made, check_exists, key_path, shape_of};
+use crate::keys::Made;
 use crate::settings::Settings;
-use crate::stats::named;
-use crate::ui::{Style, count, paint, seconds};
+use crate::ui::{Style, paint, seconds};
+use rollup::keys::{check_exists, key_path, shape_of};
+use rollup::shape::named;
+use rollup::text::count;
 
 /// What `keys verify` prints.
 #[derive(Serialize)]
@@ -150,7 +152,7 @@ fn on_l1(settings: &Settings, shape: &Shape, key: &VerifyingKey) -> Result<Optio
     if !settings.l1_file.exists() && settings.l1_url.is_none() {
         return Ok(None);
     }
-    let l1 = look_at_l1(settings)?;
+    let l1 = L1::look(settings)?;
     Ok(check_on_l1(&l1, shape, key)?.then_some(true))
 }
 

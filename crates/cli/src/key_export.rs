@@ -14,16 +14,18 @@ use circuits::shapes;
 use l1::NativeL1;
 use ledger::shape::Shape;
 use prover::key::{ProvingKey, VerifyingKey};
+use rollup::L1;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::args::KeyExportArgs;
-use crate::deployment::look_at_l1;
-use crate::exit::Fault;
+use crate::fault::Fault;
 use crate::files::{Readers, put_text, write_new};
-use crate::keys::{check_exists, key_path, shape_name};
-use crate::settings::{Settings, make_folder};
-use crate::ui::{bytes, count};
+use crate::settings::Settings;
+use rollup::keys::{check_exists, key_path};
+use rollup::place::make_folder;
+use rollup::shape::shape_name;
+use rollup::text::{bytes, count};
 
 /// Name of the list of checksums, as `sha256sum --check` reads it.
 pub const CHECKSUMS: &str = "SHA256SUMS";
@@ -52,7 +54,7 @@ struct ExportedFile {
 /// # Errors
 /// If a key is missing or is not L1's, or the folder has such files already.
 pub fn run(settings: &Settings, args: &KeyExportArgs) -> Result<()> {
-    let l1 = look_at_l1(settings)?;
+    let l1 = L1::look(settings)?;
     let listed = &l1.deployment().parameters().shapes;
     let mut keys = Vec::new();
     for shape in listed.iter().map(|listed| listed.shape) {

@@ -7,20 +7,19 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use circuits::shapes;
 use ledger::shape::Shape;
 use prover::key::{AllowDevKeys, Origin, ProvingKey, VerifyingKey};
-use prover::setup::{setup, setup_insecure_dev};
 use r1cs::R1cs;
 use serde::Serialize;
 
 use crate::args::{KeyInfoArgs, SetupArgs};
-use crate::exit::Fault;
-use crate::interrupt::shield;
-use crate::settings::{Settings, make_folder};
-use crate::stats::named;
-use crate::ui::{bytes, count, seconds, table};
+use crate::settings::Settings;
+use crate::ui::{seconds, table};
+use rollup::keys::{self, check_absent, finish_interrupted, key_path};
+use rollup::shape::named;
+use rollup::text::{bytes, count};
 
 /// What a key says about itself.
 #[derive(Debug, Serialize)]
@@ -75,44 +74,6 @@ impl fmt::Display for Made {
     }
 }
 
-/// A circuit with its proving key.
-pub struct Prepared {
-    /// Name of the shape.
-    pub name: String,
-    /// The shape.
-    pub shape: Shape,
-    /// The circuit's matrices.
-    pub r1cs: R1cs,
-    /// Its key.
-    pub key: ProvingKey,
-}
-
-/// The name under which the keys of a shape are kept.
-pub fn shape_name(shape: &Shape) -> String {
-    shapes::name_of(shape).map_or_else(|| format!("shape-{}", shape.id), str::to_owned)
-}
-
-/// The bytes that describe a shape in its keys: JSON.
-///
-/// # Errors
-/// If the shape cannot be written as JSON.
-pub fn shape_bytes(shape: &Shape) -> Result<Vec<u8>> {
-    serde_json::to_vec(shape).context("cannot describe the shape")
-}
-
-/// The shape that a verifying key names, which is not yet known to be that of its circuit.
-///
-/// # Errors
-/// If the key's description is not a shape.
-pub fn shape_of(key: &VerifyingKey) -> Result<Shape> {
-    serde_json::from_slice(&key.info().shape).with_context(|| {
-        format!(
-            "the key {} does not say which shape it is for",
-            key.id_hex()
-        )
-    })
-}
-
 /// Makes keys.
 ///
 /// # Errors
@@ -124,7 +85,13 @@ pub fn run_setup(settings: &Settings, args: &SetupArgs) -> Result<()> {
         .collect::<Result<_>>()?;
     let mut all = Vec::new();
     for (name, shape) in &chosen {
-        if !args.force && finish_interrupted(settings, name, shape)? {
+        if !args.force
+            && let Some(key) = finish_interrupted(settings, name, shape)?
+        {
+            ui.note(format!(
+                "{} was there without its verifying key, which is written now: nothing else was made",
+                key.display()
+            ));
             continue;
         }
         check_absent(settings, name, args.force)?;
@@ -134,7 +101,7 @@ pub fn run_setup(settings: &Settings, args: &SetupArgs) -> Result<()> {
             "setup of shape {name}: {} constraints",
             count(compiled.r1cs.num_constraints())
         ));
-        let (_, facts) = make(
+        let facts = make(
             settings,
             name,
             shape,
@@ -156,122 +123,20 @@ pub fn run_setup(settings: &Settings, args: &SetupArgs) -> Result<()> {
 ///
 /// # Errors
 /// If files cannot be written.
-pub fn make(
+fn make(
     settings: &Settings,
     name: &str,
     shape: &Shape,
     r1cs: &R1cs,
     seed: Option<u64>,
-) -> Result<(ProvingKey, KeyFacts)> {
-    make_folder(&settings.keys_dir)?;
-    check_writable(&settings.keys_dir)?;
+) -> Result<KeyFacts> {
     let started = Instant::now();
-    let description = shape_bytes(shape)?;
-    let made = match seed {
-        None => setup(r1cs, name, &description),
-        Some(seed) => setup_insecure_dev(r1cs, name, &description, seed),
-    };
-    let key = made.with_context(|| format!("the setup of shape {name} failed"))?;
-    put(settings, name, &key)?;
+    let key = keys::make(settings, name, shape, r1cs, seed)?;
     let path = key_path(&settings.keys_dir, name, "pk");
     let mut facts = facts(&path, key.verifying_key())?;
     facts.constraints = Some(r1cs.num_constraints());
     facts.seconds = Some(seconds(started.elapsed()));
-    Ok((key, facts))
-}
-
-/// A setup that was interrupted between its two files is finished: the verifying key is part of the
-/// proving key. True if there was one.
-fn finish_interrupted(settings: &Settings, name: &str, shape: &Shape) -> Result<bool> {
-    let [pk, vk] = ["pk", "vk"].map(|extension| key_path(&settings.keys_dir, name, extension));
-    if !pk.exists() || vk.exists() {
-        return Ok(false);
-    }
-    let prepared = load(settings, shape)?;
-    prepared.key.verifying_key().save(&vk)?;
-    settings.ui.note(format!(
-        "{} was there without its verifying key, which is written now: nothing else was made",
-        pk.display()
-    ));
-    Ok(true)
-}
-
-/// Refuses to replace either file of a key, unless told to.
-///
-/// # Errors
-/// That names the file.
-pub fn check_absent(settings: &Settings, name: &str, force: bool) -> Result<()> {
-    let paths = ["pk", "vk"].map(|extension| key_path(&settings.keys_dir, name, extension));
-    match paths.iter().find(|path| path.exists() && !force) {
-        None => Ok(()),
-        Some(path) => {
-            let path = path.display();
-            bail!("{path} exists: keys are not replaced unless told with --force")
-        }
-    }
-}
-
-/// Writes both files of a key.
-///
-/// # Errors
-/// If files cannot be written.
-pub fn put(settings: &Settings, name: &str, key: &ProvingKey) -> Result<()> {
-    make_folder(&settings.keys_dir)?;
-    let _shield = shield();
-    key.save(&key_path(&settings.keys_dir, name, "pk"))?;
-    key.verifying_key()
-        .save(&key_path(&settings.keys_dir, name, "vk"))?;
-    Ok(())
-}
-
-/// Fails early rather than after a long setup.
-fn check_writable(folder: &Path) -> Result<()> {
-    tempfile::NamedTempFile::new_in(folder)
-        .map(drop)
-        .with_context(|| {
-            let folder = folder.display();
-            format!("cannot write to the keys directory {folder}; choose another with --keys-dir")
-        })
-}
-
-/// The file of a shape's key.
-pub fn key_path(folder: &Path, name: &str, extension: &str) -> PathBuf {
-    folder.join(format!("{name}.{extension}"))
-}
-
-/// Compiles the circuit of a shape and loads its proving key.
-///
-/// # Errors
-/// That says which file was looked for, what is wrong with it and what to do.
-pub fn load(settings: &Settings, shape: &Shape) -> Result<Prepared> {
-    let name = shape_name(shape);
-    let path = key_path(&settings.keys_dir, &name, "pk");
-    check_exists(&path, &name)?;
-    let compiled = shapes::compile(shape).with_context(|| format!("shape {name}"))?;
-    let key = ProvingKey::load(&path, &compiled.r1cs.fingerprint(), settings.dev_keys)
-        .with_context(|| advice(&path, &name))?;
-    Ok(Prepared {
-        name,
-        shape: *shape,
-        r1cs: compiled.r1cs,
-        key,
-    })
-}
-
-/// A missing key is said with what to do.
-pub fn check_exists(path: &Path, name: &str) -> Result<()> {
-    if path.exists() {
-        return Ok(());
-    }
-    bail!(Fault::environment(format!(
-        "there is no key for shape {name}: {} does not exist; make it with `quire keys setup --shape {name}` or point --keys-dir at it",
-        path.display()
-    )))
-}
-
-fn advice(path: &Path, name: &str) -> String {
-    let path = path.display();
-    format!("the key {path} cannot be used for shape {name}")
+    Ok(facts)
 }
 
 /// Prints what key files say about themselves.

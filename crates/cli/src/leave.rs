@@ -10,18 +10,20 @@ use l1::bytes::Bytes;
 use l1::{Address, NativeL1};
 use ledger::state::State;
 use prover::bounded::{self, FileKind};
+use rollup::L1;
 use rollup::{Call, ExitPlan, final_state};
 use serde::Serialize;
 
 use crate::amount::{Amount, Token, TokenFacts, Tokens};
 use crate::args::{ExitExecuteArgs, ExitPlanArgs, ExitRequestArgs};
-use crate::deployment::{L1, look_at_l1, open_l1};
-use crate::exit::{Fault, message};
+use crate::deployment::caller;
+use crate::fault::{Fault, message};
 use crate::files::refuse_byte_order_mark;
-use crate::liveness::Liveness;
-use crate::settings::{Settings, make_folder};
+use crate::settings::Settings;
 use crate::ui::{complain, table};
 use crate::wallet;
+use rollup::liveness::Liveness;
+use rollup::place::make_folder;
 
 const PLAN_FILE: FileKind = FileKind {
     name: "an exit plan",
@@ -101,8 +103,8 @@ pub fn request(settings: &Settings, args: &ExitRequestArgs) -> Result<()> {
 /// # Errors
 /// If L1 refuses.
 pub fn request_exit(settings: &Settings, wallet: Option<&str>, account: u32) -> Result<()> {
-    let mut l1 = open_l1(settings)?;
-    let caller = l1.caller(settings, wallet)?;
+    let mut l1 = L1::open(settings)?;
+    let caller = caller(&l1, settings, wallet)?;
     let call = Call::RequestExit {
         caller,
         index: account,
@@ -122,7 +124,7 @@ pub fn request_exit(settings: &Settings, wallet: Option<&str>, account: u32) -> 
          L1 is {liveness}"
     );
     settings.ui.result(&facts, text)?;
-    l1.told()
+    Ok(l1.told()?)
 }
 
 /// `quire freeze`.
@@ -130,7 +132,7 @@ pub fn request_exit(settings: &Settings, wallet: Option<&str>, account: u32) -> 
 /// # Errors
 /// If L1 refuses: nothing waits, or not long enough.
 pub fn freeze(settings: &Settings) -> Result<()> {
-    let mut l1 = open_l1(settings)?;
+    let mut l1 = L1::open(settings)?;
     l1.call(Call::Freeze)?;
     let head = l1.head()?;
     let facts = Frozen {
@@ -152,7 +154,7 @@ pub fn freeze(settings: &Settings) -> Result<()> {
 /// # Errors
 /// If an account is not registered, or a file cannot be written.
 pub fn plan(settings: &Settings, args: &ExitPlanArgs) -> Result<()> {
-    let l1 = look_at_l1(settings)?;
+    let l1 = L1::look(settings)?;
     let mut indices = args.account.clone();
     let wallet = match &args.wallet {
         Some(name) => Some(crate::wallet::load(settings, name)?.address),
@@ -242,7 +244,7 @@ fn read_plan(path: &Path) -> Result<ExitPlan> {
 /// If a plan cannot be read, L1 is not frozen, or a plan is not for its root; the others are
 /// executed and shown.
 pub fn execute(settings: &Settings, args: &ExitExecuteArgs) -> Result<()> {
-    let mut l1 = open_l1(settings)?;
+    let mut l1 = L1::open(settings)?;
     let caller = caller_of(settings, &l1, args.wallet.as_deref())?;
     let (mut all, mut text, mut failed) = (Vec::new(), String::new(), Vec::new());
     let mut paid_out = Vec::new();

@@ -1,7 +1,7 @@
 //! The `quire` program: arguments, then settings, then one command; errors are printed here.
 //!
 //! Invariant: whatever goes wrong ends with a message that says what, where and what to do, and an
-//! exit status that is not zero (`exit`). Everything that is kept is written whole or not at all.
+//! exit status that is not zero (`fault`). Everything that is kept is written whole or not at all.
 
 mod amount;
 mod args;
@@ -14,7 +14,6 @@ mod bench;
 mod bench_setup;
 #[cfg(feature = "interop")]
 mod ceremony;
-mod chain;
 mod config;
 mod contract;
 pub mod decoders;
@@ -26,7 +25,7 @@ mod drill;
 mod estimate;
 #[cfg(feature = "interop")]
 mod exchange;
-mod exit;
+mod fault;
 mod files;
 #[cfg(feature = "evm")]
 mod gas;
@@ -39,8 +38,9 @@ mod interrupt;
 mod key_check;
 mod key_export;
 mod keys;
+mod l1;
 mod leave;
-mod liveness;
+mod link;
 mod mempool;
 mod operations;
 mod passphrase;
@@ -54,13 +54,14 @@ mod settings;
 mod shell;
 mod stats;
 mod takeover;
-mod turn;
 mod tx;
 mod ui;
+mod unsettled;
 mod user;
 mod verifier;
 mod waits;
 mod wallet;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -90,12 +91,12 @@ pub fn main() -> ExitCode {
     }));
     match catch_unwind(AssertUnwindSafe(|| run(&cli))) {
         Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) if error.is::<ui::OutputClosed>() => ExitCode::from(exit::EXIT_CLOSED_PIPE),
+        Ok(Err(error)) if error.is::<ui::OutputClosed>() => ExitCode::from(fault::EXIT_CLOSED_PIPE),
         Ok(Err(error)) => {
-            ui::complain(&exit::message(&error));
-            ExitCode::from(exit::class_of(&error).status())
+            ui::complain(&fault::message(&error));
+            ExitCode::from(fault::class_of(&error).status())
         }
-        Err(_) => ExitCode::from(exit::EXIT_BUG),
+        Err(_) => ExitCode::from(fault::EXIT_BUG),
     }
 }
 
@@ -118,10 +119,10 @@ fn help(error: &clap::Error) -> ! {
     let printed = error.print().and_then(|()| std::io::stdout().flush());
     let status = match printed.map_err(ui::unwritten) {
         Ok(()) => 0,
-        Err(error) if error.is::<ui::OutputClosed>() => exit::EXIT_CLOSED_PIPE,
+        Err(error) if error.is::<ui::OutputClosed>() => fault::EXIT_CLOSED_PIPE,
         Err(error) => {
-            ui::complain(&exit::message(&error));
-            exit::class_of(&error).status()
+            ui::complain(&fault::message(&error));
+            fault::class_of(&error).status()
         }
     };
     std::process::exit(status.into())
@@ -181,7 +182,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Exit(ExitCommand::Execute(args)) => leave::execute(settings, args),
         Command::Freeze => leave::freeze(settings),
         Command::Restore(args) => restore::run(settings, args),
-        Command::L1(command) => chain::run(settings, command),
+        Command::L1(command) => l1::run(settings, command),
         Command::Drill(args) => drill::run(settings, args),
         Command::Import(args) => import::run(settings, args),
         Command::Seal(args) => pipeline::run_seal(settings, args),
@@ -207,7 +208,7 @@ fn run(cli: &Cli) -> Result<()> {
         #[cfg(feature = "evm")]
         Command::Gas => gas::run(settings.ui),
         #[cfg(not(feature = "evm"))]
-        Command::Gas => Err(exit::Fault::left_out("an EVM", "evm").into()),
+        Command::Gas => Err(fault::Fault::left_out("an EVM", "evm").into()),
         Command::Verifier(VerifierCommand::Solidity(args)) => verifier::run(settings, args),
         Command::Config(ConfigCommand::Show) => settings::run_show(settings),
         Command::Completions(args) => shell::run_completions(settings.ui, args),
@@ -238,12 +239,12 @@ fn run_attack(settings: &Settings, command: &AttackCommand) -> Result<()> {
 
 #[cfg(not(feature = "attacks"))]
 fn run_attack(_: &Settings, _: &AttackCommand) -> Result<()> {
-    Err(exit::Fault::left_out("malicious witnesses", "attacks").into())
+    Err(fault::Fault::left_out("malicious witnesses", "attacks").into())
 }
 
 #[cfg(not(feature = "interop"))]
 fn without_interop() -> anyhow::Error {
-    exit::Fault::left_out("files of other programs", "interop").into()
+    fault::Fault::left_out("files of other programs", "interop").into()
 }
 
 #[cfg(not(feature = "interop"))]
@@ -298,7 +299,7 @@ fn run_batch(settings: &Settings, command: &BatchCommand) -> Result<()> {
 
 #[cfg(not(feature = "bench"))]
 fn run_bench(_: &Settings, _: &BenchCommand) -> Result<()> {
-    Err(exit::Fault::left_out("measurements", "bench").into())
+    Err(fault::Fault::left_out("measurements", "bench").into())
 }
 
 #[cfg(feature = "bench")]
@@ -329,6 +330,6 @@ fn run_bench(settings: &Settings, command: &BenchCommand) -> Result<()> {
         #[cfg(feature = "evm")]
         BenchCommand::Queue(args) => queue::run(settings, args),
         #[cfg(not(feature = "evm"))]
-        BenchCommand::Queue(_) => Err(exit::Fault::left_out("an EVM", "evm").into()),
+        BenchCommand::Queue(_) => Err(fault::Fault::left_out("an EVM", "evm").into()),
     }
 }

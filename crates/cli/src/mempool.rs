@@ -9,15 +9,18 @@ use batcher::{Acknowledged, OperationId, SignedOperation, Verdict, acknowledged}
 use ledger::float::{Float16, Float40};
 use ledger::operation::{Fields, NO_EXPIRY, Signable, Transfer};
 use ledger::time::Utc;
+use rollup::clock::now;
 use serde::Serialize;
 
 use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::{MempoolCancelArgs, MempoolCommand, MempoolExportArgs, MempoolListArgs};
-use crate::deployment::{Node, now, rollup_dir};
-use crate::exit::Fault;
+use crate::deployment::open_operators;
+use crate::fault::Fault;
 use crate::files::{Readers, write_new};
 use crate::settings::Settings;
-use crate::ui::{count, table};
+use crate::ui::table;
+use rollup::Deployment;
+use rollup::text::count;
 
 /// Rows of a listing for people.
 const SHOWN: usize = 50;
@@ -99,10 +102,10 @@ fn fee_of(tokens: &Tokens, fields: &Fields, fee: Float16) -> Amount {
 }
 
 fn list(settings: &Settings, args: &MempoolListArgs) -> Result<()> {
-    let node = Node::read(settings)?;
-    let (time, tokens) = (node.l1_time(now()?)?, Tokens::of(&node.l1)?);
+    let deployment = Deployment::read(settings)?;
+    let (time, tokens) = (deployment.l1_time(now()?)?, Tokens::of(&deployment.l1)?);
     let wanted = |fields: &Fields| args.account.is_none_or(|account| account == fields.from);
-    let operations = node.batcher.mempool().iter();
+    let operations = deployment.batcher.mempool().iter();
     let waiting: Vec<Waiting> = operations
         .map(|(id, operation, received)| (id, operation.fields(), received))
         .filter(|(_, fields, _)| wanted(fields))
@@ -117,7 +120,7 @@ fn list(settings: &Settings, args: &MempoolListArgs) -> Result<()> {
             nonce: fields.nonce,
             valid_until: fields.valid_until,
             received,
-            missing_nonce: node.batcher.missing_nonce(&id),
+            missing_nonce: deployment.batcher.missing_nonce(&id),
             expired: fields.valid_until < time,
         })
         .collect();
@@ -158,19 +161,23 @@ fn list(settings: &Settings, args: &MempoolListArgs) -> Result<()> {
 fn cancel(settings: &Settings, args: &MempoolCancelArgs) -> Result<()> {
     let id: OperationId = (args.id.parse()).map_err(|error| Fault::usage(format!("{error}")))?;
     let wallet = crate::wallet::load(settings, &args.wallet)?;
-    let mut node = Node::open_operators(settings)?;
-    node.check_not_frozen()?;
-    let found = node.batcher.mempool().iter().find(|(of, ..)| *of == id);
+    let mut deployment = open_operators(settings)?;
+    deployment.check_not_frozen()?;
+    let found = deployment
+        .batcher
+        .mempool()
+        .iter()
+        .find(|(of, ..)| *of == id);
     let Some((_, operation, _)) = found else {
         bail!("operation {id} does not wait, so it cannot be cancelled: look at `quire tx {id}`");
     };
     let waits = operation.fields();
     ensure!(
-        node.account(waits.from)?.key == wallet.public,
+        deployment.account(waits.from)?.key == wallet.public,
         "account {} is signed for by another key than this wallet's",
         waits.from
     );
-    let fees = &node.batcher.settings().fee_accounts;
+    let fees = &deployment.batcher.settings().fee_accounts;
     let fee = match fees.contains_key(&waits.token) {
         true => replacing_fee(&waits).context(
             "no fee that can be signed is high enough: wait until the operation expires",
@@ -186,10 +193,10 @@ fn cancel(settings: &Settings, args: &MempoolCancelArgs) -> Result<()> {
         valid_until: NO_EXPIRY,
         token: waits.token,
     };
-    let signed = nothing.sign(&wallet.key, &node.l1.domain());
-    let tokens = Tokens::of(&node.l1)?;
-    let time = node.time_to_keep(now()?)?;
-    let verdict = node.batcher.submit(signed.into(), time)?;
+    let signed = nothing.sign(&wallet.key, &deployment.l1.domain());
+    let tokens = Tokens::of(&deployment.l1)?;
+    let time = deployment.time_to_keep(now()?)?;
+    let verdict = deployment.batcher.submit(signed.into(), time)?;
     let facts = Cancelled {
         cancelled: id.to_string(),
         by: verdict.context("the batcher refuses")?.to_string(),
@@ -208,7 +215,7 @@ fn cancel(settings: &Settings, args: &MempoolCancelArgs) -> Result<()> {
 fn export(settings: &Settings, args: &MempoolExportArgs) -> Result<()> {
     let file = match &args.database {
         Some(file) => file.clone(),
-        None => rollup_dir(settings).join(FILE_NAME),
+        None => settings.rollup_dir().join(FILE_NAME),
     };
     let all = acknowledged(&file, args.since)?;
     let signed = all.iter().map(|one| text_of(&one.operation));

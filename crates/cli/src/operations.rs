@@ -19,6 +19,8 @@ use ledger::operation::{
 };
 use ledger::operation_text::SignedText;
 use ledger::state::State;
+use rollup::L1;
+use rollup::clock::now;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -26,13 +28,14 @@ use wallet::Wallet;
 
 use crate::amount::{Amount, TokenFacts, Tokens, forty_bits};
 use crate::args::{AcceptArgs, SigningArgs, TransferArgs, WithdrawArgs};
-use crate::deployment::{L1, Node, look_at_l1, now, open_l1, operator_file, rollup_dir};
-use crate::exit::{Class, Fault};
+use crate::deployment::{caller, open, open_operators, operator_file};
+use crate::fault::{Class, Fault};
 use crate::files::refuse_byte_order_mark;
 use crate::files::{Readers, write_new};
 use crate::leave::{rebuild, request_exit};
 use crate::settings::Settings;
 use crate::user::collect;
+use rollup::Deployment;
 
 /// Most bytes of a file of signed operations.
 const MAX_OPERATIONS_BYTES: u64 = 1 << 26;
@@ -59,7 +62,7 @@ struct SignedFacts {
 /// The accounts that an operation is signed against.
 enum Accounts {
     /// Those of the data directory's batcher.
-    Batcher(Box<Node>),
+    Batcher(Box<Deployment>),
     /// Those after L1's last final batch.
     L1(Box<L1>, State),
 }
@@ -67,33 +70,33 @@ enum Accounts {
 impl Accounts {
     /// The accounts of the data directory, or of L1 where there is no batcher.
     fn open(settings: &Settings) -> Result<Self> {
-        let folder = rollup_dir(settings);
+        let folder = settings.rollup_dir();
         let kept = folder.join(FILE_NAME).exists() || operator_file(&folder).exists();
         if kept || !settings.l1_file.exists() {
-            return Ok(Self::Batcher(Box::new(Node::open(settings)?)));
+            return Ok(Self::Batcher(Box::new(open(settings)?)));
         }
-        let l1 = look_at_l1(settings)?;
+        let l1 = L1::look(settings)?;
         let state = rebuild(settings, &l1)?;
         Ok(Self::L1(Box::new(l1), state))
     }
 
     fn l1(&self) -> &NativeL1 {
         match self {
-            Self::Batcher(node) => &node.l1,
+            Self::Batcher(deployment) => &deployment.l1,
             Self::L1(l1, _) => l1,
         }
     }
 
     fn is_mirror(&self) -> bool {
         match self {
-            Self::Batcher(node) => node.role() == Role::Mirror,
+            Self::Batcher(deployment) => deployment.role() == Role::Mirror,
             Self::L1(..) => true,
         }
     }
 
     fn account(&self, index: u32) -> Result<&Account> {
         match self {
-            Self::Batcher(node) => node.account(index),
+            Self::Batcher(deployment) => Ok(deployment.account(index)?),
             Self::L1(l1, state) => match state.account(index) {
                 Some(account) => Ok(account),
                 None if l1.registered(index)?.is_some() => bail!(
@@ -107,7 +110,7 @@ impl Accounts {
     /// The nonce that an account's next operation should have, as far as is known here.
     fn next_nonce(&self, index: u32) -> Result<u64> {
         let next = match self {
-            Self::Batcher(node) => node.batcher.next_nonce(index),
+            Self::Batcher(deployment) => deployment.batcher.next_nonce(index),
             Self::L1(_, state) => state.account(index).map(|account| account.nonce),
         };
         next.with_context(|| format!("there is no account {index}"))
@@ -266,11 +269,11 @@ impl<'a> Signing<'a> {
 
 /// Hands an operation to the operator's batcher.
 fn acknowledge(accounts: Accounts, signed: &SignedOperation) -> Result<()> {
-    let Accounts::Batcher(mut node) = accounts else {
+    let Accounts::Batcher(mut deployment) = accounts else {
         bail!(batcher::Refusal::Mirror);
     };
-    let time = node.time_to_keep(now()?)?;
-    let verdict = node.batcher.submit(*signed, time)?;
+    let time = deployment.time_to_keep(now()?)?;
+    let verdict = deployment.batcher.submit(*signed, time)?;
     verdict.context("the batcher refuses")?;
     Ok(())
 }
@@ -360,8 +363,8 @@ pub fn transfer(settings: &Settings, args: &TransferArgs) -> Result<()> {
 /// If the data directory is a mirror and no file is named, or the batcher or L1 refuses.
 pub fn withdraw(settings: &Settings, args: &WithdrawArgs) -> Result<()> {
     if args.claim {
-        let l1 = open_l1(settings)?;
-        let caller = l1.caller(settings, Some(&args.wallet))?;
+        let l1 = L1::open(settings)?;
+        let caller = caller(&l1, settings, Some(&args.wallet))?;
         return collect(settings, l1, caller, None);
     }
     let from = args.from.context("--from is missing")?;
@@ -406,10 +409,10 @@ pub fn accept(settings: &Settings, args: &AcceptArgs) -> Result<()> {
     for file in &args.file {
         operations.extend(read_file(file)?);
     }
-    let mut node = Node::open_operators(settings)?;
-    node.check_not_frozen()?;
-    let time = node.time_to_keep(now()?)?;
-    let verdicts = node.batcher.submit_many(&operations, time)?;
+    let mut deployment = open_operators(settings)?;
+    deployment.check_not_frozen()?;
+    let time = deployment.time_to_keep(now()?)?;
+    let verdicts = deployment.batcher.submit_many(&operations, time)?;
     let handed_in = verdicts.into_iter().map(|verdict| match verdict {
         Ok(id) => HandedIn {
             id: Some(id.to_string()),

@@ -10,7 +10,7 @@ use wallet::{MAX_PASSPHRASE_BYTES, Passphrase};
 use zeroize::Zeroizing;
 
 use crate::config;
-use crate::exit::Fault;
+use crate::fault::Fault;
 use crate::files::{refuse_byte_order_mark, refuse_nul};
 use crate::settings::Settings;
 

@@ -12,9 +12,10 @@ use serde::Serialize;
 use crate::amount::Amount;
 use crate::args::BenchQueueArgs;
 use crate::bench::{Subject, median};
-use crate::exit::Fault;
+use crate::fault::Fault;
 use crate::settings::Settings;
-use crate::ui::{count, seconds, table};
+use crate::ui::{seconds, table};
+use rollup::text::count;
 
 /// Wei of an ETH.
 const ETH: f64 = 1e18;

@@ -12,17 +12,21 @@ use batcher::store::FILE_NAME;
 use files::{FolderDraft, Readers};
 use l1::{Address, NativeL1};
 use ledger::field::to_hex;
+use rollup::L1;
+use rollup::batcher_settings;
 use serde::Serialize;
 use wallet::{Locked, read_secret};
 
 use crate::args::RestoreArgs;
 use crate::config;
-use crate::deployment::{L1, batcher_settings, open_l1, operator_file, rollup_dir};
-use crate::exit::Fault;
+use crate::deployment::{caller, operator_file};
+use crate::fault::Fault;
 use crate::interrupt::{remove_on_interrupt, shield};
-use crate::settings::{Settings, make_folder};
-use crate::ui::{count, seconds};
+use crate::settings::Settings;
+use crate::ui::seconds;
 use crate::wallet::{find, write_secret};
+use rollup::place::make_folder;
+use rollup::text::count;
 
 /// What `restore` prints.
 #[derive(Serialize)]
@@ -52,7 +56,7 @@ enum Owner {
 /// # Errors
 /// If there is a database already, a wallet is not the operator's, or L1's data do not hold.
 pub fn run(settings: &Settings, args: &RestoreArgs) -> Result<()> {
-    let folder = rollup_dir(settings);
+    let folder = settings.rollup_dir();
     let target = folder.join(FILE_NAME);
     ensure!(
         !target.exists(),
@@ -60,7 +64,7 @@ pub fn run(settings: &Settings, args: &RestoreArgs) -> Result<()> {
         target.display()
     );
     check_named(settings)?;
-    let l1 = open_l1(settings)?;
+    let l1 = L1::open(settings)?;
     let owner = owner(settings, args, &folder, &l1)?;
     make_folder(&folder)?;
     let draft = FolderDraft::begin(&target)?;
@@ -189,7 +193,7 @@ fn has_operators_key(settings: &Settings, l1: &L1) -> Result<bool> {
     if !l1.link.is_remote() || settings.eth_key_file.is_none() {
         return Ok(false);
     }
-    Ok(l1.caller(settings, None)? == l1.operator()?)
+    Ok(caller(l1, settings, None)? == l1.operator()?)
 }
 
 /// A configuration file that is there has to say where L1 is: it is not changed.
@@ -227,7 +231,7 @@ fn name_l1(settings: &Settings) -> Result<()> {
 
 /// The configuration file of the data directory and the line that names L1, if L1 is elsewhere.
 fn configuration(settings: &Settings) -> Result<Option<(PathBuf, String)>> {
-    if settings.l1_file == rollup_dir(settings).join("l1.redb") {
+    if settings.l1_file == settings.rollup_dir().join("l1.redb") {
         return Ok(None);
     }
     let place = std::fs::canonicalize(&settings.l1_file)

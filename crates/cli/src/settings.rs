@@ -3,17 +3,21 @@
 //! Each setting comes from the first of: flag, environment, configuration file, default. Where it
 //! came from is kept for `quire config show`.
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use prover::key::AllowDevKeys;
-use rollup::Clock;
+use rollup::{Clock, Place};
 use serde::Serialize;
 
 use crate::args::GlobalArgs;
 use crate::config::{ConfigFile, Partial, VARIABLES, node_address, variable};
+use crate::interrupt::stop;
+use crate::link::connect;
 use crate::ui::{Format, Style, Ui, paint, table};
+use crate::watch::watch;
 
 /// Name of the data directory if none is given.
 const DEFAULT_DATA_DIR: &str = "./quire-data";
@@ -23,40 +27,37 @@ const CHAIN_CONFIRMATIONS: u64 = 12;
 const DEFAULT_MEMORY: &str = "2GiB";
 
 /// The global arguments, resolved.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// Where results and progress go.
     pub ui: Ui,
-    /// Everything that is kept.
-    pub data_dir: PathBuf,
+    /// Where the deployment is, and how it is used.
+    place: Place,
     /// The data directory as chosen, if it was.
     pub chosen_data_dir: Option<PathBuf>,
-    /// Where keys are.
-    pub keys_dir: PathBuf,
     /// The keys directory as chosen, if it was.
     chosen_keys_dir: Option<PathBuf>,
-    /// The native L1's file, or that of a contract's mirror.
-    pub l1_file: PathBuf,
     /// Address of a node of the contract's chain. It may hold a password: never shown whole.
     pub l1_url: Option<String>,
     /// File of the Ethereum key.
     pub eth_key_file: Option<PathBuf>,
-    /// Blocks that must lie on an L1 block before it counts.
-    pub confirmations: u64,
     /// File with the passphrase of wallets.
     pub passphrase_file: Option<PathBuf>,
     /// Memory for proofs side by side, as typed.
     pub memory: String,
-    /// Whether keys of a seeded setup are accepted.
-    pub dev_keys: AllowDevKeys,
-    /// What is believed of the time.
-    pub clock: Clock,
-    /// How long a command waits while another one writes the same files.
-    pub wait: Duration,
     /// The configuration file that was read.
     config_file: Option<PathBuf>,
     /// Where each value came from, in the order of [`VARIABLES`].
     shown: Vec<Shown>,
+}
+
+/// A command works in the place that the settings name.
+impl Deref for Settings {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        &self.place
+    }
 }
 
 /// A setting with its origin.
@@ -185,9 +186,9 @@ impl Settings {
             false => Format::Text,
         };
         let (mut settings, threads) = Self::of(&mut layers, Ui::new(format));
-        settings.wait = Duration::from_secs(args.wait);
+        settings.place.wait = Duration::from_secs(args.wait);
         if args.trust_clock {
-            settings.clock = Clock::Trusted;
+            settings.place.clock = Clock::Trusted;
         }
         if let Some(threads) = threads {
             rayon::ThreadPoolBuilder::new()
@@ -220,7 +221,7 @@ impl Settings {
             |path| shown_path(path),
             keys,
         );
-        let l1 = shown_path(&l1_in(&base));
+        let l1 = shown_path(&Place::of(&base).l1_file);
         let l1_file = layers.pick("l1", |from| &from.l1, |path| shown_l1(path), l1);
         let on_chain = l1_file
             .as_deref()
@@ -265,30 +266,34 @@ impl Settings {
         );
         let mut settings = Self {
             ui,
-            data_dir: PathBuf::new(),
+            place: Place {
+                confirmations: confirmations.unwrap_or(usual),
+                dev_keys: match dev_keys {
+                    Some(true) => AllowDevKeys::Yes,
+                    _ => AllowDevKeys::No,
+                },
+                watch: watch(ui),
+                stop: stop(),
+                ..Place::of(&base)
+            },
             chosen_data_dir: data_dir,
-            keys_dir: PathBuf::new(),
             chosen_keys_dir: keys_dir,
-            l1_file: PathBuf::new(),
             l1_url: None,
             eth_key_file,
-            confirmations: confirmations.unwrap_or(usual),
             passphrase_file,
             memory: memory.unwrap_or_else(|| DEFAULT_MEMORY.to_owned()),
-            dev_keys: match dev_keys {
-                Some(true) => AllowDevKeys::Yes,
-                _ => AllowDevKeys::No,
-            },
-            clock: Clock::default(),
-            wait: Duration::ZERO,
             config_file: layers.file.path.clone(),
             shown: std::mem::take(&mut layers.shown),
         };
         settings.use_data_dir(&base);
         if let Some(chosen) = l1_file {
             match node_address(&chosen) {
-                Some(url) => settings.l1_url = Some(url.to_owned()),
-                None => settings.l1_file = chosen,
+                Some(url) => {
+                    let key = settings.eth_key_file.clone();
+                    settings.place.connect = Some(connect(url.to_owned(), key));
+                    settings.l1_url = Some(url.to_owned());
+                }
+                None => settings.place.l1_file = chosen,
             }
         }
         (settings, threads)
@@ -296,10 +301,15 @@ impl Settings {
 
     /// Moves to another data directory, with its L1, and its keys unless their place was chosen.
     pub fn use_data_dir(&mut self, data_dir: &Path) {
-        self.data_dir = data_dir.to_owned();
-        let keys_dir = self.chosen_keys_dir.clone();
-        self.keys_dir = keys_dir.unwrap_or_else(|| data_dir.join("keys"));
-        self.l1_file = l1_in(data_dir);
+        let Place {
+            data_dir,
+            keys_dir,
+            l1_file,
+            ..
+        } = Place::of(data_dir);
+        self.place.data_dir = data_dir;
+        self.place.keys_dir = self.chosen_keys_dir.clone().unwrap_or(keys_dir);
+        self.place.l1_file = l1_file;
     }
 
     /// As [`Self::use_data_dir`], with keys in the data directory wherever the others are.
@@ -308,20 +318,9 @@ impl Settings {
         self.use_data_dir(data_dir);
     }
 
-    /// The same, for what waits longer than `--wait` says.
-    pub fn waiting_at_least(&self, time: Duration) -> Self {
-        Self {
-            wait: self.wait.max(time),
-            ..self.clone()
-        }
-    }
-
-    /// The same, for a command that does something else where it would have to wait.
-    pub fn without_waiting(&self) -> Self {
-        Self {
-            wait: Duration::ZERO,
-            ..self.clone()
-        }
+    /// Takes keys from elsewhere.
+    pub fn use_keys(&mut self, keys_dir: &Path) {
+        self.place.keys_dir = keys_dir.to_owned();
     }
 
     /// True if the configuration file says where L1 is.
@@ -330,19 +329,10 @@ impl Settings {
         l1.is_some_and(|shown| shown.source == Source::File)
     }
 
-    /// The folder of a proven batch.
-    pub fn batch_folder(&self, number: u64) -> PathBuf {
-        self.data_dir.join("batches").join(number.to_string())
-    }
-
     /// The folder of wallets.
     pub fn wallets_dir(&self) -> PathBuf {
         self.data_dir.join("wallets")
     }
-}
-
-fn l1_in(data_dir: &Path) -> PathBuf {
-    data_dir.join("rollup").join("l1.redb")
 }
 
 /// `quire config show`.
@@ -376,15 +366,4 @@ pub fn run_show(settings: &Settings) -> Result<()> {
         settings: &settings.shown,
     };
     settings.ui.result(&facts, text)
-}
-
-/// Makes a folder with the folders above it.
-///
-/// # Errors
-/// If the operating system refuses.
-pub fn make_folder(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| {
-        let folder = folder.display();
-        format!("cannot make the folder {folder}; check that the place is writable and has space")
-    })
 }

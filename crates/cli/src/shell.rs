@@ -7,9 +7,10 @@ use clap::{Command, CommandFactory};
 use serde::Serialize;
 
 use crate::args::{Cli, CompletionsArgs, ManArgs};
-use crate::exit::Fault;
-use crate::settings::make_folder;
-use crate::ui::{Ui, count};
+use crate::fault::Fault;
+use crate::ui::Ui;
+use rollup::place::make_folder;
+use rollup::text::count;
 
 /// What `completions` prints.
 #[derive(Serialize)]

@@ -11,8 +11,10 @@ use ledger::shape::Shape;
 use serde::Serialize;
 
 use crate::args::StatsArgs;
-use crate::exit::Fault;
-use crate::ui::{Ui, count, table};
+use crate::fault::Fault;
+use crate::ui::{Ui, table};
+use rollup::shape::named;
+use rollup::text::count;
 
 /// Shapes above this many slots are left out unless asked for: they need gigabytes.
 const LARGE_UPDATES: usize = 400;
@@ -92,20 +94,6 @@ fn chosen_shapes(args: &StatsArgs) -> Result<Vec<(String, Shape)>> {
         .filter(|(_, shape)| small(shape))
         .map(|(name, shape)| ((*name).to_owned(), *shape))
         .collect())
-}
-
-/// The named shape, or an error that lists the names.
-///
-/// # Errors
-/// If there is no such shape.
-pub fn named(name: &str) -> Result<Shape> {
-    let names = || SHAPES.map(|(name, _)| name).join(", ");
-    shapes::by_name(name).with_context(|| {
-        Fault::usage(format!(
-            "there is no shape {name:?}; the shapes are {}",
-            names()
-        ))
-    })
 }
 
 /// The shape from `--depth` and the rest, if any of them was given.

@@ -3,25 +3,27 @@
 //! Invariant: whoever may not submit is told so before anything is proven or sent, with who may and
 //! from when on.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use batcher::store::FILE_NAME;
 use batcher::{Batcher, Role};
 use l1::bytes::Bytes;
-use l1::{Address, L1Error, SubmissionRight};
-use ledger::time::Utc;
+use l1::{Address, SubmissionRight};
 use rollup::Call;
-use rollup::right::Return;
+use rollup::L1;
+use rollup::batcher_settings;
+use rollup::text::right_text;
 use serde::Serialize;
 use wallet::{Locked, read_secret};
 
 use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::{OperatorCommand, OperatorOfferArgs, OperatorWalletArgs};
-use crate::deployment::{L1, Node, batcher_settings, now, open_l1, operator_file, rollup_dir};
-use crate::exit::{Class, Fault};
+use crate::deployment::{caller, open, operator_file};
+use crate::fault::Fault;
 use crate::interrupt::shield;
-use crate::settings::{Settings, make_folder};
-use crate::turn::for_turn;
-use crate::wallet::{find, unlock, write_secret};
+use crate::settings::Settings;
+use crate::wallet::{find, load, unlock, write_secret};
+use rollup::place::make_folder;
+use rollup::{Deployment, DeploymentError};
 
 /// Who may submit batches, and from when on.
 #[derive(Serialize)]
@@ -73,121 +75,51 @@ impl RightFacts {
     }
 }
 
-/// The right in words.
-pub fn right_text(right: SubmissionRight) -> String {
-    match right {
-        SubmissionRight::Nobody => "nobody, L1 is frozen".to_owned(),
-        SubmissionRight::Operator { opens_at: None } => {
-            "the operator; anybody once a queue entry has waited too long".to_owned()
+/// Opens the data directory for somebody who is not the operator: on a native L1 the owner of the
+/// named wallet, on a contract whoever has the Ethereum key.
+///
+/// # Errors
+/// As [`open`], and if there is no such key.
+pub fn open_to_take_over(settings: &Settings, wallet: Option<&str>) -> Result<Deployment> {
+    let mut deployment = open(settings)?;
+    let submitter = match deployment.link.is_remote() {
+        true => deployment.link.caller(Bytes([0; 20]))?,
+        false => {
+            let name = wallet.with_context(|| {
+                Fault::usage("name the wallet of whoever submits with --wallet")
+            })?;
+            load(settings, name)?.address
         }
-        SubmissionRight::Operator { opens_at: Some(at) } => format!(
-            "the operator; anybody from {} on, if the oldest queue entry still waits then",
-            Utc(at)
-        ),
-        SubmissionRight::OperatorsHour { until } => {
-            format!(
-                "the operator alone, which has returned, until {}",
-                Utc(until)
-            )
-        }
-        SubmissionRight::Anybody {
-            since_entry: Some(entry),
-            ..
-        } => format!("anybody: entry {entry} of the queue is overdue"),
-        SubmissionRight::Anybody { .. } => {
-            "anybody, until a batch of the operator is final".to_owned()
-        }
+    };
+    deployment.work_for(submitter);
+    deployment.follow_l1(settings)?;
+    deployment.begin_turn(settings)?;
+    if deployment.batcher.role() == Some(Role::Mirror) {
+        deployment.batcher.set_role(Role::Taker)?;
     }
+    tell_fees(settings, &deployment)?;
+    Ok(deployment)
 }
 
-impl Node {
-    /// Opens the data directory for somebody who is not the operator: on a native L1 the owner of the
-    /// named wallet, on a contract whoever has the Ethereum key.
-    ///
-    /// # Errors
-    /// As [`Self::open`], and if there is no such key.
-    pub fn open_to_take_over(settings: &Settings, wallet: Option<&str>) -> Result<Self> {
-        let mut node = Self::open(settings)?;
-        let submitter = match node.link.is_remote() {
-            true => node.link.caller(Bytes([0; 20]))?,
-            false => {
-                let name = wallet.with_context(|| {
-                    Fault::usage("name the wallet of whoever submits with --wallet")
-                })?;
-                crate::wallet::load(settings, name)?.address
-            }
-        };
-        node.work_for(submitter);
-        node.follow_l1(settings)?;
-        node.begin_turn(settings)?;
-        if node.batcher.role() == Some(Role::Mirror) {
-            node.batcher.set_role(Role::Taker)?;
-        }
-        node.tell_fees(settings)?;
-        Ok(node)
-    }
-
-    /// Refuses to go on if whoever submits here may not now. An operator that others have taken over
-    /// from calls for its hour, so that no batch of theirs makes its proofs worthless.
-    ///
-    /// # Errors
-    /// If somebody else has the right, or the call fails.
-    pub fn begin_turn(&mut self, settings: &Settings) -> Result<()> {
-        let submitter = self.submitter()?;
-        let right = self.submission_right(now()?)?;
-        let text = right_text(right);
-        match self.check_right(submitter, now()?) {
-            Err(L1Error::Refused(_)) => bail!(Fault::new(
-                Class::Refused,
-                format!("{submitter} may not submit batches now; who may: {text}")
-            )),
-            checked => checked?,
-        }
-        if submitter != self.l1.operator()? {
-            return Ok(());
-        }
-        if let SubmissionRight::Anybody { .. } = right {
-            settings.ui.note(format!("who may submit batches: {text}"));
-        }
-        match self.return_operator(submitter, now()?)? {
-            Return::NotNeeded => Ok(()),
-            Return::Called { until } => {
-                settings.ui.note(format!(
-                    "others have continued the rollup: this operator has returned, and alone may submit until {}",
-                    Utc(until)
-                ));
-                Ok(self.link.told()?)
-            }
-            Return::TooSoon { again } => {
-                settings.ui.note(format!(
-                    "others continue the rollup, and this operator may return again from {} on: until then batches of others may come before its own",
-                    Utc(again)
-                ));
-                Ok(())
-            }
-        }
-    }
-
-    /// Says which operations whoever submits here does not take.
-    ///
-    /// # Errors
-    /// If L1 cannot be read.
-    fn tell_fees(&self, settings: &Settings) -> Result<()> {
-        let named = Tokens::of(&self.l1)?;
-        let fees = &self.batcher.settings().fee_accounts;
-        let tokens: Vec<String> = fees
-            .keys()
-            .map(|token| named.get(*token).to_string())
-            .collect();
-        settings.ui.note(match tokens.as_slice() {
-            [] => "this submitter has no account, so it takes the L1 queue and operations without a fee; a deposit makes an account for the fees of its token".to_owned(),
-            tokens => format!(
-                "this submitter takes the L1 queue, operations without a fee, and fees in {}; operations with fees in other tokens wait",
-                tokens.join(", ")
-            ),
-        });
-        Ok(())
-    }
+/// Says which operations whoever submits here does not take.
+///
+/// # Errors
+/// If L1 cannot be read.
+fn tell_fees(settings: &Settings, deployment: &Deployment) -> Result<()> {
+    let named = Tokens::of(&deployment.l1)?;
+    let fees = &deployment.batcher.settings().fee_accounts;
+    let tokens: Vec<String> = fees
+        .keys()
+        .map(|token| named.get(*token).to_string())
+        .collect();
+    settings.ui.note(match tokens.as_slice() {
+        [] => "this submitter has no account, so it takes the L1 queue and operations without a fee; a deposit makes an account for the fees of its token".to_owned(),
+        tokens => format!(
+            "this submitter takes the L1 queue, operations without a fee, and fees in {}; operations with fees in other tokens wait",
+            tokens.join(", ")
+        ),
+    });
+    Ok(())
 }
 
 /// What `quire operator` prints.
@@ -223,7 +155,7 @@ pub fn operator_of(settings: &Settings, l1: &L1) -> Result<Address> {
     if l1.link.is_remote() {
         return Ok(l1.link.caller(Bytes([0; 20]))?);
     }
-    let file = operator_file(&rollup_dir(settings));
+    let file = operator_file(&settings.rollup_dir());
     let locked = Locked::read(&file).with_context(|| {
         Fault::environment("only the operator does this, with its wallet in the data directory")
     })?;
@@ -231,14 +163,14 @@ pub fn operator_of(settings: &Settings, l1: &L1) -> Result<Address> {
 }
 
 fn give_back(settings: &Settings) -> Result<()> {
-    let mut l1 = open_l1(settings)?;
+    let mut l1 = L1::open(settings)?;
     let caller = operator_of(settings, &l1)?;
     l1.call(Call::ReturnOperator { caller })?;
     tell(settings, &mut l1, "the operator has returned", None)
 }
 
 fn offer(settings: &Settings, args: &OperatorOfferArgs) -> Result<()> {
-    let mut l1 = open_l1(settings)?;
+    let mut l1 = L1::open(settings)?;
     let caller = operator_of(settings, &l1)?;
     let to = match args.address.as_str() {
         "none" => None,
@@ -256,8 +188,8 @@ fn offer(settings: &Settings, args: &OperatorOfferArgs) -> Result<()> {
 }
 
 fn accept(settings: &Settings, args: &OperatorWalletArgs) -> Result<()> {
-    let mut l1 = open_l1(settings)?;
-    let caller = l1.caller(settings, args.wallet.as_deref())?;
+    let mut l1 = L1::open(settings)?;
+    let caller = caller(&l1, settings, args.wallet.as_deref())?;
     let call = Call::AcceptOperator { caller };
     // Why: an interrupted command has made the call, and not what follows.
     let is_done = l1.operator()? == caller && !l1.link.is_unsettled(&l1.native, call);
@@ -269,11 +201,12 @@ fn accept(settings: &Settings, args: &OperatorWalletArgs) -> Result<()> {
     if let Some(name) = args.wallet.as_deref().filter(|_| !l1.link.is_remote()) {
         keep_wallet(settings, name)?;
     }
-    let folder = rollup_dir(settings);
+    let folder = settings.rollup_dir();
     if folder.join(FILE_NAME).exists() {
         let configured = batcher_settings(&l1)?;
-        let mut batcher = for_turn(settings, || {
-            Batcher::open(&folder, configured.clone()).context("cannot open the batcher")
+        let mut batcher = settings.for_turn(|| {
+            let batcher = Batcher::open(&folder, configured.clone());
+            batcher.map_err(|source| DeploymentError::Batcher { source })
         })?;
         batcher.set_operator(caller.0)?;
     }
@@ -289,7 +222,7 @@ fn accept(settings: &Settings, args: &OperatorWalletArgs) -> Result<()> {
 /// Makes a wallet that of the operator here; the one before stays beside it.
 fn keep_wallet(settings: &Settings, name: &str) -> Result<()> {
     let wallet = find(settings, name)?;
-    let folder = rollup_dir(settings);
+    let folder = settings.rollup_dir();
     let file = operator_file(&folder);
     make_folder(&folder)?;
     let _shield = shield();
@@ -316,7 +249,7 @@ fn tell(settings: &Settings, l1: &mut L1, said: &str, fees: Option<Amount>) -> R
     };
     let text = format!("{said}\nwho may submit batches: {}", right_text(right));
     settings.ui.result(&facts, text)?;
-    l1.told()
+    Ok(l1.told()?)
 }
 
 /// An address as it was typed.

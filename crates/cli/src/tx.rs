@@ -8,10 +8,9 @@ use serde::Serialize;
 
 use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::TxArgs;
-use crate::deployment::Node;
-use crate::exit::Fault;
+use crate::fault::Fault;
 use crate::settings::Settings;
-use crate::waits;
+use rollup::Deployment;
 
 /// What `tx` prints. Times are seconds since 1970, by L1's clock.
 #[derive(Serialize)]
@@ -43,8 +42,8 @@ pub fn run(settings: &Settings, args: &TxArgs) -> Result<()> {
         .id
         .parse()
         .map_err(|error| Fault::usage(format!("{error}")))?;
-    let node = Node::read(settings)?;
-    let history = node.batcher.history(&id)?.with_context(|| {
+    let deployment = Deployment::read(settings)?;
+    let history = deployment.batcher.history(&id)?.with_context(|| {
         format!("operation {id} was never acknowledged here, or was final before the batcher was restored from L1")
     })?;
     let (status, batch, reason) = match history.verdict.clone() {
@@ -55,7 +54,7 @@ pub fn run(settings: &Settings, args: &TxArgs) -> Result<()> {
         Verdict::Rejected { reason } => ("rejected", None, Some(reason)),
     };
     let claimable = match (&history.verdict, history.withdrawn_from) {
-        (Verdict::Finalized { .. }, Some(index)) => claimable(&node, index)?,
+        (Verdict::Finalized { .. }, Some(index)) => claimable(&deployment, index)?,
         _ => None,
     };
     let facts = TxFacts {
@@ -63,8 +62,8 @@ pub fn run(settings: &Settings, args: &TxArgs) -> Result<()> {
         status,
         batch,
         reason,
-        waits: node.wait_of(&id, &history)?,
-        missing_nonce: node.batcher.missing_nonce(&id),
+        waits: deployment.wait_of(&id, &history)?,
+        missing_nonce: deployment.batcher.missing_nonce(&id),
         received: history.received,
         sealed: history.sealed,
         proven: history.proven,
@@ -96,7 +95,7 @@ pub fn run(settings: &Settings, args: &TxArgs) -> Result<()> {
         }
     }
     if let Some(wait) = &facts.waits {
-        text.push_str(&format!("\n{}", waits::line(wait)));
+        text.push_str(&format!("\n{}", wait));
     }
     if let Some(amount) = &facts.claimable {
         text.push_str(&format!(
@@ -107,11 +106,11 @@ pub fn run(settings: &Settings, args: &TxArgs) -> Result<()> {
 }
 
 /// What the owner of an account may claim of its token.
-fn claimable(node: &Node, index: u32) -> Result<Option<Amount>> {
-    let Some(registered) = node.l1.registered(index)? else {
+fn claimable(deployment: &Deployment, index: u32) -> Result<Option<Amount>> {
+    let Some(registered) = deployment.l1.registered(index)? else {
         return Ok(None);
     };
     let l1::Registration { owner, token } = registered;
-    let claimable = node.l1.claimable(owner, token)?;
-    Ok(Some(Tokens::of(&node.l1)?.amount(token, claimable)))
+    let claimable = deployment.l1.claimable(owner, token)?;
+    Ok(Some(Tokens::of(&deployment.l1)?.amount(token, claimable)))
 }

@@ -302,29 +302,6 @@ fn one_line(text: &str) -> String {
     printable(&text.chars().flat_map(escaped).collect::<String>(), false)
 }
 
-/// A count with separators: `1 234 567` is written `1,234,567`.
-pub fn count(number: impl TryInto<u128>) -> String {
-    let digits = number.try_into().unwrap_or(u128::MAX).to_string();
-    let mut out = String::new();
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// Bytes in the unit that suits them.
-pub fn bytes(number: u64) -> String {
-    match number {
-        0..1024 => format!("{number} B"),
-        1024..1_048_576 => format!("{:.1} KiB", number as f64 / 1024.0),
-        1_048_576..1_073_741_824 => format!("{:.1} MiB", number as f64 / 1_048_576.0),
-        _ => format!("{:.2} GiB", number as f64 / 1_073_741_824.0),
-    }
-}
-
 /// A duration in seconds, rounded to milliseconds, for JSON.
 pub fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e3).round() / 1e3

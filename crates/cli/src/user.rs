@@ -3,16 +3,20 @@
 use anyhow::{Context, Result, bail, ensure};
 use l1::{Address, Deposit};
 use ledger::babyjubjub::cofactor_inverse_point;
+use rollup::Draft;
+use rollup::L1;
+use rollup::Plan;
+use rollup::shape::shapes_by_name;
 use rollup::{Call, Outcome};
 use serde::Serialize;
 use wallet::{Sealing, Wallet};
 
 use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::{ClaimArgs, DepositArgs};
-use crate::deployment::{Draft, L1, OperatorKey, Plan, exists, open_l1, shapes_by_name};
-use crate::exit::Fault;
-use crate::init::DEFAULT_SHAPE;
+use crate::deployment::{caller, learn_token, open, operator_key, token_named};
+use crate::fault::Fault;
 use crate::settings::Settings;
+use rollup::shape::DEFAULT_SHAPE;
 
 /// What a deposit prints.
 #[derive(Serialize)]
@@ -40,26 +44,27 @@ struct Claimed {
 /// If L1 refuses.
 pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
     let wallet = crate::wallet::load(settings, &args.wallet)?;
-    let mut l1 = match exists(settings) || settings.l1_url.is_some() {
+    let mut l1 = match settings.has_deployment() || settings.l1_url.is_some() {
         true => {
             ensure!(
                 args.shape.is_empty(),
                 Fault::usage("the deployment exists and has its shapes; --shape is for a new one")
             );
-            open_l1(settings)?
+            L1::open(settings)?
         }
         false => {
             // Why first: nothing is made of what cannot be deposited.
             let token = Tokens::listed(&[l1::genesis::Token::eth()]).named(&args.token)?;
             Amount::parse(&token, &args.amount)?;
             let shapes = shapes_by_name(&args.shape, DEFAULT_SHAPE)?;
-            let operator = OperatorKey::of(&Wallet::random(), &Sealing::Plain)?;
-            drop(Draft::new(settings, Plan::empty(shapes, operator))?.keep(settings)?);
-            open_l1(settings)?
+            let operator = operator_key(&Wallet::random(), &Sealing::Plain)?;
+            Draft::new(settings, &Plan::empty(shapes, operator))?.keep(settings)?;
+            drop(open(settings)?);
+            L1::open(settings)?
         }
     };
     let fee = l1.deployment().parameters().l1_fee;
-    let token = l1.token(&args.token)?;
+    let token = token_named(&l1, &args.token)?;
     let amount = Amount::parse(&token, &args.amount)?.value();
     let caller = l1.link.caller(wallet.address)?;
     let (entry, earlier) = match args.account {
@@ -107,7 +112,7 @@ pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
         "{amount} into account {account}, entry {queue_entry} of the L1 queue; the operator's next batch executes it"
     );
     settings.ui.result(&facts, text)?;
-    l1.told()
+    Ok(l1.told()?)
 }
 
 /// `quire claim`.
@@ -115,8 +120,8 @@ pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
 /// # Errors
 /// If there is nothing to claim or L1 refuses.
 pub fn claim(settings: &Settings, args: &ClaimArgs) -> Result<()> {
-    let l1 = open_l1(settings)?;
-    let caller = l1.caller(settings, args.wallet.as_deref())?;
+    let l1 = L1::open(settings)?;
+    let caller = caller(&l1, settings, args.wallet.as_deref())?;
     let token = match &args.token {
         Some(text) => Some(Tokens::of(&l1)?.named(text)?.id),
         None => None,
@@ -174,7 +179,7 @@ fn claim_all(
         if !earlier && l1.claimable(caller, token)? == 0 {
             return Ok(false);
         }
-        l1.learn_token(&Tokens::of(l1)?.get(token))?;
+        learn_token(l1, &Tokens::of(l1)?.get(token))?;
         let Outcome::Amount(amount) = l1.call(call)?.outcome else {
             bail!("the chain told no amount of the claim; look at `quire l1 status`");
         };

@@ -7,7 +7,7 @@ use prover::key::VerifyingKey;
 use serde::Serialize;
 
 use crate::args::SolidityArgs;
-use crate::exit::Fault;
+use crate::fault::Fault;
 use crate::files::put_text;
 use crate::settings::Settings;
 

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use l1::Address;
 use ledger::eddsa::PrivateKey;
 use ledger::field::to_hex;
+use rollup::place::make_folder;
 use serde::Serialize;
 use wallet::{
     KEY_BYTES, Locked, MAX_SEED_BYTES, Protection, Sealing, SeedError, Wallet, decode_seed, encode,
@@ -19,11 +20,11 @@ use wallet::{
 use zeroize::Zeroizing;
 
 use crate::args::{ProtectionArgs, SeedFormat, WalletImportArgs, WalletNewArgs, WalletShowArgs};
-use crate::exit::{Fault, message};
+use crate::fault::{Fault, message};
 use crate::files::{refuse_byte_order_mark, refuse_nul};
 use crate::interrupt::shield;
 use crate::passphrase;
-use crate::settings::{Settings, make_folder};
+use crate::settings::Settings;
 use crate::ui::table;
 
 /// What is shown of a wallet.

@@ -10,6 +10,8 @@
 //! that arrived last, and how far a trial moved its clock; on a chain the timestamp of the last final batch and the system's clock, which
 //! the time of the node's last block is compared with.
 
+use std::time::{SystemTime, SystemTimeError, UNIX_EPOCH};
+
 use l1::{NativeL1, StoreError};
 use thiserror::Error;
 
@@ -56,9 +58,20 @@ pub enum ClockError {
         /// The later one of the clock and of the last final batch's timestamp.
         known: u64,
     },
+    /// The system's clock is not set.
+    #[error("the clock stands before 1970; set it")]
+    NotSet(#[from] SystemTimeError),
     /// L1's file cannot be read.
     #[error(transparent)]
     L1(#[from] StoreError),
+}
+
+/// The system's time, seconds since 1970.
+///
+/// # Errors
+/// [`ClockError::NotSet`].
+pub fn now() -> Result<u64, ClockError> {
+    Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())
 }
 
 impl Clock {

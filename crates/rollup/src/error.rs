@@ -1,19 +1,26 @@
-//! Why a step of a rollup was not taken, or L1 and batcher cannot be brought in line.
+//! Why a deployment was not opened, a step of a rollup not taken, or L1 and batcher not brought in line.
 //!
 //! Each variant says what was expected, what was found, and what to do. Errors of one file alone stay
 //! with it ([`crate::clock`], [`crate::leave`], [`mod@crate::restore`], [`crate::settlement`]).
 
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+
 use batcher::{ApplyError, ReopenError};
 use batcher::{SealError, StageError};
-use l1::L1Error;
+use l1::{Address, L1Error, SubmissionRight};
 use ledger::time::{Span, Utc};
 use ledger::words::WordsError;
+use prover::key::KeyError;
 use prover::proof::DecodeError;
 use thiserror::Error;
 
 use crate::clock::ClockError;
 use crate::restore::RestoreError;
 use crate::settlement::SettleError;
+use crate::text::right_text;
+use crate::wait::Wait;
 
 /// Why a step was not taken.
 #[derive(Debug, Error)]
@@ -158,4 +165,196 @@ pub enum FollowError {
         /// What does not hold.
         source: ApplyError,
     },
+}
+
+/// A folder cannot be made.
+#[derive(Debug, Error)]
+#[error("cannot make the folder {}; check that the place is writable and has space", folder.display())]
+pub struct NoFolder {
+    /// The folder.
+    pub folder: PathBuf,
+    /// The reason given.
+    pub source: io::Error,
+}
+
+/// Why a mirror is not connected with its contract.
+#[derive(Debug, Error)]
+pub enum LinkError {
+    /// Another process uses what the connection needs.
+    #[error(transparent)]
+    InUse(Box<dyn Error + Send + Sync>),
+    /// The chain, or what lies between it and this program.
+    #[error(transparent)]
+    Chain(Box<dyn Error + Send + Sync>),
+}
+
+/// Why a deployment was not opened, or does not do what is asked.
+#[derive(Debug, Error)]
+pub enum DeploymentError {
+    /// There is none.
+    #[error(
+        "there is no deployment in {}; make one with `quire init`, or name its directory with --data-dir",
+        data_dir.display()
+    )]
+    Missing {
+        /// The data directory.
+        data_dir: PathBuf,
+    },
+    /// A chain is named, and there is no mirror of a contract.
+    #[error(
+        "there is no mirror of a contract in {}; make it with `quire l1 connect CONTRACT`, or deploy one with `quire l1 deploy`",
+        data_dir.display()
+    )]
+    NoMirror {
+        /// The data directory.
+        data_dir: PathBuf,
+    },
+    /// L1 cannot be opened.
+    #[error("cannot open the L1")]
+    L1 {
+        /// Why.
+        source: l1::OpenError,
+    },
+    /// The batcher's database cannot be opened.
+    #[error("cannot open the batcher")]
+    Batcher {
+        /// Why.
+        source: batcher::OpenError,
+    },
+    /// The contract cannot be reached.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The deployment is a contract, and no chain is named.
+    #[error(
+        "this deployment is the contract {contract} on chain {chain_id}: name a node of the chain with --l1 http://HOST"
+    )]
+    NoChain {
+        /// The contract.
+        contract: Address,
+        /// Its chain.
+        chain_id: u64,
+    },
+    /// The deployment has a native L1, and a chain is named.
+    #[error(
+        "the deployment in {} has a native L1, and --l1 names a node: leave it out, or choose another --data-dir",
+        data_dir.display()
+    )]
+    Native {
+        /// The data directory.
+        data_dir: PathBuf,
+    },
+    /// A key of a seeded setup is registered, and such keys are not allowed.
+    #[error(
+        "this deployment verifies shape {shape} with an insecure key; for trials add --allow-dev-keys"
+    )]
+    InsecureKey {
+        /// Name of the shape.
+        shape: String,
+        /// What the key says.
+        source: KeyError,
+    },
+    /// Only the operator does this.
+    #[error(
+        "{} is a mirror of the deployment{since}, and only its operator accepts, seals, proves and submits: name the operator's --data-dir; in the operator's absence `quire run --take-over` continues the rollup",
+        data_dir.display()
+    )]
+    Mirror {
+        /// The data directory.
+        data_dir: PathBuf,
+        /// Since when, in words.
+        since: &'static str,
+    },
+    /// Nobody submits from this data directory yet.
+    #[error("this directory is not the operator's: submit with `quire run --take-over`")]
+    NotTheOperators,
+    /// Another Ethereum key than the operator's is named.
+    #[error(
+        "the Ethereum key is that of {caller}, the operator of this deployment is {operator}: name the operator's with --eth-key-file"
+    )]
+    OtherKey {
+        /// Whose key it is.
+        caller: Address,
+        /// The operator.
+        operator: Address,
+    },
+    /// The operator's wallet was not shown.
+    #[error(
+        "the operator's wallet is not in this data directory: name the operator's --data-dir, or take over with `quire run --take-over`"
+    )]
+    NoWallet,
+    /// Whoever submits here may not now.
+    #[error("{submitter} may not submit batches now; who may: {}", right_text(*right))]
+    MayNotSubmit {
+        /// Who submits.
+        submitter: Address,
+        /// Who may.
+        right: SubmissionRight,
+    },
+    /// An account is not in the state of a mirror yet.
+    #[error("account {account} waits in the L1 queue, until the operator's next batch is final")]
+    NotFinal {
+        /// The account.
+        account: u32,
+    },
+    /// An account's deposit is not executed yet.
+    #[error(
+        "the deposit of account {account} is in no batch yet: {}",
+        wait.as_ref().map_or_else(String::new, ToString::to_string)
+    )]
+    NotExecuted {
+        /// The account.
+        account: u32,
+        /// What its deposit waits for.
+        wait: Option<Wait>,
+    },
+    /// There is no such account.
+    #[error("there is no account {account}")]
+    NoAccount {
+        /// The account.
+        account: u32,
+    },
+    /// A folder cannot be made.
+    #[error(transparent)]
+    Folder(#[from] NoFolder),
+    /// The export of a batch that was reopened cannot be removed.
+    #[error("cannot remove {}", folder.display())]
+    Export {
+        /// The folder.
+        folder: PathBuf,
+        /// The reason given.
+        source: io::Error,
+    },
+    /// The clock jumped, or cannot be read.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
+    /// A call of L1 did not happen, or nobody knows whether it did.
+    #[error(transparent)]
+    Settle(#[from] SettleError),
+    /// L1 and batcher cannot be brought in line.
+    #[error(transparent)]
+    Follow(#[from] FollowError),
+    /// A step was not taken.
+    #[error(transparent)]
+    Step(#[from] RollupError),
+    /// L1 refuses, or its file cannot be read.
+    #[error(transparent)]
+    Refused(#[from] L1Error),
+    /// L1's file cannot be read.
+    #[error(transparent)]
+    L1Store(#[from] l1::StoreError),
+    /// The batcher's database cannot be read or written.
+    #[error(transparent)]
+    BatcherStore(#[from] batcher::StoreError),
+}
+
+impl DeploymentError {
+    /// True if another process has a file open, so that it may be free later.
+    pub fn is_in_use(&self) -> bool {
+        match self {
+            Self::L1 { source } => source.is_in_use(),
+            Self::Batcher { source } => source.is_in_use(),
+            Self::Link(LinkError::InUse(_)) => true,
+            _ => false,
+        }
+    }
 }

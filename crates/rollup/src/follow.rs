@@ -327,7 +327,9 @@ impl Rollup {
         let time = match self.time_to_keep(now) {
             Ok(time) => time,
             Err(ClockError::L1(error)) => return Err(error.into()),
-            Err(ClockError::Jumped { .. } | ClockError::BlockAhead { .. }) => return Ok(None),
+            Err(
+                ClockError::Jumped { .. } | ClockError::BlockAhead { .. } | ClockError::NotSet(_),
+            ) => return Ok(None),
         };
         let slack = self.l1.deployment().parameters().timestamp_slack;
         let earliest = time.saturating_sub(slack);

@@ -1,41 +1,65 @@
-//! A rollup under way: L1 and batcher together.
+//! The rollup: L1 and batcher of a deployment together, in a data directory, with its keys and provers.
 //!
 //! L1 is the truth, the batcher's database a copy that can be made again. Invariants: batches are
 //! sealed on confirmed queue entries, by L1's clock; what L1 has finalized is what the batcher
 //! notes as final, and nothing else; a sealed batch that L1 can no longer accept is reopened with
-//! all that follow it, and nothing that was acknowledged is lost on the way.
+//! all that follow it, and nothing that was acknowledged is lost on the way. Nothing here asks or prints
+//! anything: a caller says in a [`Place`] where everything is, and is told by its callback what happens.
 //!
-//! - [`audit`]: whether money and roots add up.
-//! - [`clock`]: which times may be kept.
-//! - [`error`]: why a step was not taken.
-//! - [`right`]: who may submit batches, and the operator's return.
-//! - [`rollup`]: sealing, proving and submitting on both.
-//! - [`follow`]: what the batcher does when L1 moved without it: finality, reorganizations, Δ.
-//! - [`mod@restore`]: the batcher's database and the state from L1's data alone.
-//! - [`settlement`]: where calls of L1 go: to the native L1, or to a contract that it mirrors.
-//! - [`waiting`]: what waits on its way to finality, and for what.
-//! - [`leave`]: what an owner needs to leave a frozen rollup, from L1's data alone.
+//! | to | use |
+//! |---|---|
+//! | say where a deployment is, wait for its files, stop early | [`place`], [`stop`], [`event`] |
+//! | make one | [`create`] |
+//! | open it | [`open`] (L1 alone), [`deployment`] (L1 and batcher) |
+//! | find and make keys | [`shape`], [`keys`] |
+//! | seal, prove and submit | [`rollup`] (one step each), [`proving`], [`running`] |
+//! | follow L1 | [`follow`]: finality, reorganizations, Δ; [`right`]: who may submit; [`clock`]: which times may be kept |
+//! | send calls to L1 | [`settlement`]: to the native L1, or to a contract that it mirrors |
+//! | know where things stand | [`wait`], [`waiting`], [`liveness`], [`audit`] |
+//! | do without the operator | [`mod@restore`]: the batcher's database from L1's data alone; [`leave`]: out of a frozen rollup |
 //!
-//! Rules are left to `ledger` and `l1`, order of operations to `batcher`, files and wallets to the
-//! program.
+//! Rules are left to `ledger` and `l1`, order of operations to `batcher`; wallets, arguments and output to
+//! the program.
 
 pub mod audit;
 pub mod clock;
+pub mod create;
+pub mod deployment;
 pub mod error;
+pub mod event;
 pub mod follow;
+pub mod keys;
 pub mod leave;
+pub mod liveness;
+pub mod open;
+pub mod place;
+pub mod proving;
 pub mod restore;
 pub mod right;
 pub mod rollup;
+pub mod running;
 pub mod settlement;
+pub mod shape;
+pub mod stop;
+pub mod text;
+pub mod wait;
 pub mod waiting;
+pub mod work;
 
 pub use audit::{Audit, Depth};
 pub use clock::{Clock, ClockError};
-pub use error::{FollowError, RollupError};
+pub use create::{CreateError, Draft, OperatorKey, Plan};
+pub use deployment::{Deployment, Paused, batcher_settings};
+pub use error::{DeploymentError, FollowError, LinkError, RollupError};
+pub use event::{Event, Note, Work};
 pub use follow::{Followed, Reopening};
+pub use keys::{KeysError, Prepared};
 pub use leave::{ExitPlan, LeaveError, Left, PlanError};
+pub use open::L1;
+pub use place::Place;
 pub use restore::{RestoreError, final_state, genesis_accounts, restore};
 pub use rollup::{Rollup, SealLimit, settings};
 pub use settlement::{Call, Called, Link, Outcome, SettleError, Settlement, Standing, Unsettled};
-pub use waiting::Wait;
+pub use stop::Stop;
+pub use wait::Wait;
+pub use work::WorkError;

@@ -3,78 +3,14 @@
 //! Invariant: an operation, queue entry or batch that is not final is in one of the waits of
 //! [`Rollup::waits`], so that nothing stands still without a word.
 
-use std::ops::Range;
-
 use batcher::StageError;
 use batcher::{History, OperationId, Verdict};
-use l1::{Address, SubmissionRight};
+use l1::SubmissionRight;
 use ledger::operation::L1Op;
-use serde::Serialize;
 
 use crate::error::RollupError;
 use crate::rollup::Rollup;
-
-/// What waits, and for what.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "waits_for", rename_all = "snake_case")]
-pub enum Wait {
-    /// Entries of the L1 queue, for blocks on top of them.
-    Confirmations {
-        /// Their numbers.
-        entries: Range<u64>,
-        /// Blocks on top of the oldest.
-        blocks: u64,
-        /// Blocks that are needed.
-        needed: u64,
-    },
-    /// Operations of batches that were reopened, for entries that they rest on to be confirmed again.
-    Deposits {
-        /// How many operations.
-        operations: usize,
-        /// Numbers of the entries.
-        entries: Range<u64>,
-    },
-    /// Confirmed entries of the L1 queue and acknowledged operations, for a batch.
-    Sealing {
-        /// How many entries.
-        entries: u64,
-        /// How many operations.
-        operations: usize,
-    },
-    /// Acknowledged operations, for a nonce of their account that no operation has.
-    Nonces {
-        /// How many operations.
-        operations: usize,
-    },
-    /// Sealed batches, for a proof.
-    Proving {
-        /// How many.
-        batches: u64,
-        /// Number of the first.
-        first: u64,
-    },
-    /// Proven batches, for whoever has the right to submit them.
-    Submission {
-        /// How many.
-        batches: u64,
-        /// Number of the first.
-        first: u64,
-        /// Who always may.
-        operator: Address,
-        /// L1's time from which anybody may, if no batch comes before; none if nothing waits that can
-        /// become overdue.
-        anybody_from: Option<u64>,
-    },
-    /// Everything that is not final: L1 is frozen and takes no batch any more.
-    Nothing {
-        /// Operations that were acknowledged and no batch has.
-        operations: usize,
-        /// Batches that were sealed.
-        batches: u64,
-        /// Entries of the L1 queue.
-        entries: u64,
-    },
-}
+use crate::wait::Wait;
 
 impl Rollup {
     /// What waits, in the order of its way.

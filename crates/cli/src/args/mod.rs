@@ -93,7 +93,7 @@ pub struct GlobalArgs {
     #[arg(long, global = true)]
     pub trust_clock: bool,
     /// Seconds to wait while another command writes the same files
-    #[arg(long, global = true, value_name = "SECONDS", default_value_t = crate::turn::DEFAULT_WAIT, value_parser = clap::value_parser!(u64).range(..=86_400))]
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = DEFAULT_WAIT, value_parser = clap::value_parser!(u64).range(..=86_400))]
     pub wait: u64,
     /// Threads to use [default: one a core]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -438,6 +438,9 @@ Examples:
 JSON: pages: a list of name, and file or page")]
     Man(ManArgs),
 }
+
+/// Seconds that a command waits unless it is told otherwise.
+pub const DEFAULT_WAIT: u64 = 60;
 
 /// What L1 takes for a deposit, top-up or exit request if nothing is named: `quire bench queue` shows
 /// what it protects from.

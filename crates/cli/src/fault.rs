@@ -15,8 +15,10 @@ use interop::{FormatError, ceremony::CeremonyError};
 use l1::L1Error;
 use prover::bounded::ReadError;
 use prover::key::KeyError;
+use rollup::shape::ShapesError;
 use rollup::{
-    ClockError, FollowError, LeaveError, PlanError, RestoreError, RollupError, SettleError,
+    ClockError, CreateError, DeploymentError, FollowError, KeysError, LeaveError, LinkError,
+    PlanError, RestoreError, RollupError, SettleError, WorkError,
 };
 use wallet::{FileFault, PassphraseError, SeedError, WalletError};
 
@@ -146,6 +148,12 @@ fn class_of_cause(cause: &(dyn Error + 'static)) -> Option<Class> {
     if let Some(inner) = wrapped(cause) {
         return class_of_cause(inner);
     }
+    if let Some(fault) = cause.downcast_ref::<Fault>() {
+        return Some(fault.class);
+    }
+    if let Some(class) = of_rollup(cause) {
+        return Some(class);
+    }
     if cause.is::<io::Error>() || cause.is::<tempfile::PersistError>() {
         return Some(Class::Environment);
     }
@@ -211,9 +219,99 @@ fn class_of_cause(cause: &(dyn Error + 'static)) -> Option<Class> {
     damaged.then_some(Class::Damaged)
 }
 
+/// What an error of the rollup means that has no cause of its own.
+fn of_rollup(cause: &(dyn Error + 'static)) -> Option<Class> {
+    if let Some(error) = cause.downcast_ref() {
+        return match error {
+            DeploymentError::Missing { .. }
+            | DeploymentError::NoMirror { .. }
+            | DeploymentError::NoWallet => Some(Class::Environment),
+            DeploymentError::NoChain { .. }
+            | DeploymentError::Native { .. }
+            | DeploymentError::NotTheOperators => Some(Class::Usage),
+            DeploymentError::Mirror { .. }
+            | DeploymentError::OtherKey { .. }
+            | DeploymentError::MayNotSubmit { .. }
+            | DeploymentError::NotFinal { .. }
+            | DeploymentError::NotExecuted { .. }
+            | DeploymentError::NoAccount { .. } => Some(Class::Refused),
+            _ => None,
+        };
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return match error {
+            CreateError::OnChain | CreateError::OtherL1 { .. } => Some(Class::Usage),
+            CreateError::Begun { .. } | CreateError::Exists { .. } => Some(Class::Refused),
+            _ => None,
+        };
+    }
+    match cause.downcast_ref() {
+        Some(ShapesError::Unknown { .. }) => return Some(Class::Usage),
+        Some(ShapesError::Twice { .. } | ShapesError::Depth { .. }) => return Some(Class::Refused),
+        None => {}
+    }
+    if let Some(KeysError::Missing { .. }) = cause.downcast_ref() {
+        return Some(Class::Environment);
+    }
+    if let Some(WorkError::NoName { .. }) = cause.downcast_ref() {
+        return Some(Class::Usage);
+    }
+    None
+}
+
+/// The error that an error of the rollup only passes on.
+fn passed_on<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    if let Some(error) = cause.downcast_ref() {
+        return match error {
+            DeploymentError::Link(inner) => Some(inner),
+            DeploymentError::Folder(inner) => Some(inner),
+            DeploymentError::Clock(inner) => Some(inner),
+            DeploymentError::Settle(inner) => Some(inner),
+            DeploymentError::Follow(inner) => Some(inner),
+            DeploymentError::Step(inner) => Some(inner),
+            DeploymentError::Refused(inner) => Some(inner),
+            DeploymentError::L1Store(inner) => Some(inner),
+            DeploymentError::BatcherStore(inner) => Some(inner),
+            _ => None,
+        };
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return match error {
+            WorkError::Keys(inner) => Some(inner),
+            WorkError::Deployment(inner) => Some(inner),
+            WorkError::Step(inner) => Some(inner),
+            WorkError::BatchFolder(inner) => Some(inner),
+            WorkError::Folder(inner) => Some(inner),
+            WorkError::File(inner) => Some(inner),
+            WorkError::Clock(inner) => Some(inner),
+            WorkError::Stage(inner) => Some(inner),
+            WorkError::L1Store(inner) => Some(inner),
+            _ => None,
+        };
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return match error {
+            CreateError::Keys(inner) => Some(inner),
+            CreateError::L1(inner) => Some(inner),
+            CreateError::L1Store(inner) => Some(inner),
+            CreateError::Batcher(inner) => Some(inner),
+            _ => None,
+        };
+    }
+    match cause.downcast_ref()? {
+        LinkError::InUse(inner) | LinkError::Chain(inner) => Some(inner.as_ref()),
+    }
+}
+
 /// The error that an error only passes on: it speaks with the same words, and the chain of causes
 /// leaves it out.
 fn wrapped<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    if let Some(inner) = passed_on(cause) {
+        return Some(inner);
+    }
+    if let Some(KeysError::Key(inner)) = cause.downcast_ref() {
+        return Some(inner);
+    }
     let inner: &(dyn Error + 'static) = if let Some(error) = cause.downcast_ref::<RollupError>() {
         match error {
             RollupError::L1(inner) => inner,
@@ -350,17 +448,7 @@ fn of_folder(error: &l1::submission::FolderError) -> Class {
 
 /// The error with its causes; a cause that the text before it tells already is left out.
 pub fn message(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if text.contains(&cause) {
-            continue;
-        }
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&cause);
-    }
-    text
+    rollup::text::message(error.as_ref())
 }
 
 #[cfg(test)]

@@ -4,19 +4,22 @@ use anyhow::{Result, bail, ensure};
 use l1::Head;
 use ledger::field::to_hex;
 use ledger::time::Utc;
+use rollup::L1;
 use serde::Serialize;
 
-use rollup::{Call, Called, Outcome, Standing, Unsettled};
+use rollup::{Call, Called, Outcome};
 
 use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::{AdvanceArgs, BlocksArgs, ChainCommand};
-use crate::deployment::{L1, look_at_l1, open_l1};
-use crate::exit::Fault;
+use crate::fault::Fault;
 use crate::inspect::Escrow;
-use crate::liveness::Liveness;
 use crate::settings::Settings;
-use crate::takeover::{RightFacts, operator_of, right_text};
-use crate::ui::{count, table};
+use crate::takeover::{RightFacts, operator_of};
+use crate::ui::table;
+use crate::unsettled::UnsettledFacts;
+use rollup::liveness::Liveness;
+use rollup::text::count;
+use rollup::text::right_text;
 
 /// What `l1 status` prints.
 #[derive(Serialize)]
@@ -37,52 +40,6 @@ struct ChainFacts {
     operator_fees: Amount,
     totals: Vec<Totals>,
     unsettled: Vec<UnsettledFacts>,
-}
-
-/// A transaction whose end nobody was told yet.
-#[derive(Serialize)]
-pub struct UnsettledFacts {
-    what: String,
-    nonce: u64,
-    hash: String,
-    standing: &'static str,
-    block: Option<u64>,
-}
-
-impl From<Unsettled> for UnsettledFacts {
-    fn from(of: Unsettled) -> Self {
-        let (standing, block) = match of.standing {
-            Standing::Waits => ("waits", None),
-            Standing::InBlock(number) => ("in a block", Some(number)),
-            Standing::Failed(number) => ("failed", Some(number)),
-            Standing::NonceUsed => ("nonce used by another", None),
-            Standing::Cancelled => ("cancelled", None),
-        };
-        Self {
-            what: of.what,
-            nonce: of.nonce,
-            hash: of.hash,
-            standing,
-            block,
-        }
-    }
-}
-
-impl UnsettledFacts {
-    /// A line for people.
-    pub fn line(&self) -> String {
-        let block = self
-            .block
-            .map_or(String::new(), |block| format!(" {block}"));
-        let Self {
-            what,
-            nonce,
-            hash,
-            standing,
-            ..
-        } = self;
-        format!("{what}, nonce {nonce}, {hash}: {standing}{block}\n")
-    }
 }
 
 /// What the controls print.
@@ -123,10 +80,10 @@ pub fn run(settings: &Settings, command: &ChainCommand) -> Result<()> {
         ChainCommand::Connect(args) => return crate::contract::connect(settings, args),
         ChainCommand::AddToken(args) => return crate::contract::add_token(settings, args),
         ChainCommand::Cancel => return crate::contract::cancel(settings),
-        ChainCommand::Status => return status(settings, &look_at_l1(settings)?),
+        ChainCommand::Status => return status(settings, &L1::look(settings)?),
         _ => {}
     }
-    let mut l1 = open_l1(settings)?;
+    let mut l1 = L1::open(settings)?;
     ensure!(
         matches!(command, ChainCommand::Collect) || !l1.link.is_remote(),
         Fault::usage("this control is of a native L1; a chain has its own")
@@ -176,7 +133,7 @@ fn collect(settings: &Settings, mut l1: L1) -> Result<()> {
     };
     let text = format!("{amount} of fees paid to {caller}");
     settings.ui.result(&facts, text)?;
-    l1.told()
+    Ok(l1.told()?)
 }
 
 fn facts_of(head: &Head) -> HeadFacts {

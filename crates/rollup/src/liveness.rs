@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use anyhow::Result;
-use l1::NativeL1;
+use l1::{NativeL1, StoreError};
 use ledger::field::to_hex;
 use ledger::time::{Span, Utc};
 use serde::Serialize;
@@ -31,7 +30,7 @@ impl Liveness {
     ///
     /// # Errors
     /// If L1 cannot be read.
-    pub fn of(l1: &NativeL1, now: u64) -> Result<Self> {
+    pub fn of(l1: &NativeL1, now: u64) -> Result<Self, StoreError> {
         let head = l1.head()?;
         let after = l1.deployment().parameters().freeze_after;
         let oldest = l1.pending(1)?.pop();
