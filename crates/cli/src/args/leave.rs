@@ -278,7 +278,7 @@ pub struct DeployArgs {
     #[arg(long, value_name = "ADDRESS")]
     pub token: Vec<l1::Address>,
     /// What L1 takes for a deposit, top-up or exit request, in ETH
-    #[arg(long, default_value = super::L1_FEE, value_name = "F")]
+    #[arg(long, default_value = super::defaults::L1_FEE, value_name = "F")]
     pub l1_fee: String,
     /// Deposits that may wait for a batch at once
     #[arg(long, default_value_t = 1 << 16, value_name = "N", value_parser = clap::value_parser!(u64).range(1..1 << 40))]

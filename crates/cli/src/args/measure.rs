@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::L1_FEE;
+use super::defaults::L1_FEE;
 
 /// `quire circuit …`
 #[derive(Debug, Subcommand)]

@@ -4,6 +4,7 @@
 //! `docs/cli.md` to this tree.
 
 mod batches;
+mod defaults;
 mod exchange;
 mod keys;
 mod leave;
@@ -441,10 +442,6 @@ JSON: pages: a list of name, and file or page")]
 
 /// Seconds that a command waits unless it is told otherwise.
 pub const DEFAULT_WAIT: u64 = 60;
-
-/// What L1 takes for a deposit, top-up or exit request if nothing is named: `quire bench queue` shows
-/// what it protects from.
-pub const L1_FEE: &str = "0.0001eth";
 
 /// Arguments of `demo`.
 #[derive(Debug, Args)]

@@ -134,7 +134,7 @@ pub struct InitArgs {
     #[arg(long, value_name = "SYMBOL:DECIMALS=ADDRESS")]
     pub token: Vec<String>,
     /// What L1 takes for a deposit, top-up or exit request, in ETH
-    #[arg(long, default_value = super::L1_FEE, value_name = "F")]
+    #[arg(long, default_value = super::defaults::L1_FEE, value_name = "F")]
     pub l1_fee: String,
     /// Deposits that may wait for a batch at once
     #[arg(long, default_value_t = 1 << 16, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
