@@ -1,8 +1,6 @@
 //! No crate of the workspace has a circle of files, and the check finds those that are made for it.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
