@@ -27,7 +27,6 @@ const SMALLEST: [&str; 2] = ["units", "unit"];
 /// A token as people see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// Its id.
     pub id: u32,
     /// Its address on the chain that it comes from.
     pub address: Option<Address>,

@@ -43,7 +43,6 @@ const VERIFICATIONS: usize = 20;
 
 /// A circuit, its key and a full batch.
 pub struct Subject {
-    /// Its shape.
     pub shape: Shape,
     r1cs: R1cs,
     key: ProvingKey,

@@ -69,9 +69,7 @@ pub enum Source {
 
 /// A history with the deployment that it is imported into.
 pub struct History {
-    /// The rows.
     pub import: Import,
-    /// The shapes.
     pub shapes: Vec<Shape>,
     /// Tokens of the file whose symbol and decimals were declared.
     declared: Vec<Token>,

@@ -2,6 +2,10 @@
 //!
 //! Invariant: whatever goes wrong ends with a message that says what, where and what to do, and an
 //! exit status that is not zero (`fault`). Everything that is kept is written whole or not at all.
+#![allow(
+    missing_docs,
+    reason = "a field whose name says what it is needs no sentence"
+)]
 
 mod amount;
 mod args;

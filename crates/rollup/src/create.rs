@@ -42,10 +42,7 @@ pub enum CreateError {
         "{} has a deployment on a chain that was begun: finish it with the same `quire l1 deploy`, or choose another --data-dir; moving it away gives it up",
         folder.display()
     )]
-    Begun {
-        /// Its plan.
-        folder: PathBuf,
-    },
+    Begun { folder: PathBuf },
     /// There is one.
     #[error("{} has a deployment already; choose another --data-dir", data_dir.display())]
     Exists {
@@ -110,13 +107,11 @@ pub struct OperatorKey {
 
 /// A deployment to be made.
 pub struct Plan {
-    /// The shapes.
     pub shapes: Vec<Shape>,
     /// Tokens by id, ETH first.
     pub tokens: Vec<Token>,
     /// Accounts from index 1, the first the operator's fee account.
     pub accounts: Vec<GenesisAccount>,
-    /// The operator.
     pub operator: OperatorKey,
     /// Tells deployments apart.
     pub salt: [u8; 32],
@@ -218,7 +213,6 @@ impl Plan {
 
 /// A deployment being made: dropped without [`Draft::keep`], it is gone.
 pub struct Draft {
-    /// The deployment.
     pub deployment: Deployment,
     folder: FolderDraft,
 }

@@ -58,7 +58,6 @@ pub enum RollupError {
         Utc(*.timestamp), Span(timestamp - time)
     )]
     Early {
-        /// The batch.
         batch: u64,
         /// Its timestamp, seconds since 1970.
         timestamp: u64,
@@ -85,7 +84,6 @@ pub enum RollupError {
          L1 takes no batch without it but the operator's; wait for these blocks"
     )]
     OverdueUnconfirmed {
-        /// The entry.
         entry: u64,
         /// Blocks on top of an entry before it is executed.
         confirmations: u64,
@@ -105,7 +103,6 @@ pub enum RollupError {
     Proof {
         /// Number of the batch.
         number: u64,
-        /// What is wrong.
         source: DecodeError,
     },
     /// A stored batch's words are not those of its shape.
@@ -113,7 +110,6 @@ pub enum RollupError {
     Words {
         /// Number of the batch.
         number: u64,
-        /// What is wrong.
         source: WordsError,
     },
 }
@@ -171,9 +167,7 @@ pub enum FollowError {
 #[derive(Debug, Error)]
 #[error("cannot make the folder {}; check that the place is writable and has space", folder.display())]
 pub struct NoFolder {
-    /// The folder.
     pub folder: PathBuf,
-    /// The reason given.
     pub source: io::Error,
 }
 
@@ -211,16 +205,10 @@ pub enum DeploymentError {
     },
     /// L1 cannot be opened.
     #[error("cannot open the L1")]
-    L1 {
-        /// Why.
-        source: l1::OpenError,
-    },
+    L1 { source: l1::OpenError },
     /// The batcher's database cannot be opened.
     #[error("cannot open the batcher")]
-    Batcher {
-        /// Why.
-        source: batcher::OpenError,
-    },
+    Batcher { source: batcher::OpenError },
     /// The contract cannot be reached.
     #[error(transparent)]
     Link(#[from] LinkError),
@@ -228,12 +216,7 @@ pub enum DeploymentError {
     #[error(
         "this deployment is the contract {contract} on chain {chain_id}: name a node of the chain with --l1 http://HOST"
     )]
-    NoChain {
-        /// The contract.
-        contract: Address,
-        /// Its chain.
-        chain_id: u64,
-    },
+    NoChain { contract: Address, chain_id: u64 },
     /// The deployment has a native L1, and a chain is named.
     #[error(
         "the deployment in {} has a native L1, and --l1 names a node: leave it out, or choose another --data-dir",
@@ -274,7 +257,6 @@ pub enum DeploymentError {
     OtherKey {
         /// Whose key it is.
         caller: Address,
-        /// The operator.
         operator: Address,
     },
     /// The operator's wallet was not shown.
@@ -292,38 +274,26 @@ pub enum DeploymentError {
     },
     /// An account is not in the state of a mirror yet.
     #[error("account {account} waits in the L1 queue, until the operator's next batch is final")]
-    NotFinal {
-        /// The account.
-        account: u32,
-    },
+    NotFinal { account: u32 },
     /// An account's deposit is not executed yet.
     #[error(
         "the deposit of account {account} is in no batch yet: {}",
         wait.as_ref().map_or_else(String::new, ToString::to_string)
     )]
     NotExecuted {
-        /// The account.
         account: u32,
         /// What its deposit waits for.
         wait: Option<Wait>,
     },
     /// There is no such account.
     #[error("there is no account {account}")]
-    NoAccount {
-        /// The account.
-        account: u32,
-    },
+    NoAccount { account: u32 },
     /// A folder cannot be made.
     #[error(transparent)]
     Folder(#[from] NoFolder),
     /// The export of a batch that was reopened cannot be removed.
     #[error("cannot remove {}", folder.display())]
-    Export {
-        /// The folder.
-        folder: PathBuf,
-        /// The reason given.
-        source: io::Error,
-    },
+    Export { folder: PathBuf, source: io::Error },
     /// The clock jumped, or cannot be read.
     #[error(transparent)]
     Clock(#[from] ClockError),

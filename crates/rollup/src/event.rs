@@ -73,7 +73,6 @@ pub enum Doing {
     Stage {
         /// Number of the batch.
         batch: u64,
-        /// The stage.
         stage: prover::prove::Stage,
     },
     /// A batch was submitted and is final.
@@ -131,16 +130,12 @@ pub enum Note {
     },
     /// Batches are open again.
     Reopened {
-        /// Why.
         reason: Reopening,
         /// What was reopened.
         reopened: Reopened,
     },
     /// Batches of somebody else are final and were executed here.
-    Foreign {
-        /// How many.
-        batches: u64,
-    },
+    Foreign { batches: u64 },
     /// What batches of somebody else did to operations that waited here.
     Overtaken {
         /// Operations that they executed.
@@ -157,7 +152,6 @@ pub enum Note {
     ProofPlan {
         /// Name of the shape.
         shape: String,
-        /// The reasons.
         text: String,
     },
     /// A proof is of no use.

@@ -45,7 +45,6 @@ pub enum Reopening {
     Outlived {
         /// The first batch concerned.
         batch: u64,
-        /// Its timestamp.
         timestamp: u64,
         /// The earliest that L1 accepts.
         earliest: u64,
@@ -55,7 +54,6 @@ pub enum Reopening {
     BeforeOpen {
         /// The first batch concerned.
         batch: u64,
-        /// Its timestamp.
         timestamp: u64,
         /// The earliest that L1 accepts of anybody.
         from: u64,
@@ -73,7 +71,6 @@ pub enum Reopening {
     AheadOfTime {
         /// The first batch concerned.
         batch: u64,
-        /// Its timestamp.
         timestamp: u64,
         /// L1's time: the latest that it accepts.
         latest: u64,

@@ -37,27 +37,22 @@ pub enum KeysError {
     Compile {
         /// Name of the shape.
         shape: String,
-        /// Why.
         source: R1csError,
     },
     /// A key file does not hold, or is for another circuit.
     #[error("the key {} cannot be used for shape {shape}", path.display())]
     Unusable {
-        /// The file.
         path: PathBuf,
         /// Name of the shape.
         shape: String,
-        /// Why.
         source: KeyError,
     },
     /// L1 has no key, and the file cannot be used.
     #[error("L1 has no verifying key for shape {shape}, and {} cannot be used", path.display())]
     Unregistered {
-        /// The file.
         path: PathBuf,
         /// Name of the shape.
         shape: String,
-        /// Why.
         source: KeyError,
     },
     /// L1 verifies with another key.
@@ -74,18 +69,10 @@ pub enum KeysError {
     },
     /// L1 does not take a key.
     #[error("L1 refused the key {}", path.display())]
-    Refused {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: L1Error,
-    },
+    Refused { path: PathBuf, source: L1Error },
     /// A shape cannot be written into its key.
     #[error("cannot describe the shape")]
-    Description {
-        /// Why.
-        source: serde_json::Error,
-    },
+    Description { source: serde_json::Error },
     /// A key does not say which shape it is for.
     #[error("the key {id} does not say which shape it is for")]
     NoShape {
@@ -96,16 +83,12 @@ pub enum KeysError {
     },
     /// A key is there already.
     #[error("{} exists: keys are not replaced unless told with --force", path.display())]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
+    Exists { path: PathBuf },
     /// There is no key of a circuit.
     #[error("the setup of shape {shape} failed")]
     Setup {
         /// Name of the shape.
         shape: String,
-        /// Why.
         source: SetupError,
     },
     /// The keys directory cannot be written to.
@@ -113,12 +96,7 @@ pub enum KeysError {
         "cannot write to the keys directory {}; choose another with --keys-dir",
         folder.display()
     )]
-    ReadOnly {
-        /// The folder.
-        folder: PathBuf,
-        /// The reason given.
-        source: io::Error,
-    },
+    ReadOnly { folder: PathBuf, source: io::Error },
     /// The keys directory cannot be made.
     #[error(transparent)]
     Folder(#[from] NoFolder),
@@ -131,11 +109,9 @@ pub enum KeysError {
 pub struct Prepared {
     /// Name of the shape.
     pub name: String,
-    /// The shape.
     pub shape: Shape,
     /// The circuit's matrices.
     pub r1cs: R1cs,
-    /// Its key.
     pub key: ProvingKey,
 }
 

@@ -34,10 +34,7 @@ pub enum PlanError {
     L1(#[from] l1::StoreError),
     /// No account was ever assigned this index.
     #[error("account {index} is not registered on L1: give the index that the deposit returned")]
-    Unregistered {
-        /// The index.
-        index: u32,
-    },
+    Unregistered { index: u32 },
     /// The state is not L1's.
     #[error("the state has root {got}, L1 has {expected}: rebuild the state from L1")]
     Root {
@@ -100,7 +97,6 @@ pub enum LeaveError {
         "the plan says that account {index} is of {got}, L1 has {expected}: make it again with `quire exit plan`"
     )]
     OtherRegistration {
-        /// The account.
         index: u32,
         /// Owner and token on L1.
         expected: String,
@@ -136,7 +132,6 @@ impl From<SettleError> for LeaveError {
 pub struct ExitPlan {
     /// Version of the format.
     pub version: u32,
-    /// The deployment.
     pub contract: Address,
     /// The last finalized batch.
     pub batch: u64,
@@ -146,7 +141,6 @@ pub struct ExitPlan {
     pub account: u32,
     /// Its owner, who is credited.
     pub owner: Address,
-    /// Its token.
     pub token: u32,
     /// Its leaf and the proof for it; none while its deposit waits in the queue or if it has left.
     pub leaf: Option<PlannedLeaf>,

@@ -20,6 +20,10 @@
 //!
 //! Rules are left to `ledger` and `l1`, order of operations to `batcher`; wallets, arguments and output to
 //! the program.
+#![allow(
+    missing_docs,
+    reason = "a field whose name says what it is needs no sentence"
+)]
 
 pub mod audit;
 pub mod clock;

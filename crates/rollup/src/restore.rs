@@ -33,7 +33,6 @@ pub enum RestoreError {
     UnknownShape {
         /// Number of the batch.
         number: u64,
-        /// Its shape.
         shape_id: u16,
     },
     /// The genesis accounts do not make a state.

@@ -43,7 +43,6 @@ pub struct Rollup {
     pub l1: NativeL1,
     /// Where calls of L1 go.
     pub link: Link,
-    /// The batcher.
     pub batcher: Batcher,
     /// Who submits batches here, if that is not the operator.
     pub(crate) submitter: Option<Address>,

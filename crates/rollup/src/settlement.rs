@@ -24,7 +24,6 @@ pub enum Call<'a> {
     TopUp {
         /// Who calls and pays.
         caller: Address,
-        /// The account.
         index: u32,
         /// How much, in the token's smallest unit.
         amount: u128,
@@ -33,21 +32,18 @@ pub enum Call<'a> {
     RequestExit {
         /// Who calls: the account's owner.
         caller: Address,
-        /// The account.
         index: u32,
     },
     /// The next batches, of one shape.
     Submit {
         /// Who calls: the operator, or anybody while batches are open.
         caller: Address,
-        /// The batches.
         batches: &'a [Submission],
     },
     /// Payment of everything that the caller may claim of a token.
     Claim {
         /// Who calls and is paid.
         caller: Address,
-        /// The token.
         token: u32,
     },
     /// The end, for good.
@@ -112,9 +108,7 @@ pub struct Called {
 /// A transaction that was signed and whose end nobody was told yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsettled {
-    /// The call.
     pub what: String,
-    /// Its nonce.
     pub nonce: u64,
     /// Hash of the transaction, of that which offers most.
     pub hash: String,

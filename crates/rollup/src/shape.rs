@@ -14,16 +14,10 @@ const COMPANION: &str = "q18";
 pub enum ShapesError {
     /// There is no such shape.
     #[error("there is no shape {name:?}; the shapes are {}", SHAPES.map(|(name, _)| name).join(", "))]
-    Unknown {
-        /// The name.
-        name: String,
-    },
+    Unknown { name: String },
     /// A shape is named twice.
     #[error("shape {name} is named twice")]
-    Twice {
-        /// The name.
-        name: String,
-    },
+    Twice { name: String },
     /// The accounts of a deployment are one tree.
     #[error(
         "all shapes of a deployment have one depth: shape {first} has {expected}, shape {other} has {got}"
@@ -31,11 +25,9 @@ pub enum ShapesError {
     Depth {
         /// The first shape.
         first: String,
-        /// Its depth.
         expected: u8,
         /// A shape that differs.
         other: String,
-        /// Its depth.
         got: u8,
     },
 }

@@ -43,14 +43,12 @@ pub enum Wait {
     },
     /// Sealed batches, for a proof.
     Proving {
-        /// How many.
         batches: u64,
         /// Number of the first.
         first: u64,
     },
     /// Proven batches, for whoever has the right to submit them.
     Submission {
-        /// How many.
         batches: u64,
         /// Number of the first.
         first: u64,

@@ -22,7 +22,6 @@ pub enum WorkError {
     NotProven {
         /// Number of the batch.
         batch: u64,
-        /// Why.
         source: ProveError,
     },
     /// Not even one proof fits into the memory that was given.
@@ -32,7 +31,6 @@ pub enum WorkError {
         shape: String,
         /// Bytes that one proof needs.
         needed: u64,
-        /// The bound.
         source: ScheduleError,
     },
     /// L1 did not take batches.
@@ -40,7 +38,6 @@ pub enum WorkError {
     NotSubmitted {
         /// The first batch that was submitted.
         batch: u64,
-        /// Why.
         source: RollupError,
     },
     /// A batch folder would have no name.
