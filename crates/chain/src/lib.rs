@@ -29,6 +29,7 @@ mod backend;
 mod calls;
 mod cancel;
 mod chain;
+mod class;
 mod contract;
 mod deploy;
 mod disk;

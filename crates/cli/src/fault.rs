@@ -161,8 +161,8 @@ fn class_of_cause(cause: &(dyn Error + 'static)) -> Option<Class> {
         return Some(error.class().into());
     }
     #[cfg(feature = "chain")]
-    if let Some(error) = cause.downcast_ref() {
-        return Some(of_chain(error));
+    if let Some(error) = cause.downcast_ref::<chain::ChainError>() {
+        return Some(error.class().into());
     }
     if let Some(error) = cause.downcast_ref::<batcher::OpenError>() {
         return Some(error.class().into());
@@ -380,40 +380,6 @@ fn wrapped<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'sta
         return None;
     };
     Some(inner)
-}
-
-#[cfg(feature = "chain")]
-fn of_chain(error: &chain::ChainError) -> Class {
-    use chain::ChainError as E;
-    match error {
-        E::Url { .. } | E::NoKey => Class::Usage,
-        E::Key { .. } => Class::Input,
-        E::Io { .. }
-        | E::Unreachable { .. }
-        | E::Answer { .. }
-        | E::OtherChain { .. }
-        | E::NotTheContract { .. }
-        | E::DeploymentGone { .. }
-        | E::InUse { .. }
-        | E::Behind { .. }
-        | E::Unsteady { .. }
-        | E::NotMined { .. }
-        | E::WouldFail { .. }
-        | E::Gap { .. }
-        | E::Crowded { .. }
-        | E::Earlier { .. } => Class::Environment,
-        E::File { .. } | E::Disagree { .. } => Class::Damaged,
-        E::Open(error) => error.class().into(),
-        E::VerifyingKey(_)
-        | E::Node { .. }
-        | E::Refused { .. }
-        | E::Failed { .. }
-        | E::Cancelled { .. }
-        | E::TooDear { .. }
-        | E::Replaced { .. }
-        | E::Encode(_)
-        | E::Mirror(_) => Class::Refused,
-    }
 }
 
 fn of_key(error: &KeyError) -> Class {
