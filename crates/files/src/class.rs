@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use crate::FileError;
+use crate::error::FileError;
 
 /// Kinds of failures, by who has to act. Every error of a library has one; programs end with a status for
 /// each.

@@ -7,7 +7,16 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile, TempDir};
 
-use crate::{FileError, Readers, failed, folder_of};
+use crate::error::{FileError, failed, folder_of};
+
+/// Who may read a new file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Whoever the user's defaults allow.
+    Everybody,
+    /// The user alone.
+    Owner,
+}
 
 /// A file that is being made.
 pub struct Draft {

@@ -15,58 +15,10 @@
 
 mod class;
 mod draft;
+mod error;
 mod read;
 
-use std::io;
-use std::path::{Path, PathBuf};
-
-use thiserror::Error;
-
 pub use class::{Class, Classified};
-pub use draft::{Draft, FolderDraft, remove_folder, replace, write_new};
+pub use draft::{Draft, FolderDraft, Readers, remove_folder, replace, write_new};
+pub use error::FileError;
 pub use read::{BYTE_ORDER_MARK, has_byte_order_mark, read_at_most};
-
-/// Who may read a new file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Readers {
-    /// Whoever the user's defaults allow.
-    Everybody,
-    /// The user alone.
-    Owner,
-}
-
-/// What the operating system refused.
-#[derive(Debug, Error)]
-#[error("{}: cannot {action}: {source}", path.display())]
-pub struct FileError {
-    /// The file or folder.
-    pub path: PathBuf,
-    /// What was attempted.
-    pub action: &'static str,
-    /// The reason given.
-    #[source]
-    pub source: io::Error,
-}
-
-impl FileError {
-    /// True if something had the name already.
-    pub fn is_taken(&self) -> bool {
-        self.source.kind() == io::ErrorKind::AlreadyExists
-    }
-}
-
-/// The folder that a name is in.
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
-fn failed<'p>(path: &'p Path, action: &'static str) -> impl Fn(io::Error) -> FileError + 'p {
-    move |source| FileError {
-        path: path.to_owned(),
-        action,
-        source,
-    }
-}

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::{FileError, failed};
+use crate::error::{FileError, failed};
 
 /// What some editors put before a text. It is no part of it.
 pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
