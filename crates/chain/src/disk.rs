@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use files::FileError;
+
 use crate::error::ChainError;
 
 /// Most bytes of a file that is read: transactions that carry batches are long.
@@ -41,9 +43,14 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ChainError> {
     };
     std::fs::create_dir_all(folder).map_err(io(folder, "make the folder"))?;
     let written = files::replace(path, files::Readers::Owner, bytes);
-    written.map_err(|error| ChainError::Io {
+    written.map_err(refused)
+}
+
+/// What the operating system refused.
+pub(crate) fn refused(error: FileError) -> ChainError {
+    ChainError::Io {
         path: error.path,
         action: error.action,
         source: error.source,
-    })
+    }
 }

@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 
 use alloy::primitives::B256;
+use files::FolderDraft;
 use l1::{Genesis, L1Error, NativeL1, Refusal};
 use prover::key::{AllowDevKeys, VerifyingKey};
 
 use super::bookkeeping::{Mirror, Stop, moved_since};
-use super::checkpoints::{Checkpoint, Checkpoints, checkpoints_file};
+use super::checkpoints::{Checkpoint, Checkpoints};
 use super::create::create_mirror;
-use crate::disk::io;
+use crate::disk::refused;
 use crate::error::ChainError;
 use crate::rpc::{BlockId, Rpc};
+
+/// Name of the new mirror in its draft.
+const DRAFT: &str = "mirror.redb";
 
 impl Mirror {
     /// Rolls back to the last checkpoint that the chain still has. The block of a later one is dropped if the chain
@@ -111,28 +115,19 @@ impl Mirror {
         let keys: BTreeMap<u16, VerifyingKey> = keys.collect();
         let genesis = Genesis::new(deployment.parameters().clone(), Vec::new());
         let genesis = genesis.map_err(l1::OpenError::from)?;
-        let draft = self.file.with_extension("again");
-        for left in [draft.clone(), checkpoints_file(&draft)] {
-            match std::fs::remove_file(&left) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(io(&left, "remove it")(error));
-                }
-                _ => {}
-            }
-        }
+        let draft = FolderDraft::begin(&self.file).map_err(refused)?;
+        let file = draft.path().join(DRAFT);
         let before = BlockId {
             number: first.number,
             hash: first.hash,
             parent: B256::ZERO,
             time: 0,
         };
-        drop(create_mirror(&draft, &genesis, &keys, before)?);
+        drop(create_mirror(&file, &genesis, &keys, before)?);
         // Why in this order: checkpoints must never say more than the mirror has.
-        let fresh = Checkpoints::load(&draft)?;
+        let fresh = Checkpoints::load(&file)?;
         fresh.save(&self.file)?;
-        std::fs::rename(&draft, &self.file).map_err(io(&self.file, "replace it"))?;
-        let left = checkpoints_file(&draft);
-        std::fs::remove_file(&left).map_err(io(&left, "remove it"))?;
+        draft.replace_with_file(DRAFT).map_err(refused)?;
         *mirror = NativeL1::open(&self.file, AllowDevKeys::Yes)?;
         self.reached.clone_from(&fresh);
         self.checkpoints = fresh;
