@@ -192,14 +192,7 @@ impl Deploying {
     /// # Errors
     /// If the plan cannot be removed.
     pub fn end(self) -> Result<()> {
-        let context = || format!("cannot remove {}", self.folder.display());
-        // Why renamed first: half a plan is none.
-        let gone = self.folder.with_extension("done");
-        if gone.exists() {
-            std::fs::remove_dir_all(&gone).with_context(context)?;
-        }
-        std::fs::rename(&self.folder, &gone).with_context(context)?;
-        std::fs::remove_dir_all(&gone).with_context(context)
+        Ok(::files::remove_folder(&self.folder)?)
     }
 }
 

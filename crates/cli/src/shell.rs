@@ -62,8 +62,7 @@ pub fn run_man(ui: Ui, args: &ManArgs) -> Result<()> {
         let mut written = Vec::new();
         for (name, page) in pages {
             let file = folder.join(format!("{name}.1"));
-            std::fs::write(&file, page)
-                .with_context(|| format!("cannot write {}", file.display()))?;
+            ::files::replace(&file, ::files::Readers::Everybody, page.as_bytes())?;
             let (file, page) = (Some(file), None);
             written.push(Page { name, file, page });
         }

@@ -21,7 +21,7 @@ use crate::deployment::{caller, open, operator_file};
 use crate::fault::Fault;
 use crate::interrupt::shield;
 use crate::settings::Settings;
-use crate::wallet::{find, load, unlock, write_secret};
+use crate::wallet::{find, load, unlock};
 use rollup::place::make_folder;
 use rollup::{Deployment, DeploymentError};
 
@@ -232,10 +232,15 @@ fn keep_wallet(settings: &Settings, name: &str) -> Result<()> {
             return Ok(());
         }
         let kept = folder.join(format!("operator-{former}.json"));
-        std::fs::rename(&file, &kept)
-            .with_context(|| format!("cannot move {} to {}", file.display(), kept.display()))?;
+        // Why first: killed between the two, no wallet is lost.
+        ::files::replace(
+            &kept,
+            ::files::Readers::Owner,
+            &read_secret(&file, "wallet")?,
+        )?;
     }
-    write_secret(&file, &read_secret(&wallet.path, "wallet")?)
+    let secret = read_secret(&wallet.path, "wallet")?;
+    Ok(::files::replace(&file, ::files::Readers::Owner, &secret)?)
 }
 
 fn tell(settings: &Settings, l1: &mut L1, said: &str, fees: Option<Amount>) -> Result<()> {
