@@ -79,6 +79,7 @@ impl Access {
     /// Changes how long the sender waits.
     #[must_use]
     pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.rpc.set_pace(patience.pace);
         if let Some(sender) = &mut self.sender {
             sender.patience = patience;
         }

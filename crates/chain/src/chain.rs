@@ -26,6 +26,9 @@ use crate::sender::{Included, Sender};
 /// reorganization may drop the block.
 const CATCH_UP: u32 = 10;
 
+/// How often a reported failure is checked while receipts and events contradict one another.
+const RECHECKS: u32 = 4;
+
 /// A contract and its mirror's bookkeeping.
 pub struct Chain {
     access: Access,
@@ -123,20 +126,48 @@ impl Chain {
     }
 
     /// Checks a receipt that says that the call failed. If the block has events of the transaction, the receipt is
-    /// false, and is not believed: the same call could be made twice.
-    fn check_failure(&self, included: &Included) -> Result<(), ChainError> {
-        let Mined {
-            number, receipt, ..
-        } = &included.mined;
-        let (rpc, hash) = (&self.access.rpc, receipt.transaction_hash);
-        let (logs, _) = rpc.logs(self.contract, (*number, *number), None, &mut Range::new())?;
-        match logs.iter().any(|log| log.transaction_hash == Some(hash)) {
-            true => Err(rpc.bad_answer(
-                "eth_getTransactionReceipt",
-                format!("the failure of {hash}, which has events in block {number}"),
-            )),
-            false => Ok(()),
+    /// false, perhaps because nodes at one address contradict one another, and it is queried again. If the block
+    /// has none, the failure is reported and the record dropped, once a second query says the same.
+    fn check_failure(
+        &mut self,
+        mirror: &mut NativeL1,
+        mut included: Included,
+        what: &'static str,
+    ) -> Result<Included, ChainError> {
+        for attempt in 1..=RECHECKS {
+            let refuted = self.has_events(&included)?;
+            if refuted && attempt == RECHECKS {
+                let (number, hash) = (
+                    included.mined.number,
+                    included.mined.receipt.transaction_hash,
+                );
+                let reason = format!("the failure of {hash}, which has events in block {number}");
+                let method = "eth_getTransactionReceipt";
+                return Err(self.access.rpc.bad_answer(method, reason));
+            }
+            let (rpc, sender) = self.access.sending()?;
+            included = match refuted {
+                true => {
+                    rpc.pause(sender.patience.poll.1);
+                    sender.recheck_inclusion(rpc, included.id, what)?
+                }
+                false => sender.check_success(rpc, included, what)?,
+            };
+            // Why: the transaction may be in another block by now.
+            included = self.follow(mirror, included, what)?;
+            if included.mined.receipt.status() {
+                return Ok(included);
+            }
         }
+        Err(ChainError::Unsteady { attempts: RECHECKS })
+    }
+
+    /// Whether the block of a transaction has events of it. A transaction that failed has none.
+    fn has_events(&self, included: &Included) -> Result<bool, ChainError> {
+        let number = included.mined.number;
+        let (rpc, hash) = (&self.access.rpc, included.mined.receipt.transaction_hash);
+        let (logs, _) = rpc.logs(self.contract, (number, number), None, &mut Range::new())?;
+        Ok(logs.iter().any(|log| log.transaction_hash == Some(hash)))
     }
 
     fn make(&mut self, mirror: &mut NativeL1, call: Call<'_>) -> Result<Called, SettleError> {
@@ -157,11 +188,7 @@ impl Chain {
         };
         let mut included = self.follow(mirror, included, what)?;
         if !included.mined.receipt.status() {
-            self.check_failure(&included)?;
-            let (rpc, sender) = self.access.sending()?;
-            included = sender.check_success(rpc, included, what)?;
-            // Why: the transaction may be in another block by now.
-            included = self.follow(mirror, included, what)?;
+            included = self.check_failure(mirror, included, what)?;
         }
         let outcome = outcome(self.contract, mirror, call, &included, what)?;
         match encoded.acknowledge {

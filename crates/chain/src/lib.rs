@@ -51,6 +51,8 @@ pub mod rpc;
 mod script;
 mod sender;
 mod sending;
+#[cfg(test)]
+mod stories;
 mod words;
 
 pub use access::{ANCHOR, Access, Found, genesis_of};

@@ -49,6 +49,8 @@ pub struct Rpc {
     backend: Box<dyn Backend>,
     /// The host of the node, for messages.
     node: String,
+    /// By how much pauses are divided.
+    pace: u32,
 }
 
 /// A call or transaction to be simulated.
@@ -142,6 +144,7 @@ impl Rpc {
         Self {
             backend: Box::new(backend),
             node,
+            pace: 1,
         }
     }
 
@@ -235,8 +238,12 @@ impl Rpc {
         })
     }
 
+    pub(crate) fn set_pace(&mut self, pace: u32) {
+        self.pace = pace.max(1);
+    }
+
     pub(crate) fn pause(&self, time: Duration) {
-        self.backend.pause(time);
+        self.backend.pause(time / self.pace);
     }
 
     /// A clock that only goes forward, since any moment.

@@ -24,6 +24,8 @@ pub struct Patience {
     pub silence: Duration,
     /// How long a receipt may be missing although the nonce is used, before this is an error.
     pub nonce_used: Duration,
+    /// By how much every pause is divided, those between repeated requests and readings included.
+    pub pace: u32,
 }
 
 impl Default for Patience {
@@ -32,6 +34,7 @@ impl Default for Patience {
             poll: (Duration::from_millis(100), Duration::from_secs(3)),
             silence: Duration::from_secs(60),
             nonce_used: Duration::from_secs(150),
+            pace: 1,
         }
     }
 }

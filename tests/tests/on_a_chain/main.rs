@@ -73,9 +73,10 @@ fn access(url: &str, folder: &Path, expected: Option<u64>) -> Result<Access, Cha
 
 /// What else takes minutes.
 const HURRIED: Patience = Patience {
-    poll: (Duration::from_millis(10), Duration::from_millis(50)),
+    poll: (Duration::from_millis(100), Duration::from_millis(500)),
     silence: Duration::from_millis(400),
     nonce_used: Duration::from_millis(600),
+    pace: 10,
 };
 
 fn parameters(access: &Access) -> Parameters {

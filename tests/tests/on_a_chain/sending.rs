@@ -359,12 +359,7 @@ fn a_failure_that_another_fork_has_is_not_believed_at_once() {
         }
         Fate::Arrives
     });
-    // The events of its block refute the failure, so the command tells of a node that contradicts itself.
-    let doubt = life.deposit(4, 7).unwrap_err();
-    assert!(
-        matches!(chain_error(&doubt), ChainError::Answer { .. }),
-        "{doubt}"
-    );
+    // The events of its block refute the failure, so the same command queries the receipt again.
     assert_eq!(life.deposit(4, 7).unwrap().number, 3);
     assert_eq!(life.standing().1, 4, "one deposit");
 }
