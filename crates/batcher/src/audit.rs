@@ -21,7 +21,6 @@ pub enum AuditError {
     Batch {
         /// Number of the batch.
         number: u64,
-        /// Why.
         source: Box<ReplayError>,
     },
     /// The last root is not that of the accounts.

@@ -277,7 +277,6 @@ impl Batcher {
         self.settings.fee_accounts = fee_accounts;
     }
 
-    /// The settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }

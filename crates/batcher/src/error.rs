@@ -17,12 +17,7 @@ pub enum SettingsError {
     NoShape,
     /// A shape is not one.
     #[error("shape {id}: {source}")]
-    Shape {
-        /// Its number.
-        id: u16,
-        /// What is wrong.
-        source: ShapeError,
-    },
+    Shape { id: u16, source: ShapeError },
     /// Two shapes differ in depth.
     #[error("all shapes have one depth: expected {expected}, shape {id} has {got}")]
     Depth {
@@ -35,10 +30,7 @@ pub enum SettingsError {
     },
     /// Two shapes have one number.
     #[error("shape {id} is listed twice")]
-    ShapeTwice {
-        /// The number.
-        id: u16,
-    },
+    ShapeTwice { id: u16 },
 }
 
 /// Why a database cannot be made or opened.
@@ -50,7 +42,6 @@ pub enum OpenError {
     /// The file is of another deployment.
     #[error("{}: {what} is {found}, this deployment has {expected}: use the data directory of this deployment", path.display())]
     OtherDeployment {
-        /// The file.
         path: PathBuf,
         /// Domain, genesis or depth.
         what: &'static str,
@@ -80,35 +71,25 @@ pub enum StoreError {
     /// The database could not read or write.
     #[error("{}: {source}: nothing that was acknowledged is lost; check the disk and start again", path.display())]
     Database {
-        /// The file.
         path: PathBuf,
-        /// Its reason.
         source: Box<redb::Error>,
     },
     /// A record is not what was written.
     #[error("{}: {table} {key}: {source}: restore from a copy or from L1", path.display())]
     Record {
-        /// The file.
         path: PathBuf,
         /// Name of the table.
         table: &'static str,
         /// Key of the record.
         key: String,
-        /// What is wrong.
         source: CodecError,
     },
     /// The database was opened for reading.
     #[error("{}: opened for reading only", path.display())]
-    ReadOnly {
-        /// The file.
-        path: PathBuf,
-    },
+    ReadOnly { path: PathBuf },
     /// An earlier write failed, so memory and disk may differ.
     #[error("{}: an earlier write failed: start again, nothing that was acknowledged is lost", path.display())]
-    Stopped {
-        /// The file.
-        path: PathBuf,
-    },
+    Stopped { path: PathBuf },
 }
 
 /// Why operations cannot be made into a batch. None of them is an operation's fault.
@@ -127,7 +108,6 @@ pub enum BuildError {
     Queue {
         /// Place in the queue.
         number: u64,
-        /// What is wrong.
         source: L1Violation,
     },
     /// Batch number or time do not fit, or the shape is not one.
@@ -184,20 +164,13 @@ pub enum StageError {
     },
     /// The batch is not the one that is stored under its number.
     #[error("batch {number} is not the one that was sealed under this number")]
-    OtherBatch {
-        /// The number.
-        number: u64,
-    },
+    OtherBatch { number: u64 },
     /// Its witness was deleted when it was finalized.
     #[error("batch {number} is finalized, its witness is no longer kept")]
-    NoWitness {
-        /// The number.
-        number: u64,
-    },
+    NoWitness { number: u64 },
     /// Batches are finalized in order.
     #[error("batch {number} cannot be finalized now: the next is {expected}")]
     OutOfOrder {
-        /// The number given.
         number: u64,
         /// The next batch.
         expected: u64,

@@ -1,6 +1,8 @@
 //! From signed operations to sealed batches: mempool, sealing, durable state, reopening of batches
-//! that did not make it to L1, application of batches that others submitted, restoration from L1's
-//! data, and the import of transfer histories.
+//! that did not make it to L1, application of batches that others submitted, and restoration from
+//! L1's data.
+
+#![allow(missing_docs, reason = "what a name says is not said again")]
 
 mod acknowledged;
 mod apply;

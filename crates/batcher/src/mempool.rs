@@ -58,9 +58,7 @@ pub enum Refusal {
         replaced_for(*least_fee)
     )]
     NonceTaken {
-        /// The sender.
         index: u32,
-        /// The nonce.
         nonce: u64,
         /// The operation that has it.
         by: OperationId,
@@ -70,7 +68,6 @@ pub enum Refusal {
     /// The nonce is too far ahead of the account's.
     #[error("nonce {nonce} of account {index} is {look_ahead} or more ahead of {next}")]
     NonceTooFarAhead {
-        /// The sender.
         index: u32,
         /// The operation's nonce.
         nonce: u64,
@@ -81,24 +78,13 @@ pub enum Refusal {
     },
     /// The sender has too many operations waiting: try again later.
     #[error("account {index} has {limit} operations waiting, which is the limit")]
-    AccountFull {
-        /// The sender.
-        index: u32,
-        /// The limit.
-        limit: usize,
-    },
+    AccountFull { index: u32, limit: usize },
     /// Too many operations wait: try again later.
     #[error("{limit} operations wait, which is the limit")]
-    Full {
-        /// The limit.
-        limit: usize,
-    },
+    Full { limit: usize },
     /// There is nobody to pay a fee in this token to.
     #[error("fees are not taken in token {token}: sign a fee of 0")]
-    FeeTokenNotTaken {
-        /// The token.
-        token: u32,
-    },
+    FeeTokenNotTaken { token: u32 },
     /// No shape of the deployment has slots for operations of this kind.
     #[error("no shape of the deployment has slots for operations of kind {kind}")]
     KindNotTaken {

@@ -83,7 +83,7 @@ pub fn check(kind: usize, record: &[u8], shape: &Shape, domain: &Fr) -> bool {
         }
     };
     if let Some(encoded) = &encoded {
-        assert!(encoded == given, "kind {kind} has another spelling");
+        assert!(encoded == given, "kind {kind} has another encoding");
     }
     encoded.is_some()
 }

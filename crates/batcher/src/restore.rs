@@ -77,18 +77,12 @@ pub enum HistoryError {
     },
     /// A batch's data are not those of its shape.
     #[error("batch {number}: {source}")]
-    Words {
-        /// Its number.
-        number: u64,
-        /// What is wrong.
-        source: WordsError,
-    },
+    Words { number: u64, source: WordsError },
     /// A batch's data do not lead to its root.
     #[error("batch {number}: {source}")]
     Replay {
         /// The first such batch.
         number: u64,
-        /// Why.
         source: Box<ReplayError>,
     },
 }

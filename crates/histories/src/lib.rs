@@ -11,6 +11,8 @@
 //! every balance of the history, and every token's sum of opening balances, is below 2^128, so
 //! nothing that was imported is rejected when it executes in file order.
 
+#![allow(missing_docs, reason = "what a name says is not said again")]
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
@@ -113,7 +115,6 @@ pub struct GenesisAccount {
 pub struct RejectedRow {
     /// Its line in the file, the header being 1.
     pub line: u64,
-    /// Why.
     pub reason: RowError,
 }
 
@@ -150,10 +151,7 @@ pub enum RowError {
     },
     /// The sender would need more than exists.
     #[error("opening balances of token {token} would reach 2^128")]
-    Supply {
-        /// The token.
-        token: u32,
-    },
+    Supply { token: u32 },
     /// No index is left for a new account.
     #[error("all {leaves} indices of the tree are taken")]
     TreeFull {
@@ -168,7 +166,6 @@ pub enum ImportError {
     /// The file cannot be read, or is damaged.
     #[error("{}: {source}: check that the file exists and is whole", path.display())]
     Io {
-        /// The file.
         path: PathBuf,
         /// The reason.
         source: io::Error,
@@ -176,21 +173,16 @@ pub enum ImportError {
     /// The first line does not name a column that is used, or names it twice.
     #[error("{}: line 1 has to name the columns {} once each, and names {column} {times} times: {found:?}", path.display(), COLUMNS.join(", "))]
     Header {
-        /// The column.
         column: &'static str,
         /// How often it is named.
         times: usize,
-        /// The file.
         path: PathBuf,
         /// What it says.
         found: String,
     },
     /// The file is too large.
     #[error("{}: more than {MOST_BYTES} bytes of text: import it in parts", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
+    TooLarge { path: PathBuf },
     /// The depth is not one that trees have.
     #[error("depth must be 1 to {}, got {}", ledger::shape::MAX_DEPTH, .0)]
     Depth(u8),

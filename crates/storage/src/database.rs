@@ -38,7 +38,7 @@ enum Access {
     Writer(redb::Database),
     /// The file as it was at one moment, whatever another process writes meanwhile.
     Reader {
-        /// Why first: it ends before its database.
+        /// Why first: fields are dropped in order, and it has to end before its database.
         transaction: Arc<ReadTransaction>,
         database: ReadOnlyDatabase,
     },
