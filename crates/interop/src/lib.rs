@@ -9,6 +9,7 @@
 //! forgot their secrets, is left to others.
 
 pub mod ceremony;
+mod class;
 mod container;
 pub mod error;
 pub mod json;

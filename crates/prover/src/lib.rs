@@ -6,6 +6,7 @@
 
 pub mod bounded;
 pub mod circuit;
+mod class;
 pub mod key;
 mod key_file;
 pub mod proof;
