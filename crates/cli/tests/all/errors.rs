@@ -3,22 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const CRATES: [&str; 13] = [
-    "crates/ledger",
-    "crates/histories",
-    "crates/storage",
-    "crates/wallet",
-    "crates/prover",
-    "crates/interop",
-    "crates/l1",
-    "crates/evm",
-    "crates/batcher",
-    "crates/rollup",
-    "crates/chain",
-    "circuits",
-    "crates/cli",
-];
-
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -60,18 +44,30 @@ fn enums(text: &str) -> Vec<(String, Vec<String>)> {
     found
 }
 
-/// `crate::Enum` with its variants.
+/// The folders of all crates.
+fn crates() -> Vec<PathBuf> {
+    let mut folders = vec![root().join("circuits")];
+    for entry in std::fs::read_dir(root().join("crates")).unwrap() {
+        folders.push(entry.unwrap().path());
+    }
+    folders
+}
+
+/// `crate::module::Enum` with its variants; what stands in `lib.rs` has no module.
 fn errors() -> BTreeMap<String, Vec<String>> {
     let mut all = BTreeMap::new();
-    for folder in CRATES {
+    for folder in crates() {
         let mut files = Vec::new();
-        sources(&root().join(folder).join("src"), &mut files);
-        let short = folder.rsplit('/').next().unwrap();
+        sources(&folder.join("src"), &mut files);
+        let short = folder.file_name().unwrap().to_str().unwrap();
         for file in files {
             let text = std::fs::read_to_string(&file).unwrap();
-            let module = file.file_stem().unwrap().to_str().unwrap().to_owned();
+            let module = match file.file_stem().unwrap().to_str().unwrap() {
+                "lib" => String::new(),
+                module => format!("{module}::"),
+            };
             for (name, variants) in enums(&text) {
-                all.insert(format!("{short}::{module}::{name}"), variants);
+                all.insert(format!("{short}::{module}{name}"), variants);
             }
         }
     }
