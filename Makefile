@@ -5,6 +5,7 @@ CARGO ?= cargo
 # The program whole, and without what the demo does not need: `bench`, `chain`, `evm` and `interop` of crates/cli.
 QUIRE = $(CARGO) build --release --locked --bin quire
 DEMO = -p cli --no-default-features
+TEST = $(CARGO) test --release --locked --workspace
 
 .PHONY: help demo demo-crates demo-evm evm interop drill test verdict mutants kills plugs portable judges judges-all compare-snarkjs fuzz ci fmt clippy docs layering shapes contracts contracts-check slither bench clean-demo
 
@@ -27,11 +28,10 @@ interop: ## a wallet that is not ours: zk-kit and viem sign, the rollup proves a
 
 evm: ## settlement on a real chain: reorganizations, cut wires, nodes that lie; needs Node
 	./tests/interop/install
-	QUIRE_ANVIL="$$(./tests/interop/install)" \
-	  $(CARGO) test --release --locked --workspace --features tests/anvil --test on_a_chain
+	QUIRE_ANVIL="$$(./tests/interop/install)" $(TEST) --features tests/anvil --test on_a_chain
 
 test: ## every test that needs nothing but Rust, in release mode (docs/testing.md lists the others)
-	$(CARGO) test --release --locked --workspace
+	$(TEST)
 
 verdict: ## QUIRE_VERDICTS (10000) batches through the contract and the native L1
 	QUIRE_VERDICTS=$${QUIRE_VERDICTS:-10000} $(CARGO) test --release --locked -p evm --test all one_verdict -- --nocapture
@@ -43,11 +43,10 @@ kills: ## SIGKILL under load, QUIRE_KILLS (1000) times
 	QUIRE_KILLS=$${QUIRE_KILLS:-1000} $(CARGO) test --release --locked -p tests --test survives_kills -- --nocapture
 
 plugs: ## the program is killed at each step that reaches the disk; needs strace
-	QUIRE_STRACE="$$(command -v strace)" \
-	  $(CARGO) test --release --locked --workspace --features cli/plugs --test plugs
+	QUIRE_STRACE="$$(command -v strace)" $(TEST) --features cli/plugs --test plugs
 
 portable: ## the prover's tests without vector instructions
-	QUIRE_SIMD=portable $(CARGO) test --release --locked -p msm -p prover
+	QUIRE_SIMD=portable $(TEST) --lib --test sums --test transforms --test bases --test proving
 
 judges: ## snarkjs judges our files, and we its; needs Node
 	$(QUIRE)
@@ -64,16 +63,18 @@ compare-snarkjs: ## proving times beside snarkjs; SHAPE (tiny), PAIRS (3), THREA
 fuzz: ## every decoder, FUZZ_SECONDS (60) each, two at a time; needs g++
 	./tests/fuzz/run
 
-# The tests' build has the program too: one build serves all steps.
+# One build, with the tests that need anvil and strace, serves all steps; the program is in it.
 ci: export QUIRE_KILLS = 100
-ci: QUIRE = $(CARGO) test --release --locked --workspace --no-run
-ci: fmt clippy layering demo-crates docs contracts-check test plugs portable drill judges evm interop demo-evm fuzz ## what CI runs, with 100 kills instead of 25
+ci: TEST = QUIRE_ANVIL="$$(./tests/interop/install)" QUIRE_STRACE="$$(command -v strace)" \
+  $(CARGO) test --release --locked --workspace --features tests/anvil,cli/plugs
+ci: QUIRE = $(TEST) --no-run
+ci: fmt clippy layering demo-crates docs contracts-check test portable drill judges interop demo-evm fuzz ## what CI runs, `evm` and `plugs` among the tests, 100 kills instead of 25
 
 fmt: ## formatting
 	$(CARGO) fmt --all --check
 
 clippy: ## lints, warnings denied
-	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --release --locked --workspace --all-targets --features tests/anvil,cli/plugs -- -D warnings
 	$(CARGO) clippy --release --locked $(DEMO) -- -D warnings
 
 docs: ## API documentation, warnings denied
