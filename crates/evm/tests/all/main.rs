@@ -9,3 +9,4 @@ mod operator;
 mod twins;
 mod verdict;
 mod verifier;
+mod walk;
