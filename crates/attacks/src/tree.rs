@@ -1,7 +1,7 @@
 //! Accounts that the tree does not have, at places where they are not, as they were before.
 
 use circuits::account::LeafValues;
-use ledger::field::Fr;
+use ledger::{field::Fr, poseidon::compress4};
 
 use crate::{
     attack::{Attack, both_sides},
@@ -83,6 +83,15 @@ pub(crate) fn attacks() -> Vec<Attack> {
         )
         .to_vec(),
         both_sides!(
+            "grafted",
+            "/leaf_is_in_tree",
+            ["D6"],
+            "An account that nobody ever paid for hangs on a branch of the prover's own, in which \
+             everything below is as it should be: it spends a million.",
+            grafted
+        )
+        .to_vec(),
+        both_sides!(
             "borrowed-balance",
             "/leaf_is_in_tree",
             ["E5"],
@@ -155,6 +164,31 @@ fn phantom(bench: &Workbench, side: Side) -> Pair {
     with_and_without(bench, 9, |batch| {
         side.append(bench, batch, &pay(9, 3, 1_000_000))
     })
+}
+
+/// A phantom with the nodes above it, up to the second level in a transfer and up to the last in a
+/// withdrawal: only there the tree has another node.
+fn grafted(bench: &Workbench, side: Side) -> Pair {
+    // Why: a node in the first place of its level is also fed forward, and its change with it.
+    let index = 0b01_10_01;
+    let payment = pay(index, 3, 1_000_000);
+    let mut pair = with_and_without(bench, index, |batch| side.append(bench, batch, &payment));
+    let mut batch = world(bench);
+    batch.claim(&start(index, 0, 1_000_000));
+    side.append(bench, &mut batch, &payment);
+    let mut values = batch.finish();
+    let debit = side.slot(bench, &mut values);
+    let levels = match side {
+        Side::Transfer => 1,
+        Side::Withdrawal => debit.path.len() - 1,
+    };
+    let mut node = leaf_hash(&debit.account);
+    for (level, children) in debit.path.iter_mut().take(levels).enumerate() {
+        children[(index as usize >> (2 * level)) & 3] = node;
+        node = compress4(children);
+    }
+    pair.forged = Witness::of(values);
+    pair
 }
 
 fn phantom_receiver(bench: &Workbench) -> Pair {
