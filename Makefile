@@ -2,7 +2,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-# The program whole, and without what the demo does not need: `bench`, `chain`, `evm` and `interop` of crates/cli.
+# The program whole, and without what the demo does not need: `attacks`, `bench`, `chain`, `evm` and `interop` of crates/cli.
 QUIRE = $(CARGO) build --release --locked --bin quire
 DEMO = -p cli --no-default-features
 TEST = $(CARGO) test --release --locked --workspace
@@ -30,7 +30,7 @@ evm: ## settlement on a real chain: reorganizations, cut wires, nodes that lie; 
 	./tests/interop/install
 	QUIRE_ANVIL="$$(./tests/interop/install)" $(TEST) --features tests/anvil --test on_a_chain
 
-test: ## every test that needs nothing but Rust, in release mode (docs/testing.md lists the others)
+test: ## every test that needs no other program, in release mode (docs/testing.md lists the others)
 	$(TEST)
 
 verdict: ## QUIRE_VERDICTS (10000) batches through the contract and the native L1
