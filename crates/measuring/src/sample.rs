@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn a_tree_can_be_too_small() {
         let shape = Shape {
-            depth: 2,
+            depth: 1,
             ..by_name("m16").unwrap()
         };
         let refused = full_batch(&shape).unwrap_err();
