@@ -78,7 +78,14 @@ impl Classified for AuditError {
     fn class(&self) -> Class {
         match self {
             Self::Genesis(_) | Self::Batch { .. } | Self::Root { .. } => Class::Damaged,
-            Self::Stage(error) => error.class(),
+            Self::Stage(StageError::Store(error)) => error.class(),
+            // Why damaged: the audit asks for batches that the database says that it has.
+            Self::Stage(
+                StageError::NoBatch { .. }
+                | StageError::OtherBatch { .. }
+                | StageError::NoWitness { .. }
+                | StageError::OutOfOrder { .. },
+            ) => Class::Damaged,
         }
     }
 }

@@ -3,10 +3,11 @@
 use files::{Class, Classified};
 
 use crate::bounded::ReadError;
+use crate::circuit::CircuitError;
 use crate::key::{Degenerate, KeyError};
 use crate::proof::DecodeError;
 use crate::prove::ProveError;
-use crate::schedule::ScheduleError;
+use crate::schedule::{ManyError, ScheduleError};
 use crate::setup::SetupError;
 use crate::verify::VerifyError;
 
@@ -87,6 +88,27 @@ impl Classified for ScheduleError {
     fn class(&self) -> Class {
         match self {
             Self::MemoryLimit { .. } => Class::Refused,
+        }
+    }
+}
+
+impl<E: Classified> Classified for ManyError<E> {
+    fn class(&self) -> Class {
+        match self {
+            Self::Prove { source, .. } => source.class(),
+            Self::Caller(error) => error.class(),
+        }
+    }
+}
+
+impl Classified for CircuitError {
+    fn class(&self) -> Class {
+        match self {
+            // Why refused: the caller chose the circuit, and nothing was made of it.
+            Self::Circuit(_) => Class::Refused,
+            Self::Setup(error) => error.class(),
+            Self::Key(error) => error.class(),
+            Self::Prove(error) => error.class(),
         }
     }
 }

@@ -26,6 +26,7 @@
 //! Invariant: no message, trace or error repeats a part of a private key or passphrase; both are held
 //! in memory that is wiped.
 
+mod class;
 mod error;
 mod format;
 mod keystore;
