@@ -7,6 +7,7 @@
 
 use std::path::PathBuf;
 
+use files::AnyClassified;
 use l1::Address;
 use thiserror::Error;
 
@@ -220,7 +221,7 @@ impl From<ChainError> for rollup::SettleError {
     fn from(error: ChainError) -> Self {
         match error {
             ChainError::Mirror(error) => Self::L1(error),
-            other => Self::Chain(Box::new(other)),
+            other => Self::Chain(AnyClassified::new(other)),
         }
     }
 }

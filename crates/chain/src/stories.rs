@@ -198,7 +198,7 @@ impl Life {
 /// The error of the chain in what a call returned.
 fn chain_error<T: std::fmt::Debug>(called: Result<T, SettleError>) -> ChainError {
     match called.unwrap_err() {
-        SettleError::Chain(error) => *error.downcast().unwrap(),
+        SettleError::Chain(error) => *error.into_inner().downcast().unwrap(),
         other => panic!("not an error of the chain: {other}"),
     }
 }

@@ -98,7 +98,7 @@ pub fn main() -> ExitCode {
         Ok(Err(error)) if error.is::<ui::OutputClosed>() => ExitCode::from(fault::EXIT_CLOSED_PIPE),
         Ok(Err(error)) => {
             ui::complain(&fault::message(&error));
-            ExitCode::from(fault::class_of(&error).status())
+            ExitCode::from(fault::status(fault::class_of(&error)))
         }
         Err(_) => ExitCode::from(fault::EXIT_BUG),
     }
@@ -126,7 +126,7 @@ fn help(error: &clap::Error) -> ! {
         Err(error) if error.is::<ui::OutputClosed>() => fault::EXIT_CLOSED_PIPE,
         Err(error) => {
             ui::complain(&fault::message(&error));
-            fault::class_of(&error).status()
+            fault::status(fault::class_of(&error))
         }
     };
     std::process::exit(status.into())

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use files::AnyClassified;
 use rollup::place::Connect;
 
 /// Connects through the node at `url`; with a key, which is read when it is needed, calls can be sent.
@@ -21,8 +22,8 @@ pub fn connect(url: String, eth_key_file: Option<PathBuf>) -> Connect {
     };
     Arc::new(move |place, native| {
         link(place, native).map_err(|error: ChainError| match error {
-            ChainError::InUse { .. } => LinkError::InUse(Box::new(error)),
-            error => LinkError::Chain(Box::new(error)),
+            ChainError::InUse { .. } => LinkError::InUse(AnyClassified::new(error)),
+            error => LinkError::Chain(AnyClassified::new(error)),
         })
     })
 }
@@ -42,6 +43,6 @@ pub fn connect(_: String, _: Option<PathBuf>) -> Connect {
 
     Arc::new(|_, _| {
         let fault = Fault::left_out("a client for Ethereum", "chain");
-        Err(LinkError::Chain(Box::new(fault)))
+        Err(LinkError::Chain(AnyClassified::new(fault)))
     })
 }

@@ -1,6 +1,7 @@
 //! Who has to act on a failure.
 
 use std::error::Error;
+use std::fmt;
 use std::io;
 
 use crate::error::FileError;
@@ -51,5 +52,49 @@ impl Classified for io::Error {
 impl<E: Classified> Classified for Box<E> {
     fn class(&self) -> Class {
         self.as_ref().class()
+    }
+}
+
+/// An error of any type that knows its class, for libraries that cannot name the type.
+pub struct AnyClassified(Box<dyn Classified + Send + Sync>);
+
+impl AnyClassified {
+    /// Takes an error of any type.
+    pub fn new(error: impl Classified + Send + Sync + 'static) -> Self {
+        Self(Box::new(error))
+    }
+
+    /// The error itself, for whoever knows its type.
+    pub fn get(&self) -> &(dyn Error + 'static) {
+        self.0.as_ref()
+    }
+
+    /// The error itself, for whoever knows its type.
+    pub fn into_inner(self) -> Box<dyn Error + Send + Sync> {
+        self.0
+    }
+}
+
+impl fmt::Debug for AnyClassified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for AnyClassified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl Error for AnyClassified {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl Classified for AnyClassified {
+    fn class(&self) -> Class {
+        self.0.class()
     }
 }

@@ -18,7 +18,7 @@ mod draft;
 mod error;
 mod read;
 
-pub use class::{Class, Classified};
+pub use class::{AnyClassified, Class, Classified};
 pub use draft::{Draft, FolderDraft, Readers, remove_folder, replace, write_new};
 pub use error::FileError;
 pub use read::{BYTE_ORDER_MARK, has_byte_order_mark, read_at_most};

@@ -3,12 +3,12 @@
 //! Each variant says what was expected, what was found, and what to do. Errors of one file alone stay
 //! with it ([`crate::clock`], [`crate::leave`], [`mod@crate::restore`], [`crate::settlement`]).
 
-use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
 use batcher::{ApplyError, ReopenError};
 use batcher::{SealError, StageError};
+use files::AnyClassified;
 use l1::{Address, L1Error, SubmissionRight};
 use ledger::time::{Span, Utc};
 use ledger::words::WordsError;
@@ -176,10 +176,10 @@ pub struct NoFolder {
 pub enum LinkError {
     /// Another process uses what the connection needs.
     #[error(transparent)]
-    InUse(Box<dyn Error + Send + Sync>),
+    InUse(AnyClassified),
     /// The chain, or what lies between it and this program.
     #[error(transparent)]
-    Chain(Box<dyn Error + Send + Sync>),
+    Chain(AnyClassified),
 }
 
 /// Why a deployment was not opened, or does not do what is asked.

@@ -26,6 +26,7 @@
 )]
 
 pub mod audit;
+mod class;
 pub mod clock;
 pub mod create;
 pub mod deployment;

@@ -5,8 +5,7 @@
 //! every check is the same for both. Invariant: the native L1 of a contract changes only by what its
 //! [`Settlement`] found on the chain; what a caller wants is sent to the chain and comes back from there.
 
-use std::error::Error;
-
+use files::AnyClassified;
 use l1::token::TokenDisplay;
 use l1::{
     Address, Confirmed, Deposit, Exit, FinalizedBatch, L1Error, NativeL1, QueueEntry, StoreError,
@@ -150,7 +149,7 @@ pub enum SettleError {
     L1(#[from] L1Error),
     /// The chain, or what lies between it and this program.
     #[error(transparent)]
-    Chain(Box<dyn Error + Send + Sync>),
+    Chain(AnyClassified),
     /// The call was in a block that the chain has dropped again.
     #[error(
         "the chain has dropped the block with {what} again: run the command once more, which finds out where it stands"

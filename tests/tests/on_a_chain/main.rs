@@ -300,7 +300,7 @@ fn chain_error(error: &SettleError) -> &ChainError {
     let SettleError::Chain(inner) = error else {
         panic!("not an error of the chain: {error}");
     };
-    inner.downcast_ref().unwrap()
+    inner.get().downcast_ref().unwrap()
 }
 
 fn follow_error(error: &FollowError) -> &ChainError {

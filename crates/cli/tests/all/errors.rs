@@ -1,6 +1,6 @@
 //! `docs/errors.md` names every error of the libraries and every exit status, and no others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
@@ -53,25 +53,129 @@ fn crates() -> Vec<PathBuf> {
     folders
 }
 
-/// `crate::module::Enum` with its variants; what stands in `lib.rs` has no module.
-fn errors() -> BTreeMap<String, Vec<String>> {
-    let mut all = BTreeMap::new();
+/// Calls a function with the crate, the path and the text of every source file of all crates.
+fn for_each_source(mut visit: impl FnMut(&str, &Path, &str)) {
     for folder in crates() {
         let mut files = Vec::new();
         sources(&folder.join("src"), &mut files);
         let short = folder.file_name().unwrap().to_str().unwrap();
         for file in files {
-            let text = std::fs::read_to_string(&file).unwrap();
-            let module = match file.file_stem().unwrap().to_str().unwrap() {
-                "lib" => String::new(),
-                module => format!("{module}::"),
-            };
-            for (name, variants) in enums(&text) {
-                all.insert(format!("{short}::{module}{name}"), variants);
-            }
+            visit(short, &file, &std::fs::read_to_string(&file).unwrap());
         }
     }
+}
+
+/// `crate::module::Enum` with its variants; what stands in `lib.rs` has no module.
+fn errors() -> BTreeMap<String, Vec<String>> {
+    let mut all = BTreeMap::new();
+    for_each_source(|short, file, text| {
+        let module = match file.file_stem().unwrap().to_str().unwrap() {
+            "lib" => String::new(),
+            module => format!("{module}::"),
+        };
+        for (name, variants) in enums(text) {
+            all.insert(format!("{short}::{module}{name}"), variants);
+        }
+    });
     all
+}
+
+/// Error types that no command is asked about, each with the reason.
+const INNER: &[(&str, &str)] = &[
+    (
+        "storage::BeginError",
+        "inside errors of l1 and batcher, which ask it",
+    ),
+    (
+        "storage::CodecError",
+        "inside errors of l1 and batcher, which ask it",
+    ),
+    (
+        "storage::OpenError",
+        "inside errors of l1 and batcher, which ask it",
+    ),
+];
+
+/// `crate::Type` of every public type that is an error, enum or not.
+fn error_types() -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for_each_source(|short, _, text| {
+        let mut is_error = false;
+        for line in text.lines() {
+            let kind = ["pub enum ", "pub struct "];
+            if let Some(derived) = line.strip_prefix("#[derive(") {
+                is_error = derived
+                    .split([',', ' ', ':', ')'])
+                    .any(|name| name == "Error");
+            } else if let Some(rest) = kind.iter().find_map(|kind| line.strip_prefix(kind)) {
+                if std::mem::take(&mut is_error) {
+                    let name = rest.split(|c: char| !c.is_alphanumeric()).next().unwrap();
+                    all.insert(format!("{short}::{name}"));
+                }
+            } else if line.starts_with('}') {
+                is_error = false;
+            }
+        }
+    });
+    all
+}
+
+/// `crate::Type` of every error that the program asks in this way: `ask` or `is`.
+fn asked(fault: &str, how: &str) -> BTreeSet<String> {
+    let short = |path: &str| {
+        let path = path.trim_start_matches("::");
+        let (first, last) = (path.split("::").next()?, path.rsplit("::").next()?);
+        Some(format!("{first}::{last}"))
+    };
+    let opening = format!("{how}::<");
+    let entries = fault.split(&opening).skip(1);
+    let paths = entries.filter_map(|rest| rest.split(['<', '>']).next());
+    paths
+        .filter(|path| path.contains("::") && *path != "io::Error")
+        .filter_map(short)
+        .collect()
+}
+
+/// Whoever adds an error type gives it a class, and the program asks it: nothing is refused only because
+/// nobody thought of it.
+#[test]
+fn every_error_type_has_a_class_that_the_program_asks_for() {
+    let fault = std::fs::read_to_string(root().join("crates/cli/src/fault.rs")).unwrap();
+    let (classified, of_one_class) = (asked(&fault, "ask"), asked(&fault, "is"));
+    assert!(classified.len() > 40 && of_one_class.len() > 20);
+    let inner: BTreeSet<String> = INNER.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let types = error_types();
+    for name in &types {
+        let places = [&classified, &of_one_class, &inner];
+        let places = places.iter().filter(|place| place.contains(name)).count();
+        assert_eq!(
+            places, 1,
+            "`{name}` is to be in one of the lists CLASSIFIED and ONE_CLASS of crates/cli/src/fault.rs, \
+             or in INNER here"
+        );
+    }
+    for name in classified.iter().chain(&of_one_class).chain(&inner) {
+        assert!(types.contains(name), "`{name}` is no error type");
+    }
+}
+
+/// A new variant of an error does not compile until somebody has decided on its class.
+#[test]
+fn no_class_is_a_default() {
+    let mut implementations = 0;
+    for_each_source(|short, file, text| {
+        for block in text.split("Classified for ").skip(1) {
+            let block = block.split("\n}\n").next().unwrap();
+            assert!(
+                !block.contains("_ =>") && !block.contains("matches!"),
+                "{short}, {}: the class of {}",
+                file.display(),
+                block.lines().next().unwrap()
+            );
+            implementations += 1;
+        }
+    });
+    assert!(implementations > 50, "{implementations}");
 }
 
 /// Names in back quotes.
