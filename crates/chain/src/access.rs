@@ -10,7 +10,7 @@ use l1::evm::abi;
 use l1::genesis::Parameters;
 use l1::{Address, Genesis};
 use prover::key::VerifyingKey;
-use rollup::Unsettled;
+use rollup::Unacknowledged;
 
 use crate::contract::Contract;
 use crate::error::ChainError;
@@ -130,7 +130,7 @@ impl Access {
     ///
     /// # Errors
     /// [`ChainError`]; the records of those that are still pending stay.
-    pub fn cancel(&mut self) -> Result<Vec<Unsettled>, ChainError> {
+    pub fn cancel(&mut self) -> Result<Vec<Unacknowledged>, ChainError> {
         let (rpc, sender) = self.sending()?;
         sender.cancel(rpc)
     }

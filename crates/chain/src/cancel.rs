@@ -1,7 +1,7 @@
 //! Cancelling pending transactions: each is replaced by an empty one.
 
 use alloy::eips::BlockNumberOrTag;
-use rollup::{Standing, Unsettled};
+use rollup::{TransactionStatus, Unacknowledged};
 
 use crate::error::ChainError;
 use crate::nonces::MAX_WAITING;
@@ -14,18 +14,18 @@ impl Sender {
     /// Replaces every pending transaction by an empty one, fills free nonces before them with empty ones too,
     /// waits for all of them, and returns what became of each. The record of a transaction is dropped if
     /// another program's has its nonce.
-    pub(crate) fn cancel(&mut self, rpc: &Rpc) -> Result<Vec<Unsettled>, ChainError> {
+    pub(crate) fn cancel(&mut self, rpc: &Rpc) -> Result<Vec<Unacknowledged>, ChainError> {
         let (what, from) = ("the empty transaction", self.address());
         let mut ended = Vec::new();
         for id in self.outbox.ids(u64::MAX) {
             let shown = self.outbox.get(id).map(Record::summary);
-            let as_ = |standing| shown.map(|record| Unsettled { standing, ..record });
+            let as_ = |status| shown.map(|record| Unacknowledged { status, ..record });
             match self.query_receipt(rpc, id)? {
                 // A reorganization may have dropped the block in which it was seen.
                 ReceiptQuery::Pending => self.outbox.change(id, |record| record.outcome = None)?,
                 found @ ReceiptQuery::Emptied(_) => {
                     self.record_query(rpc, id, what, found)?;
-                    ended.extend(as_(Standing::Cancelled));
+                    ended.extend(as_(TransactionStatus::Cancelled));
                 }
                 ReceiptQuery::Included(mined) => {
                     self.record_inclusion(rpc, id, &mined)?;
@@ -35,9 +35,9 @@ impl Sender {
                 ReceiptQuery::NonceUsed => match self.wait_for_inclusion(rpc, id, what) {
                     Err(ChainError::Replaced { .. } | ChainError::Cancelled { .. }) => {
                         self.outbox.remove(id)?;
-                        ended.extend(as_(Standing::NonceUsed));
+                        ended.extend(as_(TransactionStatus::NonceUsed));
                     }
-                    Ok(Inclusion::Cancelled) => ended.extend(as_(Standing::Cancelled)),
+                    Ok(Inclusion::Cancelled) => ended.extend(as_(TransactionStatus::Cancelled)),
                     Ok(Inclusion::Included(_)) => ended.extend(self.in_block(id)?),
                     Err(error) => return Err(error),
                 },
@@ -74,13 +74,13 @@ impl Sender {
         }
         for id in empty {
             let shown = self.outbox.get(id).map(Record::summary);
-            let as_ = |standing| shown.map(|record| Unsettled { standing, ..record });
+            let as_ = |status| shown.map(|record| Unacknowledged { status, ..record });
             ended.extend(match self.wait_for_inclusion(rpc, id, what) {
                 Ok(Inclusion::Included(_)) => self.in_block(id)?,
-                Ok(Inclusion::Cancelled) => as_(Standing::Cancelled),
+                Ok(Inclusion::Cancelled) => as_(TransactionStatus::Cancelled),
                 Err(ChainError::Replaced { .. } | ChainError::Cancelled { .. }) => {
                     self.outbox.remove(id)?;
-                    as_(Standing::NonceUsed)
+                    as_(TransactionStatus::NonceUsed)
                 }
                 Err(error) => return Err(error),
             });
@@ -90,7 +90,7 @@ impl Sender {
 
     /// A transaction that a block had included before it was cancelled, as people see it. Its record is dropped,
     /// unless its own call has to acknowledge the outcome.
-    pub(crate) fn in_block(&mut self, id: Id) -> Result<Option<Unsettled>, ChainError> {
+    pub(crate) fn in_block(&mut self, id: Id) -> Result<Option<Unacknowledged>, ChainError> {
         let record = self.outbox.get(id);
         let (shown, keep) = (
             record.map(Record::summary),

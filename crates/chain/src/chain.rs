@@ -11,7 +11,7 @@ use l1::evm::calldata::carried;
 use l1::genesis::Parameters;
 use l1::token::TokenDisplay;
 use l1::{Address, NativeL1, Submission};
-use rollup::{Call, Called, SettleError, Settlement, Unsettled};
+use rollup::{Call, Called, SettleError, Settlement, Unacknowledged};
 
 use crate::access::Access;
 use crate::calls::{Encoded, sizes};
@@ -216,7 +216,7 @@ impl Settlement for Chain {
         self.make(mirror, call)
     }
 
-    fn is_unsettled(&self, mirror: &NativeL1, call: Call<'_>) -> bool {
+    fn is_unacknowledged(&self, mirror: &NativeL1, call: Call<'_>) -> bool {
         let encoded = Encoded::of(&self.access, mirror, call);
         let has = |encoded: &Encoded| {
             let sender = self.access.sender.as_ref();
@@ -225,14 +225,14 @@ impl Settlement for Chain {
         encoded.as_ref().is_ok_and(has)
     }
 
-    fn told(&mut self) -> Result<(), SettleError> {
+    fn acknowledge(&mut self) -> Result<(), SettleError> {
         for id in std::mem::take(&mut self.unacknowledged) {
             self.access.sending()?.1.drop_record(id)?;
         }
         Ok(())
     }
 
-    fn unsettled(&self) -> Vec<Unsettled> {
+    fn unacknowledged(&self) -> Vec<Unacknowledged> {
         let sender = self.access.sender.as_ref();
         sender.map_or(Vec::new(), Sender::summaries)
     }

@@ -14,7 +14,7 @@ use alloy::primitives::{B256, Bytes as Data};
 use l1::Address;
 use l1::bytes::Bytes;
 use l1::checked;
-use rollup::{Standing, Unsettled};
+use rollup::{TransactionStatus, Unacknowledged};
 use serde::{Deserialize, Serialize};
 
 use crate::disk::{io, read_small, write_whole};
@@ -262,24 +262,24 @@ impl Record {
     }
 
     /// The record as people see it.
-    pub(crate) fn summary(&self) -> Unsettled {
-        Unsettled {
+    pub(crate) fn summary(&self) -> Unacknowledged {
+        Unacknowledged {
             what: self.what.clone(),
             nonce: self.call.nonce,
             hash: self
                 .last()
                 .map_or_else(String::new, |last| last.hash.to_string()),
-            standing: match self.outcome {
-                None => Standing::Waits,
+            status: match self.outcome {
+                None => TransactionStatus::Waits,
                 Some(KnownOutcome::InBlock {
                     number,
                     success: true,
-                }) => Standing::InBlock(number),
+                }) => TransactionStatus::InBlock(number),
                 Some(KnownOutcome::InBlock {
                     number,
                     success: false,
-                }) => Standing::Failed(number),
-                Some(KnownOutcome::NonceUsed) => Standing::NonceUsed,
+                }) => TransactionStatus::Failed(number),
+                Some(KnownOutcome::NonceUsed) => TransactionStatus::NonceUsed,
             },
         }
     }

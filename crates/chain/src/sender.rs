@@ -6,7 +6,7 @@ use std::time::Duration;
 use alloy::consensus::TxEip1559;
 use alloy::primitives::{Address as EthAddress, TxKind, U256};
 use l1::Address;
-use rollup::Unsettled;
+use rollup::Unacknowledged;
 
 use crate::error::ChainError;
 use crate::fees::{Offer, offer};
@@ -94,8 +94,8 @@ impl Sender {
     }
 
     /// The records of the outbox by nonce, for people.
-    pub(crate) fn summaries(&self) -> Vec<Unsettled> {
-        let mut records: Vec<Unsettled> =
+    pub(crate) fn summaries(&self) -> Vec<Unacknowledged> {
+        let mut records: Vec<Unacknowledged> =
             self.outbox.records().iter().map(Record::summary).collect();
         records.sort_by_key(|record| record.nonce);
         records

@@ -16,7 +16,7 @@ use l1::{Address, Deposit, NativeL1, QueueEntry};
 use ledger::babyjubjub::cofactor_inverse_point;
 use ledger::eddsa::PrivateKey;
 use prover::key::AllowDevKeys;
-use rollup::{Call, Called, Outcome, SettleError, Settlement, Standing};
+use rollup::{Call, Called, Outcome, SettleError, Settlement, TransactionStatus};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -109,7 +109,7 @@ impl Life {
     /// Makes a call and acknowledges what it came to.
     fn call(&mut self, call: Call<'_>) -> Result<Outcome, SettleError> {
         let called = self.call_only(call)?;
-        self.chain().told()?;
+        self.chain().acknowledge()?;
         Ok(called.outcome)
     }
 
@@ -121,7 +121,7 @@ impl Life {
 
     fn deposit(&mut self, number: u8, amount: u128) -> Result<QueueEntry, SettleError> {
         let (entry, _) = self.deposit_only(number, 0, amount)?;
-        self.chain().told()?;
+        self.chain().acknowledge()?;
         Ok(entry)
     }
 
@@ -177,21 +177,19 @@ impl Life {
         self.node.shown().mining = mining;
     }
 
-    fn in_outbox(&mut self) -> Vec<(String, Standing)> {
-        let records = self.chain().unsettled().into_iter();
-        records
-            .map(|record| (record.what, record.standing))
-            .collect()
+    fn in_outbox(&mut self) -> Vec<(String, TransactionStatus)> {
+        let records = self.chain().unacknowledged().into_iter();
+        records.map(|record| (record.what, record.status)).collect()
     }
 
     /// What `quire l1 cancel` does.
-    fn cancel(&mut self) -> Result<Vec<Standing>, ChainError> {
+    fn cancel(&mut self) -> Result<Vec<TransactionStatus>, ChainError> {
         self.close();
         let mut access = access(&self.folder, &self.node)?;
         let ended = access.cancel()?;
         drop(access);
         self.reopen().unwrap();
-        Ok(ended.into_iter().map(|record| record.standing).collect())
+        Ok(ended.into_iter().map(|record| record.status).collect())
     }
 }
 

@@ -86,7 +86,7 @@ mod with_chain {
     use crate::init::{ListedToken, listed_tokens, operator};
     use crate::interrupt::{remove_on_interrupt, shield};
     use crate::link::outbox;
-    use crate::unsettled::UnsettledFacts;
+    use crate::unacknowledged::UnacknowledgedFacts;
     use crate::wallet::write_secret;
     use rollup::keys::{check_exists, key_path, shape_bytes};
     use rollup::place::make_folder;
@@ -231,7 +231,7 @@ mod with_chain {
             fee_account(settings, &mut l1, token, &deploying.public)?;
         }
         tell(settings, &l1, block)?;
-        l1.told()?;
+        l1.acknowledge()?;
         deploying.end()
     }
 
@@ -311,7 +311,7 @@ mod with_chain {
         };
         let call = Call::Deposit(&deposit);
         let there = batcher_settings(l1)?.fee_accounts.contains_key(&token);
-        if l1.link.is_unsettled(&l1.native, call) || !there {
+        if l1.link.is_unacknowledged(&l1.native, call) || !there {
             l1.queue_entry(settings, call)?;
         }
         Ok(batcher_settings(l1)?.fee_accounts.get(&token).copied())
@@ -366,7 +366,7 @@ mod with_chain {
             text.push_str(&format!("; account {account} takes fees in it"));
         }
         settings.ui.result(&facts, text)?;
-        Ok(l1.told()?)
+        Ok(l1.acknowledge()?)
     }
 
     /// `quire l1 cancel`. It needs no mirror: a deployment may be what waits.
@@ -378,8 +378,8 @@ mod with_chain {
         let task = settings.ui.task("taking nonces", None);
         let ended = access.cancel()?;
         task.done();
-        let ended: Vec<UnsettledFacts> = ended.into_iter().map(Into::into).collect();
-        let mut text: String = ended.iter().map(UnsettledFacts::line).collect();
+        let ended: Vec<UnacknowledgedFacts> = ended.into_iter().map(Into::into).collect();
+        let mut text: String = ended.iter().map(UnacknowledgedFacts::line).collect();
         if ended.is_empty() {
             text.push_str("nothing waits");
         }

@@ -16,7 +16,7 @@ use crate::inspect::Escrow;
 use crate::settings::Settings;
 use crate::takeover::{RightFacts, operator_of};
 use crate::ui::table;
-use crate::unsettled::UnsettledFacts;
+use crate::unacknowledged::UnacknowledgedFacts;
 use rollup::liveness::Liveness;
 use rollup::text::count;
 use rollup::text::right_text;
@@ -39,7 +39,7 @@ struct ChainFacts {
     next_index: u64,
     operator_fees: Amount,
     totals: Vec<Totals>,
-    unsettled: Vec<UnsettledFacts>,
+    unsettled: Vec<UnacknowledgedFacts>,
 }
 
 /// What the controls print.
@@ -133,7 +133,7 @@ fn collect(settings: &Settings, mut l1: L1) -> Result<()> {
     };
     let text = format!("{amount} of fees paid to {caller}");
     settings.ui.result(&facts, text)?;
-    Ok(l1.told()?)
+    Ok(l1.acknowledge()?)
 }
 
 fn facts_of(head: &Head) -> HeadFacts {
@@ -170,7 +170,12 @@ fn status(settings: &Settings, l1: &L1) -> Result<()> {
                 held: Escrow::of(&tokens, *token, totals),
             })
             .collect(),
-        unsettled: l1.link.unsettled().into_iter().map(Into::into).collect(),
+        unsettled: l1
+            .link
+            .unacknowledged()
+            .into_iter()
+            .map(Into::into)
+            .collect(),
     };
     let heading = ["token", "escrow", "balances", "claimable", "pending"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
@@ -178,7 +183,7 @@ fn status(settings: &Settings, l1: &L1) -> Result<()> {
         let name = vec![tokens.get(*token).described()];
         rows.push([name, totals.held.cells().to_vec()].concat());
     }
-    let unsettled = facts.unsettled.iter().map(UnsettledFacts::line);
+    let unsettled = facts.unsettled.iter().map(UnacknowledgedFacts::line);
     let unsettled: String = match facts.unsettled.is_empty() {
         true => String::new(),
         false => format!(

@@ -124,7 +124,7 @@ pub fn request_exit(settings: &Settings, wallet: Option<&str>, account: u32) -> 
          L1 is {liveness}"
     );
     settings.ui.result(&facts, text)?;
-    Ok(l1.told()?)
+    Ok(l1.acknowledge()?)
 }
 
 /// `quire freeze`.

@@ -60,7 +60,7 @@ mod stats;
 mod takeover;
 mod tx;
 mod ui;
-mod unsettled;
+mod unacknowledged;
 mod user;
 mod verifier;
 mod waits;

@@ -192,7 +192,7 @@ fn accept(settings: &Settings, args: &OperatorWalletArgs) -> Result<()> {
     let caller = caller(&l1, settings, args.wallet.as_deref())?;
     let call = Call::AcceptOperator { caller };
     // Why: an interrupted command has made the call, and not what follows.
-    let is_done = l1.operator()? == caller && !l1.link.is_unsettled(&l1.native, call);
+    let is_done = l1.operator()? == caller && !l1.link.is_unacknowledged(&l1.native, call);
     let mut before = None;
     if !is_done {
         before = Some(Amount::wei(l1.head()?.operator_fees));
@@ -254,7 +254,7 @@ fn tell(settings: &Settings, l1: &mut L1, said: &str, fees: Option<Amount>) -> R
     };
     let text = format!("{said}\nwho may submit batches: {}", right_text(right));
     settings.ui.result(&facts, text)?;
-    Ok(l1.told()?)
+    Ok(l1.acknowledge()?)
 }
 
 /// An address as it was typed.

@@ -112,7 +112,7 @@ pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
         "{amount} into account {account}, entry {queue_entry} of the L1 queue; the operator's next batch executes it"
     );
     settings.ui.result(&facts, text)?;
-    Ok(l1.told()?)
+    Ok(l1.acknowledge()?)
 }
 
 /// `quire claim`.
@@ -152,7 +152,7 @@ pub fn collect(settings: &Settings, mut l1: L1, caller: Address, only: Option<u3
     }
     if !claimed.is_empty() {
         settings.ui.result(&claimed, text)?;
-        l1.told()?;
+        l1.acknowledge()?;
     }
     match failed {
         Some(error) => Err(error),
@@ -175,7 +175,7 @@ fn claim_all(
     let call = Call::Claim { caller, token };
     let mut total: u128 = 0;
     let mut once = || -> Result<bool> {
-        let earlier = l1.link.is_unsettled(&l1.native, call);
+        let earlier = l1.link.is_unacknowledged(&l1.native, call);
         if !earlier && l1.claimable(caller, token)? == 0 {
             return Ok(false);
         }
@@ -190,7 +190,7 @@ fn claim_all(
                 "an earlier command that was interrupted has claimed {}",
                 Tokens::of(l1)?.amount(token, amount)
             ));
-            l1.told()?;
+            l1.acknowledge()?;
         }
         Ok(earlier)
     };

@@ -344,7 +344,7 @@ impl Deployment {
             Return::NotNeeded => Ok(()),
             Return::Called { until } => {
                 place.note(&Note::Returned { until });
-                Ok(self.link.told()?)
+                Ok(self.link.acknowledge()?)
             }
             Return::TooSoon { again } => {
                 place.note(&Note::ReturnsLater { from: again });

@@ -145,14 +145,14 @@ impl Rollup {
     /// Makes the batcher's final batches those of L1.
     fn agree_on_finality(&mut self, followed: &mut Followed) -> Result<(), FollowError> {
         let (on_l1, before) = (self.last_on_l1()?, self.batcher.status());
-        let settled = self.last_settled(on_l1)?;
-        let common = self.last_common(on_l1, settled)?;
+        let still_final = self.last_still_final(on_l1)?;
+        let common = self.last_common(on_l1, still_final)?;
         followed.lost = before.finalized.saturating_sub(common);
         followed.finalized = common.saturating_sub(before.finalized);
-        if before.finalized > settled {
-            self.batcher.roll_back_finalized(settled)?;
+        if before.finalized > still_final {
+            self.batcher.roll_back_finalized(still_final)?;
         }
-        for number in settled + 1..=common {
+        for number in still_final + 1..=common {
             if let Some(batch) = self.l1.batch(number)? {
                 self.note_final(&batch)?;
             }
@@ -183,7 +183,7 @@ impl Rollup {
     /// The last final batch that L1 has unchanged since it was noted here.
     ///
     /// Why its time counts: two histories may lead to the same batch, but L1 accepts it at one time.
-    fn last_settled(&self, on_l1: u64) -> Result<u64, FollowError> {
+    fn last_still_final(&self, on_l1: u64) -> Result<u64, FollowError> {
         let mut number = on_l1.min(self.batcher.status().finalized);
         while number > 0 {
             let noted = self.batcher.times(number).map_err(StageError::from)?;
@@ -197,10 +197,10 @@ impl Rollup {
         Ok(number)
     }
 
-    /// The last batch of those after `settled` up to which L1 and batcher have the same ones.
-    fn last_common(&self, on_l1: u64, settled: u64) -> Result<u64, FollowError> {
+    /// The last batch of those after `still_final` up to which L1 and batcher have the same ones.
+    fn last_common(&self, on_l1: u64, still_final: u64) -> Result<u64, FollowError> {
         let end = on_l1.min(self.batcher.status().sealed);
-        let mut common = settled;
+        let mut common = still_final;
         while common < end && self.same(common + 1)? {
             common += 1;
         }

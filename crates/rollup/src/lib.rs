@@ -64,7 +64,9 @@ pub use open::L1;
 pub use place::Place;
 pub use restore::{RestoreError, final_state, genesis_accounts, restore};
 pub use rollup::{Rollup, SealLimit, settings};
-pub use settlement::{Call, Called, Link, Outcome, SettleError, Settlement, Standing, Unsettled};
+pub use settlement::{
+    Call, Called, Link, Outcome, SettleError, Settlement, TransactionStatus, Unacknowledged,
+};
 pub use stop::Stop;
 pub use wait::Wait;
 pub use work::WorkError;

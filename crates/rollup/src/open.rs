@@ -89,7 +89,7 @@ impl L1 {
         })
     }
 
-    /// Makes a call. Once its end is printed, [`Self::told`] is to be called.
+    /// Makes a call. Once its outcome is printed, [`Self::acknowledge`] is to be called.
     ///
     /// # Errors
     /// If L1 refuses, or a contract's chain cannot be reached.
@@ -126,8 +126,8 @@ impl L1 {
     ///
     /// # Errors
     /// If that cannot be written down.
-    pub fn told(&mut self) -> Result<(), SettleError> {
-        self.link.told()
+    pub fn acknowledge(&mut self) -> Result<(), SettleError> {
+        self.link.acknowledge()
     }
 
     /// L1's time.

@@ -104,20 +104,19 @@ pub struct Called {
     pub earlier: bool,
 }
 
-/// A transaction that was signed and whose end nobody was told yet.
+/// A transaction that was signed and whose outcome is unacknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unsettled {
+pub struct Unacknowledged {
     pub what: String,
     pub nonce: u64,
     /// Hash of the transaction, of that which offers most.
     pub hash: String,
-    /// Where it stands.
-    pub standing: Standing,
+    pub status: TransactionStatus,
 }
 
 /// Where a transaction stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum TransactionStatus {
     /// It may come into a block.
     Waits,
     /// This block has it.
@@ -178,21 +177,21 @@ pub trait Settlement: Send {
     ///
     /// # Errors
     /// [`SettleError`]. After one of the network the call may still come into a block: the same call
-    /// once more finds it and is not sent twice, until [`Self::told`] says that its end is known.
+    /// once more finds it and is not sent twice, until [`Self::acknowledge`] says that its outcome is known.
     fn call(&mut self, mirror: &mut NativeL1, call: Call<'_>) -> Result<Called, SettleError>;
 
-    /// True if the same call was made before and nobody was told its end.
-    fn is_unsettled(&self, mirror: &NativeL1, call: Call<'_>) -> bool;
+    /// True if the same call was made before and its outcome is unacknowledged.
+    fn is_unacknowledged(&self, mirror: &NativeL1, call: Call<'_>) -> bool;
 
-    /// Whoever made the calls before has been told what they came to: the same call from now on is
+    /// The outcomes of the calls before were reported to whoever asked: the same call from now on is
     /// another one.
     ///
     /// # Errors
     /// [`SettleError`] if that cannot be written down.
-    fn told(&mut self) -> Result<(), SettleError>;
+    fn acknowledge(&mut self) -> Result<(), SettleError>;
 
-    /// Transactions of the key that signs whose end nobody was told yet, by nonce.
-    fn unsettled(&self) -> Vec<Unsettled>;
+    /// Transactions of the key that signs whose outcome is unacknowledged, by nonce.
+    fn unacknowledged(&self) -> Vec<Unacknowledged>;
 
     /// Who calls: the address of the key that signs transactions.
     ///
@@ -328,7 +327,7 @@ impl Link {
         }
     }
 
-    /// Makes a call. Once its end was told, [`Self::told`] is to be called.
+    /// Makes a call. Once its outcome was reported, [`Self::acknowledge`] is to be called.
     ///
     /// # Errors
     /// [`SettleError`].
@@ -347,28 +346,28 @@ impl Link {
         }
     }
 
-    /// True if the same call was made before and nobody was told its end.
-    pub fn is_unsettled(&self, l1: &NativeL1, call: Call<'_>) -> bool {
+    /// True if the same call was made before and its outcome is unacknowledged.
+    pub fn is_unacknowledged(&self, l1: &NativeL1, call: Call<'_>) -> bool {
         let chain = self.0.as_ref();
-        chain.is_some_and(|chain| chain.is_unsettled(l1, call))
+        chain.is_some_and(|chain| chain.is_unacknowledged(l1, call))
     }
 
-    /// Whoever made the calls before knows what they came to: the same call from now on is another one.
+    /// The outcomes of the calls before were reported: the same call from now on is another one.
     ///
     /// # Errors
     /// [`SettleError`] if that cannot be written down.
-    pub fn told(&mut self) -> Result<(), SettleError> {
+    pub fn acknowledge(&mut self) -> Result<(), SettleError> {
         match &mut self.0 {
-            Some(chain) => chain.told(),
+            Some(chain) => chain.acknowledge(),
             None => Ok(()),
         }
     }
 
-    /// Transactions whose end nobody was told yet.
-    pub fn unsettled(&self) -> Vec<Unsettled> {
+    /// Transactions whose outcome is unacknowledged.
+    pub fn unacknowledged(&self) -> Vec<Unacknowledged> {
         self.0
             .as_ref()
-            .map_or(Vec::new(), |chain| chain.unsettled())
+            .map_or(Vec::new(), |chain| chain.unacknowledged())
     }
 
     /// Submits batches and returns them as L1 has them.

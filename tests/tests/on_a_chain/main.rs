@@ -205,7 +205,7 @@ impl Life {
     /// Makes a call and hears what it came to.
     fn call(&mut self, call: Call<'_>) -> Result<Outcome, SettleError> {
         let called = self.call_untold(call)?;
-        self.rollup.link.told()?;
+        self.rollup.link.acknowledge()?;
         Ok(called.outcome)
     }
 
@@ -216,7 +216,7 @@ impl Life {
 
     fn deposit(&mut self, number: u32, amount: u128) -> Result<l1::QueueEntry, SettleError> {
         let (entry, _) = self.deposit_untold(number, 0, amount)?;
-        self.rollup.link.told()?;
+        self.rollup.link.acknowledge()?;
         Ok(entry)
     }
 

@@ -2,7 +2,7 @@
 //! asked for it hears of it.
 
 use l1::evm::abi;
-use rollup::Standing;
+use rollup::TransactionStatus;
 
 use super::*;
 
@@ -49,10 +49,10 @@ impl Life {
         u64::from_str_radix(count.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
     }
 
-    fn unsettled(&self) -> Vec<(String, Standing)> {
-        let unsettled = self.rollup.link.unsettled().into_iter();
-        unsettled
-            .map(|record| (record.what, record.standing))
+    fn unacknowledged(&self) -> Vec<(String, TransactionStatus)> {
+        let unacknowledged = self.rollup.link.unacknowledged().into_iter();
+        unacknowledged
+            .map(|record| (record.what, record.status))
             .collect()
     }
 
@@ -75,13 +75,13 @@ impl Life {
     }
 
     /// What `quire l1 cancel` does.
-    fn cancel(&mut self) -> Vec<Standing> {
+    fn cancel(&mut self) -> Vec<TransactionStatus> {
         self.close();
         let mut access = access(&self.node.url, self.folder.path(), None).unwrap();
         let ended = access.cancel().unwrap();
         drop(access);
         self.reopen();
-        ended.into_iter().map(|record| record.standing).collect()
+        ended.into_iter().map(|record| record.status).collect()
     }
 
     fn mining(&self, on: bool) {
@@ -102,9 +102,9 @@ fn a_deposit_whose_end_nobody_heard_is_not_made_twice() {
     let (again, earlier) = life.deposit_untold(4, 0, 7).unwrap();
     assert!(earlier);
     assert_eq!((again, life.standing().1), (entry, entry.number + 1));
-    life.rollup.link.told().unwrap();
+    life.rollup.link.acknowledge().unwrap();
     assert_eq!(life.deposit(4, 7).unwrap().number, entry.number + 1);
-    assert!(life.unsettled().is_empty());
+    assert!(life.unacknowledged().is_empty());
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn an_erc20_is_deposited_once_wherever_the_wire_is_cut() {
         life.reopen();
         let (entry, earlier) = life.deposit_untold(5, 1, amount).unwrap();
         assert_eq!((entry.number, earlier), (before.0, cut > 1));
-        life.rollup.link.told().unwrap();
+        life.rollup.link.acknowledge().unwrap();
         assert_eq!(life.standing().1, before.0 + 1);
         assert_eq!(life.nonce(), before.1 + 2, "one approval, one deposit");
         assert_eq!(entry.op.amount(), amount);
@@ -161,7 +161,7 @@ fn an_erc20_is_deposited_once_wherever_the_wire_is_cut() {
     );
     let before = life.nonce();
     life.deposit_untold(5, 1, 10).unwrap();
-    life.rollup.link.told().unwrap();
+    life.rollup.link.acknowledge().unwrap();
     assert_eq!(life.nonce(), before + 3, "0, the approval, the deposit");
 }
 
@@ -188,8 +188,8 @@ fn a_deposit_of_which_more_or_less_arrives_is_told_and_stands_in_nobodys_way() {
         life.reopen();
         let (again, earlier) = life.deposit_untold(5, 1, 100).unwrap();
         assert_eq!((again, earlier), (entry, true));
-        life.rollup.link.told().unwrap();
-        assert!(life.unsettled().is_empty());
+        life.rollup.link.acknowledge().unwrap();
+        assert!(life.unacknowledged().is_empty());
         // A top-up of the same account, too.
         let call = Call::TopUp {
             caller: life.caller(),
@@ -251,7 +251,7 @@ fn whatever_bit_of_the_outbox_is_flipped_a_deposit_is_made_once() {
     assert!(refused > 20, "{refused}");
     std::fs::write(&file, &good).unwrap();
     life.reopen();
-    assert_eq!(life.unsettled().len(), 1);
+    assert_eq!(life.unacknowledged().len(), 1);
 }
 
 /// A receipt alone that says that it failed is not enough to make a deposit a second time.
@@ -342,7 +342,7 @@ fn words_of_one_of_several_nodes_are_not_final() {
     // What no node takes is refused before it is signed.
     life.control("anvil_setBalance", json!([life.caller(), "0x0"]));
     life.deposit(4, 7).unwrap_err();
-    assert!(life.unsettled().is_empty());
+    assert!(life.unacknowledged().is_empty());
 }
 
 #[test]
@@ -392,13 +392,16 @@ fn a_transaction_that_failed_in_its_block_is_told_to_its_own_command() {
         .call(Call::RequestExit { caller, index: 2 })
         .unwrap_err();
     assert!(refused.to_string().contains("IsFrozen"), "{refused}");
-    assert!(matches!(life.unsettled()[..], [(_, Standing::Failed(_))]));
+    assert!(matches!(
+        life.unacknowledged()[..],
+        [(_, TransactionStatus::Failed(_))]
+    ));
     let failed = life.deposit(4, 7).unwrap_err();
     assert!(
         matches!(chain_error(&failed), ChainError::Failed { .. }),
         "{failed}"
     );
-    assert!(life.unsettled().is_empty());
+    assert!(life.unacknowledged().is_empty());
     let refused = life.deposit(4, 7).unwrap_err();
     assert!(refused.to_string().contains("IsFrozen"), "{refused}");
 }
@@ -414,16 +417,16 @@ fn what_a_reorganization_dropped_is_cancelled_or_comes_again_in_order() {
     // The second comes into no block before the first.
     let (entry, earlier) = life.deposit_untold(5, 0, 8).unwrap();
     assert_eq!((entry.number, entry.op.amount(), earlier), (4, 8, true));
-    life.rollup.link.told().unwrap();
+    life.rollup.link.acknowledge().unwrap();
     let (entry, earlier) = life.deposit_untold(4, 0, 7).unwrap();
     assert_eq!((entry.number, earlier), (3, true));
     // Cancelled, it does not come again with the next command.
     let before = life.control("evm_snapshot", json!([]));
     life.deposit_untold(6, 0, 9).unwrap();
-    life.rollup.link.told().unwrap();
+    life.rollup.link.acknowledge().unwrap();
     life.deposit_untold(6, 0, 9).unwrap();
     life.replace_since(&before);
-    assert!(life.cancel().contains(&Standing::Cancelled));
+    assert!(life.cancel().contains(&TransactionStatus::Cancelled));
     let tail = life.standing().1;
     let caller = life.caller();
     life.call(Call::RequestExit { caller, index: 2 }).unwrap();
@@ -449,7 +452,7 @@ fn cancel_believes_no_nonce_of_long_ago() {
     drop(over);
     life.mining(true);
     life.reopen();
-    assert_eq!(life.unsettled().len(), 1, "no flood");
+    assert_eq!(life.unacknowledged().len(), 1, "no flood");
     assert_eq!(life.deposit(4, 7).unwrap().number, 3);
 }
 
@@ -603,10 +606,10 @@ fn a_nonce_that_another_program_used_is_told_and_nothing_is_sent_again() {
     let caller = life.caller();
     life.call(Call::RequestExit { caller, index: 2 }).unwrap();
     assert_eq!(
-        life.unsettled(),
-        [("the deposit".to_owned(), Standing::NonceUsed)]
+        life.unacknowledged(),
+        [("the deposit".to_owned(), TransactionStatus::NonceUsed)]
     );
-    assert_eq!(life.cancel(), [Standing::NonceUsed]);
+    assert_eq!(life.cancel(), [TransactionStatus::NonceUsed]);
     assert_eq!(life.deposit(4, 7).unwrap().number, 4);
 }
 
@@ -624,8 +627,8 @@ fn a_batch_whose_nonce_another_program_used_is_submitted_again() {
         json!([{ "from": caller, "to": caller }]),
     );
     life.mining(true);
-    assert_eq!(life.cancel(), [Standing::NonceUsed]);
-    assert!(life.unsettled().is_empty());
+    assert_eq!(life.cancel(), [TransactionStatus::NonceUsed]);
+    assert!(life.unacknowledged().is_empty());
     assert_eq!(life.submit().unwrap(), 1);
     assert_eq!(life.standing().0, 3);
 }
@@ -671,7 +674,7 @@ fn gas_that_is_too_dear_is_not_paid() {
         matches!(chain_error(&dear), ChainError::TooDear { .. }),
         "{dear}"
     );
-    assert!(life.unsettled().is_empty());
+    assert!(life.unacknowledged().is_empty());
     assert_eq!(life.nonce(), before);
 }
 
@@ -724,9 +727,9 @@ fn a_gap_of_nonces_is_told_and_cancel_frees_the_key() {
         .call(Call::RequestExit { caller, index: 2 })
         .unwrap_err();
     assert!(matches!(chain_error(&gap), ChainError::Gap { .. }), "{gap}");
-    assert!(life.cancel().contains(&Standing::Cancelled));
+    assert!(life.cancel().contains(&TransactionStatus::Cancelled));
     assert_eq!(life.nonce(), before + 2, "both nonces are taken");
-    assert!(life.unsettled().is_empty());
+    assert!(life.unacknowledged().is_empty());
     assert_eq!(life.deposit(4, 7).unwrap().number, 3);
     assert_eq!(life.standing().1, 4, "the cancelled one never happened");
 }
@@ -737,15 +740,18 @@ fn what_a_block_has_before_it_is_cancelled_is_told_to_its_own_command() {
     wire.set(cut_after(1));
     life.deposit(4, 7).unwrap_err();
     let ended = life.cancel();
-    assert!(matches!(ended[..], [Standing::InBlock(_)]), "{ended:?}");
+    assert!(
+        matches!(ended[..], [TransactionStatus::InBlock(_)]),
+        "{ended:?}"
+    );
     let (entry, earlier) = life.deposit_untold(4, 0, 7).unwrap();
     assert_eq!((entry.number, earlier), (3, true));
-    life.rollup.link.told().unwrap();
+    life.rollup.link.acknowledge().unwrap();
     // One that waits is cancelled, though it was offered first.
     life.mining(false);
     life.deposit(4, 9).unwrap_err();
     life.control("evm_setIntervalMining", json!([1]));
-    assert_eq!(life.cancel(), [Standing::Cancelled]);
+    assert_eq!(life.cancel(), [TransactionStatus::Cancelled]);
     assert_eq!(life.standing().1, 4);
 }
 
@@ -834,12 +840,12 @@ fn a_claim_that_was_cut_leaves_nothing_behind() {
     assert_eq!(first.outcome, Outcome::Amount(100_000));
     life.reopen();
     withdrawn(&mut life, 1);
-    assert!(life.rollup.link.is_unsettled(&life.rollup.l1, claim));
+    assert!(life.rollup.link.is_unacknowledged(&life.rollup.l1, claim));
     let again = life.call_untold(claim).unwrap();
     assert!(again.earlier);
     assert_eq!(again.outcome, Outcome::Amount(100_000));
-    life.rollup.link.told().unwrap();
-    assert!(!life.rollup.link.is_unsettled(&life.rollup.l1, claim));
+    life.rollup.link.acknowledge().unwrap();
+    assert!(!life.rollup.link.is_unacknowledged(&life.rollup.l1, claim));
     assert_eq!(life.rollup.l1.claimable(caller, 0).unwrap(), 100_000);
     assert_eq!(life.call(claim).unwrap(), Outcome::Amount(100_000));
 }

@@ -80,7 +80,7 @@ fn a_stranger_takes_a_contract_over_and_the_operator_comes_back() {
     assert_eq!(verdict, Verdict::Pending);
     let returned = life.rollup.return_operator(operator, 0).unwrap();
     assert!(matches!(returned, Return::Called { .. }), "{returned:?}");
-    life.rollup.link.told().unwrap();
+    life.rollup.link.acknowledge().unwrap();
     life.finish();
     let verdict = life.rollup.batcher.verdict(&payment).unwrap().unwrap();
     assert!(matches!(verdict, Verdict::Finalized { .. }), "{verdict:?}");

@@ -15,7 +15,7 @@ fn a_call_whose_outcome_was_not_acknowledged_is_not_made_twice() {
     assert_eq!(life.deposit_only(4, 0, 7).unwrap(), (entry, true));
     assert_eq!((life.arrived(), life.entries()), (sent, entry.number + 1));
     // Acknowledged, the same call is another one.
-    life.chain().told().unwrap();
+    life.chain().acknowledge().unwrap();
     assert!(life.in_outbox().is_empty());
     assert_eq!(life.deposit(4, 7).unwrap().number, entry.number + 1);
 }
@@ -71,7 +71,7 @@ fn the_wire_may_be_cut_anywhere_and_an_erc20_is_approved_and_deposited_once() {
         life.reopen().unwrap();
         let (entry, earlier) = life.deposit_only(5, 1, amount).unwrap();
         assert_eq!((entry.number, earlier), (entries, cut > 1));
-        life.chain().told().unwrap();
+        life.chain().acknowledge().unwrap();
         assert_eq!(life.entries(), entries + 1);
         assert_eq!(life.nonce(), nonce + 2, "one approval, one deposit");
     }
@@ -178,9 +178,9 @@ fn a_nonce_that_another_program_used_is_reported_and_nothing_is_sent_again() {
     assert_eq!((life.arrived(), life.entries()), (sent, 2));
     // It stands in the way of no other call.
     life.request_exit(2).unwrap();
-    let left = [("the deposit".to_owned(), Standing::NonceUsed)];
+    let left = [("the deposit".to_owned(), TransactionStatus::NonceUsed)];
     assert_eq!(life.in_outbox(), left);
-    assert_eq!(life.cancel().unwrap(), [Standing::NonceUsed]);
+    assert_eq!(life.cancel().unwrap(), [TransactionStatus::NonceUsed]);
     assert_eq!(life.deposit(4, 7).unwrap().number, 3);
 }
 
@@ -224,7 +224,11 @@ fn a_gap_of_nonces_is_reported_and_cancel_frees_the_key() {
     let gap = chain_error(life.request_exit(2));
     assert!(matches!(gap, ChainError::Gap { .. }), "{gap}");
     life.node.set(faithful);
-    assert!(life.cancel().unwrap().contains(&Standing::Cancelled));
+    assert!(
+        life.cancel()
+            .unwrap()
+            .contains(&TransactionStatus::Cancelled)
+    );
     assert_eq!(life.nonce(), before + 2, "both nonces are taken");
     assert!(life.in_outbox().is_empty());
     assert_eq!(life.deposit(4, 7).unwrap().number, 2);
@@ -260,7 +264,7 @@ fn a_transaction_that_is_stuck_is_cancelled_and_never_happens() {
     assert!(matches!(earlier, ChainError::Earlier { .. }), "{earlier}");
     let nonce = life.nonce();
     life.mining(Mining::EachSlot);
-    assert_eq!(life.cancel().unwrap(), [Standing::Cancelled]);
+    assert_eq!(life.cancel().unwrap(), [TransactionStatus::Cancelled]);
     assert_eq!((life.nonce(), life.entries()), (nonce + 1, 2));
     assert!(life.in_outbox().is_empty());
     assert_eq!(life.deposit(4, 7).unwrap().number, 2);
@@ -273,7 +277,10 @@ fn what_a_block_has_before_it_is_cancelled_is_returned_to_its_own_call() {
     life.deposit(4, 7).unwrap_err();
     life.node.set(faithful);
     let ended = life.cancel().unwrap();
-    assert!(matches!(ended[..], [Standing::InBlock(_)]), "{ended:?}");
+    assert!(
+        matches!(ended[..], [TransactionStatus::InBlock(_)]),
+        "{ended:?}"
+    );
     let (entry, earlier) = life.deposit_only(4, 0, 7).unwrap();
     assert_eq!((entry.number, earlier, life.entries()), (2, true, 3));
 }
@@ -320,7 +327,10 @@ fn a_transaction_that_failed_in_its_block_is_reported_to_its_own_call() {
     // A call of another kind waits for it and leaves its outcome.
     let refused = chain_error(life.request_exit(2));
     assert!(refused.to_string().contains("IsFrozen"), "{refused}");
-    assert!(matches!(life.in_outbox()[..], [(_, Standing::Failed(_))]));
+    assert!(matches!(
+        life.in_outbox()[..],
+        [(_, TransactionStatus::Failed(_))]
+    ));
     let failed = chain_error(life.deposit(4, 7));
     assert!(matches!(failed, ChainError::Failed { .. }), "{failed}");
     assert!(life.in_outbox().is_empty());
