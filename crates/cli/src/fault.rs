@@ -96,7 +96,8 @@ impl Classified for Fault {
     }
 }
 
-/// The class of a failure.
+/// The class of a failure. A sentence of a command without a cause, and without a class of its own, says
+/// that it refuses.
 pub fn class_of(error: &anyhow::Error) -> Class {
     let known = || error.chain().filter_map(class_of_cause);
     if known().any(|class| class == Class::Environment) {
@@ -201,6 +202,10 @@ fn is<E: Error + 'static>(cause: &(dyn Error + 'static)) -> bool {
 /// The types of crates that know of no classes: whatever is wrong, the same person has to act. Where it
 /// came from a file, the command says so with a [`Fault`].
 const ONE_CLASS: &[(Is, Class)] = &[
+    // What commands write is text and numbers of their own.
+    (is::<serde_json::Error>, Class::Bug),
+    (is::<std::num::TryFromIntError>, Class::Bug),
+    (is::<std::string::FromUtf8Error>, Class::Bug),
     (is::<r1cs::R1csError>, Class::Refused),
     (is::<ledger::babyjubjub::PointError>, Class::Refused),
     (is::<ledger::babyjubjub::KeyError>, Class::Refused),

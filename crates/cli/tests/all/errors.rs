@@ -96,6 +96,9 @@ const INNER: &[(&str, &str)] = &[
     ),
 ];
 
+/// Libraries of others, whose types nobody here declares.
+const FOREIGN: [&str; 3] = ["io::", "serde_json::", "std::"];
+
 /// `crate::Type` of every public type that is an error, enum or not.
 fn error_types() -> BTreeSet<String> {
     let mut all = BTreeSet::new();
@@ -131,7 +134,8 @@ fn asked(fault: &str, how: &str) -> BTreeSet<String> {
     let entries = fault.split(&opening).skip(1);
     let paths = entries.filter_map(|rest| rest.split(['<', '>']).next());
     paths
-        .filter(|path| path.contains("::") && *path != "io::Error")
+        .filter(|path| path.contains("::"))
+        .filter(|path| !FOREIGN.iter().any(|name| path.starts_with(name)))
         .filter_map(short)
         .collect()
 }
