@@ -107,7 +107,7 @@ impl Batcher {
 
     /// Notes that L1 has accepted a proved batch at `time`, in seconds since 1970, deletes its
     /// witness, and drops operations that expired before its timestamp. In order, once each. What it
-    /// takes to undo the batch is kept until [`Settings::undo_window`] more are finalized.
+    /// takes to undo the batch is kept until [`crate::Settings::undo_window`] more are finalized.
     ///
     /// # Errors
     /// [`StageError`].

@@ -13,7 +13,7 @@ impl NativeL1 {
     /// Deposits into a new account that the caller owns, and returns its index.
     ///
     /// # Errors
-    /// [`Refusal`]: wrong fee, unknown token, bad key, full tree, too many pending, full escrow.
+    /// [`crate::Refusal`]: wrong fee, unknown token, bad key, full tree, too many pending, full escrow.
     pub fn deposit(&self, deposit: &Deposit, now: u64) -> Result<u32, L1Error> {
         self.not_frozen()?;
         check_deposit(self.deployment.parameters(), self.token_count()?, deposit)?;
@@ -40,7 +40,7 @@ impl NativeL1 {
     /// Adds to an account, whoever owns it, and returns the number of the queue entry.
     ///
     /// # Errors
-    /// [`Refusal`]: wrong fee, unregistered index, nothing added, too many pending, full escrow.
+    /// [`crate::Refusal`]: wrong fee, unregistered index, nothing added, too many pending, full escrow.
     pub fn top_up(
         &self,
         caller: Address,
@@ -58,7 +58,7 @@ impl NativeL1 {
     /// entry. Never refused for the number of pending entries.
     ///
     /// # Errors
-    /// [`Refusal`]: wrong fee, unregistered index, another owner, an exit that is pending already.
+    /// [`crate::Refusal`]: wrong fee, unregistered index, another owner, an exit that is pending already.
     pub fn request_exit(
         &self,
         caller: Address,
@@ -75,7 +75,7 @@ impl NativeL1 {
     /// claim is zero.
     ///
     /// # Errors
-    /// [`Refusal::NothingToClaim`].
+    /// [`crate::Refusal::NothingToClaim`].
     pub fn claim(&self, caller: Address, token: u32, now: u64) -> Result<u128, L1Error> {
         transact(&self.db, now, |tx| tx.claim(&caller, token))
     }
@@ -83,7 +83,7 @@ impl NativeL1 {
     /// Pays the operator all fees kept so far and returns their amount in ETH's smallest unit.
     ///
     /// # Errors
-    /// [`Refusal::NotOperator`].
+    /// [`crate::Refusal::NotOperator`].
     pub fn collect_fees(&self, caller: Address, now: u64) -> Result<u128, L1Error> {
         transact(&self.db, now, |tx| {
             tx.head.only_operator(caller)?;
