@@ -194,16 +194,15 @@ impl Drill {
         };
         let text = format!(
             "\n{} of {} acknowledged operations are final, {} were rejected with a reason, none is lost\n\
-             escrow left: {} of {} tokens\n{} accounts left without the operator, {:.1} s in all",
+             left in escrow: {}\n{} accounts left without the operator, {:.1} s in all",
             count(finalized),
             count(facts.acknowledged),
             count(rejected),
             if left.is_empty() {
-                "nothing"
+                "nothing".to_owned()
             } else {
-                "SOMETHING"
+                left.join(", ")
             },
-            count(facts.tokens),
             count(exits),
             facts.seconds
         );
