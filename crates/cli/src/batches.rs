@@ -15,12 +15,12 @@ use ledger::words::{PublicWords, TransferData, WithdrawalData};
 use rollup::rollup::submission;
 use serde::Serialize;
 
-use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::{BatchExportArgs, BatchListArgs, BatchShowArgs};
 use crate::fault::Fault;
 use crate::settings::Settings;
 use crate::ui::table;
 use rollup::Deployment;
+use rollup::amount::{Amount, TokenFacts, Tokens};
 use rollup::proving::put_folder;
 use rollup::shape::shape_name;
 use rollup::text::count;

@@ -79,7 +79,6 @@ mod with_chain {
     use wallet::Locked;
 
     use super::*;
-    use crate::amount::{Amount, ETH, TokenFacts, Tokens};
     use crate::config::FILE_NAME;
     use crate::deploying::{Deploying, Planned};
     use crate::deployment::{caller, learn_token, operator_file};
@@ -88,6 +87,7 @@ mod with_chain {
     use crate::link::outbox;
     use crate::unacknowledged::UnacknowledgedFacts;
     use crate::wallet::write_secret;
+    use rollup::amount::{Amount, ETH, TokenFacts, Tokens};
     use rollup::keys::{check_exists, key_path, shape_bytes};
     use rollup::place::make_folder;
     use rollup::shape::DEFAULT_SHAPE;

@@ -20,7 +20,6 @@ use rollup::shape::shapes_by_name;
 use serde::Serialize;
 use wallet::Wallet;
 
-use crate::amount::{Amount, ETH};
 use crate::args::DemoArgs;
 use crate::deployment::{open, unlock_operator};
 use crate::import::{History, Source};
@@ -29,6 +28,7 @@ use crate::pipeline::{prove, seal, submit};
 use crate::settings::Settings;
 use crate::ui::seconds;
 use rollup::Deployment;
+use rollup::amount::{Amount, ETH};
 use rollup::keys;
 use rollup::proving::{Keys, Order};
 use rollup::shape::named;

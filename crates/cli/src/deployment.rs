@@ -4,7 +4,7 @@
 //! names and passphrases.
 
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use batcher::Role;
@@ -14,10 +14,10 @@ use rollup::deployment::{OPERATOR_FILE, check_not_bare};
 use rollup::{Deployment, L1, OperatorKey};
 use wallet::{Locked, Sealing, Wallet, encode};
 
-use crate::amount::{Token as AmountToken, Tokens};
 use crate::fault::Fault;
 use crate::settings::Settings;
 use crate::wallet::{load, unlock};
+use rollup::amount::{Token as AmountToken, Tokens};
 
 /// The operator's wallet in the folder of a deployment.
 pub fn operator_file(folder: &Path) -> PathBuf {
@@ -52,7 +52,7 @@ pub fn learn_token(l1: &L1, token: &AmountToken) -> Result<()> {
 ///
 /// # Errors
 /// If there is none, it says something else than before, or the chain cannot be reached.
-pub fn token_named(l1: &L1, text: &str) -> Result<Rc<AmountToken>> {
+pub fn token_named(l1: &L1, text: &str) -> Result<Arc<AmountToken>> {
     let token = Tokens::of(l1)?.named(text)?;
     learn_token(l1, &token)?;
     if let Some(address) = token.address

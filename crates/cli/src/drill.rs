@@ -31,7 +31,6 @@ use rollup::{ExitPlan, SealLimit};
 use serde::Serialize;
 use wallet::Wallet;
 
-use crate::amount::{Amount, ETH, TokenFacts, Tokens};
 use crate::args::DrillArgs;
 use crate::deployment::{open, operator_file};
 use crate::fault::Fault;
@@ -41,6 +40,7 @@ use crate::leave::rebuild;
 use crate::pipeline::seal;
 use crate::settings::Settings;
 use crate::ui::seconds;
+use rollup::amount::{Amount, ETH, TokenFacts, Tokens};
 use rollup::keys;
 use rollup::place::make_folder;
 use rollup::shape::named;

@@ -168,6 +168,7 @@ const CLASSIFIED: &[Ask] = &[
     ask::<batcher::SettingsError>,
     ask::<batcher::StageError>,
     ask::<batcher::StoreError>,
+    ask::<rollup::AmountError>,
     ask::<rollup::ClockError>,
     ask::<rollup::CreateError>,
     ask::<rollup::DeploymentError>,

@@ -20,7 +20,6 @@ use rollup::shape::shapes_by_name;
 use serde::Serialize;
 use wallet::{Cost, Locked, Protection, Sealing, Wallet, read_secret};
 
-use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::InitArgs;
 use crate::deployment::{open, operator_key, operator_wallet};
 use crate::fault::Fault;
@@ -28,6 +27,7 @@ use crate::passphrase;
 use crate::settings::Settings;
 use crate::wallet::find;
 use rollup::Deployment;
+use rollup::amount::{Amount, TokenFacts, Tokens};
 use rollup::shape::DEFAULT_SHAPE;
 use rollup::shape::shape_name;
 

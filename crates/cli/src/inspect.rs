@@ -12,7 +12,6 @@ use rollup::clock::now;
 use rollup::{Audit, Depth, Wait};
 use serde::Serialize;
 
-use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::{AccountArgs, AuditArgs, VerifyArgs};
 use crate::fault::Fault;
 use crate::settings::Settings;
@@ -21,6 +20,7 @@ use crate::ui::{Style, paint, table};
 use crate::waits;
 use crate::wallet::find;
 use rollup::Deployment;
+use rollup::amount::{Amount, TokenFacts, Tokens};
 use rollup::keys::shape_of;
 use rollup::liveness::Liveness;
 use rollup::shape::shape_name;

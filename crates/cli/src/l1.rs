@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use rollup::{Call, Called, Outcome};
 
-use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::{AdvanceArgs, BlocksArgs, ChainCommand};
 use crate::fault::Fault;
 use crate::inspect::Escrow;
@@ -17,6 +16,7 @@ use crate::settings::Settings;
 use crate::takeover::{RightFacts, operator_of};
 use crate::ui::table;
 use crate::unacknowledged::UnacknowledgedFacts;
+use rollup::amount::{Amount, TokenFacts, Tokens};
 use rollup::liveness::Liveness;
 use rollup::text::count;
 use rollup::text::right_text;

@@ -3,7 +3,7 @@
 //! Everything here reads and calls L1 alone: it works when the operator and its database are gone.
 
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use l1::bytes::Bytes;
@@ -14,7 +14,6 @@ use rollup::L1;
 use rollup::{Call, ExitPlan, final_state};
 use serde::Serialize;
 
-use crate::amount::{Amount, Token, TokenFacts, Tokens};
 use crate::args::{ExitExecuteArgs, ExitPlanArgs, ExitRequestArgs};
 use crate::deployment::caller;
 use crate::fault::{Fault, message};
@@ -22,6 +21,7 @@ use crate::files::refuse_byte_order_mark;
 use crate::settings::Settings;
 use crate::ui::{complain, table};
 use crate::wallet;
+use rollup::amount::{Amount, Token, TokenFacts, Tokens};
 use rollup::liveness::Liveness;
 use rollup::place::make_folder;
 
@@ -300,7 +300,7 @@ fn pay_out(l1: &mut L1, path: &Path, text: &mut String) -> Result<(ExitPlan, Exe
 }
 
 /// An amount of a token that a plan spells.
-fn amount_of(token: &Rc<Token>, text: &str) -> Result<Amount> {
+fn amount_of(token: &Arc<Token>, text: &str) -> Result<Amount> {
     let value = text.parse().context("L1 told no amount")?;
     Ok(Amount::of(token, value))
 }

@@ -7,7 +7,6 @@
     reason = "a field whose name says what it is needs no sentence"
 )]
 
-mod amount;
 mod args;
 #[cfg(feature = "attacks")]
 mod attack;

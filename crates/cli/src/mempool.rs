@@ -12,7 +12,6 @@ use ledger::time::Utc;
 use rollup::clock::now;
 use serde::Serialize;
 
-use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::{MempoolCancelArgs, MempoolCommand, MempoolExportArgs, MempoolListArgs};
 use crate::deployment::open_operators;
 use crate::fault::Fault;
@@ -20,6 +19,7 @@ use crate::files::{Readers, write_new};
 use crate::settings::Settings;
 use crate::ui::table;
 use rollup::Deployment;
+use rollup::amount::{Amount, TokenFacts, Tokens};
 use rollup::text::count;
 
 /// Rows of a listing for people.

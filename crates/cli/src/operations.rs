@@ -26,7 +26,6 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use wallet::Wallet;
 
-use crate::amount::{Amount, TokenFacts, Tokens, forty_bits};
 use crate::args::{AcceptArgs, SigningArgs, TransferArgs, WithdrawArgs};
 use crate::deployment::{caller, open, open_operators, operator_file};
 use crate::fault::{Class, Fault};
@@ -36,6 +35,7 @@ use crate::leave::{rebuild, request_exit};
 use crate::settings::Settings;
 use crate::user::collect;
 use rollup::Deployment;
+use rollup::amount::{Amount, TokenFacts, Tokens, forty_bits};
 
 /// Most bytes of a file of signed operations.
 const MAX_OPERATIONS_BYTES: u64 = 1 << 26;
@@ -126,7 +126,7 @@ impl Accounts {
     }
 
     fn tokens(&self) -> Result<Tokens> {
-        Tokens::of(self.l1())
+        Ok(Tokens::of(self.l1())?)
     }
 }
 

@@ -9,12 +9,12 @@ use anyhow::{Context, Result, ensure};
 use evm::queue::{EntryCost, measure};
 use serde::Serialize;
 
-use crate::amount::Amount;
 use crate::args::BenchQueueArgs;
 use crate::bench::{Subject, median};
 use crate::fault::Fault;
 use crate::settings::Settings;
 use crate::ui::{seconds, table};
+use rollup::amount::Amount;
 use rollup::text::count;
 
 /// Wei of an ETH.

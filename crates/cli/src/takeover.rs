@@ -15,13 +15,13 @@ use rollup::text::right_text;
 use serde::Serialize;
 use wallet::{Locked, read_secret};
 
-use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::{OperatorCommand, OperatorOfferArgs, OperatorWalletArgs};
 use crate::deployment::{caller, open, operator_file};
 use crate::fault::Fault;
 use crate::interrupt::shield;
 use crate::settings::Settings;
 use crate::wallet::{find, load, unlock};
+use rollup::amount::{Amount, TokenFacts, Tokens};
 use rollup::place::make_folder;
 use rollup::{Deployment, DeploymentError};
 

@@ -6,11 +6,11 @@ use ledger::time::Utc;
 use rollup::Wait;
 use serde::Serialize;
 
-use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::TxArgs;
 use crate::fault::Fault;
 use crate::settings::Settings;
 use rollup::Deployment;
+use rollup::amount::{Amount, TokenFacts, Tokens};
 
 /// What `tx` prints. Times are seconds since 1970, by L1's clock.
 #[derive(Serialize)]

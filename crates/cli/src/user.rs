@@ -11,11 +11,11 @@ use rollup::{Call, Outcome};
 use serde::Serialize;
 use wallet::{Sealing, Wallet};
 
-use crate::amount::{Amount, TokenFacts, Tokens};
 use crate::args::{ClaimArgs, DepositArgs};
 use crate::deployment::{caller, learn_token, open, operator_key, token_named};
 use crate::fault::Fault;
 use crate::settings::Settings;
+use rollup::amount::{Amount, TokenFacts, Tokens};
 use rollup::shape::DEFAULT_SHAPE;
 
 /// What a deposit prints.

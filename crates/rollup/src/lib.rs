@@ -15,6 +15,7 @@
 //! | seal, prove and submit | [`rollup`] (one step each), [`proving`], [`running`] |
 //! | follow L1 | [`follow`]: finality, reorganizations, Δ; [`right`]: who may submit; [`clock`]: which times may be kept |
 //! | send calls to L1 | [`settlement`]: to the native L1, or to a contract that it mirrors |
+//! | read and print amounts with their tokens | [`amount`] |
 //! | know where things stand | [`wait`], [`waiting`], [`liveness`], [`audit`] |
 //! | do without the operator | [`mod@restore`]: the batcher's database from L1's data alone; [`leave`]: out of a frozen rollup |
 //!
@@ -25,6 +26,7 @@
     reason = "a field whose name says what it is needs no sentence"
 )]
 
+pub mod amount;
 pub mod audit;
 mod class;
 pub mod clock;
@@ -51,6 +53,7 @@ pub mod wait;
 pub mod waiting;
 pub mod work;
 
+pub use amount::{Amount, AmountError};
 pub use audit::{Audit, Depth};
 pub use clock::{Clock, ClockError};
 pub use create::{CreateError, Draft, OperatorKey, Plan};

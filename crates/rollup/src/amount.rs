@@ -5,17 +5,17 @@
 //! known, its amounts are counted in units, the smallest there are.
 
 use std::fmt;
-use std::rc::Rc;
+use std::num::ParseIntError;
+use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use files::{Class, Classified};
 use l1::genesis::Token as Listed;
 use l1::token::{ETH_DECIMALS, check_symbol};
 use l1::{Address, NativeL1};
 use ledger::float::{Float16, Float40};
 use ledger::operation::FORTY_BITS;
 use serde::{Serialize, Serializer};
-
-use crate::fault::Fault;
+use thiserror::Error;
 
 /// Token id of ETH.
 pub const ETH: u32 = 0;
@@ -48,13 +48,83 @@ pub struct TokenFacts {
 
 /// The tokens of a deployment.
 #[derive(Debug)]
-pub struct Tokens(Vec<Rc<Token>>);
+pub struct Tokens(Vec<Arc<Token>>);
 
 /// An amount of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Amount {
     value: u128,
-    token: Rc<Token>,
+    token: Arc<Token>,
+}
+
+/// Why a text names no token, or no amount, or a number cannot be signed.
+#[derive(Debug, Error)]
+pub enum AmountError {
+    /// Several tokens are named so.
+    #[error("{count} tokens are called {text:?}: {all}; name one by its id or address")]
+    Ambiguous {
+        text: String,
+        count: usize,
+        /// All of them, with what tells them apart.
+        all: String,
+    },
+    /// No token is named so.
+    #[error(
+        "there is no token {text:?}; give ETH, an id from 0 to {last}, or the symbol or address of a listed token"
+    )]
+    NoToken {
+        text: String,
+        /// The largest id.
+        last: usize,
+    },
+    /// The text is not a number with a unit.
+    #[error("{text:?} is not an amount: write {example}")]
+    NotAnAmount { text: String, example: String },
+    /// The unit is not one of the token.
+    #[error("{text:?} is an amount of {unit:?}, and the token is {token}: write {example}")]
+    Unit {
+        text: String,
+        unit: String,
+        /// The token, with its address.
+        token: String,
+        example: String,
+    },
+    /// The smallest unit is divided.
+    #[error("{text:?} is not a whole number of the smallest unit of {token}: write {example}")]
+    Fraction {
+        text: String,
+        token: String,
+        example: String,
+    },
+    /// Amounts are below 2^128.
+    #[error("{text:?} is not below 2^128 of the smallest unit")]
+    TooLarge { text: String, source: ParseIntError },
+    /// A signed operation has fewer digits.
+    #[error("{precision}: {amount} cannot be written, the nearest below is {nearest}")]
+    Precision {
+        /// What its precision is, in words.
+        precision: &'static str,
+        amount: Amount,
+        nearest: Amount,
+    },
+    /// Expiries and nonces are below 2^40.
+    #[error("{what} must be below 2^40, got {value}")]
+    FortyBits { what: &'static str, value: u64 },
+}
+
+impl Classified for AmountError {
+    fn class(&self) -> Class {
+        match self {
+            Self::NoToken { .. } => Class::Refused,
+            Self::Ambiguous { .. }
+            | Self::NotAnAmount { .. }
+            | Self::Unit { .. }
+            | Self::Fraction { .. }
+            | Self::TooLarge { .. }
+            | Self::Precision { .. }
+            | Self::FortyBits { .. } => Class::Usage,
+        }
+    }
 }
 
 impl Token {
@@ -163,7 +233,7 @@ impl Tokens {
     ///
     /// # Errors
     /// If L1 cannot be read.
-    pub fn of(l1: &NativeL1) -> Result<Self> {
+    pub fn of(l1: &NativeL1) -> Result<Self, l1::StoreError> {
         Ok(Self::listed(&l1.tokens()?))
     }
 
@@ -186,13 +256,13 @@ impl Tokens {
                 symbols.get(first + 1) == Some(&symbol)
             });
         }
-        Self(tokens.into_iter().map(Rc::new).collect())
+        Self(tokens.into_iter().map(Arc::new).collect())
     }
 
     /// The token with this id.
-    pub fn get(&self, id: u32) -> Rc<Token> {
+    pub fn get(&self, id: u32) -> Arc<Token> {
         let listed = usize::try_from(id).ok().and_then(|place| self.0.get(place));
-        listed.map_or_else(|| Rc::new(Token::unknown(id)), Rc::clone)
+        listed.map_or_else(|| Arc::new(Token::unknown(id)), Arc::clone)
     }
 
     /// An amount of the token with this id.
@@ -201,54 +271,54 @@ impl Tokens {
     }
 
     /// The tokens by id.
-    pub fn iter(&self) -> impl Iterator<Item = &Rc<Token>> {
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Token>> {
         self.0.iter()
     }
 
     /// The token that a text names: its symbol, address or id.
     ///
     /// # Errors
-    /// If there is none, or several have the symbol.
-    pub fn named(&self, text: &str) -> Result<Rc<Token>> {
-        let named: Vec<&Rc<Token>> = self.0.iter().filter(|token| token.is_named(text)).collect();
+    /// [`AmountError::NoToken`]; [`AmountError::Ambiguous`] if several have the symbol.
+    pub fn named(&self, text: &str) -> Result<Arc<Token>, AmountError> {
+        let named: Vec<&Arc<Token>> = self.0.iter().filter(|token| token.is_named(text)).collect();
         if let [token] = named[..] {
-            return Ok(Rc::clone(token));
+            return Ok(Arc::clone(token));
         }
         if !named.is_empty() {
             let all: Vec<String> = named.iter().map(|token| token.described()).collect();
-            bail!(Fault::usage(format!(
-                "{} tokens are called {text:?}: {}; name one by its id or address",
-                named.len(),
-                all.join(", ")
-            )));
+            return Err(AmountError::Ambiguous {
+                text: text.to_owned(),
+                count: named.len(),
+                all: all.join(", "),
+            });
         }
         let id: Option<u32> = text.parse().ok();
         let known = id.and_then(|id| self.0.get(usize::try_from(id).ok()?));
-        known.map(Rc::clone).with_context(|| {
-            let last = self.0.len().saturating_sub(1);
-            format!("there is no token {text:?}; give ETH, an id from 0 to {last}, or the symbol or address of a listed token")
+        known.map(Arc::clone).ok_or_else(|| AmountError::NoToken {
+            text: text.to_owned(),
+            last: self.0.len().saturating_sub(1),
         })
     }
 }
 
 impl Amount {
     /// So many of the token's smallest unit.
-    pub fn of(token: &Rc<Token>, value: u128) -> Self {
-        let token = Rc::clone(token);
+    pub fn of(token: &Arc<Token>, value: u128) -> Self {
+        let token = Arc::clone(token);
         Self { value, token }
     }
 
     /// So many wei.
     pub fn wei(value: u128) -> Self {
-        Self::of(&Rc::new(Token::eth()), value)
+        Self::of(&Arc::new(Token::eth()), value)
     }
 
     /// Reads an amount of ETH as [`Self::parse`] does.
     ///
     /// # Errors
     /// As [`Self::parse`].
-    pub fn parse_eth(text: &str) -> Result<Self> {
-        Self::parse(&Rc::new(Token::eth()), text)
+    pub fn parse_eth(text: &str) -> Result<Self, AmountError> {
+        Self::parse(&Arc::new(Token::eth()), text)
     }
 
     /// Reads `12`, `1.5eth`, `20 gwei` or `1.5 USDC`. A number without a unit is one of the token's smallest
@@ -256,43 +326,31 @@ impl Amount {
     ///
     /// # Errors
     /// If the text is no amount of the token below 2^128, or has a fraction of its smallest unit.
-    pub fn parse(token: &Rc<Token>, text: &str) -> Result<Self> {
-        let spelled = || {
-            Fault::usage(format!(
-                "{text:?} is not an amount: write {}",
-                token.example()
-            ))
-        };
-        let typed = text.trim();
-        let end = typed.find(|c: char| !c.is_ascii_digit() && c != '.');
-        let (number, unit) = typed.split_at(end.unwrap_or(typed.len()));
-        let unit = unit.trim_start();
-        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        let dotted = number.contains('.');
-        ensure!(!whole.is_empty() && !fraction.contains('.'), spelled());
-        ensure!(!(dotted && fraction.is_empty()), spelled());
-        let readable = unit.chars().all(|c| !c.is_whitespace());
-        ensure!(readable, spelled());
-        let places = token.places(unit).with_context(|| {
-            Fault::usage(format!(
-                "{text:?} is an amount of {unit:?}, and the token is {}: write {}",
-                token.described(),
-                token.example()
-            ))
+    pub fn parse(token: &Arc<Token>, text: &str) -> Result<Self, AmountError> {
+        let (whole, fraction, unit) = split(text).ok_or_else(|| AmountError::NotAnAmount {
+            text: text.to_owned(),
+            example: token.example(),
+        })?;
+        let places = token.places(unit).ok_or_else(|| AmountError::Unit {
+            text: text.to_owned(),
+            unit: unit.to_owned(),
+            token: token.described(),
+            example: token.example(),
         })?;
         let significant = fraction.trim_end_matches('0');
-        ensure!(
-            significant.len() <= places,
-            Fault::usage(format!(
-                "{text:?} is not a whole number of the smallest unit of {token}: write {}",
-                token.example()
-            ))
-        );
+        if significant.len() > places {
+            return Err(AmountError::Fraction {
+                text: text.to_owned(),
+                token: token.to_string(),
+                example: token.example(),
+            });
+        }
         let digits = format!("{whole}{significant:0<places$}");
         let value = match digits.trim_start_matches('0') {
             "" => 0,
-            digits => digits.parse().with_context(|| {
-                Fault::usage(format!("{text:?} is not below 2^128 of the smallest unit"))
+            digits => digits.parse().map_err(|source| AmountError::TooLarge {
+                text: text.to_owned(),
+                source,
             })?,
         };
         Ok(Self::of(token, value))
@@ -312,7 +370,7 @@ impl Amount {
     ///
     /// # Errors
     /// If float40 cannot hold it; the message names the nearest amount below.
-    pub fn float40(&self) -> Result<Float40> {
+    pub fn float40(&self) -> Result<Float40, AmountError> {
         let float = Float40::round_down(self.value);
         self.check_exact(
             float.value_u128(),
@@ -325,22 +383,23 @@ impl Amount {
     ///
     /// # Errors
     /// If float16 cannot hold it; the message names the nearest fee below.
-    pub fn float16(&self) -> Result<Float16> {
+    pub fn float16(&self) -> Result<Float16, AmountError> {
         let float = Float16::round_down(self.value);
         self.check_exact(float.value_u128(), "a fee has 11 bits of precision")?;
         Ok(float)
     }
 
-    fn check_exact(&self, below: Option<u128>, precision: &str) -> Result<()> {
-        let below = below.context("rounding down keeps amounts in range")?;
-        let nearest = Self::of(&self.token, below);
-        ensure!(
-            nearest.value == self.value,
-            Fault::usage(format!(
-                "{precision}: {self} cannot be written, the nearest below is {nearest}"
-            ))
-        );
-        Ok(())
+    fn check_exact(&self, below: Option<u128>, precision: &'static str) -> Result<(), AmountError> {
+        // Why never the default: rounding down keeps amounts in range.
+        let nearest = Self::of(&self.token, below.unwrap_or_default());
+        if nearest == *self {
+            return Ok(());
+        }
+        Err(AmountError::Precision {
+            precision,
+            amount: self.clone(),
+            nearest,
+        })
     }
 
     /// The number with its decimal point.
@@ -373,16 +432,29 @@ impl Serialize for Amount {
     }
 }
 
+/// The digits before and after the point of a number, and its unit.
+fn split(text: &str) -> Option<(&str, &str, &str)> {
+    let typed = text.trim();
+    let end = typed.find(|c: char| !c.is_ascii_digit() && c != '.');
+    let (number, unit) = typed.split_at(end.unwrap_or(typed.len()));
+    let unit = unit.trim_start();
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let dotted = number.contains('.');
+    let is_number =
+        !whole.is_empty() && !fraction.contains('.') && !(dotted && fraction.is_empty());
+    let readable = unit.chars().all(|c| !c.is_whitespace());
+    (is_number && readable).then_some((whole, fraction, unit))
+}
+
 /// An expiry or nonce: below 2^40.
 ///
 /// # Errors
 /// If it is not.
-pub fn forty_bits(what: &str, value: u64) -> Result<u64> {
-    ensure!(
-        value <= FORTY_BITS,
-        Fault::usage(format!("{what} must be below 2^40, got {value}"))
-    );
-    Ok(value)
+pub fn forty_bits(what: &'static str, value: u64) -> Result<u64, AmountError> {
+    match value {
+        0..=FORTY_BITS => Ok(value),
+        _ => Err(AmountError::FortyBits { what, value }),
+    }
 }
 
 #[cfg(test)]
@@ -409,7 +481,7 @@ mod tests {
         ])
     }
 
-    fn read(token: u32, text: &str) -> Result<u128> {
+    fn read(token: u32, text: &str) -> Result<u128, AmountError> {
         Ok(Amount::parse(&tokens().get(token), text)?.value())
     }
 
@@ -468,7 +540,7 @@ mod tests {
             (6, "1.5pts"),
             (8, "1old"),
         ] {
-            let error = format!("{:#}", read(token, text).unwrap_err());
+            let error = read(token, text).unwrap_err().to_string();
             let token = tokens().get(token);
             assert!(error.contains(&token.to_string()), "{error}");
         }
