@@ -52,6 +52,8 @@ pub enum Work {
     Prove,
     /// Proven batches are submitted.
     Submit,
+    /// The database is made from L1's data.
+    Restore,
 }
 
 impl fmt::Display for Work {
@@ -62,6 +64,7 @@ impl fmt::Display for Work {
             Self::Seal => f.write_str("executing and sealing"),
             Self::Prove => f.write_str("proving"),
             Self::Submit => f.write_str("submitting to L1"),
+            Self::Restore => f.write_str("restoring from L1's data"),
         }
     }
 }

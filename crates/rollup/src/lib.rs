@@ -17,7 +17,7 @@
 //! | send calls to L1 | [`settlement`]: to the native L1, or to a contract that it mirrors |
 //! | read and print amounts with their tokens | [`amount`] |
 //! | know where things stand | [`wait`], [`waiting`], [`liveness`], [`audit`] |
-//! | do without the operator | [`mod@restore`]: the batcher's database from L1's data alone; [`leave`]: out of a frozen rollup |
+//! | do without the operator | [`mod@restore`]: the batcher's database from L1's data alone; [`restoring`]: put into a data directory, whosever it is; [`leave`]: out of a frozen rollup |
 //!
 //! Rules are left to `ledger` and `l1`, order of operations to `batcher`; wallets, arguments and output to
 //! the program.
@@ -42,6 +42,7 @@ pub mod open;
 pub mod place;
 pub mod proving;
 pub mod restore;
+pub mod restoring;
 pub mod right;
 pub mod rollup;
 pub mod running;

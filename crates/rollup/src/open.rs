@@ -2,7 +2,8 @@
 
 use std::ops::Deref;
 
-use l1::{NativeL1, SubmissionRight};
+use l1::bytes::Bytes;
+use l1::{Address, NativeL1, SubmissionRight};
 use prover::key::AllowDevKeys;
 
 use crate::clock::{Clock, now};
@@ -128,6 +129,14 @@ impl L1 {
     /// If that cannot be written down.
     pub fn acknowledge(&mut self) -> Result<(), SettleError> {
         self.link.acknowledge()
+    }
+
+    /// The address of the Ethereum key that calls of a contract are signed with.
+    ///
+    /// # Errors
+    /// If no key is named, or it cannot be used.
+    pub fn caller_on_chain(&self) -> Result<Address, SettleError> {
+        self.link.caller(Bytes([0; 20]))
     }
 
     /// L1's time.
