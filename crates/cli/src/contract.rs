@@ -81,7 +81,7 @@ mod with_chain {
     use super::*;
     use crate::config::FILE_NAME;
     use crate::deploying::{Deploying, Planned};
-    use crate::deployment::{caller, learn_token, operator_file};
+    use crate::deployment::{caller, learn_token};
     use crate::init::{ListedToken, listed_tokens, operator};
     use crate::interrupt::{remove_on_interrupt, shield};
     use crate::link::outbox;
@@ -89,6 +89,7 @@ mod with_chain {
     use crate::wallet::write_secret;
     use rollup::amount::{Amount, ETH, TokenFacts, Tokens};
     use rollup::keys::{check_exists, key_path, shape_bytes};
+    use rollup::operator::operator_file;
     use rollup::place::make_folder;
     use rollup::shape::DEFAULT_SHAPE;
     use rollup::shape::shape_name;

@@ -21,7 +21,7 @@ use serde::Serialize;
 use wallet::Wallet;
 
 use crate::args::DemoArgs;
-use crate::deployment::{open, unlock_operator};
+use crate::deployment::unlock_operator;
 use crate::import::{History, Source};
 use crate::interrupt::remove_on_interrupt;
 use crate::pipeline::{prove, seal, submit};
@@ -30,6 +30,7 @@ use crate::ui::seconds;
 use rollup::Deployment;
 use rollup::amount::{Amount, ETH};
 use rollup::keys;
+use rollup::operator::open;
 use rollup::proving::{Keys, Order};
 use rollup::shape::named;
 use rollup::shape::shape_name;

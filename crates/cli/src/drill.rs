@@ -32,7 +32,6 @@ use serde::Serialize;
 use wallet::Wallet;
 
 use crate::args::DrillArgs;
-use crate::deployment::{open, operator_file};
 use crate::fault::Fault;
 use crate::import::{History, Source};
 use crate::interrupt::remove_on_interrupt;
@@ -42,6 +41,7 @@ use crate::settings::Settings;
 use crate::ui::seconds;
 use rollup::amount::{Amount, ETH, TokenFacts, Tokens};
 use rollup::keys;
+use rollup::operator::{open, operator_file};
 use rollup::place::make_folder;
 use rollup::shape::named;
 use rollup::text::count;

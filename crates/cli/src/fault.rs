@@ -179,6 +179,7 @@ const CLASSIFIED: &[Ask] = &[
     ask::<rollup::PlanError>,
     ask::<rollup::RestoreError>,
     ask::<rollup::RollupError>,
+    ask::<rollup::operator::OperatorError>,
     ask::<rollup::restoring::RestoringError>,
     ask::<rollup::SettleError>,
     ask::<rollup::WorkError>,

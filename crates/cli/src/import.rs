@@ -23,11 +23,12 @@ use wallet::{Sealing, Wallet, read_secret};
 use zeroize::Zeroizing;
 
 use crate::args::ImportArgs;
-use crate::deployment::{open, operator_key};
 use crate::fault::Fault;
 use crate::init::declared;
 use crate::settings::Settings;
 use crate::ui::seconds;
+use rollup::OperatorKey;
+use rollup::operator::open;
 use rollup::text::count;
 
 /// Transfers of Ethereum mainnet that come with the program, packed with gzip.
@@ -154,7 +155,7 @@ impl History {
             shapes: self.shapes.clone(),
             tokens,
             accounts,
-            operator: operator_key(&imported_operator(&self.seed), &Sealing::Plain)?,
+            operator: OperatorKey::of(&imported_operator(&self.seed), &Sealing::Plain)?,
             salt,
             l1_fee: 0,
             pending_cap: PENDING_CAP,

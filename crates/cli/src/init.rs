@@ -21,13 +21,13 @@ use serde::Serialize;
 use wallet::{Cost, Locked, Protection, Sealing, Wallet, read_secret};
 
 use crate::args::InitArgs;
-use crate::deployment::{open, operator_key, operator_wallet};
 use crate::fault::Fault;
 use crate::passphrase;
 use crate::settings::Settings;
 use crate::wallet::find;
 use rollup::Deployment;
 use rollup::amount::{Amount, TokenFacts, Tokens};
+use rollup::operator::{open, operator_wallet};
 use rollup::shape::DEFAULT_SHAPE;
 use rollup::shape::shape_name;
 
@@ -130,7 +130,7 @@ pub fn operator(settings: &Settings, named: Option<&str>) -> Result<OperatorKey>
         Some(passphrase) => Sealing::Encrypted(passphrase, Cost::Standard),
         None => Sealing::Plain,
     };
-    operator_key(&Wallet::random(), &sealing)
+    Ok(OperatorKey::of(&Wallet::random(), &sealing)?)
 }
 
 /// The tokens that arguments declare, each `SYMBOL:DECIMALS=ADDRESS`.

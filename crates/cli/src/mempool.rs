@@ -13,13 +13,13 @@ use rollup::clock::now;
 use serde::Serialize;
 
 use crate::args::{MempoolCancelArgs, MempoolCommand, MempoolExportArgs, MempoolListArgs};
-use crate::deployment::open_operators;
 use crate::fault::Fault;
 use crate::files::{Readers, write_new};
 use crate::settings::Settings;
 use crate::ui::table;
 use rollup::Deployment;
 use rollup::amount::{Amount, TokenFacts, Tokens};
+use rollup::operator::open_operators;
 use rollup::text::count;
 
 /// Rows of a listing for people.

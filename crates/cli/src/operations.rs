@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use wallet::Wallet;
 
 use crate::args::{AcceptArgs, SigningArgs, TransferArgs, WithdrawArgs};
-use crate::deployment::{caller, open, open_operators, operator_file};
+use crate::deployment::caller;
 use crate::fault::{Class, Fault};
 use crate::files::refuse_byte_order_mark;
 use crate::files::{Readers, write_new};
@@ -36,6 +36,7 @@ use crate::settings::Settings;
 use crate::user::collect;
 use rollup::Deployment;
 use rollup::amount::{Amount, TokenFacts, Tokens, forty_bits};
+use rollup::operator::{open, open_operators, operator_file};
 
 /// Most bytes of a file of signed operations.
 const MAX_OPERATIONS_BYTES: u64 = 1 << 26;

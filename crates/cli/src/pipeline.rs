@@ -11,12 +11,13 @@ use rollup::{Deployment, SealLimit, Wait};
 use serde::Serialize;
 
 use crate::args::{ProveArgs, RunArgs, SealArgs, SubmitArgs};
-use crate::deployment::{open_operators, unlock_operator};
+use crate::deployment::unlock_operator;
 use crate::fault::Fault;
 use crate::settings::Settings;
 use crate::takeover::open_to_take_over;
 use crate::ui::seconds;
 use crate::waits;
+use rollup::operator::open_operators;
 
 /// What sealing came to.
 #[derive(Clone, Debug, Serialize)]

@@ -4,26 +4,19 @@
 //! from when on.
 
 use anyhow::{Context, Result};
-use batcher::store::FILE_NAME;
-use batcher::{Batcher, Role};
 use l1::bytes::Bytes;
 use l1::{Address, SubmissionRight};
-use rollup::Call;
-use rollup::L1;
-use rollup::batcher_settings;
+use rollup::amount::{Amount, TokenFacts};
+use rollup::operator::{accept, give_back, offer, open, take_over, wallet_to_call_with};
 use rollup::text::right_text;
+use rollup::{Deployment, L1};
 use serde::Serialize;
-use wallet::{Locked, read_secret};
 
 use crate::args::{OperatorCommand, OperatorOfferArgs, OperatorWalletArgs};
-use crate::deployment::{caller, open, operator_file};
+use crate::deployment::caller;
 use crate::fault::Fault;
-use crate::interrupt::shield;
 use crate::settings::Settings;
 use crate::wallet::{find, load, unlock};
-use rollup::amount::{Amount, TokenFacts, Tokens};
-use rollup::place::make_folder;
-use rollup::{Deployment, DeploymentError};
 
 /// Who may submit batches, and from when on.
 #[derive(Serialize)]
@@ -91,35 +84,8 @@ pub fn open_to_take_over(settings: &Settings, wallet: Option<&str>) -> Result<De
             load(settings, name)?.address
         }
     };
-    deployment.work_for(submitter);
-    deployment.follow_l1(settings)?;
-    deployment.begin_turn(settings)?;
-    if deployment.batcher.role() == Some(Role::Mirror) {
-        deployment.batcher.set_role(Role::Taker)?;
-    }
-    tell_fees(settings, &deployment)?;
+    take_over(settings, &mut deployment, submitter)?;
     Ok(deployment)
-}
-
-/// Says which operations whoever submits here does not take.
-///
-/// # Errors
-/// If L1 cannot be read.
-fn tell_fees(settings: &Settings, deployment: &Deployment) -> Result<()> {
-    let named = Tokens::of(&deployment.l1)?;
-    let fees = &deployment.batcher.settings().fee_accounts;
-    let tokens: Vec<String> = fees
-        .keys()
-        .map(|token| named.get(*token).to_string())
-        .collect();
-    settings.ui.note(match tokens.as_slice() {
-        [] => "this submitter has no account, so it takes the L1 queue and operations without a fee; a deposit makes an account for the fees of its token".to_owned(),
-        tokens => format!(
-            "this submitter takes the L1 queue, operations without a fee, and fees in {}; operations with fees in other tokens wait",
-            tokens.join(", ")
-        ),
-    });
-    Ok(())
 }
 
 /// What `quire operator` prints.
@@ -141,9 +107,9 @@ struct OperatorFacts {
 /// If L1 refuses.
 pub fn run(settings: &Settings, command: &OperatorCommand) -> Result<()> {
     match command {
-        OperatorCommand::Return => give_back(settings),
-        OperatorCommand::Offer(args) => offer(settings, args),
-        OperatorCommand::Accept(args) => accept(settings, args),
+        OperatorCommand::Return => come_back(settings),
+        OperatorCommand::Offer(args) => make_offer(settings, args),
+        OperatorCommand::Accept(args) => take_role(settings, args),
     }
 }
 
@@ -152,33 +118,27 @@ pub fn run(settings: &Settings, command: &OperatorCommand) -> Result<()> {
 /// # Errors
 /// If there is no such wallet or key.
 pub fn operator_of(settings: &Settings, l1: &L1) -> Result<Address> {
-    if l1.link.is_remote() {
-        return Ok(l1.link.caller(Bytes([0; 20]))?);
+    match l1.link.is_remote() {
+        true => Ok(l1.caller_on_chain()?),
+        false => Ok(unlock(settings, &wallet_to_call_with(settings)?)?.address),
     }
-    let file = operator_file(&settings.rollup_dir());
-    let locked = Locked::read(&file).with_context(|| {
-        Fault::environment("only the operator does this, with its wallet in the data directory")
-    })?;
-    Ok(unlock(settings, &locked)?.address)
 }
 
-fn give_back(settings: &Settings) -> Result<()> {
+fn come_back(settings: &Settings) -> Result<()> {
     let mut l1 = L1::open(settings)?;
     let caller = operator_of(settings, &l1)?;
-    l1.call(Call::ReturnOperator { caller })?;
+    give_back(&mut l1, caller)?;
     tell(settings, &mut l1, "the operator has returned", None)
 }
 
-fn offer(settings: &Settings, args: &OperatorOfferArgs) -> Result<()> {
+fn make_offer(settings: &Settings, args: &OperatorOfferArgs) -> Result<()> {
     let mut l1 = L1::open(settings)?;
     let caller = operator_of(settings, &l1)?;
     let to = match args.address.as_str() {
         "none" => None,
-        // L1 takes the address of zeros as nobody.
-        text => Some(address(text)?).filter(|to| *to != Bytes([0; 20])),
+        text => Some(address(text)?),
     };
-    l1.call(Call::OfferOperator { caller, to })?;
-    let said = match to {
+    let said = match offer(&mut l1, caller, to)? {
         Some(to) => format!(
             "the operator role is offered to {to}, which takes it with `quire operator accept`"
         ),
@@ -187,29 +147,12 @@ fn offer(settings: &Settings, args: &OperatorOfferArgs) -> Result<()> {
     tell(settings, &mut l1, &said, None)
 }
 
-fn accept(settings: &Settings, args: &OperatorWalletArgs) -> Result<()> {
+fn take_role(settings: &Settings, args: &OperatorWalletArgs) -> Result<()> {
     let mut l1 = L1::open(settings)?;
     let caller = caller(&l1, settings, args.wallet.as_deref())?;
-    let call = Call::AcceptOperator { caller };
-    // Why: an interrupted command has made the call, and not what follows.
-    let is_done = l1.operator()? == caller && !l1.link.is_unacknowledged(&l1.native, call);
-    let mut before = None;
-    if !is_done {
-        before = Some(Amount::wei(l1.head()?.operator_fees));
-        l1.call(call)?;
-    }
-    if let Some(name) = args.wallet.as_deref().filter(|_| !l1.link.is_remote()) {
-        keep_wallet(settings, name)?;
-    }
-    let folder = settings.rollup_dir();
-    if folder.join(FILE_NAME).exists() {
-        let configured = batcher_settings(&l1)?;
-        let mut batcher = settings.for_turn(|| {
-            let batcher = Batcher::open(&folder, configured.clone());
-            batcher.map_err(|source| DeploymentError::Batcher { source })
-        })?;
-        batcher.set_operator(caller.0)?;
-    }
+    let named = args.wallet.as_deref().filter(|_| !l1.link.is_remote());
+    let wallet = named.map(|name| find(settings, name)).transpose()?;
+    let before = accept(settings, &mut l1, caller, wallet.as_ref())?.map(Amount::wei);
     let said = match &before {
         Some(before) => format!(
             "{caller} is the operator; {before} of fees before are the former operator's to claim"
@@ -217,30 +160,6 @@ fn accept(settings: &Settings, args: &OperatorWalletArgs) -> Result<()> {
         None => format!("{caller} is the operator already"),
     };
     tell(settings, &mut l1, &said, before)
-}
-
-/// Makes a wallet that of the operator here; the one before stays beside it.
-fn keep_wallet(settings: &Settings, name: &str) -> Result<()> {
-    let wallet = find(settings, name)?;
-    let folder = settings.rollup_dir();
-    let file = operator_file(&folder);
-    make_folder(&folder)?;
-    let _shield = shield();
-    if file.exists() {
-        let former = Locked::read(&file)?.address;
-        if former == wallet.address {
-            return Ok(());
-        }
-        let kept = folder.join(format!("operator-{former}.json"));
-        // Why first: killed between the two, no wallet is lost.
-        ::files::replace(
-            &kept,
-            ::files::Readers::Owner,
-            &read_secret(&file, "wallet")?,
-        )?;
-    }
-    let secret = read_secret(&wallet.path, "wallet")?;
-    Ok(::files::replace(&file, ::files::Readers::Owner, &secret)?)
 }
 
 fn tell(settings: &Settings, l1: &mut L1, said: &str, fees: Option<Amount>) -> Result<()> {

@@ -12,10 +12,12 @@ use serde::Serialize;
 use wallet::{Sealing, Wallet};
 
 use crate::args::{ClaimArgs, DepositArgs};
-use crate::deployment::{caller, learn_token, open, operator_key, token_named};
+use crate::deployment::{caller, learn_token, token_named};
 use crate::fault::Fault;
 use crate::settings::Settings;
+use rollup::OperatorKey;
 use rollup::amount::{Amount, TokenFacts, Tokens};
+use rollup::operator::open;
 use rollup::shape::DEFAULT_SHAPE;
 
 /// What a deposit prints.
@@ -57,7 +59,7 @@ pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
             let token = Tokens::listed(&[l1::genesis::Token::eth()]).named(&args.token)?;
             Amount::parse(&token, &args.amount)?;
             let shapes = shapes_by_name(&args.shape, DEFAULT_SHAPE)?;
-            let operator = operator_key(&Wallet::random(), &Sealing::Plain)?;
+            let operator = OperatorKey::of(&Wallet::random(), &Sealing::Plain)?;
             Draft::new(settings, &Plan::empty(shapes, operator))?.keep(settings)?;
             drop(open(settings)?);
             L1::open(settings)?

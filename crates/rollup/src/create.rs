@@ -17,6 +17,7 @@ use ledger::shape::Shape;
 use rand::RngCore;
 use rand::rngs::OsRng;
 use thiserror::Error;
+use wallet::{Sealing, Wallet, WalletError, encode};
 use zeroize::Zeroizing;
 
 use crate::deployment::{Deployment, OPERATOR_FILE, batcher_settings};
@@ -103,6 +104,20 @@ pub struct OperatorKey {
     pub address: Address,
     /// The wallet file that the deployment gets.
     pub file: Zeroizing<Vec<u8>>,
+}
+
+impl OperatorKey {
+    /// An operator whose wallet is kept as told.
+    ///
+    /// # Errors
+    /// If the wallet cannot be encrypted.
+    pub fn of(wallet: &Wallet, sealing: &Sealing) -> Result<Self, WalletError> {
+        Ok(Self {
+            public: wallet.public,
+            address: wallet.address,
+            file: encode(wallet, sealing)?,
+        })
+    }
 }
 
 /// A deployment to be made.

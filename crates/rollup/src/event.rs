@@ -184,6 +184,11 @@ pub enum Note {
         /// Number of the last sealed batch.
         sealed: u64,
     },
+    /// Which operations somebody who is not the operator takes.
+    FeesTaken {
+        /// Tokens of the accounts that get its fees.
+        tokens: Vec<String>,
+    },
     /// Not the operator alone may submit batches.
     Right(SubmissionRight),
     /// The operator has returned to a rollup that others continued.
@@ -248,6 +253,14 @@ impl fmt::Display for Note {
                 )
             }
             Self::Final { batch, sealed } => write!(f, "batch {batch} of {sealed} is final"),
+            Self::FeesTaken { tokens } if tokens.is_empty() => f.write_str(
+                "this submitter has no account, so it takes the L1 queue and operations without a fee; a deposit makes an account for the fees of its token",
+            ),
+            Self::FeesTaken { tokens } => write!(
+                f,
+                "this submitter takes the L1 queue, operations without a fee, and fees in {}; operations with fees in other tokens wait",
+                tokens.join(", ")
+            ),
             Self::Right(right) => write!(f, "who may submit batches: {}", right_text(*right)),
             Self::Returned { until } => write!(
                 f,

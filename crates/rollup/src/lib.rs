@@ -17,10 +17,11 @@
 //! | send calls to L1 | [`settlement`]: to the native L1, or to a contract that it mirrors |
 //! | read and print amounts with their tokens | [`amount`] |
 //! | know where things stand | [`wait`], [`waiting`], [`liveness`], [`audit`] |
+//! | be the operator, offer and take its role, submit in its stead | [`operator`] |
 //! | do without the operator | [`mod@restore`]: the batcher's database from L1's data alone; [`restoring`]: put into a data directory, whosever it is; [`leave`]: out of a frozen rollup |
 //!
-//! Rules are left to `ledger` and `l1`, order of operations to `batcher`; wallets, arguments and output to
-//! the program.
+//! Rules are left to `ledger` and `l1`, order of operations to `batcher`, wallet files to `wallet`; names of
+//! wallets, passphrases, arguments and output to the program.
 #![allow(
     missing_docs,
     reason = "a field whose name says what it is needs no sentence"
@@ -39,6 +40,7 @@ pub mod keys;
 pub mod leave;
 pub mod liveness;
 pub mod open;
+pub mod operator;
 pub mod place;
 pub mod proving;
 pub mod restore;
