@@ -179,6 +179,8 @@ const CLASSIFIED: &[Ask] = &[
     ask::<rollup::PlanError>,
     ask::<rollup::RestoreError>,
     ask::<rollup::RollupError>,
+    ask::<rollup::key_check::KeyCheckError>,
+    ask::<rollup::key_export::ExportError>,
     ask::<rollup::operator::OperatorError>,
     ask::<rollup::restoring::RestoringError>,
     ask::<rollup::SettleError>,

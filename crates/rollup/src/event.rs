@@ -54,6 +54,16 @@ pub enum Work {
     Submit,
     /// The database is made from L1's data.
     Restore,
+    /// The key of a shape is checked before it is published.
+    CheckKey {
+        /// Name of the shape.
+        shape: String,
+    },
+    /// The key files of a shape are read, to be checked.
+    ReadKeys {
+        /// Name of the shape.
+        shape: String,
+    },
 }
 
 impl fmt::Display for Work {
@@ -65,6 +75,8 @@ impl fmt::Display for Work {
             Self::Prove => f.write_str("proving"),
             Self::Submit => f.write_str("submitting to L1"),
             Self::Restore => f.write_str("restoring from L1's data"),
+            Self::CheckKey { shape } => write!(f, "checking the key of shape {shape}"),
+            Self::ReadKeys { shape } => write!(f, "reading the keys of shape {shape}"),
         }
     }
 }
@@ -83,6 +95,17 @@ pub enum Doing {
         /// Number of the batch.
         batch: u64,
     },
+    /// The circuit of a shape is compiled.
+    Compile {
+        /// Name of the shape.
+        shape: String,
+    },
+    /// The proving key is loaded.
+    LoadProvingKey,
+    /// Every point of the key is checked.
+    CheckPoints,
+    /// An empty batch is proven.
+    TrialProof,
 }
 
 impl fmt::Display for Doing {
@@ -92,6 +115,10 @@ impl fmt::Display for Doing {
                 write!(f, "proving batch {batch}: {}", stage_text(*stage))
             }
             Self::Final { batch } => write!(f, "submitting to L1: batch {batch} is final"),
+            Self::Compile { shape } => write!(f, "compiling the circuit of shape {shape}"),
+            Self::LoadProvingKey => f.write_str("loading the proving key"),
+            Self::CheckPoints => f.write_str("checking every point"),
+            Self::TrialProof => f.write_str("a trial proof"),
         }
     }
 }

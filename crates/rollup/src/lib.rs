@@ -11,7 +11,7 @@
 //! | say where a deployment is, wait for its files, stop early | [`place`], [`stop`], [`event`] |
 //! | make one | [`create`] |
 //! | open it | [`open`] (L1 alone), [`deployment`] (L1 and batcher) |
-//! | find and make keys | [`shape`], [`keys`] |
+//! | find, make, check and publish keys | [`shape`], [`keys`], [`key_check`], [`key_export`] |
 //! | seal, prove and submit | [`rollup`] (one step each), [`proving`], [`running`] |
 //! | follow L1 | [`follow`]: finality, reorganizations, Δ; [`right`]: who may submit; [`clock`]: which times may be kept |
 //! | send calls to L1 | [`settlement`]: to the native L1, or to a contract that it mirrors |
@@ -36,6 +36,8 @@ pub mod deployment;
 pub mod error;
 pub mod event;
 pub mod follow;
+pub mod key_check;
+pub mod key_export;
 pub mod keys;
 pub mod leave;
 pub mod liveness;
