@@ -81,7 +81,7 @@ mod with_chain {
     use super::*;
     use crate::config::FILE_NAME;
     use crate::deploying::{Deploying, Planned};
-    use crate::deployment::{caller, learn_token};
+    use crate::deployment::caller;
     use crate::init::{ListedToken, listed_tokens, operator};
     use crate::interrupt::{remove_on_interrupt, shield};
     use crate::link::outbox;
@@ -93,6 +93,7 @@ mod with_chain {
     use rollup::place::make_folder;
     use rollup::shape::DEFAULT_SHAPE;
     use rollup::shape::shape_name;
+    use rollup::user::learn_token;
 
     /// Tokens whose names are asked for and shown, of those that are listed.
     const SHOWN: usize = 16;

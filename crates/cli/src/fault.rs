@@ -187,6 +187,7 @@ const CLASSIFIED: &[Ask] = &[
     ask::<rollup::WorkError>,
     ask::<rollup::error::NoFolder>,
     ask::<rollup::shape::ShapesError>,
+    ask::<rollup::user::UserError>,
     #[cfg(feature = "chain")]
     ask::<chain::ChainError>,
     #[cfg(feature = "interop")]

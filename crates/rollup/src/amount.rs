@@ -356,6 +356,11 @@ impl Amount {
         Ok(Self::of(token, value))
     }
 
+    /// Its token.
+    pub fn token(&self) -> &Arc<Token> {
+        &self.token
+    }
+
     /// The number of the smallest unit.
     pub fn value(&self) -> u128 {
         self.value

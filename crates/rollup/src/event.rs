@@ -12,6 +12,7 @@ use batcher::Reopened;
 use l1::SubmissionRight;
 use ledger::time::{Span, Utc};
 
+use crate::amount::Amount;
 use crate::follow::Reopening;
 use crate::text::right_text;
 
@@ -178,6 +179,11 @@ pub enum Note {
         /// Its entry of the L1 queue.
         entry: u64,
     },
+    /// A claim was made before, by a command that was interrupted.
+    ClaimedEarlier {
+        /// What it was paid.
+        amount: Amount,
+    },
     /// How the proofs of a shape are made, and why so.
     ProofPlan {
         /// Name of the shape.
@@ -262,6 +268,10 @@ impl fmt::Display for Note {
             Self::SentEarlier { entry } => write!(
                 f,
                 "an earlier command that was interrupted has sent this already, as entry {entry} of the L1 queue: nothing was sent now; run the command again for another"
+            ),
+            Self::ClaimedEarlier { amount } => write!(
+                f,
+                "an earlier command that was interrupted has claimed {amount}"
             ),
             Self::ProofPlan { shape, text } => write!(f, "shape {shape}: {text}"),
             Self::ProofNotKept { batch } => write!(

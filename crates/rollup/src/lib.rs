@@ -17,6 +17,7 @@
 //! | send calls to L1 | [`settlement`]: to the native L1, or to a contract that it mirrors |
 //! | read and print amounts with their tokens | [`amount`] |
 //! | know where things stand | [`wait`], [`waiting`], [`liveness`], [`audit`] |
+//! | deposit and claim | [`user`] |
 //! | be the operator, offer and take its role, submit in its stead | [`operator`] |
 //! | do without the operator | [`mod@restore`]: the batcher's database from L1's data alone; [`restoring`]: put into a data directory, whosever it is; [`leave`]: out of a frozen rollup |
 //!
@@ -54,6 +55,7 @@ pub mod settlement;
 pub mod shape;
 pub mod stop;
 pub mod text;
+pub mod user;
 pub mod wait;
 pub mod waiting;
 pub mod work;
