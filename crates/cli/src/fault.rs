@@ -179,6 +179,7 @@ const CLASSIFIED: &[Ask] = &[
     ask::<rollup::PlanError>,
     ask::<rollup::RestoreError>,
     ask::<rollup::RollupError>,
+    ask::<rollup::exits::ExitError>,
     ask::<rollup::key_check::KeyCheckError>,
     ask::<rollup::key_export::ExportError>,
     ask::<rollup::operator::OperatorError>,

@@ -2,33 +2,23 @@
 //!
 //! Everything here reads and calls L1 alone: it works when the operator and its database are gone.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
-use l1::bytes::Bytes;
-use l1::{Address, NativeL1};
-use ledger::state::State;
-use prover::bounded::{self, FileKind};
-use rollup::L1;
-use rollup::{Call, ExitPlan, final_state};
+use anyhow::Result;
+use l1::Address;
+use rollup::amount::{Amount, TokenFacts, Tokens};
+use rollup::exits::{self, append_owned, rebuild, write_plan};
+use rollup::liveness::Liveness;
+use rollup::place::make_folder;
+use rollup::{Call, ExitPlan, L1};
 use serde::Serialize;
 
 use crate::args::{ExitExecuteArgs, ExitPlanArgs, ExitRequestArgs};
 use crate::deployment::caller;
-use crate::fault::{Fault, message};
-use crate::files::refuse_byte_order_mark;
+use crate::fault::message;
 use crate::settings::Settings;
 use crate::ui::{complain, table};
 use crate::wallet;
-use rollup::amount::{Amount, Token, TokenFacts, Tokens};
-use rollup::liveness::Liveness;
-use rollup::place::make_folder;
-
-const PLAN_FILE: FileKind = FileKind {
-    name: "an exit plan",
-    most: rollup::leave::MAX_PLAN_BYTES as u64,
-};
 
 /// What an exit request prints.
 #[derive(Serialize)]
@@ -75,19 +65,6 @@ struct Frozen {
     time: u64,
     batch: u64,
     root: String,
-}
-
-/// The state under L1's last root.
-///
-/// # Errors
-/// If L1's data do not lead there.
-pub fn rebuild(settings: &Settings, l1: &NativeL1) -> Result<State> {
-    let batches = l1.head()?.next_batch - 1;
-    let what = "rebuilding the state from L1's data";
-    let task = settings.ui.task(what, Some(batches));
-    let state = final_state(l1, |number| task.at(number))?;
-    task.done();
-    Ok(state)
 }
 
 /// `quire exit request`.
@@ -161,14 +138,7 @@ pub fn plan(settings: &Settings, args: &ExitPlanArgs) -> Result<()> {
         None => None,
     };
     for owner in args.owner.into_iter().chain(wallet) {
-        let next = u32::try_from(l1.head()?.next_index).context("indices have 32 bits")?;
-        for index in 1..next {
-            let registered = l1.registered(index)?;
-            if registered.is_some_and(|registered| registered.owner == owner) {
-                indices.push(index);
-            }
-        }
-        ensure!(!indices.is_empty(), "{owner} owns no account on this L1");
+        append_owned(&l1, owner, &mut indices)?;
     }
     let state = rebuild(settings, &l1)?;
     let plans = indices
@@ -213,30 +183,6 @@ fn facts_of(tokens: &Tokens, plan: PathBuf, of: &ExitPlan) -> Result<Planned> {
     })
 }
 
-/// Writes a plan whole or not at all. Only a plan is replaced.
-fn write_plan(path: &Path, plan: &ExitPlan) -> Result<()> {
-    if path.exists() {
-        read_plan(path).map_err(|_| {
-            let path = path.display();
-            Fault::input(format!(
-                "{path} exists and is not an exit plan; choose another --out"
-            ))
-        })?;
-    }
-    Ok(files::replace(
-        path,
-        files::Readers::Owner,
-        &plan.to_json(),
-    )?)
-}
-
-fn read_plan(path: &Path) -> Result<ExitPlan> {
-    let context = || format!("cannot use the plan {}", path.display());
-    let bytes = bounded::read(path, PLAN_FILE).with_context(context)?;
-    refuse_byte_order_mark(&bytes, &path.display().to_string())?;
-    ExitPlan::from_json(&bytes).with_context(context)
-}
-
 /// `quire exit execute`: every account is paid out before the first deposit is given back. A plan that
 /// fails does not keep the others from being executed.
 ///
@@ -246,20 +192,10 @@ fn read_plan(path: &Path) -> Result<ExitPlan> {
 pub fn execute(settings: &Settings, args: &ExitExecuteArgs) -> Result<()> {
     let mut l1 = L1::open(settings)?;
     let caller = caller_of(settings, &l1, args.wallet.as_deref())?;
-    let (mut all, mut text, mut failed) = (Vec::new(), String::new(), Vec::new());
-    let mut paid_out = Vec::new();
-    for path in &args.plan {
-        match pay_out(&mut l1, path, &mut text) {
-            Ok(paid) => paid_out.push(paid),
-            Err(error) => failed.push(error),
-        }
-    }
-    for (plan, mut executed) in paid_out {
-        if let Err(error) = take_back(&mut l1, &plan, caller, &mut executed, &mut text) {
-            failed.push(error);
-        }
-        all.push(executed);
-    }
+    let (executed, failed) = exits::execute(&mut l1, &args.plan, caller);
+    let mut text: String = executed.iter().map(paid_out_text).collect();
+    text.extend(executed.iter().map(|each| taken_back_text(&l1, each)));
+    let all: Vec<Executed> = executed.into_iter().map(Executed::of).collect();
     if !all.is_empty() {
         text.push_str("collect it with `quire claim --wallet W`");
         settings.ui.result(&all, text)?;
@@ -268,48 +204,40 @@ pub fn execute(settings: &Settings, args: &ExitExecuteArgs) -> Result<()> {
     let Some(last) = failed.next() else {
         return Ok(());
     };
-    failed.rev().for_each(|error| complain(&message(&error)));
-    Err(last)
+    failed
+        .rev()
+        .for_each(|error| complain(&message(&error.into())));
+    Err(last.into())
 }
 
-/// Pays out a plan's account and tells in `text` what it came to.
-fn pay_out(l1: &mut L1, path: &Path, text: &mut String) -> Result<(ExitPlan, Executed)> {
-    let plan = read_plan(path)?;
-    let now = l1.time_to_keep()?;
-    let exited = plan
-        .pay_out(&mut l1.native, &mut l1.link, now)
-        .with_context(|| format!("cannot leave with {}", path.display()))?;
-    let token = Tokens::of(l1)?.get(plan.token);
-    let exited = exited.map(|text| amount_of(&token, &text)).transpose()?;
-    let (account, owner) = (plan.account, plan.owner);
-    let came_to = match &exited {
-        Some(amount) => format!("{amount} can be claimed by {owner}"),
-        None if l1.exited(account)? => "it has left before".to_owned(),
+impl Executed {
+    fn of(of: exits::Executed) -> Self {
+        Self {
+            plan: of.path,
+            account: of.account,
+            token: of.token.facts(),
+            exited: of.exited,
+            cancelled: of.taken_back.iter().map(|deposit| deposit.entry).collect(),
+            of_others: of.of_others,
+        }
+    }
+}
+
+/// What paying out an account came to.
+fn paid_out_text(of: &exits::Executed) -> String {
+    let came_to = match &of.exited {
+        Some(amount) => format!("{amount} can be claimed by {}", of.owner),
+        None if of.left_before => "it has left before".to_owned(),
         None => "the plan has no leaf, since no batch executed its deposit".to_owned(),
     };
-    text.push_str(&format!("account {account}: {came_to}\n"));
-    let executed = Executed {
-        plan: path.to_owned(),
-        account,
-        token: token.facts(),
-        exited,
-        cancelled: Vec::new(),
-        of_others: 0,
-    };
-    Ok((plan, executed))
-}
-
-/// An amount of a token that a plan spells.
-fn amount_of(token: &Arc<Token>, text: &str) -> Result<Amount> {
-    let value = text.parse().context("L1 told no amount")?;
-    Ok(Amount::of(token, value))
+    format!("account {}: {came_to}\n", of.account)
 }
 
 /// Who executes plans, if that is told.
 fn caller_of(settings: &Settings, l1: &L1, wallet: Option<&str>) -> Result<Option<Address>> {
     if l1.link.is_remote() {
         // None if there is no key: then there is nothing to call with either.
-        return Ok(l1.link.caller(Bytes([0; 20])).ok());
+        return Ok(l1.caller_on_chain().ok());
     }
     let wallet = wallet
         .map(|name| wallet::load(settings, name))
@@ -317,37 +245,25 @@ fn caller_of(settings: &Settings, l1: &L1, wallet: Option<&str>) -> Result<Optio
     Ok(wallet.map(|wallet| wallet.address))
 }
 
-/// Takes the plan's deposits back that the owner or the caller paid, and tells in `text`.
-fn take_back(
-    l1: &mut L1,
-    plan: &ExitPlan,
-    caller: Option<Address>,
-    executed: &mut Executed,
-    text: &mut String,
-) -> Result<()> {
-    let now = l1.time_to_keep()?;
-    let taken = plan.take_back(&mut l1.native, &mut l1.link, caller, now);
-    let (own, of_others) =
-        taken.with_context(|| format!("cannot leave with {}", executed.plan.display()))?;
-    let (account, token) = (plan.account, Tokens::of(l1)?.get(plan.token));
-    for deposit in &own {
-        text.push_str(&format!(
+/// What became of the deposits of a plan.
+fn taken_back_text(l1: &L1, of: &exits::Executed) -> String {
+    let account = of.account;
+    let taken_back = of.taken_back.iter().map(|deposit| {
+        format!(
             "account {account}: deposit {} of {} can be claimed by {}\n",
-            deposit.entry,
-            amount_of(&token, &deposit.amount)?,
-            deposit.payer
-        ));
-    }
-    if of_others != 0 {
+            deposit.entry, deposit.amount, deposit.payer
+        )
+    });
+    let mut text: String = taken_back.collect();
+    if of.of_others != 0 {
         text.push_str(&format!(
-            "account {account}: {of_others} deposits that others paid wait on: each gets its own back with a plan of this account and {}\n",
+            "account {account}: {} deposits that others paid wait on: each gets its own back with a plan of this account and {}\n",
+            of.of_others,
             match l1.link.is_remote() {
                 true => "its own Ethereum key",
                 false => "--wallet",
             }
         ));
     }
-    executed.cancelled = own.iter().map(|deposit| deposit.entry).collect();
-    executed.of_others = of_others;
-    Ok(())
+    text
 }

@@ -31,11 +31,12 @@ use crate::deployment::caller;
 use crate::fault::{Class, Fault};
 use crate::files::refuse_byte_order_mark;
 use crate::files::{Readers, write_new};
-use crate::leave::{rebuild, request_exit};
+use crate::leave::request_exit;
 use crate::settings::Settings;
 use crate::user::collect;
 use rollup::Deployment;
 use rollup::amount::{Amount, TokenFacts, Tokens, forty_bits};
+use rollup::exits::rebuild;
 use rollup::operator::{open, open_operators, operator_file};
 
 /// Most bytes of a file of signed operations.

@@ -55,6 +55,8 @@ pub enum Work {
     Submit,
     /// The database is made from L1's data.
     Restore,
+    /// The state is made from L1's data.
+    RebuildState,
     /// The key of a shape is checked before it is published.
     CheckKey {
         /// Name of the shape.
@@ -76,6 +78,7 @@ impl fmt::Display for Work {
             Self::Prove => f.write_str("proving"),
             Self::Submit => f.write_str("submitting to L1"),
             Self::Restore => f.write_str("restoring from L1's data"),
+            Self::RebuildState => f.write_str("rebuilding the state from L1's data"),
             Self::CheckKey { shape } => write!(f, "checking the key of shape {shape}"),
             Self::ReadKeys { shape } => write!(f, "reading the keys of shape {shape}"),
         }

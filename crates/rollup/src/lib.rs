@@ -19,7 +19,7 @@
 //! | know where things stand | [`wait`], [`waiting`], [`liveness`], [`audit`] |
 //! | deposit and claim | [`user`] |
 //! | be the operator, offer and take its role, submit in its stead | [`operator`] |
-//! | do without the operator | [`mod@restore`]: the batcher's database from L1's data alone; [`restoring`]: put into a data directory, whosever it is; [`leave`]: out of a frozen rollup |
+//! | do without the operator | [`mod@restore`]: the batcher's database from L1's data alone; [`restoring`]: put into a data directory, whosever it is; [`leave`], [`exits`]: out of a frozen rollup |
 //!
 //! Rules are left to `ledger` and `l1`, order of operations to `batcher`, wallet files to `wallet`; names of
 //! wallets, passphrases, arguments and output to the program.
@@ -36,6 +36,7 @@ pub mod create;
 pub mod deployment;
 pub mod error;
 pub mod event;
+pub mod exits;
 pub mod follow;
 pub mod key_check;
 pub mod key_export;
