@@ -22,13 +22,14 @@ use wallet::Wallet;
 
 use crate::args::DemoArgs;
 use crate::deployment::unlock_operator;
-use crate::import::{History, Source};
+use crate::import::WORKLOAD;
 use crate::interrupt::remove_on_interrupt;
 use crate::pipeline::{prove, seal, submit};
 use crate::settings::Settings;
 use crate::ui::seconds;
 use rollup::Deployment;
 use rollup::amount::{Amount, ETH};
+use rollup::history::{History, Source};
 use rollup::keys;
 use rollup::operator::open;
 use rollup::proving::{Keys, Order};
@@ -120,7 +121,12 @@ impl Demo {
             count(rows)
         ))?;
         let shapes = shapes_by_name(&[TRANSFERS.to_owned(), MIXED.to_owned()], TRANSFERS)?;
-        let history = History::read(&Source::Workload, Some(rows), shapes, &random_salt())?;
+        let history = History::read(
+            &Source::Workload(WORKLOAD),
+            Some(rows),
+            shapes,
+            &random_salt(),
+        )?;
         let mut draft = Draft::new(&self.settings, &history.plan(random_salt())?)?;
         history.submit(&mut draft.deployment, |_| ())?;
         draft.keep(&self.settings)?;

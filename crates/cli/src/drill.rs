@@ -33,13 +33,14 @@ use wallet::Wallet;
 
 use crate::args::DrillArgs;
 use crate::fault::Fault;
-use crate::import::{History, Source};
+use crate::import::WORKLOAD;
 use crate::interrupt::remove_on_interrupt;
 use crate::pipeline::seal;
 use crate::settings::Settings;
 use crate::ui::seconds;
 use rollup::amount::{Amount, ETH, TokenFacts, Tokens};
 use rollup::exits::rebuild;
+use rollup::history::{History, Source};
 use rollup::keys;
 use rollup::operator::{open, operator_file};
 use rollup::place::make_folder;
@@ -237,7 +238,7 @@ impl Drill {
             ))
         );
         let rows = Some(u64::from(args.transfers));
-        let history = History::read(&Source::Workload, rows, shapes, &random_salt())?;
+        let history = History::read(&Source::Workload(WORKLOAD), rows, shapes, &random_salt())?;
         let mut draft = Draft::new(&self.settings, &history.plan(random_salt())?)?;
         history.submit(&mut draft.deployment, |_| ())?;
         draft.keep(&self.settings)?;

@@ -180,6 +180,7 @@ const CLASSIFIED: &[Ask] = &[
     ask::<rollup::RestoreError>,
     ask::<rollup::RollupError>,
     ask::<rollup::exits::ExitError>,
+    ask::<rollup::history::HistoryError>,
     ask::<rollup::key_check::KeyCheckError>,
     ask::<rollup::key_export::ExportError>,
     ask::<rollup::operator::OperatorError>,

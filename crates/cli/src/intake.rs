@@ -15,11 +15,12 @@ use rollup::shape::shapes_by_name;
 use serde::Serialize;
 
 use crate::args::BenchIntakeArgs;
-use crate::import::{History, SUBMIT_AT_ONCE, Source};
+use crate::import::WORKLOAD;
 use crate::interrupt::remove_on_interrupt;
 use crate::pipeline::seal;
 use crate::settings::Settings;
 use crate::ui::seconds;
+use rollup::history::{History, SUBMIT_AT_ONCE, Source};
 use rollup::text::count;
 
 /// What `bench intake` measures.
@@ -47,7 +48,7 @@ pub fn run(settings: &Settings, args: &BenchIntakeArgs) -> Result<()> {
     settings.use_data_dir(folder.path());
     let source = match &args.file {
         Some(path) => Source::File(path.clone()),
-        None => Source::Workload,
+        None => Source::Workload(WORKLOAD),
     };
     let shapes = shapes_by_name(&args.shape, "t20")?;
     let history = History::read(&source, args.limit, shapes, &[0; 32])?;

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | say where a deployment is, wait for its files, stop early | [`place`], [`stop`], [`event`] |
 //! | make one | [`create`] |
+//! | make one of a history of transfers | [`history`] |
 //! | open it | [`open`] (L1 alone), [`deployment`] (L1 and batcher) |
 //! | find, make, check and publish keys | [`shape`], [`keys`], [`key_check`], [`key_export`] |
 //! | seal, prove and submit | [`rollup`] (one step each), [`proving`], [`running`] |
@@ -38,6 +39,7 @@ pub mod error;
 pub mod event;
 pub mod exits;
 pub mod follow;
+pub mod history;
 pub mod key_check;
 pub mod key_export;
 pub mod keys;
