@@ -161,8 +161,8 @@ mod tests {
     #[test]
     fn a_tree_can_be_too_small() {
         let shape = Shape {
-            depth: 1,
-            ..by_name("m16").unwrap()
+            depth: 2,
+            ..by_name("t20").unwrap()
         };
         let refused = full_batch(&shape).unwrap_err();
         assert!(matches!(refused, SampleError::Tree(_)), "{refused}");
