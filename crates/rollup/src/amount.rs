@@ -445,8 +445,7 @@ fn split(text: &str) -> Option<(&str, &str, &str)> {
     let unit = unit.trim_start();
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let dotted = number.contains('.');
-    let is_number =
-        !whole.is_empty() && !fraction.contains('.') && !(dotted && fraction.is_empty());
+    let is_number = !(whole.is_empty() || fraction.contains('.') || dotted && fraction.is_empty());
     let readable = unit.chars().all(|c| !c.is_whitespace());
     (is_number && readable).then_some((whole, fraction, unit))
 }
