@@ -348,10 +348,13 @@ fn attempt(
         ("other deployment", _) => std::mem::swap(&mut evm, &mut native),
         _ => {}
     }
-    let (what, name) = match by_stranger {
-        true if name.starts_with("honest") => (name, "a stranger's"),
-        true => (name, "a stranger's, changed"),
-        false => (name, name),
+    // While anybody may submit, the operator's batches too must take the overdue entries that they can.
+    let open = matches!(right, SubmissionRight::Anybody { .. });
+    let (what, name) = match (by_stranger, name.starts_with("honest")) {
+        (true, true) => (name, "a stranger's"),
+        (true, false) => (name, "a stranger's, changed"),
+        (false, true) if open => (name, "the operator's, open"),
+        (false, _) => (name, name),
     };
     let what = format!("{what} by {caller}, {count} batches, alone: {alone}");
     let happened = twins.submit(&what, caller, &evm, &native);
