@@ -151,6 +151,17 @@ pub fn node_address(l1: &Path) -> Option<&str> {
         .then_some(text)
 }
 
+/// Whether something has this name, also a link that leads nowhere: it is read or refused, never passed over.
+fn is_there(path: &Path) -> bool {
+    match std::fs::symlink_metadata(path) {
+        Ok(_) => true,
+        Err(error) => !matches!(
+            error.kind(),
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+        ),
+    }
+}
+
 /// Bounds a number of threads.
 fn threads_in_range(threads: Option<u16>, place: &str) -> Result<Option<u16>> {
     if let Some(got) = threads {
@@ -173,7 +184,7 @@ impl ConfigFile {
             return Self::read(path);
         }
         let own = data_dir.join(FILE_NAME);
-        if own.is_file() {
+        if is_there(&own) {
             let file = Self::read(&own)?;
             // Why not allow_dev_keys: a data directory can come from somebody else, who could then
             // forge proofs that its user takes for good; nor eth_key_file: its node could have
@@ -192,7 +203,7 @@ impl ConfigFile {
             return Ok(file);
         }
         match user_file() {
-            Some(path) if path.is_file() => Self::read(&path),
+            Some(path) if is_there(&path) => Self::read(&path),
             _ => Ok(Self::default()),
         }
     }

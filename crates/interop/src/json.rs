@@ -141,7 +141,7 @@ pub fn read_proof(text: &[u8]) -> Result<Proof> {
     let a = g1(PROOF, "pi_a", proof.field("pi_a")?)?;
     let b = g2(PROOF, "pi_b", proof.field("pi_b")?)?;
     let c = g1(PROOF, "pi_c", proof.field("pi_c")?)?;
-    Ok(Proof::new(a, b, c).expect("the points were checked"))
+    Ok(Proof::new(a, b, c).expect("the points are finite, on their curves and in their groups"))
 }
 
 /// The text of public inputs, the constant 1 not among them.
@@ -468,6 +468,10 @@ fn g1(kind: &'static str, name: &str, value: &Value) -> Result<G1Affine> {
         check_last(kind, name, element("z", z)?, z)?;
     }
     let point = G1Affine::new_unchecked(element("x", x)?, element("y", y)?);
+    // (0, 0) is how arkworks writes the point at infinity.
+    if point.is_zero() {
+        return Err(point_error(kind, name, PointFault::Infinity));
+    }
     match point.is_on_curve() {
         true => Ok(point),
         false => Err(point_error(kind, name, PointFault::NotOnCurve)),
@@ -490,6 +494,9 @@ fn g2(kind: &'static str, name: &str, value: &Value) -> Result<G2Affine> {
         check_last(kind, name, element("z", z)?, z)?;
     }
     let point = G2Affine::new_unchecked(element("x", x)?, element("y", y)?);
+    if point.is_zero() {
+        return Err(point_error(kind, name, PointFault::Infinity));
+    }
     if !point.is_on_curve() {
         return Err(point_error(kind, name, PointFault::NotOnCurve));
     }

@@ -123,6 +123,15 @@ fn what_is_not_a_setting_is_refused_with_its_line() {
     quire.write("quire.toml", [0xff, 0xfe]);
     quire.fails(&["status"]);
     std::fs::remove_file(quire.path("quire.toml")).unwrap();
+    // Nor is a file passed over that cannot be read: a link that leads nowhere, a folder.
+    std::os::unix::fs::symlink("/nonexistent", quire.path("quire.toml")).unwrap();
+    let message = quire.fails(&["config", "show"]);
+    assert!(message.contains("quire.toml"), "{message}");
+    std::fs::remove_file(quire.path("quire.toml")).unwrap();
+    std::fs::create_dir(quire.path("quire.toml")).unwrap();
+    let message = quire.fails(&["config", "show"]);
+    assert!(message.contains("quire.toml"), "{message}");
+    std::fs::remove_dir(quire.path("quire.toml")).unwrap();
     for (variable, value) in [
         ("QUIRE_CONFIRMATIONS", "-1"),
         ("QUIRE_CONFIRMATIONS", "6 blocks"),

@@ -293,6 +293,18 @@ fn json_points_are_checked() {
         "0".into(),
         "pi_a in the proof.json file is at infinity",
     );
+    // The point at infinity as arkworks writes it, with the last coordinate and without.
+    let zeros = || serde_json::json!(["0", "0"]);
+    let one = serde_json::json!(["1", "0"]);
+    for (name, point) in [
+        ("/pi_a", serde_json::json!(["0", "0", "1"])),
+        ("/pi_a", zeros()),
+        ("/pi_c", zeros()),
+        ("/pi_b", serde_json::json!([zeros(), zeros(), one])),
+        ("/pi_b", serde_json::json!([zeros(), zeros()])),
+    ] {
+        refused(name, point, "in the proof.json file is at infinity");
+    }
     refused(
         "/pi_b/2/0",
         "0".into(),
