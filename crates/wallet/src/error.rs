@@ -94,8 +94,7 @@ pub enum FileFault {
     Fields,
     /// Not the digits of a private key.
     #[error(
-        "its private key is not an even number of hexadecimal digits, at most {}",
-        2 * MAX_SEED_BYTES
+        "its private key is not one of 1 to {MAX_SEED_BYTES} bytes, two hexadecimal digits each"
     )]
     PrivateKey,
     /// Not the digits of a public key.

@@ -26,6 +26,7 @@ use crate::error::{FileFault, WalletError};
 use crate::format::{CIPHER, ENCRYPTED, KDF, MAX_SEED_BYTES, NONCE_BYTES, PLAIN, SALT_BYTES};
 use crate::passphrase::Passphrase;
 use crate::secret::read_secret;
+use crate::seed::from_hex;
 use crate::wallet::{Wallet, address_of};
 
 /// Start of what is authenticated with the private key.
@@ -145,8 +146,9 @@ pub(crate) fn encode_with(
         private_key,
         crypto,
     };
-    let text = serde_json::to_vec_pretty(&file).expect("texts and numbers have a JSON");
-    let mut text = Zeroizing::new(text);
+    // Why at once: a text that grows leaves a part of the private key in memory.
+    let mut text = Zeroizing::new(Vec::with_capacity(1 << 13));
+    serde_json::to_writer_pretty(&mut *text, &file).expect("texts and numbers have a JSON");
     text.push(b'\n');
     Ok(text)
 }
@@ -239,7 +241,7 @@ impl Locked {
 
     fn decrypt(&self, crypto: &Crypto, passphrase: &Passphrase) -> Result<PrivateKey, FileFault> {
         let seed = crypto.decrypt(&self.public, &self.address, passphrase)?;
-        let key = PrivateKey::from_seed(&seed);
+        let key = private_key(&seed)?;
         self.check(&key)?;
         Ok(key)
     }
@@ -256,9 +258,16 @@ impl Locked {
 }
 
 fn plain_key(digits: &str) -> Result<PrivateKey, FileFault> {
-    let seed = hex::decode(digits).map(Zeroizing::new).ok();
-    let seed = seed.filter(|seed| (1..=MAX_SEED_BYTES).contains(&seed.len()));
-    Ok(PrivateKey::from_seed(&seed.ok_or(FileFault::PrivateKey)?))
+    let seed = from_hex(digits.as_bytes()).ok_or(FileFault::PrivateKey)?;
+    private_key(&seed)
+}
+
+/// A private key of a length that can be exported and imported again.
+fn private_key(seed: &[u8]) -> Result<PrivateKey, FileFault> {
+    match (1..=MAX_SEED_BYTES).contains(&seed.len()) {
+        true => Ok(PrivateKey::from_seed(seed)),
+        false => Err(FileFault::PrivateKey),
+    }
 }
 
 impl Cost {
@@ -407,6 +416,38 @@ mod tests {
         assert!(wrong, "{error:?}");
         let (_, again) = sealed("correct horse");
         assert_ne!(json["crypto"]["ciphertext"], again["crypto"]["ciphertext"]);
+    }
+
+    /// A key that no text could be imported for is refused, encrypted or not.
+    #[test]
+    fn keys_have_1_to_1024_bytes() {
+        let refused = |error: &WalletError| {
+            let (WalletError::Unlock { fault, .. } | WalletError::Unusable { fault, .. }) = error
+            else {
+                return false;
+            };
+            *fault == FileFault::PrivateKey
+        };
+        for (length, allowed) in [
+            (0, false),
+            (1, true),
+            (MAX_SEED_BYTES, true),
+            (MAX_SEED_BYTES + 1, false),
+        ] {
+            let wallet = Wallet::of(PrivateKey::from_seed(&vec![7; length]));
+            for sealing in [
+                Sealing::Plain,
+                Sealing::Encrypted(of_test("p"), Cost::Light),
+            ] {
+                let bytes = encode(&wallet, &sealing).unwrap();
+                let got = opened(&serde_json::from_slice(&bytes).unwrap(), "p");
+                let right = match &got {
+                    Ok(got) => allowed && got.key.seed() == wallet.key.seed(),
+                    Err(error) => !allowed && refused(error),
+                };
+                assert!(right, "{length}: {:?}", got.err());
+            }
+        }
     }
 
     /// Public key, address, costs, salt, nonce, ciphertext and tag: whatever is changed, it stays

@@ -25,35 +25,51 @@ pub enum SeedFormat {
 pub fn decode_seed(text: &[u8], format: SeedFormat) -> Result<Zeroizing<Vec<u8>>, SeedError> {
     let line = text.strip_suffix(b"\n").unwrap_or(text);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let seed = match format {
-        SeedFormat::Text => Some(line.to_vec()),
+    let (seed, allowed, fault) = match format {
+        SeedFormat::Text => {
+            let seed = Some(Zeroizing::new(line.to_vec()));
+            (seed, 1..=MAX_SEED_BYTES, SeedError::Text)
+        }
         SeedFormat::Hex => {
             let line = line.trim_ascii();
-            hex::decode(line.strip_prefix(b"0x").unwrap_or(line)).ok()
+            let seed = from_hex(line.strip_prefix(b"0x").unwrap_or(line));
+            (seed, KEY_BYTES..=KEY_BYTES, SeedError::Hex)
         }
         SeedFormat::Base64 => {
             let text = std::str::from_utf8(line.trim_ascii()).ok();
-            text.and_then(|text| Base64::decode_vec(text).ok())
+            let seed = text.and_then(|text| Base64::decode_vec(text).ok());
+            let seed = seed.map(Zeroizing::new);
+            (seed, KEY_BYTES..=KEY_BYTES, SeedError::Base64)
         }
     };
-    let seed = Zeroizing::new(seed.unwrap_or_default());
-    match format {
-        SeedFormat::Text if (1..=MAX_SEED_BYTES).contains(&seed.len()) => Ok(seed),
-        SeedFormat::Hex | SeedFormat::Base64 if seed.len() == KEY_BYTES => Ok(seed),
-        SeedFormat::Text => Err(SeedError::Text),
-        SeedFormat::Hex => Err(SeedError::Hex),
-        SeedFormat::Base64 => Err(SeedError::Base64),
-    }
+    let seed = seed.filter(|seed| allowed.contains(&seed.len()));
+    seed.ok_or(fault)
+}
+
+/// The bytes of hexadecimal digits, a secret: in one piece of memory, which is wiped.
+pub(crate) fn from_hex(digits: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let mut seed = Zeroizing::new(vec![0; digits.len() / 2]);
+    hex::decode_to_slice(digits, &mut seed).ok()?;
+    Some(seed)
 }
 
 /// A private key as a line of text, a secret: 64 hexadecimal digits, or the characters themselves where
 /// the key is a text of another length.
 pub fn encode_seed(key: &PrivateKey) -> Zeroizing<Vec<u8>> {
     let seed = key.seed();
-    let mut text = match seed.len() {
-        KEY_BYTES => Zeroizing::new(hex::encode(seed).into_bytes()),
-        _ => Zeroizing::new(seed.to_vec()),
-    };
+    // Why at once: a text that grows leaves its beginning in memory.
+    let mut text = Zeroizing::new(Vec::with_capacity(2 * KEY_BYTES + seed.len() + 2));
+    match seed.len() {
+        KEY_BYTES => {
+            text.resize(2 * KEY_BYTES, 0);
+            hex::encode_to_slice(seed, &mut text).expect("two digits a byte");
+        }
+        _ => text.extend_from_slice(seed),
+    }
+    // Why: who reads takes "\r\n" for one line break, and the key's own "\r" with it.
+    if text.last() == Some(&b'\r') {
+        text.push(b'\r');
+    }
     text.push(b'\n');
     text
 }
@@ -97,6 +113,10 @@ mod tests {
         for (seed, format) in [
             (&[7; KEY_BYTES][..], SeedFormat::Hex),
             (b"a text", SeedFormat::Text),
+            (b"a text\r", SeedFormat::Text),
+            (b"a text\r\n", SeedFormat::Text),
+            (b"a text\n", SeedFormat::Text),
+            (b"\r", SeedFormat::Text),
         ] {
             let text = encode_seed(&PrivateKey::from_seed(seed));
             assert_eq!(*decode_seed(&text, format).unwrap(), seed);
