@@ -375,8 +375,15 @@ impl Twins {
         self.agree(&format!("cancel {number}"), &evm, &native)
     }
 
-    /// Sends calldata to the contract, and what the native L1 reads from its own to it.
-    pub fn submit(&mut self, what: &str, caller: Address, evm: &[u8], native: &[u8]) -> bool {
+    /// Sends calldata to the contract, and what the native L1 reads from its own to it; why both refuse, as
+    /// the native L1 says it.
+    pub fn submit(
+        &mut self,
+        what: &str,
+        caller: Address,
+        evm: &[u8],
+        native: &[u8],
+    ) -> Result<(), String> {
         let sent = self
             .world
             .rollup
@@ -389,7 +396,7 @@ impl Twins {
             let evm = sent.err().map(|error| error.to_string());
             panic!("{what}: the contract: {evm:?}; natively: {verdict:?}");
         }
-        sent.is_ok()
+        verdict
     }
 
     fn native_verdict(&self, caller: Address, data: &[u8]) -> Result<(), String> {

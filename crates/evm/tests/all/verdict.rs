@@ -348,24 +348,27 @@ fn attempt(
         ("other deployment", _) => std::mem::swap(&mut evm, &mut native),
         _ => {}
     }
-    // While anybody may submit, the operator's batches too must take the overdue entries that they can.
-    let open = matches!(right, SubmissionRight::Anybody { .. });
     let (what, name) = match (by_stranger, name.starts_with("honest")) {
         (true, true) => (name, "a stranger's"),
         (true, false) => (name, "a stranger's, changed"),
-        (false, true) if open => (name, "the operator's, open"),
         (false, _) => (name, name),
     };
     let what = format!("{what} by {caller}, {count} batches, alone: {alone}");
-    let happened = twins.submit(&what, caller, &evm, &native);
+    let verdict = twins.submit(&what, caller, &evm, &native);
     let count = tally.entry(name).or_default();
-    if happened {
-        count.accepted += 1;
-        twins.accepted(&batches);
-        twins.compare();
-        *last = Some((evm, native));
-    } else {
-        count.refused += 1;
+    match verdict {
+        Ok(()) => {
+            count.accepted += 1;
+            twins.accepted(&batches);
+            twins.compare();
+            *last = Some((evm, native));
+        }
+        Err(why) => {
+            count.refused += 1;
+            // Withdrawals that were changed and proven again pay what the accounts have, which a later batch lacks.
+            let emptied = why.contains("all accounts together have");
+            assert!(!name.starts_with("honest") || emptied, "{what}: {why}");
+        }
     }
 }
 
@@ -490,7 +493,7 @@ fn leave(twins: &mut Twins, rng: &mut ChaCha20Rng) {
     assert!(!twins.freeze(address(1)));
     let batches = twins.seal(rng, 1);
     let [evm, native] = [false, true].map(|native| encode(&batches, native, true));
-    assert!(!twins.submit("frozen", OPERATOR, &evm, &native));
+    assert!(twins.submit("frozen", OPERATOR, &evm, &native).is_err());
     for _ in 0..3 {
         let indices: Vec<u32> = twins
             .world
@@ -559,7 +562,6 @@ fn one_verdict() {
     let (accepted, refused) = (sum(|t| t.accepted), sum(|t| t.refused));
     println!("{accepted} accepted, {refused} refused, no difference");
     assert!(4 * accepted > refused && refused > accepted);
-    assert_eq!(tally["honest"].refused + tally["honest, alone"].refused, 0);
     let Tally { accepted, refused } = tally["a stranger's"];
     assert!(accepted > 0 && refused > 0);
     for name in ["c + k·r", "other deployment", "batch number, proven"] {

@@ -360,7 +360,8 @@ impl Walk {
             false => "a stranger's batches",
         };
         let expected = self.rule.after(caller, &plans, now);
-        let happened = self.twins.submit(&how, caller, &of_evm, &of_native);
+        let verdict = self.twins.submit(&how, caller, &of_evm, &of_native);
+        let happened = verdict.is_ok();
         if happened {
             self.twins.world.accepted(&evm);
         }
@@ -414,7 +415,7 @@ fn one_rule() {
             walk.step();
             done += 1;
             // A frozen L1 refuses everything, which is told a few times.
-            if done == wanted || (walk.rule.frozen && walk.rng.gen_bool(0.1)) {
+            if done >= wanted || (walk.rule.frozen && walk.rng.gen_bool(0.1)) {
                 break;
             }
         }
@@ -423,7 +424,7 @@ fn one_rule() {
             *all_yes += yes;
             *all_no += no;
         }
-        if done == wanted {
+        if done >= wanted {
             break;
         }
     }
@@ -434,5 +435,14 @@ fn one_rule() {
     for what in ["a stranger's batches", "return", "offer"] {
         let [yes, no] = tally[what];
         assert!(yes >= often && no >= often, "{what}: {yes}, {no}");
+    }
+    let [yes, no] = tally["acceptance"];
+    assert!(yes > 0 && no > 0, "acceptance: {yes}, {no}");
+    // What is rare happens both ways in a long walk (`QUIRE_WALK=3000`).
+    if wanted >= 3_000 {
+        for what in ["an operator's batches", "freeze"] {
+            let [yes, no] = tally[what];
+            assert!(yes > 0 && no > 0, "{what}: {yes}, {no}");
+        }
     }
 }
