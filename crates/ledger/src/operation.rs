@@ -1,8 +1,8 @@
 //! Operations: what L1's queue asks for and what account keys sign.
 //!
 //! A signed operation is packed into 240 bits, `kind 8 ‖ from 32 ‖ to 32 ‖ amount 40 ‖ fee 16 ‖
-//! nonce 40 ‖ valid_until 40 ‖ token 32`; its message is `Poseidon(domain, packed)` (docs/protocol.md,
-//! section 3). Invariant: the signature covers domain, kind and token, and an
+//! nonce 40 ‖ valid_until 40 ‖ token 32`; its message is `Poseidon(domain, packed)`
+//! (docs/protocol.md, section 3). Invariant: the signature covers domain, kind and token, and an
 //! [`Authorized`] operation exists only after its signature verified. Whether it can execute is
 //! left to `transition`.
 

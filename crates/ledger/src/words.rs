@@ -1,7 +1,7 @@
 //! The public words of a batch and its published bytes.
 //!
-//! Circuit and L1 hold the same list of `n` field elements, `n` fixed by the shape (docs/protocol.md,
-//! section 5). [`PublicWords`] is what the words say; one encoder makes them and one
+//! Circuit and L1 hold the same list of `n` field elements, `n` fixed by the shape
+//! (docs/protocol.md, section 5). [`PublicWords`] is what the words say; one encoder makes them and one
 //! strict decoder reads them. Invariant: two different values never have the same words, two
 //! different byte strings never the same words, and nothing that the decoder accepts has bits it
 //! ignores. Whether the words describe a true transition is left to the circuit, or to `replay`.
