@@ -7,11 +7,11 @@
 pub mod account;
 #[cfg(feature = "arkworks")]
 pub mod arkworks;
-pub mod audit;
 pub mod babyjubjub;
 pub mod compare;
 pub mod eddsa;
 pub mod float;
+pub mod inspect;
 pub mod num;
 pub mod operation;
 pub mod poseidon;

@@ -17,10 +17,10 @@ use attacks::{
 };
 use circuits::{
     account::{Fields, leaves},
-    audit::rank,
     babyjubjub::{ScalarDigits, mul_base8, mul_by_challenge},
     eddsa::{self, SignatureValues},
     float::{FLOAT16_MANTISSA, FLOAT40_MANTISSA, decode},
+    inspect::rank,
     num::{Change, Cs, Deviation},
     poseidon,
     shapes::{Compiled, compile},

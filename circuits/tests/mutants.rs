@@ -26,9 +26,9 @@ use std::{
 
 use attacks::{Attack, Forger, Position, Start, Witness, Workbench, samples::wide};
 use circuits::{
-    audit::compile_with,
     babyjubjub::subgroup_order,
     compare::{enforce_at_least, enforce_at_most},
+    inspect::compile_with,
     num::Cs,
 };
 use common::{modulus, power, record, rng};

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use circuits::{
     account::power_of_two,
-    audit::compile_with,
+    inspect::compile_with,
     num::{Change, Cs, Deviation},
     shapes::{Compiled, by_name},
     transition::BatchValues,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use ::r1cs::R1cs;
 use attacks::forged_assignment;
 use attacks::samples::{full, open_dimensions};
-use circuits::audit::open_variables;
+use circuits::inspect::open_variables;
 use circuits::shapes::{Compiled, by_name, compile};
 use interop::{r1cs, wtns};
 use ledger::field::Fr;
