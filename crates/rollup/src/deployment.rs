@@ -10,7 +10,7 @@ use std::path::Path;
 use batcher::store::FILE_NAME;
 use batcher::{Batcher, Limits, Role};
 use l1::bytes::Bytes;
-use l1::{Address, L1Error, NativeL1, SubmissionRight};
+use l1::{Address, L1Error, NOBODY, NativeL1, SubmissionRight};
 use ledger::account::Account;
 
 use crate::clock::now;
@@ -31,8 +31,6 @@ const LIMITS: Limits = Limits {
     per_account: 1 << 20,
     look_ahead: 1 << 20,
 };
-/// The address that is nobody's.
-const NOBODY: Address = Bytes([0; 20]);
 /// The file of the operator's wallet in the folder of a deployment.
 pub const OPERATOR_FILE: &str = "operator.json";
 

@@ -2,8 +2,7 @@
 
 use std::ops::Deref;
 
-use l1::bytes::Bytes;
-use l1::{Address, NativeL1, SubmissionRight};
+use l1::{Address, NOBODY, NativeL1, SubmissionRight};
 use prover::key::AllowDevKeys;
 
 use crate::clock::{Clock, now};
@@ -136,7 +135,7 @@ impl L1 {
     /// # Errors
     /// If no key is named, or it cannot be used.
     pub fn caller_on_chain(&self) -> Result<Address, SettleError> {
-        self.link.caller(Bytes([0; 20]))
+        self.link.caller(NOBODY)
     }
 
     /// L1's time.

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use batcher::store::FILE_NAME;
 use batcher::{Batcher, Role};
 use files::{Class, Classified, FileError, Readers};
-use l1::Address;
-use l1::bytes::Bytes;
+use l1::{Address, NOBODY};
 use thiserror::Error;
 use wallet::{Locked, WalletError, read_secret};
 
@@ -201,7 +200,7 @@ pub fn offer(
     to: Option<Address>,
 ) -> Result<Option<Address>, DeploymentError> {
     // L1 takes the address of zeros as nobody.
-    let to = to.filter(|to| *to != Bytes([0; 20]));
+    let to = to.filter(|to| *to != NOBODY);
     l1.call(Call::OfferOperator { caller, to })?;
     Ok(to)
 }
