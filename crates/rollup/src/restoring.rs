@@ -172,8 +172,8 @@ impl Owner {
             true => return Err(RestoringError::NeedsKey { operator }),
             false => wallet.address,
         };
-        // A former operator's directory has its wallet still.
-        if address != operator && address == first && !copied {
+        // Once the role was handed over, each former operator's directory has its wallet still.
+        if address != operator && operator != first && !copied {
             return Ok(Self::Mirror);
         }
         if address != operator {

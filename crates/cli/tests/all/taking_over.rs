@@ -158,7 +158,7 @@ fn is_handed_over(quire: &Quire) {
 fn what_a_former_operator_restores_is_a_mirror() {
     let operator = Quire::with_accounts();
     operator.json(&["run"]);
-    let (stranger, _l1) = stranger(&operator);
+    let (stranger, l1) = stranger(&operator);
     let wallet = stranger.json(&["wallet", "show", "bob"]);
     operator.json(&["operator", "offer", wallet["address"].as_str().unwrap()]);
     stranger.json(&["operator", "accept", "--wallet", "bob"]);
@@ -177,6 +177,20 @@ fn what_a_former_operator_restores_is_a_mirror() {
         "2",
     ]);
     assert_eq!(stranger.json(&["run"])["batches"], 1);
+
+    // Handed over once more: the second operator's directory becomes a mirror as well, the third goes on.
+    let third = Quire::new();
+    third.json(&["restore", "--l1", &l1]);
+    let carol = third.json(&["wallet", "new", "carol", "--no-passphrase"]);
+    stranger.json(&["operator", "offer", carol["address"].as_str().unwrap()]);
+    third.json(&["operator", "accept", "--wallet", "carol"]);
+    for former in [&operator, &stranger] {
+        std::fs::remove_file(former.path("rollup/batcher.redb")).unwrap();
+        assert_eq!(former.json(&["restore"])["mirror"], true);
+        assert!(former.fails_with(1, &["run"]).contains("is a mirror"));
+    }
+    std::fs::remove_file(third.path("rollup/batcher.redb")).unwrap();
+    assert_eq!(third.json(&["restore"])["mirror"], false);
 }
 
 #[test]
