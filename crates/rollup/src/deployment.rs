@@ -153,7 +153,12 @@ impl Deployment {
         })?;
         // Why: what L1 did before the batcher noted it is not to be missing.
         l1.renew()?;
-        batcher.finalized_at_most(l1.head()?.next_batch - 1);
+        let on_l1 = l1.head()?.next_batch - 1;
+        batcher.finalized_at_most(on_l1);
+        let behind = on_l1 - batcher.status().finalized;
+        if behind > 0 {
+            place.note(&Note::Behind { batches: behind });
+        }
         let role = batcher.role().unwrap_or_else(|| role_of_old(&folder, &l1));
         Ok(Self {
             role,
@@ -217,7 +222,10 @@ impl Deployment {
 
     /// True if what is acknowledged here reaches L1: the directory is that of L1's operator, or of somebody
     /// who takes over while anybody may.
-    fn may_acknowledge(&self) -> Result<bool, DeploymentError> {
+    ///
+    /// # Errors
+    /// If L1 cannot be read.
+    pub fn may_acknowledge(&self) -> Result<bool, DeploymentError> {
         Ok(match self.role() {
             Role::Operator => self.own_operator() == self.l1.operator()?,
             Role::Taker => matches!(

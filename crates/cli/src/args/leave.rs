@@ -106,7 +106,8 @@ Examples:
   quire mempool list --account 2 --json
 
 JSON: a list of id, kind, from, to, token, symbol, decimals, amount, fee, nonce, valid_until, received,
-missing_nonce (the nonce that it waits for, because no operation has it), expired")]
+missing_nonce (the nonce that it waits for, because no operation has it), expired, waits (what it waits
+for, as of `quire status`; null once it expired)")]
     List(MempoolListArgs),
     /// Cancel an operation that waits: its signer replaces it by a transfer of nothing
     #[command(after_help = "\

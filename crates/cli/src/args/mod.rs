@@ -357,8 +357,10 @@ l1_height, l1_time, frozen, freezable, freeze_from (when anybody may freeze L1, 
 oldest_since (of the L1 queue), final_batch, final_root, waits, state_root, finalized_root; times in seconds
 since 1970. Of what waits, waits_for says for what:
 confirmations (entries of the L1 queue from start to before end, blocks on the oldest, needed),
-deposits (operations that rest on entries to be confirmed again), sealing (entries, operations),
-nonces (operations behind a nonce that none has), proving and submission (batches, first; operator and anybody_from, who may submit), nothing (L1 is
+deposits (operations that rest on entries to be confirmed again), sealing (entries, operations;
+anybody: whether not the operator alone may submit the batch), handing_in (operations that were
+acknowledged here, where nothing is sealed now: `quire mempool export` writes them, the operator's
+`quire accept` takes them), nonces (operations behind a nonce that none has), proving and submission (batches, first; operator and anybody_from, who may submit), nothing (L1 is
 frozen)")]
     Status,
     /// Show accounts

@@ -112,6 +112,25 @@ fn a_rollup_is_restored_elsewhere_and_goes_on() {
 }
 
 #[test]
+fn on_a_frozen_l1_no_operation_waits_for_a_batch() {
+    let quire = Quire::with_accounts();
+    quire.json(&["run"]);
+    let sent = quire.json(&[
+        "transfer", "--wallet", "alice", "--from", "2", "--to", "3", "--amount", "7",
+    ]);
+    quire.json(&["exit", "request", "--wallet", "bob", "--account", "3"]);
+    quire.json(&["l1", "advance", OVERDUE, "--trial"]);
+    quire.json(&["freeze"]);
+    let tx = quire.json(&["tx", sent["id"].as_str().unwrap()]);
+    assert_eq!(tx["waits"]["waits_for"], "nothing");
+    let listed = quire.json(&["mempool", "list"]);
+    assert_eq!(listed[0]["waits"], tx["waits"]);
+    let listed = quire.command(&["mempool", "list"]).output().unwrap();
+    let listed = text(&listed.stdout);
+    assert!(listed.contains("nothing: L1 is frozen"), "{listed}");
+}
+
+#[test]
 fn an_owner_leaves_without_the_operator() {
     let quire = Quire::with_accounts();
     quire.json(&["run"]);
