@@ -169,6 +169,18 @@ fn list(settings: &Settings, args: &MempoolListArgs) -> Result<()> {
     settings.ui.result(&waiting, text)
 }
 
+/// Where an operation is that does not wait.
+fn where_it_is(verdict: Option<Verdict>) -> String {
+    match verdict {
+        // Also of one that was cancelled, which names what replaced it.
+        Some(Verdict::Rejected { reason }) => format!("it was dropped, {reason}"),
+        Some(Verdict::Sealed { batch } | Verdict::Finalized { batch }) => {
+            format!("it is in batch {batch}")
+        }
+        Some(Verdict::Pending) | None => "it was never acknowledged here".to_owned(),
+    }
+}
+
 /// Replaces an operation by one that does nothing but use its nonce, which its signer signs.
 fn cancel(settings: &Settings, args: &MempoolCancelArgs) -> Result<()> {
     let id: OperationId = (args.id.parse()).map_err(|error| Fault::usage(format!("{error}")))?;
@@ -181,7 +193,11 @@ fn cancel(settings: &Settings, args: &MempoolCancelArgs) -> Result<()> {
         .iter()
         .find(|(of, ..)| *of == id);
     let Some((_, operation, _)) = found else {
-        bail!("operation {id} does not wait, so it cannot be cancelled: look at `quire tx {id}`");
+        let history = deployment.batcher.history(&id)?;
+        bail!(
+            "operation {id} does not wait, so it cannot be cancelled: {}",
+            where_it_is(history.map(|history| history.verdict))
+        );
     };
     let waits = operation.fields();
     ensure!(

@@ -122,7 +122,10 @@ impl Classified for RollupError {
 impl Classified for DeploymentError {
     fn class(&self) -> Class {
         match self {
-            Self::Missing { .. } | Self::NoMirror { .. } | Self::NoWallet => Class::Environment,
+            Self::Missing { .. }
+            | Self::NoMirror { .. }
+            | Self::NoDatabase { .. }
+            | Self::NoWallet => Class::Environment,
             Self::NoChain { .. } | Self::Native { .. } | Self::NotTheOperators => Class::Usage,
             Self::Mirror { .. }
             | Self::OtherKey { .. }

@@ -45,7 +45,10 @@ pub enum CreateError {
     )]
     Begun { folder: PathBuf },
     /// There is one.
-    #[error("{} has a deployment already; choose another --data-dir", data_dir.display())]
+    #[error(
+        "{} has a deployment already, which is whole: `quire status` says where it stands; choose another --data-dir for another one",
+        data_dir.display()
+    )]
     Exists {
         /// The data directory.
         data_dir: PathBuf,

@@ -397,11 +397,14 @@ pub fn check_not_bare(place: &Place) -> Result<(), DeploymentError> {
     })
 }
 
-/// Refuses if the data directory has no deployment.
+/// Refuses if the data directory has no deployment, or L1 alone.
 fn check_present(place: &Place) -> Result<(), DeploymentError> {
-    match place.has_deployment() {
-        true => Ok(()),
-        false => Err(DeploymentError::Missing {
+    let path = place.rollup_dir().join(FILE_NAME);
+    match (path.exists(), place.l1_file.exists()) {
+        (true, _) => Ok(()),
+        (false, true) => Err(DeploymentError::NoDatabase { path }),
+        (false, false) if place.has_deployment() => Ok(()),
+        (false, false) => Err(DeploymentError::Missing {
             data_dir: place.data_dir.clone(),
         }),
     }

@@ -203,6 +203,12 @@ pub enum DeploymentError {
         /// The data directory.
         data_dir: PathBuf,
     },
+    /// L1 is there, the batcher's database is not.
+    #[error(
+        "there is no {}, the database of accounts and batches; make it from L1's data with `quire restore`",
+        path.display()
+    )]
+    NoDatabase { path: PathBuf },
     /// L1 cannot be opened.
     #[error("cannot open the L1")]
     L1 { source: l1::OpenError },

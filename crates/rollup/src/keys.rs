@@ -82,7 +82,10 @@ pub enum KeysError {
         source: serde_json::Error,
     },
     /// A key is there already.
-    #[error("{} exists: keys are not replaced unless told with --force", path.display())]
+    #[error(
+        "{} exists: keys are not replaced unless told with --force; `quire keys info` says what they are",
+        path.display()
+    )]
     Exists { path: PathBuf },
     /// There is no key of a circuit.
     #[error("the setup of shape {shape} failed")]

@@ -26,7 +26,7 @@ use crate::restore::{RestoreError, restore};
 pub enum RestoringError {
     /// There is a database.
     #[error(
-        "{} exists and is not replaced; what it knows beyond L1 would be lost; move it away first",
+        "{} exists and is not replaced; what it knows beyond L1 would be lost: `quire status` says where it stands; to make it again, move it away first",
         path.display()
     )]
     Exists { path: PathBuf },

@@ -106,8 +106,11 @@ fn a_rollup_is_restored_elsewhere_and_goes_on() {
     assert_eq!(old.json(&["status"])["state_root"], audit["state_root"]);
     std::fs::remove_file(old.path("rollup/batcher.redb")).unwrap();
     let missing = old.fails_with(4, &["status"]);
-    assert!(missing.contains("quire restore"), "{missing}");
+    let advised = missing.contains("quire restore") && !missing.contains("quire init");
+    assert!(advised, "{missing}");
     old.json(&["restore"]);
+    let again = old.fails_with(1, &["restore"]);
+    assert!(again.contains("quire status"), "{again}");
     assert_eq!(old.json(&["status"])["state_root"], audit["state_root"]);
 }
 
