@@ -158,6 +158,8 @@ pub fn random_salt() -> [u8; 32] {
 /// If the data directory has one.
 pub fn check_absent(place: &Place) -> Result<(), CreateError> {
     let folder = place.deploying_dir();
+    files::remove_drafts(&folder);
+    files::remove_drafts(&place.rollup_dir());
     if folder.exists() {
         return Err(CreateError::Begun { folder });
     }

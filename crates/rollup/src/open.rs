@@ -41,6 +41,8 @@ impl L1 {
                 data_dir: place.data_dir.clone(),
             });
         }
+        // Why: a killed `quire l1 deploy` may have left its plan, with a wallet, under a draft's name.
+        files::remove_drafts(&place.deploying_dir());
         let mut native = place.for_turn(|| {
             let native = NativeL1::open(&place.l1_file, AllowDevKeys::Yes);
             native.map_err(|source| DeploymentError::L1 { source })

@@ -130,6 +130,7 @@ pub struct Restoring {
 /// [`RestoringError::Exists`].
 pub fn check_absent(place: &Place) -> Result<(), RestoringError> {
     let path = place.rollup_dir().join(FILE_NAME);
+    files::remove_drafts(&path);
     match path.exists() {
         true => Err(RestoringError::Exists { path }),
         false => Ok(()),
