@@ -138,7 +138,7 @@ impl Classified for DeploymentError {
             Self::Link(error) => error.class(),
             Self::InsecureKey { source, .. } => source.class(),
             Self::Folder(error) => error.class(),
-            Self::Export { source, .. } => source.class(),
+            Self::Export(error) => error.class(),
             Self::Clock(error) => error.class(),
             Self::Settle(error) => error.class(),
             Self::Follow(error) => error.class(),

@@ -423,8 +423,7 @@ fn role_of_old(folder: &Path, l1: &NativeL1) -> Role {
 fn remove_folder(place: &Place, number: u64) -> Result<(), DeploymentError> {
     let folder = place.batch_folder(number);
     match folder.exists() {
-        true => std::fs::remove_dir_all(&folder)
-            .map_err(|source| DeploymentError::Export { folder, source }),
+        true => Ok(files::remove_folder(&folder)?),
         false => Ok(()),
     }
 }
