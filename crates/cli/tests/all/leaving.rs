@@ -207,7 +207,12 @@ fn an_owner_leaves_without_the_operator() {
     assert_eq!(alice[0]["amount"], "2000000000000000011");
     let bob = quire.json(&["claim", "--wallet", "bob"]);
     assert_eq!(bob[0]["amount"], "1000000000000000007");
-    let totals = quire.json(&["l1", "status"])["totals"].clone();
+    let on_l1 = quire.json(&["l1", "status"]);
+    assert_eq!(
+        (&on_l1["symbol"], &on_l1["decimals"]),
+        (&"ETH".into(), &18.into())
+    );
+    let totals = on_l1["totals"].clone();
     assert_eq!(totals[0]["escrow"], "0");
     let message = quire.fails_with(1, &["deposit", "--wallet", "bob", "--amount", "1"]);
     assert!(message.contains("frozen"), "{message}");
