@@ -20,6 +20,7 @@ use thiserror::Error;
 use wallet::{Sealing, Wallet, WalletError, encode};
 use zeroize::Zeroizing;
 
+use crate::amount::ETH;
 use crate::deployment::{Deployment, OPERATOR_FILE, batcher_settings};
 use crate::error::NoFolder;
 use crate::event::Work;
@@ -32,8 +33,6 @@ use crate::shape::shape_name;
 pub const PENDING_CAP: u64 = 1 << 16;
 /// What L1 takes for an operation, in wei: 0.0001 ETH.
 pub const DEFAULT_L1_FEE: u128 = 100_000_000_000_000;
-/// Id of the token ETH.
-const ETH: u32 = 0;
 
 /// Why no deployment was made. Nothing is left of it.
 #[derive(Debug, Error)]
