@@ -243,7 +243,7 @@ fn facts_of(deployment: &Deployment, tokens: &Tokens, index: u32) -> Result<Acco
         siblings: proof
             .siblings
             .iter()
-            .map(|level| level.map(|deployment| to_hex(&deployment)))
+            .map(|level| level.map(|node| to_hex(&node)))
             .collect(),
     })
 }
