@@ -131,7 +131,7 @@ Examples:
   quire init --shape tiny --l1-fee 20gwei --passphrase-file operator.pass
 
 JSON: data_dir, contract, domain, operator, operator_protection, shapes, tokens (token, symbol, decimals,
-address), fee_accounts, l1_fee, state_root")]
+address), fee_accounts (token, account), l1_fee, state_root")]
     Init(InitArgs),
     /// Make and inspect proving keys
     #[command(subcommand)]
@@ -385,7 +385,8 @@ claimable, pending), roots_chain, batches, replayed, state_root, finalized_root,
     /// What a shape costs, from a short calibration, before anyone waits for its setup
     #[command(after_help = "\
 Sizes are exact. Times are those of shape `tiny` on this machine, measured for a few seconds and
-scaled by the work of each step (docs/cli.md, section Estimates). No key is made or loaded.
+scaled by the work of each step (docs/cli.md, section Estimates). Keys of `tiny` are made for that, in
+memory; none has to be there, and none of the shapes asked for is made.
 
 Examples:
   quire estimate --shape t20
@@ -401,7 +402,7 @@ setup_seconds, load_seconds, prove_seconds, transfers_per_second")]
     /// Run malicious witnesses against the circuit
     #[command(subcommand)]
     Attack(AttackCommand),
-    /// Measure the figures of the README
+    /// Measure the figures of docs/figures.md
     #[command(subcommand)]
     Bench(BenchCommand),
     /// What each call of the contract costs on Ethereum, exactly
