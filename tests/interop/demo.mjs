@@ -55,6 +55,8 @@ async function life() {
 
   heading('Users connect to the contract from its address alone, and deposit');
   users.json(['l1', 'connect', contract]);
+  // As after a kill that came once the mirror was in place.
+  equal(users.json(['l1', 'connect', contract]).contract, contract, 'connected twice');
   const owners = new Map();
   const book = new Map();
   const open = (key, name, amount, tokenId, extra = []) => {

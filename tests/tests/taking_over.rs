@@ -459,6 +459,25 @@ fn a_stranger_waits_for_the_confirmations_of_an_overdue_entry() {
     world.assert_agree();
 }
 
+/// An entry that somebody else executed under fewer blocks is left behind by nobody: whoever wants more
+/// of them seals on.
+#[test]
+fn an_overdue_entry_that_is_consumed_holds_no_stranger_up() {
+    let mut world = World::new(0);
+    world.join(50);
+    world.join(0);
+    world.top_up(2);
+    world.wait_until_open();
+    world.pay(OTHER, 5, 6);
+    assert_eq!(world.work(OTHER).unwrap(), 1);
+    assert_eq!(world.l1().head().unwrap().queue_head, 1);
+    let payment = world.pay(STRANGER, 3, 4);
+    assert_eq!(world.work(STRANGER).unwrap(), 1);
+    let verdict = world.verdict(STRANGER, &payment);
+    assert!(matches!(verdict, Verdict::Finalized { .. }), "{verdict:?}");
+    world.assert_agree();
+}
+
 /// What an operator sealed and proved it may submit even if it leaves overdue entries behind. Once it is
 /// the operator no more it may not: such batches are sealed again, with the queue first.
 #[test]

@@ -407,6 +407,12 @@ mod with_chain {
     /// # Errors
     /// If there is no rollup at the address.
     pub fn connect(settings: &Settings, args: &ConnectArgs) -> Result<()> {
+        if is_mirror_of(settings, args)? {
+            settings
+                .ui
+                .note("the mirror of this contract is there already");
+            return tell(settings, &L1::open(settings)?, None);
+        }
         check_absent(settings)?;
         let access = access(settings, args.chain_id, None)?;
         let known = SHAPES.map(|(_, shape)| shape);
@@ -439,6 +445,18 @@ mod with_chain {
             learn_token(&l1, token)?;
         }
         tell(settings, &l1, Some(found.block))
+    }
+
+    /// True if an earlier command has made the mirror of this contract here.
+    fn is_mirror_of(settings: &Settings, args: &ConnectArgs) -> Result<bool> {
+        if settings.l1_url.is_none() || !settings.l1_file.exists() {
+            return Ok(false);
+        }
+        let mirror = NativeL1::open_to_read(&settings.l1_file, AllowDevKeys::Yes);
+        let mirror = mirror.context("cannot open the L1")?;
+        let parameters = mirror.deployment().parameters();
+        let is_meant = args.chain_id.is_none_or(|id| id == parameters.chain_id);
+        Ok(is_meant && parameters.contract == Some(args.contract))
     }
 
     /// Makes the mirror, and what `more` adds, in a draft folder and puts it in place whole.

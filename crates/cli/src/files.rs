@@ -4,12 +4,11 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use ::files::Draft;
 pub use ::files::Readers;
 use anyhow::{Context, Result, ensure};
 
 use crate::fault::Fault;
-use crate::interrupt::{remove_on_interrupt, shield};
+use crate::interrupt::stop;
 
 /// Writes a new file whole or not at all, and returns its size in bytes. An interruption ends `write`
 /// and removes the draft; only putting the file in place is shielded from it.
@@ -21,26 +20,14 @@ pub fn write_new<T>(
     readers: Readers,
     write: impl FnOnce(&mut BufWriter<&File>) -> Result<T>,
 ) -> Result<(T, u64)> {
-    let context = || format!("cannot write {}", to.display());
     ensure!(
         !to.exists(),
         "{} exists and is not replaced; name another",
         to.display()
     );
-    let draft = {
-        let _shield = shield();
-        let draft = Draft::begin(to, readers)?;
-        remove_on_interrupt(draft.path());
-        draft
-    };
-    let mut out = BufWriter::with_capacity(1 << 20, draft.file());
-    let written = write(&mut out)?;
-    let _shield = shield();
-    out.flush().with_context(context)?;
-    drop(out);
-    draft.put_new()?;
-    let size = std::fs::metadata(to).with_context(context)?.len();
-    Ok((written, size))
+    let written = rollup::new_file::write_new(&stop(), to, readers, write)?;
+    let size = std::fs::metadata(to).with_context(|| format!("cannot write {}", to.display()))?;
+    Ok((written, size.len()))
 }
 
 /// Writes a new text whole or not at all, and returns its size in bytes.

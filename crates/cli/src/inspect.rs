@@ -74,6 +74,8 @@ struct ShapeStatus {
 pub fn status(settings: &Settings) -> Result<()> {
     let deployment = Deployment::look(settings)?;
     let (status, head) = (deployment.batcher.status(), deployment.l1.head()?);
+    // Why L1's word on what is final: what is only read may be behind it.
+    let on_l1 = head.next_batch - 1;
     let right = deployment.submission_right(now()?)?;
     let genesis = deployment.l1.deployment();
     let parameters = genesis.parameters();
@@ -94,11 +96,11 @@ pub fn status(settings: &Settings) -> Result<()> {
         tokens: deployment.l1.token_count()?,
         waiting: status.waiting,
         queue_head: head.queue_head,
-        queue_sealed: status.queue,
+        queue_sealed: deployment.queue_not_sealed()?,
         queue_tail: head.queue_tail,
-        sealed: status.sealed,
+        sealed: status.sealed.max(on_l1),
         unproved: deployment.batcher.unproved()?.len(),
-        finalized: status.finalized,
+        finalized: on_l1,
         confirmations: settings.confirmations,
         l1_height: head.height,
         l1_time: head.time,
@@ -241,7 +243,7 @@ fn facts_of(deployment: &Deployment, tokens: &Tokens, index: u32) -> Result<Acco
         siblings: proof
             .siblings
             .iter()
-            .map(|level| level.map(|deployment| to_hex(&deployment)))
+            .map(|level| level.map(|node| to_hex(&node)))
             .collect(),
     })
 }

@@ -37,6 +37,8 @@ struct ChainFacts {
     queue_head: u64,
     queue_tail: u64,
     next_index: u64,
+    #[serde(flatten)]
+    fees_token: TokenFacts,
     operator_fees: Amount,
     totals: Vec<Totals>,
     unsettled: Vec<UnacknowledgedFacts>,
@@ -150,6 +152,7 @@ fn status(settings: &Settings, l1: &L1) -> Result<()> {
     let right = l1.submission_right()?;
     let totals = l1.audit()?;
     let tokens = Tokens::of(l1)?;
+    let operator_fees = Amount::wei(head.operator_fees);
     let facts = ChainFacts {
         contract: l1.deployment().contract().to_string(),
         height: head.height,
@@ -163,7 +166,8 @@ fn status(settings: &Settings, l1: &L1) -> Result<()> {
         queue_head: head.queue_head,
         queue_tail: head.queue_tail,
         next_index: head.next_index,
-        operator_fees: Amount::wei(head.operator_fees),
+        fees_token: operator_fees.facts(),
+        operator_fees,
         totals: (totals.iter())
             .map(|(token, totals)| Totals {
                 token: tokens.get(*token).facts(),

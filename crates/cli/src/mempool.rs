@@ -17,10 +17,10 @@ use crate::fault::Fault;
 use crate::files::{Readers, write_new};
 use crate::settings::Settings;
 use crate::ui::table;
-use rollup::Deployment;
 use rollup::amount::{Amount, TokenFacts, Tokens};
 use rollup::operator::open_operators;
 use rollup::text::count;
+use rollup::{Deployment, Wait};
 
 /// Rows of a listing for people.
 const SHOWN: usize = 50;
@@ -41,6 +41,7 @@ struct Waiting {
     received: u64,
     missing_nonce: Option<u64>,
     expired: bool,
+    waits: Option<Wait>,
 }
 
 /// An operation that `mempool export` wrote.
@@ -104,12 +105,14 @@ fn fee_of(tokens: &Tokens, fields: &Fields, fee: Float16) -> Amount {
 fn list(settings: &Settings, args: &MempoolListArgs) -> Result<()> {
     let deployment = Deployment::read(settings)?;
     let (time, tokens) = (deployment.l1_time(now()?)?, Tokens::of(&deployment.l1)?);
+    let waits = deployment.waits()?;
     let wanted = |fields: &Fields| args.account.is_none_or(|account| account == fields.from);
     let operations = deployment.batcher.mempool().iter();
     let waiting: Vec<Waiting> = operations
         .map(|(id, operation, received)| (id, operation.fields(), received))
         .filter(|(_, fields, _)| wanted(fields))
-        .map(|(id, fields, received)| Waiting {
+        .map(|(id, fields, received)| (id, fields, received, fields.valid_until < time))
+        .map(|(id, fields, received, expired)| Waiting {
             id: id.to_string(),
             kind: kind_of(&fields),
             from: fields.from,
@@ -121,7 +124,11 @@ fn list(settings: &Settings, args: &MempoolListArgs) -> Result<()> {
             valid_until: fields.valid_until,
             received,
             missing_nonce: deployment.batcher.missing_nonce(&id),
-            expired: fields.valid_until < time,
+            expired,
+            waits: match expired {
+                true => None,
+                false => deployment.wait_of_pending(&id, &waits).cloned(),
+            },
         })
         .collect();
     let heading = [
@@ -135,10 +142,10 @@ fn list(settings: &Settings, args: &MempoolListArgs) -> Result<()> {
     ];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     for one in waiting.iter().take(SHOWN) {
-        let waits_for = match (one.expired, one.missing_nonce) {
-            (true, _) => "nothing: it expired".to_owned(),
-            (false, Some(nonce)) => format!("nonce {nonce}"),
-            (false, None) => "a batch".to_owned(),
+        let waits_for = match (&one.waits, one.missing_nonce) {
+            (None, _) => "nothing: it expired".to_owned(),
+            (Some(Wait::Nonces { .. }), Some(nonce)) => format!("nonce {nonce}"),
+            (Some(wait), _) => wait.cell().to_owned(),
         };
         rows.push(vec![
             one.id.clone(),
@@ -154,7 +161,24 @@ fn list(settings: &Settings, args: &MempoolListArgs) -> Result<()> {
     if waiting.len() > SHOWN {
         text.push_str(&format!("and {} more\n", count(waiting.len() - SHOWN)));
     }
+    let without_batch =
+        |wait: &&Wait| matches!(wait, Wait::HandingIn { .. } | Wait::Nothing { .. });
+    if let Some(wait) = waits.iter().find(without_batch) {
+        text.push_str(&format!("{wait}\n"));
+    }
     settings.ui.result(&waiting, text)
+}
+
+/// Where an operation is that does not wait.
+fn where_it_is(verdict: Option<Verdict>) -> String {
+    match verdict {
+        // Also of one that was cancelled, which names what replaced it.
+        Some(Verdict::Rejected { reason }) => format!("it was dropped, {reason}"),
+        Some(Verdict::Sealed { batch } | Verdict::Finalized { batch }) => {
+            format!("it is in batch {batch}")
+        }
+        Some(Verdict::Pending) | None => "it was never acknowledged here".to_owned(),
+    }
 }
 
 /// Replaces an operation by one that does nothing but use its nonce, which its signer signs.
@@ -169,7 +193,11 @@ fn cancel(settings: &Settings, args: &MempoolCancelArgs) -> Result<()> {
         .iter()
         .find(|(of, ..)| *of == id);
     let Some((_, operation, _)) = found else {
-        bail!("operation {id} does not wait, so it cannot be cancelled: look at `quire tx {id}`");
+        let history = deployment.batcher.history(&id)?;
+        bail!(
+            "operation {id} does not wait, so it cannot be cancelled: {}",
+            where_it_is(history.map(|history| history.verdict))
+        );
     };
     let waits = operation.fields();
     ensure!(

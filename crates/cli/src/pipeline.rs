@@ -221,7 +221,7 @@ pub fn run_prove(settings: &Settings, args: &ProveArgs) -> Result<()> {
         memory,
         explain: args.explain,
     };
-    let (_node, proved) = prove(settings, deployment, order, &mut Keys::new())?;
+    let (_deployment, proved) = prove(settings, deployment, order, &mut Keys::new())?;
     let text = format!(
         "{} batches proven with {} transfers, {} at once, in {:.1} s; folders in {}{}",
         count(proved.batches),

@@ -5,7 +5,7 @@
 
 use anyhow::{Context, Result};
 use l1::bytes::Bytes;
-use l1::{Address, SubmissionRight};
+use l1::{Address, NOBODY, SubmissionRight};
 use rollup::amount::{Amount, TokenFacts};
 use rollup::operator::{accept, give_back, offer, open, take_over, wallet_to_call_with};
 use rollup::text::right_text;
@@ -76,7 +76,7 @@ impl RightFacts {
 pub fn open_to_take_over(settings: &Settings, wallet: Option<&str>) -> Result<Deployment> {
     let mut deployment = open(settings)?;
     let submitter = match deployment.link.is_remote() {
-        true => deployment.link.caller(Bytes([0; 20]))?,
+        true => deployment.link.caller(NOBODY)?,
         false => {
             let name = wallet.with_context(|| {
                 Fault::usage("name the wallet of whoever submits with --wallet")

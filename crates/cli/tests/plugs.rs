@@ -11,8 +11,8 @@ use std::process::Command;
 
 use crate::fixture::{Quire, text, tiny_keys};
 
-/// Calls by which content and names reach the disk.
-const STEPS: [&str; 7] = [
+/// Calls by which content and names reach the disk, and drafts go.
+const STEPS: [&str; 9] = [
     "fsync",
     "fdatasync",
     "link",
@@ -20,6 +20,8 @@ const STEPS: [&str; 7] = [
     "rename",
     "renameat",
     "renameat2",
+    "rmdir",
+    "unlinkat",
 ];
 
 /// A command under strace.

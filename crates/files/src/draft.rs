@@ -299,6 +299,12 @@ fn prefix_of(path: &Path) -> OsString {
     prefix
 }
 
+/// Removes the drafts of a file or folder that killed programs left; one that another process still writes
+/// stays. For whoever refuses to write because the name is taken: else the next draft does it.
+pub fn remove_drafts(path: &Path) {
+    sweep(folder_of(path), &prefix_of(path));
+}
+
 /// Removes drafts that nobody writes any more. One that cannot be removed is in nobody's way.
 fn sweep(folder: &Path, prefix: &OsString) {
     let prefix = prefix.as_encoded_bytes();
@@ -464,6 +470,19 @@ mod tests {
         assert!(put(b"other").unwrap_err().is_taken());
         assert_eq!(fs::read(&path).unwrap(), b"whole");
         assert_eq!(names(folder.path()), ["f"]);
+    }
+
+    #[test]
+    fn what_a_killed_program_left_is_removed_where_nothing_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        fs::write(&path, b"whole").unwrap();
+        let written = Draft::begin(&path, Readers::Owner).unwrap();
+        fs::write(folder.path().join(".f.draft-killed"), b"half").unwrap();
+        fs::create_dir_all(folder.path().join(".f.draft-folder/old")).unwrap();
+        remove_drafts(&path);
+        let left = written.path().file_name().unwrap().to_str().unwrap();
+        assert_eq!(names(folder.path()), [left, "f"]);
     }
 
     fn fill(draft: &FolderDraft, text: &str) {

@@ -4,7 +4,7 @@
 //! Invariants, whenever the program is killed or the power fails: whoever opens a name finds all of the
 //! content or what was there before; the content is on disk before it has the name, and the name is on
 //! disk when the call returns; a draft that was left behind is removed when the same name is written
-//! again, and one that another process still writes is not.
+//! again, or by [`remove_drafts`] where it is not, and one that another process still writes is not.
 //!
 //! | call | what has the name already |
 //! |---|---|
@@ -19,6 +19,6 @@ mod error;
 mod read;
 
 pub use class::{AnyClassified, Class, Classified};
-pub use draft::{Draft, FolderDraft, Readers, remove_folder, replace, write_new};
+pub use draft::{Draft, FolderDraft, Readers, remove_drafts, remove_folder, replace, write_new};
 pub use error::FileError;
 pub use read::{BYTE_ORDER_MARK, has_byte_order_mark, read_at_most};

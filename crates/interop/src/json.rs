@@ -305,6 +305,7 @@ impl Object {
 /// As much of a text as an error shows.
 fn short(text: &str) -> String {
     match text.char_indices().nth(90) {
+        None if text.is_empty() => "\"\"".to_owned(),
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", &text[..end]),
     }

@@ -2,6 +2,9 @@
 
 pub use ledger::bytes::{Address, Bytes, BytesError};
 
+/// The address that is nobody's.
+pub const NOBODY: Address = Bytes([0; 20]);
+
 /// Amounts in JSON: decimal digits in a string, without sign or leading zeros.
 pub(crate) mod decimal {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};

@@ -6,7 +6,7 @@
 use ledger::field::Fr;
 use storage::{CodecError, Reader, Writer};
 
-use crate::bytes::{Address, Bytes};
+use crate::bytes::{Address, NOBODY};
 use crate::error::Refusal;
 
 /// Where the chain stands.
@@ -43,8 +43,6 @@ pub struct Head {
     pub operator_back_at: u64,
 }
 
-/// The address that is nobody's.
-const NOBODY: Address = Bytes([0; 20]);
 /// Length of an encoded head.
 pub(crate) const HEAD_BYTES: usize = 32 + 9 * 8 + 2 + 16 + 2 * 20;
 

@@ -55,7 +55,7 @@ mod token_table;
 
 pub use batch::FinalizedBatch;
 pub use blocks::Confirmed;
-pub use bytes::Address;
+pub use bytes::{Address, NOBODY};
 pub use error::{BatchFault, L1Error, OpenError, Refusal, StoreError};
 pub use escrow::TokenTotals;
 pub use genesis::{Deployment, Genesis, GenesisAccount, OPERATORS_HOUR, Parameters};

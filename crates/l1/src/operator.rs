@@ -14,7 +14,7 @@
 
 use redb::ReadableTable;
 
-use crate::bytes::{Address, Bytes};
+use crate::bytes::{Address, NOBODY};
 use crate::error::{BatchError, BatchFault, L1Error, Refusal, StoreError};
 use crate::genesis::{OPERATORS_HOUR, Parameters};
 use crate::head::Head;
@@ -95,8 +95,16 @@ fn hour_of(head: &Head) -> Option<u64> {
 }
 
 /// True if an entry of time `since` has waited longer than `takeover_after` at `at`.
-fn is_overdue(since: u64, takeover_after: u64, at: u64) -> bool {
+pub fn is_overdue(since: u64, takeover_after: u64, at: u64) -> bool {
     at.saturating_sub(since) > takeover_after
+}
+
+/// True if a batch, whose shape has so many L1 slots and which used so many, leaves an entry behind that
+/// is `overdue` at its timestamp: L1 takes such a batch of nobody but the operator. One that used all its
+/// slots serves the queue as well as it can.
+pub fn leaves_behind((slots, used): (usize, usize), overdue: bool) -> bool {
+    let full = slots != 0 && used == slots;
+    overdue && !full
 }
 
 /// Time of the oldest entry that waits.
@@ -231,8 +239,7 @@ impl Tx<'_> {
             self.head.taken_over = self.head.taken_over && overdue(self.head.time);
             return Ok(());
         }
-        let full = slots != 0 && used == slots;
-        if !full && overdue(self.head.timestamp) {
+        if leaves_behind((slots, used), overdue(self.head.timestamp)) {
             let entry = self.head.queue_head;
             return Err(BatchFault::OverdueLeftBehind { entry, slots, used }.into());
         }
@@ -269,7 +276,7 @@ impl Tx<'_> {
         if to == Some(caller) {
             return Err(Refusal::OfferedToItself { operator: caller });
         }
-        self.head.offered_operator = to.filter(|to| *to != Bytes([0; 20]));
+        self.head.offered_operator = to.filter(|to| *to != NOBODY);
         Ok(())
     }
 

@@ -122,7 +122,10 @@ impl Classified for RollupError {
 impl Classified for DeploymentError {
     fn class(&self) -> Class {
         match self {
-            Self::Missing { .. } | Self::NoMirror { .. } | Self::NoWallet => Class::Environment,
+            Self::Missing { .. }
+            | Self::NoMirror { .. }
+            | Self::NoDatabase { .. }
+            | Self::NoWallet => Class::Environment,
             Self::NoChain { .. } | Self::Native { .. } | Self::NotTheOperators => Class::Usage,
             Self::Mirror { .. }
             | Self::OtherKey { .. }
@@ -135,7 +138,7 @@ impl Classified for DeploymentError {
             Self::Link(error) => error.class(),
             Self::InsecureKey { source, .. } => source.class(),
             Self::Folder(error) => error.class(),
-            Self::Export { source, .. } => source.class(),
+            Self::Export(error) => error.class(),
             Self::Clock(error) => error.class(),
             Self::Settle(error) => error.class(),
             Self::Follow(error) => error.class(),

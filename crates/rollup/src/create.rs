@@ -20,6 +20,7 @@ use thiserror::Error;
 use wallet::{Sealing, Wallet, WalletError, encode};
 use zeroize::Zeroizing;
 
+use crate::amount::ETH;
 use crate::deployment::{Deployment, OPERATOR_FILE, batcher_settings};
 use crate::error::NoFolder;
 use crate::event::Work;
@@ -32,8 +33,6 @@ use crate::shape::shape_name;
 pub const PENDING_CAP: u64 = 1 << 16;
 /// What L1 takes for an operation, in wei: 0.0001 ETH.
 pub const DEFAULT_L1_FEE: u128 = 100_000_000_000_000;
-/// Id of the token ETH.
-const ETH: u32 = 0;
 
 /// Why no deployment was made. Nothing is left of it.
 #[derive(Debug, Error)]
@@ -45,7 +44,10 @@ pub enum CreateError {
     )]
     Begun { folder: PathBuf },
     /// There is one.
-    #[error("{} has a deployment already; choose another --data-dir", data_dir.display())]
+    #[error(
+        "{} has a deployment already, which is whole: `quire status` says where it stands; choose another --data-dir for another one",
+        data_dir.display()
+    )]
     Exists {
         /// The data directory.
         data_dir: PathBuf,
@@ -155,6 +157,8 @@ pub fn random_salt() -> [u8; 32] {
 /// If the data directory has one.
 pub fn check_absent(place: &Place) -> Result<(), CreateError> {
     let folder = place.deploying_dir();
+    files::remove_drafts(&folder);
+    files::remove_drafts(&place.rollup_dir());
     if folder.exists() {
         return Err(CreateError::Begun { folder });
     }

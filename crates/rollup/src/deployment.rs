@@ -10,7 +10,7 @@ use std::path::Path;
 use batcher::store::FILE_NAME;
 use batcher::{Batcher, Limits, Role};
 use l1::bytes::Bytes;
-use l1::{Address, L1Error, NativeL1, SubmissionRight};
+use l1::{Address, L1Error, NOBODY, NativeL1, SubmissionRight};
 use ledger::account::Account;
 
 use crate::clock::now;
@@ -31,8 +31,6 @@ const LIMITS: Limits = Limits {
     per_account: 1 << 20,
     look_ahead: 1 << 20,
 };
-/// The address that is nobody's.
-const NOBODY: Address = Bytes([0; 20]);
 /// The file of the operator's wallet in the folder of a deployment.
 pub const OPERATOR_FILE: &str = "operator.json";
 
@@ -155,7 +153,12 @@ impl Deployment {
         })?;
         // Why: what L1 did before the batcher noted it is not to be missing.
         l1.renew()?;
-        batcher.finalized_at_most(l1.head()?.next_batch - 1);
+        let on_l1 = l1.head()?.next_batch - 1;
+        batcher.finalized_at_most(on_l1);
+        let behind = on_l1 - batcher.status().finalized;
+        if behind > 0 {
+            place.note(&Note::Behind { batches: behind });
+        }
         let role = batcher.role().unwrap_or_else(|| role_of_old(&folder, &l1));
         Ok(Self {
             role,
@@ -219,7 +222,10 @@ impl Deployment {
 
     /// True if what is acknowledged here reaches L1: the directory is that of L1's operator, or of somebody
     /// who takes over while anybody may.
-    fn may_acknowledge(&self) -> Result<bool, DeploymentError> {
+    ///
+    /// # Errors
+    /// If L1 cannot be read.
+    pub fn may_acknowledge(&self) -> Result<bool, DeploymentError> {
         Ok(match self.role() {
             Role::Operator => self.own_operator() == self.l1.operator()?,
             Role::Taker => matches!(
@@ -391,11 +397,14 @@ pub fn check_not_bare(place: &Place) -> Result<(), DeploymentError> {
     })
 }
 
-/// Refuses if the data directory has no deployment.
+/// Refuses if the data directory has no deployment, or L1 alone.
 fn check_present(place: &Place) -> Result<(), DeploymentError> {
-    match place.has_deployment() {
-        true => Ok(()),
-        false => Err(DeploymentError::Missing {
+    let path = place.rollup_dir().join(FILE_NAME);
+    match (path.exists(), place.l1_file.exists()) {
+        (true, _) => Ok(()),
+        (false, true) => Err(DeploymentError::NoDatabase { path }),
+        (false, false) if place.has_deployment() => Ok(()),
+        (false, false) => Err(DeploymentError::Missing {
             data_dir: place.data_dir.clone(),
         }),
     }
@@ -414,8 +423,7 @@ fn role_of_old(folder: &Path, l1: &NativeL1) -> Role {
 fn remove_folder(place: &Place, number: u64) -> Result<(), DeploymentError> {
     let folder = place.batch_folder(number);
     match folder.exists() {
-        true => std::fs::remove_dir_all(&folder)
-            .map_err(|source| DeploymentError::Export { folder, source }),
+        true => Ok(files::remove_folder(&folder)?),
         false => Ok(()),
     }
 }

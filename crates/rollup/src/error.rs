@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use batcher::{ApplyError, ReopenError};
 use batcher::{SealError, StageError};
-use files::AnyClassified;
+use files::{AnyClassified, FileError};
 use l1::{Address, L1Error, SubmissionRight};
 use ledger::time::{Span, Utc};
 use ledger::words::WordsError;
@@ -203,6 +203,12 @@ pub enum DeploymentError {
         /// The data directory.
         data_dir: PathBuf,
     },
+    /// L1 is there, the batcher's database is not.
+    #[error(
+        "there is no {}, the database of accounts and batches; make it from L1's data with `quire restore`",
+        path.display()
+    )]
+    NoDatabase { path: PathBuf },
     /// L1 cannot be opened.
     #[error("cannot open the L1")]
     L1 { source: l1::OpenError },
@@ -292,8 +298,8 @@ pub enum DeploymentError {
     #[error(transparent)]
     Folder(#[from] NoFolder),
     /// The export of a batch that was reopened cannot be removed.
-    #[error("cannot remove {}", folder.display())]
-    Export { folder: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Export(#[from] FileError),
     /// The clock jumped, or cannot be read.
     #[error(transparent)]
     Clock(#[from] ClockError),

@@ -157,6 +157,11 @@ pub enum Note {
         /// Why the chain was not asked.
         why: String,
     },
+    /// What is read is older than L1.
+    Behind {
+        /// Batches that L1 has beyond it.
+        batches: u64,
+    },
     /// L1 reorganized.
     Lost {
         /// Batches that were final.
@@ -248,6 +253,10 @@ impl fmt::Display for Note {
             Self::AsWritten { why } => write!(
                 f,
                 "shown is what was written here last, since the chain was not asked: {why}"
+            ),
+            Self::Behind { batches } => write!(
+                f,
+                "shown are accounts and operations without the last {batches} batches of L1: the next command that writes here, as `quire seal`, takes them in"
             ),
             Self::Lost { batches } => write!(
                 f,

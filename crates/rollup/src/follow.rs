@@ -14,6 +14,7 @@
 
 use batcher::StageError;
 use batcher::{Applied, ApplyError, ReopenError, Reopened, StoredBatch};
+use l1::operator::leaves_behind;
 use l1::{FinalizedBatch, SubmissionRight};
 
 use crate::clock::ClockError;
@@ -307,10 +308,12 @@ impl Rollup {
             let stored = self.batcher.batch(batch)?;
             let (sealed, words) = (stored.batch(), stored.batch().words());
             let (slots, used) = (usize::from(sealed.shape().l1_ops), words.l1_ops.len());
-            let full = used != 0 && used == slots;
             let next = self.l1.queue(sealed.queue().end, 1)?;
-            let overdue = |entry: &&l1::QueueEntry| self.is_overdue(entry, words.header.timestamp);
-            if let Some(left) = next.first().filter(|_| !full).filter(overdue) {
+            let left = |entry: &&l1::QueueEntry| {
+                let overdue = self.is_overdue(entry, words.header.timestamp);
+                leaves_behind((slots, used), overdue)
+            };
+            if let Some(left) = next.first().filter(left) {
                 let entry = left.number;
                 return Ok(Some(Reopening::OverdueLeftBehind { batch, entry }));
             }

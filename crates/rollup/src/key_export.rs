@@ -6,10 +6,10 @@
 //! not replaced.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use files::{Class, Classified, Draft, FileError, Readers};
+use files::{Class, Classified, FileError, Readers};
 use l1::NativeL1;
 use ledger::shape::Shape;
 use prover::key::{ProvingKey, VerifyingKey};
@@ -21,6 +21,7 @@ use crate::error::NoFolder;
 use crate::event::Work;
 use crate::key_check::{KeyCheckError, check_on_l1};
 use crate::keys::{check_exists, compiled, key_path};
+use crate::new_file::write_new;
 use crate::place::{Place, make_folder};
 use crate::shape::shape_name;
 
@@ -128,7 +129,7 @@ pub fn export(
     let sums: String = (files.iter())
         .map(|file| format!("{}  {}\n", file.sha256, file.file))
         .collect();
-    write_new(place, &list, |out| {
+    write_new(&place.stop, &list, Readers::Everybody, |out| {
         let written = out.write_all(sums.as_bytes());
         written.map_err(|source| ExportError::Write {
             path: list.clone(),
@@ -164,27 +165,53 @@ fn check(place: &Place, l1: &NativeL1, shape: &Shape) -> Result<VerifyingKey, Ex
     Ok(key)
 }
 
-/// Copies a file, unless it is there already; returns its length and SHA-256.
-fn copy(place: &Place, from: &Path, to: &Path) -> Result<(u64, String), ExportError> {
+/// A file's length and SHA-256.
+type Identity = (u64, String);
+
+/// Copies a file, unless it is there already; returns what it is.
+fn copy(place: &Place, from: &Path, to: &Path) -> Result<Identity, ExportError> {
     let whole = pass(from, &mut io::sink())?;
-    if to.exists() {
-        return match pass(to, &mut io::sink())? == whole {
-            true => Ok(whole),
-            false => Err(ExportError::Taken {
-                path: to.to_owned(),
-            }),
-        };
-    }
-    match write_new(place, to, |out| pass(from, out))? == whole {
+    match is_there(to, &whole)? {
         true => Ok(whole),
-        false => Err(ExportError::Changed {
-            path: from.to_owned(),
-        }),
+        false => publish(place, from, to, whole),
     }
 }
 
+/// True if a file is there already. What has its name and is anything else is not read to the end:
+/// it may have none.
+fn is_there(to: &Path, whole: &Identity) -> Result<bool, ExportError> {
+    let path = to.to_owned();
+    let there = match to.symlink_metadata() {
+        Ok(there) => there,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(source) => return Err(ExportError::Copy { path, source }),
+    };
+    let alike = there.is_file() && there.len() == whole.0;
+    match alike && pass(to, &mut io::sink())? == *whole {
+        true => Ok(true),
+        false => Err(ExportError::Taken { path }),
+    }
+}
+
+/// Copies a file that was found to be `whole`. A copy of anything else is not put in place.
+fn publish(
+    place: &Place,
+    from: &Path,
+    to: &Path,
+    whole: Identity,
+) -> Result<Identity, ExportError> {
+    write_new(&place.stop, to, Readers::Everybody, |out| {
+        match pass(from, out)? == whole {
+            true => Ok(whole),
+            false => Err(ExportError::Changed {
+                path: from.to_owned(),
+            }),
+        }
+    })
+}
+
 /// Passes a file on; returns its length and SHA-256.
-fn pass(from: &Path, to: &mut impl Write) -> Result<(u64, String), ExportError> {
+fn pass(from: &Path, to: &mut impl Write) -> Result<Identity, ExportError> {
     let failed = |source| ExportError::Copy {
         path: from.to_owned(),
         source,
@@ -204,27 +231,46 @@ fn pass(from: &Path, to: &mut impl Write) -> Result<(u64, String), ExportError> 
     Ok((length, hex::encode(hash.finalize())))
 }
 
-/// Writes a new file whole or not at all. An interruption ends `write` and removes the draft; only putting
-/// the file in place is shielded from it.
-fn write_new<T>(
-    place: &Place,
-    to: &Path,
-    write: impl FnOnce(&mut BufWriter<&File>) -> Result<T, ExportError>,
-) -> Result<T, ExportError> {
-    let draft = {
-        let _shield = place.stop.shield();
-        let draft = Draft::begin(to, Readers::Everybody)?;
-        place.stop.remove_at_end(draft.path());
-        draft
-    };
-    let mut out = BufWriter::with_capacity(CHUNK, draft.file());
-    let written = write(&mut out)?;
-    let _shield = place.stop.shield();
-    out.flush().map_err(|source| ExportError::Write {
-        path: to.to_owned(),
-        source,
-    })?;
-    drop(out);
-    draft.put_new()?;
-    Ok(written)
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_changes_while_it_is_copied_is_not_published() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::of(folder.path());
+        let (from, to) = (folder.path().join("key"), folder.path().join("out/key"));
+        std::fs::create_dir(folder.path().join("out")).unwrap();
+        std::fs::write(&from, b"whole").unwrap();
+        let whole = pass(&from, &mut io::sink()).unwrap();
+        std::fs::write(&from, b"torn").unwrap();
+        let torn = publish(&place, &from, &to, whole.clone()).unwrap_err();
+        assert!(matches!(torn, ExportError::Changed { .. }), "{torn}");
+        let left = std::fs::read_dir(folder.path().join("out")).unwrap();
+        assert_eq!(left.count(), 0, "no copy and no draft");
+        std::fs::write(&from, b"whole").unwrap();
+        assert_eq!(publish(&place, &from, &to, whole.clone()).unwrap(), whole);
+        assert_eq!(copy(&place, &from, &to).unwrap(), whole);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_has_the_name_of_a_copy_is_not_read_without_an_end() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::of(folder.path());
+        let [from, zeros, link, pipe] =
+            ["key", "zeros", "link", "pipe"].map(|name| folder.path().join(name));
+        std::fs::write(&from, b"whole").unwrap();
+        symlink("/dev/zero", &zeros).unwrap();
+        symlink(&from, &link).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        for to in [&zeros, &link, &pipe, folder.path()] {
+            let taken = copy(&place, &from, to).unwrap_err();
+            assert!(matches!(taken, ExportError::Taken { .. }), "{taken}");
+        }
+    }
 }

@@ -82,7 +82,10 @@ pub enum KeysError {
         source: serde_json::Error,
     },
     /// A key is there already.
-    #[error("{} exists: keys are not replaced unless told with --force", path.display())]
+    #[error(
+        "{} exists: keys are not replaced unless told with --force; `quire keys info` says what they are",
+        path.display()
+    )]
     Exists { path: PathBuf },
     /// There is no key of a circuit.
     #[error("the setup of shape {shape} failed")]
@@ -170,6 +173,7 @@ pub fn check_exists(path: &Path, name: &str) -> Result<(), KeysError> {
 /// [`KeysError::Exists`].
 pub fn check_absent(place: &Place, name: &str, force: bool) -> Result<(), KeysError> {
     let paths = ["pk", "vk"].map(|extension| key_path(&place.keys_dir, name, extension));
+    paths.iter().for_each(|path| files::remove_drafts(path));
     match paths.into_iter().find(|path| path.exists() && !force) {
         None => Ok(()),
         Some(path) => Err(KeysError::Exists { path }),
@@ -212,7 +216,7 @@ pub fn make(
     seed: Option<u64>,
 ) -> Result<ProvingKey, KeysError> {
     make_folder(&place.keys_dir)?;
-    check_writable(&place.keys_dir)?;
+    check_writable(&place.keys_dir, name)?;
     let description = shape_bytes(shape)?;
     let made = match seed {
         None => setup(r1cs, name, &description),
@@ -259,12 +263,13 @@ pub fn put(place: &Place, name: &str, key: &ProvingKey) -> Result<(), KeysError>
 }
 
 /// Fails early rather than after a long setup.
-fn check_writable(folder: &Path) -> Result<(), KeysError> {
-    match tempfile::NamedTempFile::new_in(folder) {
+fn check_writable(folder: &Path, name: &str) -> Result<(), KeysError> {
+    // Why a draft of the key: one that a killed setup leaves is removed by the next.
+    match files::Draft::begin(&key_path(folder, name, "pk"), files::Readers::Everybody) {
         Ok(_) => Ok(()),
-        Err(source) => Err(KeysError::ReadOnly {
+        Err(error) => Err(KeysError::ReadOnly {
             folder: folder.to_owned(),
-            source,
+            source: error.source,
         }),
     }
 }

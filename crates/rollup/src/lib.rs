@@ -9,6 +9,7 @@
 //! | to | use |
 //! |---|---|
 //! | say where a deployment is, wait for its files, stop early | [`place`], [`stop`], [`event`] |
+//! | write a new file that takes a while | [`new_file`] |
 //! | make one | [`create`] |
 //! | make one of a history of transfers | [`history`] |
 //! | open it | [`open`] (L1 alone), [`deployment`] (L1 and batcher) |
@@ -45,6 +46,7 @@ pub mod key_export;
 pub mod keys;
 pub mod leave;
 pub mod liveness;
+pub mod new_file;
 pub mod open;
 pub mod operator;
 pub mod place;

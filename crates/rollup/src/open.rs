@@ -2,8 +2,7 @@
 
 use std::ops::Deref;
 
-use l1::bytes::Bytes;
-use l1::{Address, NativeL1, SubmissionRight};
+use l1::{Address, NOBODY, NativeL1, SubmissionRight};
 use prover::key::AllowDevKeys;
 
 use crate::clock::{Clock, now};
@@ -42,6 +41,8 @@ impl L1 {
                 data_dir: place.data_dir.clone(),
             });
         }
+        // Why: a killed `quire l1 deploy` may have left its plan, with a wallet, under a draft's name.
+        files::remove_drafts(&place.deploying_dir());
         let mut native = place.for_turn(|| {
             let native = NativeL1::open(&place.l1_file, AllowDevKeys::Yes);
             native.map_err(|source| DeploymentError::L1 { source })
@@ -136,7 +137,7 @@ impl L1 {
     /// # Errors
     /// If no key is named, or it cannot be used.
     pub fn caller_on_chain(&self) -> Result<Address, SettleError> {
-        self.link.caller(Bytes([0; 20]))
+        self.link.caller(NOBODY)
     }
 
     /// L1's time.

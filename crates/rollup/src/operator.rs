@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use batcher::store::FILE_NAME;
 use batcher::{Batcher, Role};
 use files::{Class, Classified, FileError, Readers};
-use l1::Address;
-use l1::bytes::Bytes;
+use l1::{Address, NOBODY};
 use thiserror::Error;
 use wallet::{Locked, WalletError, read_secret};
 
@@ -41,6 +40,17 @@ pub enum OperatorError {
         /// Whose wallet it is.
         address: Address,
         operator: Address,
+    },
+    /// The wallet that is to be kept is not that of whoever takes the role.
+    #[error(
+        "{} is the wallet of {address}, and {caller} takes the operator's role: name its wallet",
+        path.display()
+    )]
+    NotTheCallers {
+        path: PathBuf,
+        /// Whose wallet it is.
+        address: Address,
+        caller: Address,
     },
     /// The deployment cannot be opened, or a call of L1 was not made.
     #[error(transparent)]
@@ -73,6 +83,7 @@ impl Classified for OperatorError {
                 }
             },
             Self::OtherWallet { .. } => Class::Damaged,
+            Self::NotTheCallers { .. } => Class::Input,
             Self::Deployment(error) => error.class(),
             Self::L1Store(error) => error.class(),
             Self::Batcher(error) => error.class(),
@@ -201,7 +212,7 @@ pub fn offer(
     to: Option<Address>,
 ) -> Result<Option<Address>, DeploymentError> {
     // L1 takes the address of zeros as nobody.
-    let to = to.filter(|to| *to != Bytes([0; 20]));
+    let to = to.filter(|to| *to != NOBODY);
     l1.call(Call::OfferOperator { caller, to })?;
     Ok(to)
 }
@@ -210,13 +221,20 @@ pub fn offer(
 /// fees, in wei, that the former operator may claim; none if the role was taken before.
 ///
 /// # Errors
-/// If L1 refuses, or files cannot be written.
+/// If the wallet is not the caller's, L1 refuses, or files cannot be written.
 pub fn accept(
     place: &Place,
     l1: &mut L1,
     caller: Address,
     wallet: Option<&Locked>,
 ) -> Result<Option<u128>, OperatorError> {
+    if let Some(wallet) = wallet.filter(|wallet| wallet.address != caller) {
+        return Err(OperatorError::NotTheCallers {
+            path: wallet.path.clone(),
+            address: wallet.address,
+            caller,
+        });
+    }
     let call = Call::AcceptOperator { caller };
     // Why: an interrupted command has made the call, and not what follows.
     let is_done = l1.operator()? == caller && !l1.link.is_unacknowledged(&l1.native, call);
@@ -257,4 +275,57 @@ fn keep_wallet(place: &Place, wallet: &Locked) -> Result<(), OperatorError> {
     }
     let secret = read_secret(&wallet.path, "wallet")?;
     Ok(files::replace(&file, Readers::Owner, &secret)?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use wallet::{Sealing, Wallet, encode};
+
+    use super::*;
+    use crate::create::{Draft, OperatorKey, Plan};
+    use crate::shape::named;
+
+    /// The role would be one wallet's on L1, and the directory have another.
+    #[test]
+    fn the_role_is_not_taken_with_somebody_elses_wallet() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::of(folder.path());
+        let [operator, heir, other] = [(); 3].map(|()| Wallet::random());
+        let key = OperatorKey::of(&operator, &Sealing::Plain).unwrap();
+        let plan = Plan::empty(vec![named("tiny").unwrap()], key);
+        let draft = Draft::new(&place, &plan).unwrap();
+        draft.keep(&place).unwrap();
+        let locked = |wallet: &Wallet, name: &str| {
+            let path = folder.path().join(name);
+            let text = encode(wallet, &Sealing::Plain).unwrap();
+            files::write_new(&path, Readers::Owner, &text).unwrap();
+            Locked::read(&path).unwrap()
+        };
+        let (heirs, others) = (locked(&heir, "heir.json"), locked(&other, "other.json"));
+        let mut l1 = L1::open(&place).unwrap();
+        offer(&mut l1, operator.address, Some(heir.address)).unwrap();
+        let refused = accept(&place, &mut l1, heir.address, Some(&others)).unwrap_err();
+        assert!(
+            matches!(refused, OperatorError::NotTheCallers { .. }),
+            "{refused}"
+        );
+        assert_eq!(l1.operator().unwrap(), operator.address);
+        let kept = || {
+            Locked::read(&operator_file(&place.rollup_dir()))
+                .unwrap()
+                .address
+        };
+        assert_eq!(kept(), operator.address);
+        assert!(
+            accept(&place, &mut l1, heir.address, Some(&heirs))
+                .unwrap()
+                .is_some()
+        );
+        assert_eq!(
+            (l1.operator().unwrap(), kept()),
+            (heir.address, heir.address)
+        );
+    }
 }

@@ -26,7 +26,7 @@ use crate::restore::{RestoreError, restore};
 pub enum RestoringError {
     /// There is a database.
     #[error(
-        "{} exists and is not replaced; what it knows beyond L1 would be lost; move it away first",
+        "{} exists and is not replaced; what it knows beyond L1 would be lost: `quire status` says where it stands; to make it again, move it away first",
         path.display()
     )]
     Exists { path: PathBuf },
@@ -130,6 +130,7 @@ pub struct Restoring {
 /// [`RestoringError::Exists`].
 pub fn check_absent(place: &Place) -> Result<(), RestoringError> {
     let path = place.rollup_dir().join(FILE_NAME);
+    files::remove_drafts(&path);
     match path.exists() {
         true => Err(RestoringError::Exists { path }),
         false => Ok(()),
@@ -172,8 +173,8 @@ impl Owner {
             true => return Err(RestoringError::NeedsKey { operator }),
             false => wallet.address,
         };
-        // A former operator's directory has its wallet still.
-        if address != operator && address == first && !copied {
+        // Once the role was handed over, each former operator's directory has its wallet still.
+        if address != operator && operator != first && !copied {
             return Ok(Self::Mirror);
         }
         if address != operator {

@@ -5,6 +5,7 @@
 //! an operator that came back to a rollup which others continue calls for its hour before it seals,
 //! since every batch of somebody else makes its own proofs worthless.
 
+use l1::operator::is_overdue;
 use l1::{Address, L1Error, SubmissionRight};
 
 use crate::rollup::Rollup;
@@ -39,7 +40,7 @@ impl Rollup {
     /// Whether an entry of the queue has waited longer than it may at a time.
     pub(crate) fn is_overdue(&self, entry: &l1::QueueEntry, at: u64) -> bool {
         let wait = self.l1.deployment().parameters().takeover_after;
-        at.saturating_sub(entry.time) > wait
+        is_overdue(entry.time, wait, at)
     }
 
     /// Who submits here, if that is not the operator.

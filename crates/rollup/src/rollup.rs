@@ -239,7 +239,10 @@ impl Rollup {
         if !self.is_strangers()? {
             return Ok(());
         }
-        let next = self.l1.queue(self.confirmed_tail()?, 1)?;
+        // Why not from the confirmed ones on alone: a batch that was sealed or submitted under fewer blocks
+        // has consumed others.
+        let from = self.confirmed_tail()?.max(self.batcher.status().queue);
+        let next = self.l1.queue(from, 1)?;
         let overdue = next.first().filter(|entry| self.is_overdue(entry, time));
         overdue.map_or(Ok(()), |entry| {
             Err(RollupError::OverdueUnconfirmed {

@@ -35,6 +35,14 @@ pub enum Wait {
         entries: u64,
         /// How many operations.
         operations: usize,
+        /// Whether anybody may submit it, not the operator alone.
+        anybody: bool,
+    },
+    /// Operations that were acknowledged here, in a directory that serves nobody now: for somebody to hand
+    /// them to whoever does.
+    HandingIn {
+        /// How many operations.
+        operations: usize,
     },
     /// Acknowledged operations, for a nonce of their account that no operation has.
     Nonces {
@@ -93,10 +101,17 @@ impl fmt::Display for Wait {
             Self::Sealing {
                 entries,
                 operations,
+                anybody,
             } => write!(
                 f,
-                "waiting for the operator's next batch: {} entries of the L1 queue, {} operations",
+                "waiting for {} next batch: {} entries of the L1 queue, {} operations",
+                if *anybody { "the" } else { "the operator's" },
                 count(*entries),
+                count(*operations)
+            ),
+            Self::HandingIn { operations } => write!(
+                f,
+                "waiting to be handed in: {} operations that were acknowledged here, where nothing is sealed now; `quire mempool export FILE` writes them, the operator's `quire accept FILE` takes them",
                 count(*operations)
             ),
             Self::Nonces { operations } => write!(
@@ -136,6 +151,26 @@ impl fmt::Display for Wait {
                 count(*batches),
                 count(*entries)
             ),
+        }
+    }
+}
+
+impl Wait {
+    /// True if it is that of every operation which is not final, whatever its stage.
+    pub(crate) fn is_for_all(&self) -> bool {
+        matches!(self, Self::HandingIn { .. } | Self::Nothing { .. })
+    }
+
+    /// What an operation of this wait waits for, in a cell of a table.
+    pub fn cell(&self) -> &'static str {
+        match self {
+            Self::Confirmations { .. } | Self::Deposits { .. } => "confirmations",
+            Self::Sealing { .. } => "a batch",
+            Self::HandingIn { .. } => "being handed in",
+            Self::Nonces { .. } => "a nonce",
+            Self::Proving { .. } => "a proof",
+            Self::Submission { .. } => "its submission",
+            Self::Nothing { .. } => "nothing: L1 is frozen",
         }
     }
 }

@@ -389,6 +389,7 @@ fn a_deposit_is_spendable_once_enough_blocks_of_the_chain_lie_on_it() {
     let wait = Wait::Sealing {
         entries: 1,
         operations: 0,
+        anybody: false,
     };
     assert_eq!(life.rollup.waits().unwrap(), [wait]);
 }

@@ -110,9 +110,10 @@ Examples:
   quire batch show 3
   quire batch show 3 --json
 
-JSON: batch, stage, shape, domain, old_root, new_root, timestamp, fee_accounts, queue_from,
-queue_to, data_bytes, proof_bytes, l1_ops, transfers, withdrawals, payouts; amounts with token, symbol and
-decimals")]
+JSON: batch, stage, shape, domain, old_root, new_root, timestamp, fee_accounts (indices), queue_from,
+queue_to, data_bytes, proof_bytes, l1_ops (kind, account, amount, paid_out), transfers (slot, from, to,
+amount, fee), withdrawals (slot, account, amount, fee), payouts (account, amount); amounts with token,
+symbol and decimals")]
     Show(BatchShowArgs),
     /// Write a proven batch as a folder, or as one file
     #[command(after_help = "\

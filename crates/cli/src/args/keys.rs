@@ -24,14 +24,15 @@ constraints, seconds")]
     #[command(after_help = "\
 The id is that of the verifying key's points: the same in every file that has the key, on a chain, and
 in what other commands print. How the key was made is what the file says: by one party, by a ceremony
-that `quire keys import --ptau` verified, from a development seed, or unknown.
+that `quire keys import --ptau` verified (with how many contributions), from a development seed, or
+unknown.
 
 Examples:
   quire keys info
   quire keys info quire-data/keys/t18.vk
 
 JSON: a list of file, shape, id, fingerprint, insecure_dev, origin (one_party, ceremony, dev,
-unknown), contributions, bytes")]
+unknown), contributions (of a ceremony alone), bytes")]
     Info(KeyInfoArgs),
     /// Check the keys of a shape thoroughly
     #[command(after_help = "\
@@ -47,8 +48,8 @@ Examples:
   quire keys verify --shape t18 --no-proof        leaves out the trial proof
   quire keys verify --shape t18 --keys-dir ./mirror --l1 ./l1.redb
 
-JSON: shape, proving_key, verifying_key, id, fingerprint, insecure_dev, origin, contributions,
-points, on_l1 (null without an L1), checks, seconds")]
+JSON: shape, proving_key, verifying_key, id, fingerprint, insecure_dev, origin (one_party, ceremony, dev,
+unknown), contributions (of a ceremony alone), points, on_l1 (null without an L1), checks, seconds")]
     Verify(KeyVerifyArgs),
     /// Publish the keys of the deployment: without the proving keys nobody can take over
     #[command(after_help = "\

@@ -106,7 +106,8 @@ Examples:
   quire mempool list --account 2 --json
 
 JSON: a list of id, kind, from, to, token, symbol, decimals, amount, fee, nonce, valid_until, received,
-missing_nonce (the nonce that it waits for, because no operation has it), expired")]
+missing_nonce (the nonce that it waits for, because no operation has it), expired, waits (what it waits
+for, as of `quire status`; null once it expired)")]
     List(MempoolListArgs),
     /// Cancel an operation that waits: its signer replaces it by a transfer of nothing
     #[command(after_help = "\
@@ -232,8 +233,8 @@ Examples:
 JSON: contract, height, time, frozen, freezable, freeze_from (when anybody may freeze L1, or null),
 oldest_entry, oldest_since, final_batch, final_root, operator, offered_operator, submission (who:
 operator, anybody, operators_hour or nobody; anybody_from, operator_until, overdue_entry,
-taken_over), root, next_batch, queue_head, queue_tail, next_index, operator_fees, totals (token, symbol,
-decimals, escrow, balances, claimable, pending), unsettled: transactions
+taken_over), root, next_batch, queue_head, queue_tail, next_index, operator_fees (with its token, symbol
+and decimals), totals (token, symbol, decimals, escrow, balances, claimable, pending), unsettled: transactions
 of the Ethereum key that was named whose end nobody was told (what, nonce, hash, standing, block)")]
     Status,
     /// Pay the operator the fees that L1 kept for deposits and requests

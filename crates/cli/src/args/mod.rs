@@ -131,7 +131,7 @@ Examples:
   quire init --shape tiny --l1-fee 20gwei --passphrase-file operator.pass
 
 JSON: data_dir, contract, domain, operator, operator_protection, shapes, tokens (token, symbol, decimals,
-address), fee_accounts, l1_fee, state_root")]
+address), fee_accounts (token, account), l1_fee, state_root")]
     Init(InitArgs),
     /// Make and inspect proving keys
     #[command(subcommand)]
@@ -357,8 +357,10 @@ l1_height, l1_time, frozen, freezable, freeze_from (when anybody may freeze L1, 
 oldest_since (of the L1 queue), final_batch, final_root, waits, state_root, finalized_root; times in seconds
 since 1970. Of what waits, waits_for says for what:
 confirmations (entries of the L1 queue from start to before end, blocks on the oldest, needed),
-deposits (operations that rest on entries to be confirmed again), sealing (entries, operations),
-nonces (operations behind a nonce that none has), proving and submission (batches, first; operator and anybody_from, who may submit), nothing (L1 is
+deposits (operations that rest on entries to be confirmed again), sealing (entries, operations;
+anybody: whether not the operator alone may submit the batch), handing_in (operations that were
+acknowledged here, where nothing is sealed now: `quire mempool export` writes them, the operator's
+`quire accept` takes them), nonces (operations behind a nonce that none has), proving and submission (batches, first; operator and anybody_from, who may submit), nothing (L1 is
 frozen)")]
     Status,
     /// Show accounts
@@ -383,7 +385,8 @@ claimable, pending), roots_chain, batches, replayed, state_root, finalized_root,
     /// What a shape costs, from a short calibration, before anyone waits for its setup
     #[command(after_help = "\
 Sizes are exact. Times are those of shape `tiny` on this machine, measured for a few seconds and
-scaled by the work of each step (docs/cli.md, section Estimates). No key is made or loaded.
+scaled by the work of each step (docs/cli.md, section Estimates). Keys of `tiny` are made for that, in
+memory; none has to be there, and none of the shapes asked for is made.
 
 Examples:
   quire estimate --shape t20
@@ -399,7 +402,7 @@ setup_seconds, load_seconds, prove_seconds, transfers_per_second")]
     /// Run malicious witnesses against the circuit
     #[command(subcommand)]
     Attack(AttackCommand),
-    /// Measure the figures of the README
+    /// Measure the figures of docs/figures.md
     #[command(subcommand)]
     Bench(BenchCommand),
     /// What each call of the contract costs on Ethereum, exactly

@@ -11,8 +11,8 @@ pub enum ConfigCommand {
     #[command(after_help = "\
 One file is read: the one that --config or QUIRE_CONFIG names; else D/quire.toml; else
 $XDG_CONFIG_HOME/quire/config.toml (~/.config without XDG_CONFIG_HOME). Keys of the file: data_dir,
-keys_dir, l1, confirmations, passphrase_file, allow_dev_keys, threads, memory. Environment: the same
-names in capitals after QUIRE_, and QUIRE_PASSPHRASE.
+keys_dir, l1, confirmations, passphrase_file, allow_dev_keys, threads, memory, eth_key_file. Environment:
+the same names in capitals after QUIRE_, and QUIRE_PASSPHRASE.
 
 Examples:
   quire config show

@@ -163,6 +163,39 @@ fn every_error_type_has_a_class_that_the_program_asks_for() {
     }
 }
 
+/// True if a line of a match is an arm for whatever other arms leave over: `_`, or a name for it.
+fn is_default(line: &str) -> bool {
+    let line = line.trim_start();
+    let name: String = (line.chars())
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect();
+    let after = line[name.len()..].trim_start();
+    let binds = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+    let is_arm = after.starts_with("=>") || after.starts_with("if ") || after.starts_with('@');
+    binds && is_arm && !["true", "false", "else"].contains(&name.as_str())
+}
+
+#[test]
+fn an_arm_for_whatever_is_left_over_is_found() {
+    for arm in [
+        "_ => x",
+        "  other => other.class(),",
+        "rest if rest.x() => y",
+        "all @ Self::A => z",
+    ] {
+        assert!(is_default(arm), "{arm}");
+    }
+    for line in [
+        "Self::A(_) => x,",
+        "true => y,",
+        "match self {",
+        "error.class()",
+        "} else if x {",
+    ] {
+        assert!(!is_default(line), "{line}");
+    }
+}
+
 /// A new variant of an error does not compile until somebody has decided on its class.
 #[test]
 fn no_class_is_a_default() {
@@ -171,7 +204,9 @@ fn no_class_is_a_default() {
         for block in text.split("Classified for ").skip(1) {
             let block = block.split("\n}\n").next().unwrap();
             assert!(
-                !block.contains("_ =>") && !block.contains("matches!"),
+                !block.contains("_ =>")
+                    && !block.contains("matches!")
+                    && !block.lines().any(is_default),
                 "{short}, {}: the class of {}",
                 file.display(),
                 block.lines().next().unwrap()

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::fixture::Quire;
+use crate::fixture::{Quire, tiny_keys};
 
 /// The exit status that shells report for Ctrl-C.
 const INTERRUPTED: i32 = 130;
@@ -104,6 +104,51 @@ fn an_import_that_is_interrupted_leaves_no_deployment() {
     let sealed_now = quire.json(&["seal", "--all"]);
     assert_eq!(sealed_now["transfers"].as_u64().unwrap(), waiting);
     assert_eq!(quire.json(&["audit", "--replay"])["ok"], true);
+}
+
+/// Where the next command has nothing to write, it removes what the killed one left all the same, and says
+/// how to go on with what is there.
+#[test]
+fn drafts_of_a_killed_command_are_removed_by_the_next_even_if_it_refuses() {
+    let quire = Quire::new();
+    quire.json(&["init", "--shape", "tiny"]);
+    let setup = ["keys", "setup", "--shape", "tiny"];
+    let left = |draft: &Path| {
+        std::fs::create_dir(draft).unwrap();
+        std::fs::write(draft.join("operator.json"), "a wallet").unwrap();
+    };
+    for (draft, command, advice) in [
+        (
+            quire.path(".deploying.draft-killed"),
+            &["init"][..],
+            "quire status",
+        ),
+        (
+            quire.path(".rollup.draft-killed"),
+            &["import", "x.csv"],
+            "quire status",
+        ),
+        (
+            quire.path("rollup/.batcher.redb.draft-killed"),
+            &["restore"],
+            "quire status",
+        ),
+        (
+            tiny_keys().join(".tiny.vk.draft-killed"),
+            &setup,
+            "quire keys info",
+        ),
+    ] {
+        left(&draft);
+        let said = quire.fails_with(1, command);
+        assert!(said.contains(advice), "{command:?}: {said}");
+        assert!(!draft.exists(), "{command:?}");
+    }
+    // The plan of a deployment that has ended: whichever command opens L1.
+    let draft = quire.path(".deploying.draft-killed");
+    left(&draft);
+    quire.json(&["l1", "mine", "1", "--trial"]);
+    assert!(!draft.exists());
 }
 
 #[test]

@@ -106,9 +106,31 @@ fn a_rollup_is_restored_elsewhere_and_goes_on() {
     assert_eq!(old.json(&["status"])["state_root"], audit["state_root"]);
     std::fs::remove_file(old.path("rollup/batcher.redb")).unwrap();
     let missing = old.fails_with(4, &["status"]);
-    assert!(missing.contains("quire restore"), "{missing}");
+    let advised = missing.contains("quire restore") && !missing.contains("quire init");
+    assert!(advised, "{missing}");
     old.json(&["restore"]);
+    let again = old.fails_with(1, &["restore"]);
+    assert!(again.contains("quire status"), "{again}");
     assert_eq!(old.json(&["status"])["state_root"], audit["state_root"]);
+}
+
+#[test]
+fn on_a_frozen_l1_no_operation_waits_for_a_batch() {
+    let quire = Quire::with_accounts();
+    quire.json(&["run"]);
+    let sent = quire.json(&[
+        "transfer", "--wallet", "alice", "--from", "2", "--to", "3", "--amount", "7",
+    ]);
+    quire.json(&["exit", "request", "--wallet", "bob", "--account", "3"]);
+    quire.json(&["l1", "advance", OVERDUE, "--trial"]);
+    quire.json(&["freeze"]);
+    let tx = quire.json(&["tx", sent["id"].as_str().unwrap()]);
+    assert_eq!(tx["waits"]["waits_for"], "nothing");
+    let listed = quire.json(&["mempool", "list"]);
+    assert_eq!(listed[0]["waits"], tx["waits"]);
+    let listed = quire.command(&["mempool", "list"]).output().unwrap();
+    let listed = text(&listed.stdout);
+    assert!(listed.contains("nothing: L1 is frozen"), "{listed}");
 }
 
 #[test]
@@ -185,7 +207,12 @@ fn an_owner_leaves_without_the_operator() {
     assert_eq!(alice[0]["amount"], "2000000000000000011");
     let bob = quire.json(&["claim", "--wallet", "bob"]);
     assert_eq!(bob[0]["amount"], "1000000000000000007");
-    let totals = quire.json(&["l1", "status"])["totals"].clone();
+    let on_l1 = quire.json(&["l1", "status"]);
+    assert_eq!(
+        (&on_l1["symbol"], &on_l1["decimals"]),
+        (&"ETH".into(), &18.into())
+    );
+    let totals = on_l1["totals"].clone();
     assert_eq!(totals[0]["escrow"], "0");
     let message = quire.fails_with(1, &["deposit", "--wallet", "bob", "--amount", "1"]);
     assert!(message.contains("frozen"), "{message}");

@@ -69,7 +69,9 @@ fn what_waits_is_listed_cancelled_and_replaced_by_its_signer() {
             .contains("replaced by operation")
     );
     let message = quire.fails_with(1, &["mempool", "cancel", first, "--wallet", "alice"]);
-    assert!(message.contains("does not wait"), "{message}");
+    let by = cancelled["by"].as_str().unwrap();
+    let says_by_whom = message.contains("does not wait") && message.contains(by);
+    assert!(says_by_whom, "{message}");
 
     // A payment instead, with a fee that is higher again.
     let message = quire.fails_with(

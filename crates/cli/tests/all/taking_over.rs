@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::fixture::{Quire, tiny_keys};
+use crate::fixture::{Quire, text, tiny_keys};
 
 /// Three days, and a second.
 const OPEN: &str = "259201";
@@ -34,9 +34,8 @@ fn a_stranger_takes_over_and_the_operator_returns() {
     operator.json(&["exit", "request", "--wallet", "bob", "--account", "3"]);
     let status = operator.json(&["status"]);
     assert!(status["submission"]["anybody_from"].as_u64().is_some());
-    let text = operator.command(&["status"]).output().unwrap();
-    let text = String::from_utf8(text.stdout).unwrap();
-    assert!(text.contains("anybody from"), "{text}");
+    let said = text(&operator.command(&["status"]).output().unwrap().stdout);
+    assert!(said.contains("anybody from"), "{said}");
 
     let (stranger, _l1) = stranger(&operator);
     let run = ["run", "--take-over", "--wallet", "bob"];
@@ -55,6 +54,39 @@ fn a_stranger_takes_over_and_the_operator_returns() {
     let status = stranger.json(&["l1", "status"]);
     assert_eq!(status["submission"]["taken_over"], true);
     assert_eq!(status["submission"]["overdue_entry"], Value::Null);
+
+    // What is only looked at does not follow L1, says so, and counts no entry that L1 has consumed.
+    let looked = operator.command(&["status"]).output().unwrap();
+    let (said, notes) = (looked.stdout, looked.stderr);
+    let (said, notes) = (text(&said), text(&notes));
+    assert!(
+        notes.contains("without the last 1 batches of L1"),
+        "{notes}"
+    );
+    assert!(
+        said.contains("1 signed operations, 0 entries of the L1 queue"),
+        "{said}"
+    );
+    assert!(
+        said.contains("waiting for the next batch: 0 entries of the L1 queue"),
+        "{said}"
+    );
+    let status = operator.json(&["status"]);
+    assert_eq!(status["queue_sealed"], status["queue_tail"]);
+    assert_eq!(status["finalized"], 2);
+
+    // While anybody may submit, the stranger serves what it acknowledges.
+    let file = operator.path("taken.json");
+    let file = file.to_str().unwrap();
+    let alice = operator.path("wallets/alice.json");
+    let alice = alice.to_str().unwrap();
+    stranger.json(&[
+        "transfer", "--wallet", alice, "--from", "2", "--to", "3", "--amount", "9", "--nonce", "2",
+        "--out", file,
+    ]);
+    let taken = stranger.json(&["accept", file]);
+    let taken = taken[0]["id"].as_str().unwrap();
+    assert_eq!(waits_for(&stranger, taken), "nonces");
 
     // The operator's own payment is still there: it returns by itself and is alone again.
     let returned = operator.command(&["run"]).output().unwrap();
@@ -79,6 +111,70 @@ fn a_stranger_takes_over_and_the_operator_returns() {
     let late = stranger.fails_with(1, &["accept", file]);
     assert!(late.contains("operator's again"), "{late}");
     operator.json(&["accept", file]);
+    assert_eq!(operator.json(&["run"])["batches"], 1);
+    // And what it had acknowledged has to be handed in.
+    hands_in(&stranger, taken, &operator);
+}
+
+/// What an operation waits for: everything that shows it says the same.
+fn waits_for(quire: &Quire, id: &str) -> String {
+    let listed = quire.json(&["mempool", "list"]);
+    let listed = listed.as_array().unwrap().iter();
+    let of = |list: &Value| list["waits"]["waits_for"].as_str().unwrap().to_owned();
+    let waits: Vec<String> = listed.filter(|one| one["id"] == id).map(of).collect();
+    let tx = of(&quire.json(&["tx", id]));
+    assert_eq!(waits, [tx.as_str()]);
+    let all = quire.json(&["status"])["waits"].clone();
+    assert!(
+        all.as_array()
+            .unwrap()
+            .iter()
+            .any(|wait| wait["waits_for"] == tx.as_str()),
+        "{all}"
+    );
+    tx
+}
+
+/// An operation in a directory that serves nobody any more says what is to be done, and that helps.
+fn hands_in(quire: &Quire, id: &str, operator: &Quire) {
+    assert_eq!(waits_for(quire, id), "handing_in");
+    for command in [&["status"][..], &["tx", id], &["mempool", "list"]] {
+        let said = text(&quire.command(command).output().unwrap().stdout);
+        for name in ["to be handed in", "quire mempool export", "quire accept"] {
+            assert!(said.contains(name), "{command:?}: {said}");
+        }
+    }
+    let file = quire.path("handed.json");
+    let file = file.to_str().unwrap();
+    quire.json(&["mempool", "export", file]);
+    operator.json(&["accept", file]);
+    assert_eq!(operator.json(&["run"])["batches"], 1);
+    assert_eq!(operator.json(&["tx", id])["status"], "finalized");
+}
+
+/// What its operator had acknowledged, sealed and not submitted before it handed the role over.
+#[test]
+fn what_a_former_operator_acknowledged_waits_to_be_handed_in() {
+    let operator = Quire::with_accounts();
+    operator.json(&["run"]);
+    let pay = [
+        "transfer", "--wallet", "alice", "--from", "2", "--to", "3", "--amount",
+    ];
+    let sealed = operator.json(&[&pay[..], &["7"]].concat());
+    let sealed = sealed["id"].as_str().unwrap();
+    operator.json(&["seal", "--all"]);
+    let waits = operator.json(&[&pay[..], &["8"]].concat());
+    let waits = waits["id"].as_str().unwrap();
+    assert_eq!(waits_for(&operator, waits), "sealing");
+    let (stranger, _l1) = stranger(&operator);
+    let wallet = stranger.json(&["wallet", "show", "bob"]);
+    operator.json(&["operator", "offer", wallet["address"].as_str().unwrap()]);
+    stranger.json(&["operator", "accept", "--wallet", "bob"]);
+    let tx = operator.json(&["tx", sealed]);
+    assert_eq!(tx["waits"]["waits_for"], "handing_in");
+    assert_eq!(tx["waits"]["operations"], 2);
+    hands_in(&operator, waits, &stranger);
+    assert_eq!(stranger.json(&["tx", sealed])["status"], "finalized");
 }
 
 #[test]
@@ -88,6 +184,8 @@ fn the_operator_role_is_handed_over_in_two_steps() {
     let (stranger, l1) = stranger(&operator);
     let wallet = stranger.json(&["wallet", "show", "bob"]);
     let address = wallet["address"].as_str().unwrap();
+    let alice = operator.path("wallets/alice.json");
+    let alice = alice.to_str().unwrap();
     let early = stranger.fails_with(1, &["operator", "accept", "--wallet", "bob"]);
     assert!(early.contains("offered"), "{early}");
     operator.fails_with(2, &["operator", "offer", "0x12"]);
@@ -108,7 +206,7 @@ fn the_operator_role_is_handed_over_in_two_steps() {
     stranger.fails_with(1, &["run"]);
     let again = stranger.json(&["operator", "accept", "--wallet", "bob"]);
     assert_eq!(again["operator"], address);
-    is_handed_over(&operator);
+    is_handed_over(&operator, alice);
     assert_eq!(operator.json(&["status"])["operator"], address);
     operator.json(&["exit", "request", "--wallet", "bob", "--account", "3"]);
     let ran = stranger.json(&["run"]);
@@ -120,7 +218,7 @@ fn the_operator_role_is_handed_over_in_two_steps() {
     let shown = operator.json(&["wallet", "show", first]);
     stranger.json(&["operator", "offer", shown["address"].as_str().unwrap()]);
     operator.json(&["operator", "accept", "--wallet", first]);
-    is_handed_over(&stranger);
+    is_handed_over(&stranger, alice);
     operator.json(&[
         "deposit",
         "--wallet",
@@ -135,20 +233,23 @@ fn the_operator_role_is_handed_over_in_two_steps() {
 }
 
 /// The directory acknowledges and seals nothing, and signs into files.
-fn is_handed_over(quire: &Quire) {
+fn is_handed_over(quire: &Quire, alice: &str) {
+    let file = quire.path("signed.json");
+    let file = file.to_str().unwrap();
     let transfer = [
-        "transfer", "--wallet", "alice", "--from", "2", "--to", "3", "--amount", "7",
+        "transfer", "--wallet", alice, "--from", "2", "--to", "3", "--amount", "7",
     ];
+    quire.json(&[&transfer[..], &["--nonce", "9", "--out", file]].concat());
     for command in [
         &["run"][..],
         &["seal", "--all"],
-        &["accept", "none.json"],
+        &["accept", file],
         &transfer,
     ] {
         let message = quire.fails(command);
-        let told = message.contains("is a mirror") || message.contains("none.json");
-        assert!(told, "{command:?}: {message}");
+        assert!(message.contains("is a mirror"), "{command:?}: {message}");
     }
+    std::fs::remove_file(file).unwrap();
     let message = quire.fails_with(1, &["run"]);
     assert!(message.contains("handed over"), "{message}");
 }
@@ -158,7 +259,7 @@ fn is_handed_over(quire: &Quire) {
 fn what_a_former_operator_restores_is_a_mirror() {
     let operator = Quire::with_accounts();
     operator.json(&["run"]);
-    let (stranger, _l1) = stranger(&operator);
+    let (stranger, l1) = stranger(&operator);
     let wallet = stranger.json(&["wallet", "show", "bob"]);
     operator.json(&["operator", "offer", wallet["address"].as_str().unwrap()]);
     stranger.json(&["operator", "accept", "--wallet", "bob"]);
@@ -177,6 +278,20 @@ fn what_a_former_operator_restores_is_a_mirror() {
         "2",
     ]);
     assert_eq!(stranger.json(&["run"])["batches"], 1);
+
+    // Handed over once more: the second operator's directory becomes a mirror as well, the third goes on.
+    let third = Quire::new();
+    third.json(&["restore", "--l1", &l1]);
+    let carol = third.json(&["wallet", "new", "carol", "--no-passphrase"]);
+    stranger.json(&["operator", "offer", carol["address"].as_str().unwrap()]);
+    third.json(&["operator", "accept", "--wallet", "carol"]);
+    for former in [&operator, &stranger] {
+        std::fs::remove_file(former.path("rollup/batcher.redb")).unwrap();
+        assert_eq!(former.json(&["restore"])["mirror"], true);
+        assert!(former.fails_with(1, &["run"]).contains("is a mirror"));
+    }
+    std::fs::remove_file(third.path("rollup/batcher.redb")).unwrap();
+    assert_eq!(third.json(&["restore"])["mirror"], false);
 }
 
 #[test]

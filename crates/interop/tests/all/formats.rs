@@ -342,6 +342,7 @@ fn json_points_are_checked() {
     refused("/pi_c", serde_json::json!([1, 2, 1, 1]), "a list of 4");
     refused("/pi_c", Value::Null, "pi_c in the proof.json is missing");
     refused("/protocol", "plonk".into(), "is for plonk");
+    refused("/protocol", "".into(), "is for \"\"");
     refused("/protocol", 5.into(), "text in quotes");
     refused("/curve", "bls12381".into(), "bls12381");
     // A point of the twist outside the subgroup.
