@@ -121,6 +121,11 @@ impl OpenError {
                 contents,
                 detail: format!("file format {version} of redb is too old"),
             },
+            DatabaseError::RepairAborted => Self::Damaged {
+                path,
+                contents,
+                detail: "pages of the last commit are not what was written".to_owned(),
+            },
             other => Self::Damaged {
                 path,
                 contents,
