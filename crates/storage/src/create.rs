@@ -88,12 +88,14 @@ impl NewDatabase {
     /// # Errors
     /// [`OpenError`]; [`OpenError::Exists`] if there is a file of the name by now, which stays.
     pub fn finish(self) -> Result<Database, OpenError> {
+        // Why in this order: on an error the last one bound is dropped first, and the database has to be
+        // closed before its folder is removed.
         let Self {
-            transaction,
-            database,
             draft,
             path,
             contents,
+            database,
+            transaction,
         } = self;
         let committed = transaction.commit();
         committed.map_err(|error| OpenError::of_first_use(&path, contents, error.into()))?;

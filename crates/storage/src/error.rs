@@ -135,7 +135,11 @@ impl OpenError {
     }
 
     /// What the database library says of a file when it reads or writes it for the first time.
-    pub fn of_first_use(path: &Path, contents: &'static Contents, error: redb::Error) -> Self {
+    pub(crate) fn of_first_use(
+        path: &Path,
+        contents: &'static Contents,
+        error: redb::Error,
+    ) -> Self {
         let path = path.to_owned();
         match error {
             redb::Error::Io(source) => Self::io(path, "use it", source),
