@@ -10,7 +10,7 @@ use crate::error::StoreError;
 use crate::mempool::{Entry, Refusal, Room, Screened, Surroundings};
 use crate::operation::{OperationId, SignedOperation};
 use crate::role::Role;
-use crate::rows::{Outcome, Settled, StoredOperation};
+use crate::rows::{Outcome, StoredOperation};
 use crate::tables::NewOutcome;
 
 /// What one call of intake changes.
@@ -120,19 +120,15 @@ impl Batcher {
 
     /// Takes the operation at a place out, in favour of another with its nonce.
     fn replace(&mut self, place: u64, by: &OperationId, taken: &mut Taken) {
-        let Some(entry) = self.pool.remove(place) else {
+        let outcome = Outcome::Rejected {
+            reason: format!("replaced by operation {by} of the same nonce"),
+        };
+        let Some((_, outcome)) = self.pool.take_out(place, outcome) else {
             return;
         };
         // One that came with this very call was never written.
         taken.rows.retain(|row| row.place != place);
-        let settled = Settled {
-            received: entry.received,
-            withdrawn_from: entry.withdrawn_from(),
-            outcome: Outcome::Rejected {
-                reason: format!("replaced by operation {by} of the same nonce"),
-            },
-        };
-        taken.replaced.push((place, entry.id, settled));
+        taken.replaced.push(outcome);
     }
 
     /// The verdict on an operation whose nonce is used: by itself, or by another.
@@ -142,7 +138,7 @@ impl Batcher {
         reject: Reject,
     ) -> Result<Result<OperationId, Refusal>, StoreError> {
         Ok(
-            match self.store.settled(&id)?.map(|settled| settled.outcome) {
+            match self.store.outcome(&id)?.map(|stored| stored.outcome) {
                 Some(Outcome::Sealed { .. }) => Ok(id),
                 Some(Outcome::Rejected { .. }) | None => Err(reject.into()),
             },

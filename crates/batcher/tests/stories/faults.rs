@@ -304,25 +304,25 @@ fn sweep_from(start: &[u8], act: impl Fn(&mut Batcher) -> Result<(), String>) {
     assert!(failures > 3, "{failures} calls failed");
 }
 
-fn told<T, E: ToString>(result: Result<T, E>) -> Result<(), String> {
+fn text_of<T, E: ToString>(result: Result<T, E>) -> Result<(), String> {
     result.map(drop).map_err(|error| error.to_string())
 }
 
 #[test]
 fn intake_is_whole_whichever_write_fails() {
-    sweep(|batcher| told(batcher.submit_many(&operations()[14..], NOW)));
+    sweep(|batcher| text_of(batcher.submit_many(&operations()[14..], NOW)));
 }
 
 #[test]
 fn a_seal_is_whole_whichever_write_fails() {
-    sweep(|batcher| told(batcher.seal(&entries(), NOW + 5)));
+    sweep(|batcher| text_of(batcher.seal(&entries(), NOW + 5)));
 }
 
 #[test]
 fn a_proof_is_whole_whichever_write_fails() {
     sweep(|batcher| {
         let batch = batcher.batch(3).unwrap().batch().clone();
-        told(batcher.record_proof(batch, vec![8; 40], NOW + 5))
+        text_of(batcher.record_proof(batch, vec![8; 40], NOW + 5))
     });
 }
 
@@ -332,13 +332,13 @@ fn finality_is_whole_whichever_write_fails() {
         let StoredBatch::Proved(proved) = batcher.batch(2).unwrap() else {
             panic!("batch 2 is proved");
         };
-        told(batcher.record_finalized(proved, NOW + 5))
+        text_of(batcher.record_finalized(proved, NOW + 5))
     });
 }
 
 #[test]
 fn reopening_is_whole_whichever_write_fails() {
-    sweep(|batcher| told(batcher.reopen(2)));
+    sweep(|batcher| text_of(batcher.reopen(2)));
 }
 
 /// What L1 has after another submitter made the second batch, or both.
@@ -373,7 +373,7 @@ fn applying_foreign_batches_is_whole_whichever_write_fails() {
     drop(batcher);
     let on_l1 = foreign(Some(first_batch()));
     sweep_from(&disk.bytes(), |batcher| {
-        told(batcher.apply_finalized(&on_l1[1..]))
+        text_of(batcher.apply_finalized(&on_l1[1..]))
     });
 }
 
@@ -389,9 +389,9 @@ fn following_a_foreign_batch_goes_on_after_any_write_that_fails() {
         follow(&mut batcher, &on_l1).unwrap();
         drop(batcher);
         let after = picture_of(&through.bytes());
-        let settled = after.histories.iter().flatten();
-        let settled = settled.filter(|history| history.verdict != Verdict::Pending);
-        assert!(settled.count() > 2);
+        let ended = after.histories.iter().flatten();
+        let ended = ended.filter(|history| history.verdict != Verdict::Pending);
+        assert!(ended.count() > 2);
         for fault in [Fault::Once, Fault::Torn, Fault::Dead] {
             for call in 1.. {
                 let disk = Disk::with(&start);
@@ -419,7 +419,7 @@ fn following_a_foreign_batch_goes_on_after_any_write_that_fails() {
 
 #[test]
 fn rolling_back_is_whole_whichever_write_fails() {
-    sweep(|batcher| told(batcher.roll_back_finalized(0)));
+    sweep(|batcher| text_of(batcher.roll_back_finalized(0)));
 }
 
 #[test]
