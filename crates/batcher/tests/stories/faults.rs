@@ -44,6 +44,7 @@ struct Platter {
     fired: bool,
     /// Bytes that fit.
     capacity: Option<usize>,
+    reads_fail: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -127,6 +128,9 @@ impl StorageBackend for Disk {
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
         self.with_platter(|platter| {
+            if platter.reads_fail {
+                return Err(io::Error::other("the disk cannot be read"));
+            }
             let from = at(offset);
             let bytes = platter.bytes.get(from..from + out.len());
             out.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
@@ -311,6 +315,24 @@ fn text_of<T, E: ToString>(result: Result<T, E>) -> Result<(), String> {
 #[test]
 fn intake_is_whole_whichever_write_fails() {
     sweep(|batcher| text_of(batcher.submit_many(&operations()[14..], NOW)));
+}
+
+/// What happened to an executed operation is read from the disk. If that fails, nothing of the call is
+/// acknowledged, neither then nor when it is handed in again.
+#[test]
+fn intake_acknowledges_nothing_when_a_read_fails() {
+    let disk = Disk::with(&busy());
+    let mut batcher = Batcher::open_on(disk.clone(), settings()).unwrap();
+    let (executed, new) = (operations()[0], operations()[14]);
+    disk.with_platter(|platter| platter.reads_fail = true);
+    let error = batcher.submit_many(&[new, executed], NOW).unwrap_err();
+    assert!(matches!(error, StoreError::Database { .. }), "{error}");
+    disk.with_platter(|platter| platter.reads_fail = false);
+    let again = batcher.submit(new, NOW);
+    drop(batcher);
+    let batcher = Batcher::open_on(Disk::with(&disk.bytes()), settings()).unwrap();
+    let is_kept = batcher.verdict(&id(&new)).unwrap().is_some();
+    assert_eq!(is_kept, matches!(again, Ok(Ok(_))), "{again:?}");
 }
 
 #[test]
