@@ -13,7 +13,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::account::Account;
-use ledger::float::{Float16, Float40};
 use ledger::operation::{Fields, Signable, Transfer, Withdraw};
 use ledger::reject::Reject;
 use ledger::replay::{Replayed, replay_many};
@@ -22,10 +21,9 @@ use thiserror::Error;
 
 use crate::batcher::Batcher;
 use crate::error::StoreError;
-use crate::mempool::Entry;
 use crate::restore::{HistoryError, RestoredBatch};
-use crate::rows::{Head, Outcome, Settled, StoredOperation};
-use crate::tables::{Changes, FinalizedWrites, NewOutcome};
+use crate::rows::{Head, Outcome};
+use crate::tables::{Changes, NewOutcome};
 use crate::undo::Undo;
 
 /// What applying batches came to.
@@ -56,18 +54,6 @@ pub enum ApplyError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// What a batch says of an operation that it executed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Published {
-    kind: u8,
-    from: u32,
-    to: u32,
-    amount: Float40,
-    fee: Float16,
-    nonce: u64,
-    token: u32,
 }
 
 impl Applied {
@@ -106,15 +92,15 @@ impl Batcher {
             .collect();
         let replayed = replay_many(&list, &mut self.state)
             .map_err(|error| HistoryError::replay(sealed, error))?;
-        let result = self.settle_applied(batches, &heads, replayed);
+        let result = self.write_applied(batches, &heads, replayed);
         // Why: memory has moved already, disk may not have.
         self.stopped |= result.is_err();
         result
     }
 
-    /// Settles the operations, then writes everything. `heads` are where the batcher stands before
-    /// the first batch and after each.
-    fn settle_applied(
+    /// Takes the operations concerned out of the mempool, then writes everything. `heads` are where the
+    /// batcher stands before the first batch and after each.
+    fn write_applied(
         &mut self,
         batches: &[RestoredBatch],
         heads: &[Head],
@@ -128,22 +114,17 @@ impl Batcher {
                 accounts: of_batch.before,
                 operations: Vec::new(),
             };
-            let outcomes = self.settle(&batch.words, &mut undo);
+            let outcomes = self.take_out_concerned(&batch.words, &mut undo);
             let executed =
-                |(_, _, settled): &&NewOutcome| matches!(settled.outcome, Outcome::Sealed { .. });
+                |(_, _, stored): &&NewOutcome| matches!(stored.outcome, Outcome::Sealed { .. });
             let executed = outcomes.iter().filter(executed).count();
             applied = applied.and(Applied {
                 batches: 1,
                 executed,
                 rejected: outcomes.len() - executed,
             });
-            writes.push(FinalizedWrites {
-                batch: batch.clone().sealed(of_batch.payouts)?,
-                proof: batch.proof.clone(),
-                time: batch.time,
-                undo,
-                outcomes,
-            });
+            let batch = batch.clone();
+            writes.push(batch.writes(of_batch.payouts, undo, outcomes)?);
         }
         let touched = writes.iter().flat_map(|writes| &writes.undo.accounts);
         let touched: BTreeSet<u32> = touched.map(|(index, _)| *index).collect();
@@ -165,24 +146,25 @@ impl Batcher {
     /// Takes the operations out of the mempool whose nonces the batch used, those that the keys of
     /// accounts which it created did not sign, and those that expired before its timestamp. All of
     /// them are noted in `undo`: they wait again if L1 loses the batch.
-    fn settle(&mut self, words: &PublicWords, undo: &mut Undo) -> Vec<NewOutcome> {
-        let strangers = self.strangers(&undo.accounts);
-        let mut verdicts = self.take_out(rejected(strangers), undo);
+    fn take_out_concerned(&mut self, words: &PublicWords, undo: &mut Undo) -> Vec<NewOutcome> {
+        let foreign = self.signed_by_others(&undo.accounts);
+        let mut outcomes = self.take_out(rejected(foreign), undo);
         let used = self.published(words, &undo.accounts);
         let used = used.into_iter().filter_map(|published| {
             let place = self.pool.place_of(published.from, published.nonce)?;
-            let entry = self.pool.entry(place)?;
-            Some((place, published.outcome_of(entry, words)))
+            let waiting = &self.pool.entry(place)?.fields;
+            Some((place, outcome_of(waiting, &published, words)))
         });
         let used = used.collect();
-        verdicts.extend(self.take_out(used, undo));
+        outcomes.extend(self.take_out(used, undo));
         let expired = self.expired(words.header.timestamp);
-        verdicts.extend(self.take_out(rejected(expired), undo));
-        verdicts
+        outcomes.extend(self.take_out(rejected(expired), undo));
+        outcomes
     }
 
-    /// The operations of a batch in the order of execution; `before` are the accounts before it.
-    fn published(&self, words: &PublicWords, before: &[(u32, Option<Account>)]) -> Vec<Published> {
+    /// The operations of a batch in the order of execution, which expire as soon as they can have; `before`
+    /// are the accounts before it.
+    fn published(&self, words: &PublicWords, before: &[(u32, Option<Account>)]) -> Vec<Fields> {
         let nonce = |account: &Option<Account>| account.map_or(0, |account| account.nonce);
         let mut nonces: BTreeMap<u32, u64> = (before.iter())
             .map(|(index, account)| (*index, nonce(account)))
@@ -202,13 +184,14 @@ impl Batcher {
             let next = nonces.entry(from).or_default();
             let nonce = *next;
             *next += 1;
-            Some(Published {
+            Some(Fields {
                 kind,
                 from,
                 to,
                 amount,
                 fee,
                 nonce,
+                valid_until: words.header.timestamp,
                 token,
             })
         });
@@ -216,60 +199,30 @@ impl Batcher {
     }
 
     fn take_out(&mut self, outcomes: Vec<(u64, Outcome)>, undo: &mut Undo) -> Vec<NewOutcome> {
-        let mut verdicts = Vec::with_capacity(outcomes.len());
-        for (place, outcome) in outcomes {
-            let Some(entry) = self.pool.remove(place) else {
-                continue;
-            };
-            let received = entry.received;
-            undo.operations.push(StoredOperation {
-                place,
-                received,
-                operation: entry.signed(),
-            });
-            let withdrawn_from = entry.withdrawn_from();
-            let settled = Settled {
-                received,
-                withdrawn_from,
-                outcome,
-            };
-            verdicts.push((place, entry.id, settled));
-        }
-        verdicts
+        let outcome = |(place, outcome): (u64, Outcome)| {
+            let (operation, outcome) = self.pool.take_out(place, outcome)?;
+            undo.operations.push(operation);
+            Some(outcome)
+        };
+        outcomes.into_iter().filter_map(outcome).collect()
     }
 }
 
-impl Published {
-    /// What becomes of an operation whose nonce this one used.
-    fn outcome_of(&self, entry: &Entry, words: &PublicWords) -> Outcome {
-        let Fields {
-            kind,
-            from,
-            to,
-            amount,
-            fee,
-            nonce,
-            valid_until,
-            token,
-        } = entry.fields;
-        let ours = Self {
-            kind,
-            from,
-            to,
-            amount,
-            fee,
-            nonce,
-            token,
-        };
-        let batch = words.header.batch_number;
-        if ours == *self && valid_until >= words.header.timestamp {
-            return Outcome::Sealed { batch };
-        }
-        let reason = format!(
-            "batch {batch}, which another submitter made, executed another operation with nonce {nonce} of account {from}"
-        );
-        Outcome::Rejected { reason }
+/// What becomes of an operation that waits, and whose nonce a published one used.
+fn outcome_of(waiting: &Fields, published: &Fields, words: &PublicWords) -> Outcome {
+    let (batch, timestamp) = (words.header.batch_number, words.header.timestamp);
+    let as_published = Fields {
+        valid_until: published.valid_until,
+        ..*waiting
+    };
+    if as_published == *published && waiting.valid_until >= timestamp {
+        return Outcome::Sealed { batch };
     }
+    let Fields { nonce, from, .. } = waiting;
+    let reason = format!(
+        "batch {batch}, which another submitter made, executed another operation with nonce {nonce} of account {from}"
+    );
+    Outcome::Rejected { reason }
 }
 
 fn rejected(operations: Vec<(u64, Reject)>) -> Vec<(u64, Outcome)> {

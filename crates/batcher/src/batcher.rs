@@ -139,7 +139,7 @@ impl Batcher {
     }
 
     /// Opens a database to read it as it is now, beside a process that may write it: nothing can be
-    /// written, and no page is checked beyond those that are read.
+    /// written. Its pages are checked as [`storage::Database::open_to_read`] says.
     ///
     /// # Errors
     /// [`OpenError`].

@@ -5,7 +5,7 @@ use ledger::operation::Fields;
 use crate::batcher::Batcher;
 use crate::error::StoreError;
 use crate::operation::OperationId;
-use crate::rows::{BatchTimes, Outcome, Settled};
+use crate::rows::{BatchTimes, Outcome, StoredOutcome};
 
 /// What became of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,14 +68,14 @@ impl Batcher {
             let history = history(Verdict::Pending, known, BatchTimes::default());
             return Ok(Some(history));
         }
-        let Some(settled) = self.store.settled(id)? else {
+        let Some(stored) = self.store.outcome(id)? else {
             return Ok(None);
         };
-        let Settled {
+        let StoredOutcome {
             received,
             withdrawn_from,
             outcome,
-        } = settled;
+        } = stored;
         let finalized = self.head.finalized;
         let (verdict, times) = match outcome {
             Outcome::Sealed { batch } if batch <= finalized => {

@@ -2,7 +2,6 @@
 //!
 //! Invariant: what is acknowledged is on disk.
 
-use ledger::reject::Reject;
 use rayon::prelude::*;
 
 use crate::batcher::Batcher;
@@ -10,7 +9,7 @@ use crate::error::StoreError;
 use crate::mempool::{Entry, Refusal, Room, Screened, Surroundings};
 use crate::operation::{OperationId, SignedOperation};
 use crate::role::Role;
-use crate::rows::{Outcome, Settled, StoredOperation};
+use crate::rows::{Outcome, StoredOperation};
 use crate::tables::NewOutcome;
 
 /// What one call of intake changes.
@@ -45,18 +44,18 @@ impl Batcher {
             kinds: &self.kinds,
             now,
         };
-        let screened: Vec<Result<Screened, Refusal>> = operations
+        // Why everything is read first: were a read to fail later, what the mempool took before would
+        // be acknowledged when it is handed in again, and is not on disk.
+        let screened = operations
             .par_iter()
-            .map(|operation| self.pool.screen(operation, &around))
-            .collect();
+            .map(|operation| self.looked_up(self.pool.screen(operation, &around)))
+            .collect::<Result<Vec<_>, StoreError>>()?;
         let mut taken = Taken::default();
         let mut verdicts = Vec::with_capacity(operations.len());
         for (operation, screened) in operations.iter().zip(screened) {
-            let verdict = match screened {
-                Ok(screened) => self.admit(operation, screened, now, &mut taken)?,
-                Err(refusal) => Err(refusal),
-            };
-            verdicts.push(verdict);
+            let admitted =
+                screened.and_then(|screened| self.admit(operation, screened, now, &mut taken));
+            verdicts.push(admitted);
         }
         let Taken { rows, replaced } = taken;
         if !rows.is_empty() {
@@ -86,14 +85,14 @@ impl Batcher {
         screened: Screened,
         now: u64,
         taken: &mut Taken,
-    ) -> Result<Result<OperationId, Refusal>, StoreError> {
+    ) -> Result<OperationId, Refusal> {
         let (id, operation) = match screened {
-            Screened::Known(id) => return Ok(Ok(id)),
-            Screened::Used(id, reject) => return self.executed(id, reject),
+            Screened::Known(id) => return Ok(id),
+            Screened::Used(_, reject) => return Err(reject.into()),
             Screened::New(id, operation) => (id, operation),
         };
         if self.pool.contains(&id) {
-            return Ok(Ok(id));
+            return Ok(id);
         }
         let entry = Entry::verified(id, operation, now);
         let account = self.state.account(entry.fields.from);
@@ -104,10 +103,8 @@ impl Batcher {
             now,
             takes_fees: &takes_fees,
         };
-        match self.pool.room_for(&entry.fields, &room) {
-            Err(refusal) => return Ok(Err(refusal)),
-            Ok(Some(place)) => self.replace(place, &id, taken),
-            Ok(None) => {}
+        if let Some(place) = self.pool.room_for(&entry.fields, &room)? {
+            self.replace(place, &id, taken);
         }
         let place = self.pool.insert(entry, next);
         taken.rows.push(StoredOperation {
@@ -115,37 +112,34 @@ impl Batcher {
             received: now,
             operation: *signed,
         });
-        Ok(Ok(id))
+        Ok(id)
     }
 
     /// Takes the operation at a place out, in favour of another with its nonce.
     fn replace(&mut self, place: u64, by: &OperationId, taken: &mut Taken) {
-        let Some(entry) = self.pool.remove(place) else {
+        let outcome = Outcome::Rejected {
+            reason: format!("replaced by operation {by} of the same nonce"),
+        };
+        let Some((_, outcome)) = self.pool.take_out(place, outcome) else {
             return;
         };
         // One that came with this very call was never written.
         taken.rows.retain(|row| row.place != place);
-        let settled = Settled {
-            received: entry.received,
-            withdrawn_from: entry.withdrawn_from(),
-            outcome: Outcome::Rejected {
-                reason: format!("replaced by operation {by} of the same nonce"),
-            },
-        };
-        taken.replaced.push((place, entry.id, settled));
+        taken.replaced.push(outcome);
     }
 
-    /// The verdict on an operation whose nonce is used: by itself, or by another.
-    fn executed(
+    /// An operation whose nonce is used is known if a batch has it: another may have used the nonce.
+    fn looked_up(
         &self,
-        id: OperationId,
-        reject: Reject,
-    ) -> Result<Result<OperationId, Refusal>, StoreError> {
-        Ok(
-            match self.store.settled(&id)?.map(|settled| settled.outcome) {
-                Some(Outcome::Sealed { .. }) => Ok(id),
-                Some(Outcome::Rejected { .. }) | None => Err(reject.into()),
-            },
-        )
+        screened: Result<Screened, Refusal>,
+    ) -> Result<Result<Screened, Refusal>, StoreError> {
+        let Ok(Screened::Used(id, _)) = &screened else {
+            return Ok(screened);
+        };
+        let outcome = self.store.outcome(id)?.map(|stored| stored.outcome);
+        Ok(match outcome {
+            Some(Outcome::Sealed { .. }) => Ok(Screened::Known(*id)),
+            Some(Outcome::Rejected { .. }) | None => screened,
+        })
     }
 }

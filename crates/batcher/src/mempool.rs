@@ -23,6 +23,8 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::operation::{OperationId, SignedOperation};
+use crate::rows::{Outcome, StoredOperation, StoredOutcome};
+use crate::tables::NewOutcome;
 
 /// How much is held. What is held already stays when a limit is lowered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,20 +100,6 @@ pub enum Refusal {
     Mirror,
 }
 
-impl Refusal {
-    /// True if the same operation may be acknowledged later, nothing else changed by its sender.
-    pub fn is_temporary(&self) -> bool {
-        match self {
-            Self::NonceTooFarAhead { .. } | Self::AccountFull { .. } | Self::Full { .. } => true,
-            Self::Rejected(_)
-            | Self::NonceTaken { .. }
-            | Self::FeeTokenNotTaken { .. }
-            | Self::KindNotTaken { .. }
-            | Self::Mirror => false,
-        }
-    }
-}
-
 /// How an operation that waits is replaced.
 fn replaced_for(least_fee: Option<u128>) -> String {
     match least_fee {
@@ -141,9 +129,9 @@ pub(crate) struct Surroundings<'a> {
 
 /// An operation that passed every check that does not depend on its neighbours.
 pub(crate) enum Screened {
-    /// Held already.
+    /// Held already, or executed.
     Known(OperationId),
-    /// The nonce is used: known if it was this very operation that used it.
+    /// The nonce is used, by this very operation or by another.
     Used(OperationId, Reject),
     /// New, with a good signature.
     New(OperationId, Operation),
@@ -512,21 +500,21 @@ impl Mempool {
     }
 
     /// Places of operations of accounts that do not exist, with the reason to drop them.
-    pub(crate) fn orphans(&self, state: &State) -> Vec<(u64, Reject)> {
+    pub(crate) fn without_account(&self, state: &State) -> Vec<(u64, Reject)> {
         let missing = |index: &u32| state.account(*index).is_none();
         let accounts = self.accounts.iter().filter(|(index, _)| missing(index));
-        let orphan = |(index, nonces): (&u32, &BTreeMap<u64, u64>)| {
+        let of_account = |(index, nonces): (&u32, &BTreeMap<u64, u64>)| {
             let reject = Reject::SenderExists { index: *index };
             let places = nonces.values().copied();
             places
                 .map(move |place| (place, reject.clone()))
                 .collect::<Vec<_>>()
         };
-        accounts.flat_map(orphan).collect()
+        accounts.flat_map(of_account).collect()
     }
 
     /// Places of the sender's operations that its key did not sign, with the reason to drop them.
-    pub(crate) fn strangers(&self, index: u32, key: &Point, domain: &Fr) -> Vec<(u64, Reject)> {
+    pub(crate) fn not_signed_by(&self, index: u32, key: &Point, domain: &Fr) -> Vec<(u64, Reject)> {
         let places: Vec<u64> = match self.accounts.get(&index) {
             Some(nonces) => nonces.values().copied().collect(),
             None => return Vec::new(),
@@ -553,6 +541,27 @@ impl Mempool {
             pool.insert_at(place, entry, account.map(|account| account.nonce));
         }
         pool
+    }
+
+    /// Takes out the operation at a place, if there is one: as it was stored, and what became of it.
+    pub(crate) fn take_out(
+        &mut self,
+        place: u64,
+        outcome: Outcome,
+    ) -> Option<(StoredOperation, NewOutcome)> {
+        let entry = self.remove(place)?;
+        let received = entry.received;
+        let operation = StoredOperation {
+            place,
+            received,
+            operation: entry.signed(),
+        };
+        let stored = StoredOutcome {
+            received,
+            withdrawn_from: entry.withdrawn_from(),
+            outcome,
+        };
+        Some((operation, (place, entry.id, stored)))
     }
 
     /// The operation with this id, if it waits.

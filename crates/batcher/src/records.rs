@@ -8,7 +8,7 @@ use storage::{CHECKSUM_BYTES, Writer, checksum};
 
 use crate::batch::SealedBatch;
 use crate::rows::{
-    BatchTimes, Head, Settled, account_from_bytes, account_to_bytes, group_from_bytes,
+    BatchTimes, Head, StoredOutcome, account_from_bytes, account_to_bytes, group_from_bytes,
     group_to_bytes, stored_operation,
 };
 use crate::undo::{Returned, Undo};
@@ -55,8 +55,8 @@ pub fn check(kind: usize, record: &[u8], shape: &Shape, domain: &Fr) -> bool {
             (record, encoded)
         }
         "verdicts" => {
-            let settled = Settled::from_bytes(record).ok();
-            (record, settled.map(|settled| settled.to_bytes()))
+            let outcome = StoredOutcome::from_bytes(record).ok();
+            (record, outcome.map(|outcome| outcome.to_bytes()))
         }
         "times" => {
             let times = BatchTimes::from_bytes(record).ok();

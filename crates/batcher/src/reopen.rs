@@ -137,7 +137,7 @@ impl Batcher {
     /// [`StoreError`]; nothing changed.
     pub fn release_returned(&mut self) -> Result<(), StoreError> {
         self.check_running()?;
-        if !self.pool.orphans(&self.state).is_empty() {
+        if !self.pool.without_account(&self.state).is_empty() {
             return Ok(());
         }
         let keys = mem::take(&mut self.returned).into_iter();

@@ -23,7 +23,7 @@ use crate::create::NewStore;
 use crate::error::OpenError;
 use crate::rows::Head;
 use crate::settings::Settings;
-use crate::tables::FinalizedWrites;
+use crate::tables::{FinalizedWrites, NewOutcome};
 use crate::undo::Undo;
 
 /// Batches that are executed before the tree is hashed.
@@ -176,15 +176,7 @@ impl Run<'_> {
                 operations: Vec::new(),
             };
             self.executed = batch.head_after();
-            let (proof, time) = (batch.proof.clone(), batch.time);
-            let batch = batch.sealed(of_batch.payouts)?;
-            let writes = FinalizedWrites {
-                batch,
-                proof,
-                time,
-                undo,
-                outcomes: Vec::new(),
-            };
+            let writes = batch.writes(of_batch.payouts, undo, Vec::new())?;
             new.add_finalized(&writes, self.settings.undo_window)?;
             on_batch(&writes.batch);
         }
@@ -245,11 +237,29 @@ impl RestoredBatch {
         }
     }
 
-    /// The batch as it is stored.
-    pub(crate) fn sealed(&self, payouts: Vec<Payout>) -> Result<SealedBatch, HistoryError> {
-        let number = self.words.header.batch_number;
-        let words = self.words.clone();
-        SealedBatch::from_words(self.shape, words, self.queue.clone(), payouts)
-            .map_err(|source| HistoryError::Words { number, source })
+    /// What is written of it. `payouts`, `undo` and `outcomes` are what its execution came to.
+    pub(crate) fn writes(
+        self,
+        payouts: Vec<Payout>,
+        undo: Undo,
+        outcomes: Vec<NewOutcome>,
+    ) -> Result<FinalizedWrites, HistoryError> {
+        let Self {
+            words,
+            shape,
+            queue,
+            proof,
+            time,
+        } = self;
+        let number = words.header.batch_number;
+        let batch = SealedBatch::from_words(shape, words, queue, payouts)
+            .map_err(|source| HistoryError::Words { number, source })?;
+        Ok(FinalizedWrites {
+            batch,
+            proof,
+            time,
+            undo,
+            outcomes,
+        })
     }
 }

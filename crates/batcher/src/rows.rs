@@ -39,7 +39,7 @@ pub(crate) enum Outcome {
 
 /// An outcome, and when the operation was received, in seconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Settled {
+pub(crate) struct StoredOutcome {
     pub(crate) received: u64,
     /// The account, if the operation is a withdrawal.
     pub(crate) withdrawn_from: Option<u32>,
@@ -96,7 +96,7 @@ impl Head {
     }
 }
 
-impl Settled {
+impl StoredOutcome {
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut out = Writer::default();
         out.u8(match self.outcome {
@@ -243,6 +243,12 @@ pub(crate) fn read_operation(
     })
 }
 
+pub(crate) fn domain_from_bytes(bytes: &[u8]) -> Result<Fr, CodecError> {
+    let mut input = Reader::new("the domain", bytes);
+    let domain = input.fr("domain")?;
+    input.end().map(|()| domain)
+}
+
 pub(crate) fn identity_rows(identity: &Identity) -> [(&'static str, Vec<u8>); 3] {
     let Identity {
         domain,
@@ -277,15 +283,18 @@ mod tests {
                 reason: "no".to_owned(),
             },
         ] {
-            let settled = Settled {
+            let stored = StoredOutcome {
                 withdrawn_from: Some(7),
                 received: 5,
                 outcome,
             };
-            assert_eq!(Settled::from_bytes(&settled.to_bytes()), Ok(settled));
+            assert_eq!(StoredOutcome::from_bytes(&stored.to_bytes()), Ok(stored));
         }
-        assert!(Settled::from_bytes(&[3; 21]).is_err());
-        assert!(Settled::from_bytes(&[]).is_err());
+        assert!(StoredOutcome::from_bytes(&[3; 21]).is_err());
+        assert!(StoredOutcome::from_bytes(&[]).is_err());
+        let domain = ledger::field::to_be_bytes(&head.root);
+        assert_eq!(domain_from_bytes(&domain), Ok(head.root));
+        assert!(domain_from_bytes(&[&domain[..], &[0]].concat()).is_err());
         for times in [
             BatchTimes::default(),
             BatchTimes {

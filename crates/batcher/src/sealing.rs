@@ -16,7 +16,7 @@ use crate::batcher::Batcher;
 use crate::error::{BuildError, SealError, StoreError};
 use crate::fill::{Demand, Due, Fill, OpenBatch, QueueEntry, context, unconsumed};
 use crate::role::Role;
-use crate::rows::{Head, Outcome, Settled, StoredOperation};
+use crate::rows::{Head, Outcome};
 use crate::settings::Settings;
 use crate::tables::{Changes, NewBatch, NewOutcome, SealWrites};
 use crate::undo::{Returned, Undo};
@@ -91,11 +91,12 @@ impl Batcher {
         Ok(since.is_some_and(is_old).then_some(Due::Age))
     }
 
-    /// Mirrors seal nothing.
-    fn check_operators(&self) -> Result<(), SealError> {
+    /// Whether anything may be sealed now; mirrors seal nothing.
+    fn check_sealing(&self, now: u64) -> Result<(), SealError> {
+        self.check_running()?;
         match self.role {
             Some(Role::Mirror) => Err(SealError::Mirror),
-            Some(Role::Operator | Role::Taker) | None => Ok(()),
+            Some(Role::Operator | Role::Taker) | None => self.check_age(now),
         }
     }
 
@@ -129,9 +130,7 @@ impl Batcher {
         queue: &[QueueEntry],
         now: u64,
     ) -> Result<Option<SealedBatch>, SealError> {
-        self.check_running()?;
-        self.check_operators()?;
-        self.check_age(now)?;
+        self.check_sealing(now)?;
         loop {
             let built = self.build(queue, now, Fill::WhateverFits)?;
             let sealed = built.writes.batch.as_ref().map(|new| new.batch.clone());
@@ -155,16 +154,14 @@ impl Batcher {
         fill: Fill,
         mut on_batch: impl FnMut(&SealedBatch),
     ) -> Result<SealSummary, SealError> {
-        self.check_running()?;
-        self.check_operators()?;
-        self.check_age(now)?;
+        self.check_sealing(now)?;
         let first = self.head.sealed;
         let (mut counts, mut dropped) = ([0; 3], 0);
         let mut more = true;
         while more {
             let mut group = Vec::with_capacity(SEAL_GROUP);
             while more && group.len() < SEAL_GROUP {
-                // Why: what was built before a failure is written before the failure is told.
+                // Why: what was built before a failure is written before the failure is returned.
                 let built = match self.build(queue, now, fill) {
                     Ok(built) => built,
                     Err(error) => {
@@ -282,8 +279,8 @@ impl Batcher {
         };
         built.writes.returned = Some(key);
         if self.returned.is_empty() {
-            let orphans = self.pool.orphans(&self.state);
-            let outcomes = self.drop_operations(orphans);
+            let dropped = self.pool.without_account(&self.state);
+            let outcomes = self.drop_operations(dropped);
             built.dropped += outcomes.len();
             built.writes.outcomes.extend(outcomes);
         }
@@ -338,19 +335,12 @@ impl Batcher {
     }
 
     pub(crate) fn drop_operations(&mut self, dropped: Vec<(u64, Reject)>) -> Vec<NewOutcome> {
-        let mut outcomes = Vec::with_capacity(dropped.len());
-        for (place, reject) in dropped {
-            if let Some(entry) = self.pool.remove(place) {
-                let reason = reject.to_string();
-                let settled = Settled {
-                    received: entry.received,
-                    withdrawn_from: entry.withdrawn_from(),
-                    outcome: Outcome::Rejected { reason },
-                };
-                outcomes.push((place, entry.id, settled));
-            }
-        }
-        outcomes
+        let outcome = |(place, reject): (u64, Reject)| {
+            let reason = reject.to_string();
+            let (_, outcome) = self.pool.take_out(place, Outcome::Rejected { reason })?;
+            Some(outcome)
+        };
+        dropped.into_iter().filter_map(outcome).collect()
     }
 
     /// Notes a sealed batch in memory and collects what is to be written.
@@ -365,25 +355,15 @@ impl Batcher {
         let rejected = outcomes.len();
         let number = batch.number();
         for place in included {
-            if let Some(entry) = self.pool.remove(*place) {
-                let received = entry.received;
-                let outcome = Outcome::Sealed { batch: number };
-                let settled = Settled {
-                    received,
-                    withdrawn_from: entry.withdrawn_from(),
-                    outcome,
-                };
-                outcomes.push((*place, entry.id, settled));
-                undo.operations.push(StoredOperation {
-                    place: *place,
-                    received,
-                    operation: entry.signed(),
-                });
+            let outcome = Outcome::Sealed { batch: number };
+            if let Some((operation, outcome)) = self.pool.take_out(*place, outcome) {
+                outcomes.push(outcome);
+                undo.operations.push(operation);
             }
         }
-        let strangers = self.drop_operations(self.strangers(&undo.accounts));
-        let rejected = rejected + strangers.len();
-        outcomes.extend(strangers);
+        let foreign = self.drop_operations(self.signed_by_others(&undo.accounts));
+        let rejected = rejected + foreign.len();
+        outcomes.extend(foreign);
         for (index, _) in &undo.accounts {
             if let Some(account) = self.state.account(*index) {
                 self.pool.advance(*index, account.nonce);
@@ -418,11 +398,11 @@ impl Batcher {
     /// Operations that wait for accounts which the batch created, and which these accounts' keys did
     /// not sign, with the reason. Only an account that was undone has operations before it is
     /// created: L1 may have given its index to another key since.
-    pub(crate) fn strangers(&self, before: &[(u32, Option<Account>)]) -> Vec<(u64, Reject)> {
+    pub(crate) fn signed_by_others(&self, before: &[(u32, Option<Account>)]) -> Vec<(u64, Reject)> {
         let created = before.iter().filter(|(_, account)| account.is_none());
         let of_account = |(index, _): &(u32, Option<Account>)| {
             let key = self.state.account(*index)?.key;
-            Some(self.pool.strangers(*index, &key, &self.settings.domain))
+            Some(self.pool.not_signed_by(*index, &key, &self.settings.domain))
         };
         created.filter_map(of_account).flatten().collect()
     }

@@ -2,7 +2,7 @@
 //!
 //! Invariants: what a call acknowledges is on disk when it returns, one transaction a call however
 //! many operations it brings (group commit); a file is made whole or not at all; a file of another
-//! program, version or deployment, or with damaged pages, is refused when it is opened for writing; a
+//! program, version or deployment, or with damaged pages, is refused as far as `storage` checks them; a
 //! call whose write fails leaves the file as before or as after, never between. One process writes at
 //! a time, and any number read beside it: a reader sees the file as it was at one moment. What the
 //! records mean is left to their modules.
@@ -18,14 +18,14 @@ use redb::{
     ReadTransaction, ReadableTable, ReadableTableMetadata, StorageBackend, StorageError,
     WriteTransaction,
 };
-use storage::{BeginError, CodecError, Contents, Database, Pages, Reader};
+use storage::{BeginError, CodecError, Contents, Database, Pages};
 
 use crate::error::{OpenError, StoreError};
 use crate::operation::OperationId;
 use crate::role::Role;
 use crate::rows::{
-    BatchTimes, Head, Identity, Settled, StoredOperation, account_from_bytes, group_from_bytes,
-    identity_rows, stored_operation,
+    BatchTimes, Head, Identity, StoredOperation, StoredOutcome, account_from_bytes,
+    domain_from_bytes, group_from_bytes, identity_rows, stored_operation,
 };
 use crate::tables::{
     ACCOUNTS, BATCHES, Bytes, Changes, FORMAT, FinalizedWrites, META, NEXT_PLACE, NODES,
@@ -115,8 +115,7 @@ impl Store {
     /// The number of the deployment that the database is of, see [`Identity`].
     pub(crate) fn domain(&self) -> Result<Fr, OpenError> {
         let bytes = self.meta("domain")?;
-        let mut input = Reader::new("the domain", &bytes);
-        input.fr("domain").map_err(|error| self.damaged(error))
+        domain_from_bytes(&bytes).map_err(|error| self.damaged(error))
     }
 
     fn check_identity(&self, identity: &Identity) -> Result<(), OpenError> {
@@ -444,10 +443,10 @@ impl Store {
         undo.map_err(|error| self.record("undo", number, error))
     }
 
-    pub(crate) fn settled(&self, id: &OperationId) -> Result<Option<Settled>, StoreError> {
+    pub(crate) fn outcome(&self, id: &OperationId) -> Result<Option<StoredOutcome>, StoreError> {
         let bytes = self.get(|tx| Ok(value(tx.open_table(VERDICTS)?.get(&id.0)?)))?;
-        let settled = bytes.map(|bytes| Settled::from_bytes(&bytes)).transpose();
-        settled.map_err(|error| self.record("verdict", id, error))
+        let outcome = bytes.map(|bytes| StoredOutcome::from_bytes(&bytes));
+        (outcome.transpose()).map_err(|error| self.record("verdict", id, error))
     }
 
     pub(crate) fn batch(&self, number: u64) -> Result<Option<Vec<u8>>, StoreError> {

@@ -28,12 +28,13 @@ use crate::batch::SealedBatch;
 use crate::operation::OperationId;
 use crate::role::Role;
 use crate::rows::{
-    BatchTimes, Head, Identity, Settled, StoredOperation, account_to_bytes, group_to_bytes,
+    BatchTimes, Head, Identity, StoredOperation, StoredOutcome, account_to_bytes, group_to_bytes,
     identity_rows,
 };
 use crate::undo::{Returned, Undo};
 
-/// Version of the tables and records.
+/// Version of the tables and records. A row of `meta` that is new does not change it, if files without the
+/// row keep their meaning; whatever is written otherwise than before does.
 pub(crate) const FORMAT: u32 = 2;
 
 pub(crate) type Bytes = &'static [u8];
@@ -51,9 +52,10 @@ pub(crate) const RETURNED: TableDefinition<'_, u64, Bytes> = TableDefinition::ne
 
 /// Name of the row of `meta` with the next operation's place.
 pub(crate) const NEXT_PLACE: &str = "next place";
-/// Name of the row of `meta` with the role, which older files lack.
+/// Name of the row of `meta` with the role, which older files of the same version lack.
 pub(crate) const ROLE: &str = "role";
-/// Name of the row of `meta` with the operator's address, where it is not the deployment's first.
+/// Name of the row of `meta` with the operator's address, where it is not the deployment's first; older
+/// files lack it.
 pub(crate) const OPERATOR: &str = "operator";
 
 /// A sealed batch with what is written beside it.
@@ -66,7 +68,7 @@ pub(crate) struct NewBatch {
 }
 
 /// An operation that does not wait any more: its place, its id, and what became of it.
-pub(crate) type NewOutcome = (u64, OperationId, Settled);
+pub(crate) type NewOutcome = (u64, OperationId, StoredOutcome);
 
 /// Everything that sealing one batch changes on disk, apart from accounts and nodes.
 #[derive(Default)]
@@ -171,9 +173,9 @@ pub(crate) fn put_outcomes(
 ) -> Result<(), redb::Error> {
     let mut pending = tx.open_table(PENDING)?;
     let mut verdicts = tx.open_table(VERDICTS)?;
-    for (place, id, settled) in outcomes {
+    for (place, id, outcome) in outcomes {
         pending.remove(place)?;
-        verdicts.insert(&id.0, settled.to_bytes().as_slice())?;
+        verdicts.insert(&id.0, outcome.to_bytes().as_slice())?;
     }
     Ok(())
 }

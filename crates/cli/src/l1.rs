@@ -41,7 +41,7 @@ struct ChainFacts {
     fees_token: TokenFacts,
     operator_fees: Amount,
     totals: Vec<Totals>,
-    unsettled: Vec<UnacknowledgedFacts>,
+    unacknowledged: Vec<UnacknowledgedFacts>,
 }
 
 /// What the controls print.
@@ -174,7 +174,7 @@ fn status(settings: &Settings, l1: &L1) -> Result<()> {
                 held: Escrow::of(&tokens, *token, totals),
             })
             .collect(),
-        unsettled: l1
+        unacknowledged: l1
             .link
             .unacknowledged()
             .into_iter()
@@ -187,12 +187,12 @@ fn status(settings: &Settings, l1: &L1) -> Result<()> {
         let name = vec![tokens.get(*token).described()];
         rows.push([name, totals.held.cells().to_vec()].concat());
     }
-    let unsettled = facts.unsettled.iter().map(UnacknowledgedFacts::line);
-    let unsettled: String = match facts.unsettled.is_empty() {
+    let unacknowledged = (facts.unacknowledged.iter()).map(UnacknowledgedFacts::line);
+    let unacknowledged: String = match facts.unacknowledged.is_empty() {
         true => String::new(),
         false => format!(
-            "\n\nsent, and not told to anybody\n{}",
-            unsettled.collect::<String>()
+            "\n\nsent, outcome unacknowledged\n{}",
+            unacknowledged.collect::<String>()
         ),
     };
     let text = format!(
@@ -210,7 +210,7 @@ fn status(settings: &Settings, l1: &L1) -> Result<()> {
         facts.operator_fees,
         facts.root,
         table(&rows),
-        unsettled.trim_end(),
+        unacknowledged.trim_end(),
     );
     settings.ui.result(&facts, text)
 }

@@ -9,13 +9,13 @@ pub struct UnacknowledgedFacts {
     what: String,
     nonce: u64,
     hash: String,
-    standing: &'static str,
+    status: &'static str,
     block: Option<u64>,
 }
 
 impl From<Unacknowledged> for UnacknowledgedFacts {
     fn from(of: Unacknowledged) -> Self {
-        let (standing, block) = match of.status {
+        let (status, block) = match of.status {
             TransactionStatus::Waits => ("waits", None),
             TransactionStatus::InBlock(number) => ("in a block", Some(number)),
             TransactionStatus::Failed(number) => ("failed", Some(number)),
@@ -26,7 +26,7 @@ impl From<Unacknowledged> for UnacknowledgedFacts {
             what: of.what,
             nonce: of.nonce,
             hash: of.hash,
-            standing,
+            status,
             block,
         }
     }
@@ -42,9 +42,9 @@ impl UnacknowledgedFacts {
             what,
             nonce,
             hash,
-            standing,
+            status,
             ..
         } = self;
-        format!("{what}, nonce {nonce}, {hash}: {standing}{block}\n")
+        format!("{what}, nonce {nonce}, {hash}: {status}{block}\n")
     }
 }

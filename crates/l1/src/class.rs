@@ -27,7 +27,6 @@ impl Classified for OpenError {
     fn class(&self) -> Class {
         match self {
             Self::Database(error) => error.class(),
-            Self::OtherGenesis { .. } => Class::Environment,
             Self::Genesis(error) => error.class(),
             Self::Store { source, .. } => source.class(),
         }

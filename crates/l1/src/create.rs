@@ -29,8 +29,7 @@ impl NativeL1 {
     ) -> Result<Self, OpenError> {
         let new = NewDatabase::begin(path, &CONTENTS)?;
         write_block_0(&new, path, genesis)?;
-        drop(new.finish()?);
-        Self::open(path, dev_keys)
+        Self::on(path, new.finish()?, dev_keys)
     }
 }
 

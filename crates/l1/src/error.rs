@@ -468,15 +468,6 @@ pub enum OpenError {
     /// There is none, or one already, or it is in use, something else, or damaged.
     #[error(transparent)]
     Database(#[from] storage::OpenError),
-    /// The file belongs to another genesis.
-    #[error("{}: this L1 was made from genesis {got}, expected {expected}; use the directory of that deployment", path.display())]
-    OtherGenesis {
-        path: PathBuf,
-        /// Contract address of the genesis asked for.
-        expected: Address,
-        /// Contract address of the file's.
-        got: Address,
-    },
     /// The genesis breaks a rule.
     #[error(transparent)]
     Genesis(#[from] GenesisError),

@@ -26,7 +26,8 @@ impl NativeL1 {
     }
 
     /// Opens a chain to read it as it is now, beside a process that may write it: every call that
-    /// changes it fails with [`StoreError::ReadOnly`]. Pages and records are checked as by [`Self::open`].
+    /// changes it fails with [`StoreError::ReadOnly`]. Records are checked as by [`Self::open`], pages as
+    /// [`Database::open_to_read`] says.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -55,28 +56,8 @@ impl NativeL1 {
         Self::on(path, db, dev_keys)
     }
 
-    /// Opens a chain as [`Self::open`] does, if it was made from this deployment.
-    ///
-    /// # Errors
-    /// As [`Self::open`], and [`OpenError::OtherGenesis`].
-    pub fn open_expecting(
-        path: &Path,
-        deployment: &Deployment,
-        dev_keys: AllowDevKeys,
-    ) -> Result<Self, OpenError> {
-        let chain = Self::open(path, dev_keys)?;
-        let (expected, got) = (deployment.contract(), chain.deployment.contract());
-        if expected != got {
-            return Err(OpenError::OtherGenesis {
-                path: path.into(),
-                expected,
-                got,
-            });
-        }
-        Ok(chain)
-    }
-
-    fn on(path: &Path, db: Database, dev_keys: AllowDevKeys) -> Result<Self, OpenError> {
+    /// Takes an open database for a chain, with the checks of [`Self::open`].
+    pub(crate) fn on(path: &Path, db: Database, dev_keys: AllowDevKeys) -> Result<Self, OpenError> {
         check_version(&db)?;
         let store_error = |source| OpenError::Store {
             path: path.into(),
@@ -84,10 +65,9 @@ impl NativeL1 {
         };
         let snapshot = Snapshot::begin(&db).map_err(store_error)?;
         let record = snapshot.meta(DEPLOYMENT_RECORD).map_err(store_error)?;
-        let deployment = Deployment::from_json(&record)?;
+        let deployment = Deployment::from_json(&record).map_err(|error| db.damaged(error))?;
         if deployment.canonical_bytes() != record {
-            let detail = "its genesis is not in canonical form";
-            return Err(db.not_a_database(detail).into());
+            return Err(db.damaged("its genesis is not in canonical form").into());
         }
         checks::check_chain(&snapshot, &deployment).map_err(store_error)?;
         let keys = load_keys(&snapshot, &deployment).map_err(store_error)?;

@@ -131,12 +131,7 @@ impl<'t> Tx<'t> {
 
     /// Opens all tables and reads the head.
     fn resume(txn: &'t WriteTransaction) -> Result<Self, StoreError> {
-        let read = {
-            let meta = txn.open_table(META)?;
-            let record = meta.get(HEAD_RECORD)?;
-            record.map(|record| Head::from_bytes(record.value()))
-        };
-        let head = read.ok_or_else(|| missing(HEAD_RECORD))??;
+        let head = read_head(&txn.open_table(META)?)?;
         Self::begin(txn, head, true)
     }
 
@@ -158,8 +153,7 @@ impl<'t> Tx<'t> {
 
     /// Seconds that L1's clock is ahead of the system's.
     fn clock(&self) -> Result<u64, StoreError> {
-        let record = self.meta.get(CLOCK_RECORD)?;
-        read_clock(record.map(|record| record.value().to_vec()))
+        read_clock(&self.meta)
     }
 
     /// All logged tables. Their order is part of the format; see [`TOTALS_PLACE`].
@@ -262,8 +256,23 @@ pub(crate) fn l1_time(head: &Head, offset: u64, now: u64) -> u64 {
     head.time.max(now.saturating_add(offset))
 }
 
-fn read_clock(record: Option<Vec<u8>>) -> Result<u64, StoreError> {
-    let record = record.ok_or_else(|| missing(CLOCK_RECORD))?;
+/// A record of `meta`, which every chain has.
+fn read_record(
+    meta: &impl ReadableTable<&'static str, &'static [u8]>,
+    name: &'static str,
+) -> Result<Vec<u8>, StoreError> {
+    let record = meta.get(name)?.map(|record| record.value().to_vec());
+    record.ok_or_else(|| StoreError::Missing {
+        what: format!("the record {name:?}"),
+    })
+}
+
+fn read_head(meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Head, StoreError> {
+    Ok(Head::from_bytes(&read_record(meta, HEAD_RECORD)?)?)
+}
+
+fn read_clock(meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<u64, StoreError> {
+    let record = read_record(meta, CLOCK_RECORD)?;
     let mut reader = Reader::new("the clock", &record);
     let offset = reader.u64()?;
     reader.end()?;
@@ -338,10 +347,7 @@ pub(crate) fn advance(db: &Database, seconds: u64, limit: u64) -> Result<(), L1E
     let txn = db.begin_write()?;
     {
         let mut meta = txn.open_table(META)?;
-        let record = meta
-            .get(CLOCK_RECORD)?
-            .map(|record| record.value().to_vec());
-        let offset = read_clock(record)?;
+        let offset = read_clock(&meta)?;
         let sum = offset.checked_add(seconds).filter(|sum| *sum < limit);
         let sum = sum.ok_or(Refusal::ClockTooFar {
             offset,
@@ -354,12 +360,6 @@ pub(crate) fn advance(db: &Database, seconds: u64, limit: u64) -> Result<(), L1E
     Ok(())
 }
 
-fn missing(record: &str) -> StoreError {
-    StoreError::Missing {
-        what: format!("the record {record:?}"),
-    }
-}
-
 /// A consistent view of the database for reading.
 pub(crate) struct Snapshot(Arc<ReadTransaction>);
 
@@ -369,18 +369,16 @@ impl Snapshot {
     }
 
     pub(crate) fn meta(&self, name: &'static str) -> Result<Vec<u8>, StoreError> {
-        let table = self.0.open_table(META)?;
-        let record = table.get(name)?.map(|record| record.value().to_vec());
-        record.ok_or_else(|| missing(name))
+        read_record(&self.0.open_table(META)?, name)
     }
 
     pub(crate) fn head(&self) -> Result<Head, StoreError> {
-        Ok(Head::from_bytes(&self.meta(HEAD_RECORD)?)?)
+        read_head(&self.0.open_table(META)?)
     }
 
     /// Seconds that L1's clock is ahead of the system's.
     pub(crate) fn clock(&self) -> Result<u64, StoreError> {
-        read_clock(Some(self.meta(CLOCK_RECORD)?))
+        read_clock(&self.0.open_table(META)?)
     }
 
     pub(crate) fn genesis_accounts(&self) -> Result<RecordTable<u32>, StoreError> {

@@ -6,9 +6,10 @@
 use std::path::{Path, PathBuf};
 
 use files::FolderDraft;
-use redb::{Builder, DatabaseError, StorageBackend, WriteTransaction};
+use redb::{DatabaseError, StorageBackend, WriteTransaction};
 
-use crate::database::{Database, builder};
+use crate::builder::{backend_builder, begin_write, file_builder};
+use crate::database::Database;
 use crate::error::{Contents, OpenError};
 
 /// Name of the file in its draft's folder.
@@ -35,7 +36,7 @@ impl NewDatabase {
             return Err(taken(path, contents));
         }
         let draft = FolderDraft::begin(path)?;
-        let created = builder().create(draft.path().join(DRAFT));
+        let created = file_builder().create(draft.path().join(DRAFT));
         Self::of(created, Some(draft), path, contents)
     }
 
@@ -49,7 +50,7 @@ impl NewDatabase {
         path: &Path,
         contents: &'static Contents,
     ) -> Result<Self, OpenError> {
-        let created = Builder::new().create_with_backend(storage);
+        let created = backend_builder().create_with_backend(storage);
         Self::of(created, None, path, contents)
     }
 
@@ -60,7 +61,7 @@ impl NewDatabase {
         contents: &'static Contents,
     ) -> Result<Self, OpenError> {
         let database = created.map_err(|error| OpenError::of(path, contents, error))?;
-        let transaction = database.begin_write();
+        let transaction = begin_write(&database);
         let failed =
             |error: redb::TransactionError| OpenError::of_first_use(path, contents, error.into());
         Ok(Self {
@@ -87,12 +88,14 @@ impl NewDatabase {
     /// # Errors
     /// [`OpenError`]; [`OpenError::Exists`] if there is a file of the name by now, which stays.
     pub fn finish(self) -> Result<Database, OpenError> {
+        // Why in this order: on an error the last one bound is dropped first, and the database has to be
+        // closed before its folder is removed.
         let Self {
-            transaction,
-            database,
             draft,
             path,
             contents,
+            database,
+            transaction,
         } = self;
         let committed = transaction.commit();
         committed.map_err(|error| OpenError::of_first_use(&path, contents, error.into()))?;

@@ -1,7 +1,10 @@
 //! Opening a database.
 //!
 //! Invariants: one process writes at a time, and any number read beside it; a reader sees the file as it was
-//! at one moment; a file that is something else, of another version, or with damaged pages is refused.
+//! at one moment; a file that is something else, of another version, or with damaged pages is refused, but for
+//! the exceptions that [`Pages`] and [`Database::open_to_read`] name. A commit that returned is not taken back:
+//! if its pages are damaged, the file is refused. The exception: redb keeps one byte of a file without a
+//! checksum, which says which of the last two commits holds.
 
 use std::fs;
 use std::io;
@@ -9,12 +12,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::{
-    Builder, ConcurrencyMode, DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase,
-    StorageBackend, TransactionError, WriteTransaction,
+    DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, StorageBackend,
+    StorageError, TransactionError, WriteTransaction,
 };
 
+use crate::builder::{backend_builder, begin_write, file_builder};
 use crate::error::{BeginError, Contents, OpenError};
-use crate::pages::check_pages;
+use crate::pages::begin_read_verified;
 
 /// Whether the checksums of all pages are verified when a database is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,13 +48,6 @@ enum Access {
     },
 }
 
-/// One process writes, others may read beside it.
-pub(crate) fn builder() -> Builder {
-    let mut builder = Builder::new();
-    builder.set_concurrency_mode(ConcurrencyMode::SingleWriter);
-    builder
-}
-
 impl Database {
     /// Opens a file for writing.
     ///
@@ -58,40 +55,35 @@ impl Database {
     /// [`OpenError`].
     pub fn open(path: &Path, contents: &'static Contents, pages: Pages) -> Result<Self, OpenError> {
         check_file(path, contents)?;
-        let mut builder = builder();
+        let mut builder = file_builder();
         builder.set_check_integrity_on_open(pages == Pages::Verified);
         let opened = builder.open(path);
         let database = opened.map_err(|error| OpenError::of(path, contents, error))?;
         Ok(Self::written(path, contents, database))
     }
 
-    /// Opens a file to read it as it is now, beside a process that may write it. Every page is verified. A
-    /// file whose writer was killed is repaired first, for which this process
-    /// needs the right to write it.
+    /// Opens a file to read it as it is now, beside a process that may write it. Every page is verified, unless
+    /// the file is longer than 1 GiB or another process, which verified them, commits to it all the while. A
+    /// file whose writer was killed is repaired first, for which this process needs the right to write it.
     ///
     /// # Errors
     /// [`OpenError`].
     pub fn open_to_read(path: &Path, contents: &'static Contents) -> Result<Self, OpenError> {
         check_file(path, contents)?;
-        let database = match builder().open_read_only(path) {
+        let database = match file_builder().open_read_only(path) {
             Err(DatabaseError::RepairAborted) => {
-                let repaired = builder().open(path);
-                drop(repaired.map_err(|error| match error {
-                    DatabaseError::DatabaseAlreadyOpen => OpenError::of(path, contents, error),
-                    _ => OpenError::Unclean { path: path.into() },
-                })?);
-                builder().open_read_only(path)
+                repair(path, contents)?;
+                file_builder().open_read_only(path)
             }
             opened => opened,
         };
-        let database = database.map_err(|error| OpenError::of(path, contents, error))?;
-        let transaction = database.begin_read();
-        let transaction = transaction.map_err(|error| OpenError::Damaged {
-            path: path.into(),
-            contents,
-            detail: error.to_string(),
+        let database = database.map_err(|error| match error {
+            // Another process wrote it meanwhile, and was killed.
+            DatabaseError::RepairAborted => OpenError::Unclean { path: path.into() },
+            error => OpenError::of(path, contents, error),
         })?;
-        check_pages(path).map_err(|error| OpenError::of(path, contents, error))?;
+        let transaction = begin_read_verified(path, &database)
+            .map_err(|error| OpenError::of(path, contents, error))?;
         Ok(Self {
             access: Access::Reader {
                 transaction: Arc::new(transaction),
@@ -112,7 +104,7 @@ impl Database {
         path: &Path,
         contents: &'static Contents,
     ) -> Result<Self, OpenError> {
-        let mut builder = Builder::new();
+        let mut builder = backend_builder();
         builder.set_check_integrity_on_open(true);
         let opened = builder.create_with_backend(storage);
         let database = opened.map_err(|error| OpenError::of(path, contents, error))?;
@@ -159,7 +151,7 @@ impl Database {
     /// [`BeginError`].
     pub fn begin_write(&self) -> Result<WriteTransaction, BeginError> {
         match &self.access {
-            Access::Writer(database) => Ok(database.begin_write()?),
+            Access::Writer(database) => Ok(begin_write(database)?),
             Access::Reader { .. } => Err(BeginError::ReadOnly),
         }
     }
@@ -214,6 +206,25 @@ impl Database {
             detail: detail.to_string(),
         }
     }
+}
+
+/// Repairs a file whose writer was killed.
+fn repair(path: &Path, contents: &'static Contents) -> Result<(), OpenError> {
+    let repaired = file_builder().open(path);
+    repaired.map(drop).map_err(|error| match error {
+        DatabaseError::Storage(StorageError::Io(refused)) if is_not_allowed(&refused) => {
+            OpenError::Unclean { path: path.into() }
+        }
+        error => OpenError::of(path, contents, error),
+    })
+}
+
+/// True if this process may not write.
+fn is_not_allowed(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+    )
 }
 
 /// A file that can be a database.

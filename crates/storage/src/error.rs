@@ -121,6 +121,11 @@ impl OpenError {
                 contents,
                 detail: format!("file format {version} of redb is too old"),
             },
+            DatabaseError::RepairAborted => Self::Damaged {
+                path,
+                contents,
+                detail: "pages of the last commit are not what was written".to_owned(),
+            },
             other => Self::Damaged {
                 path,
                 contents,
@@ -130,7 +135,11 @@ impl OpenError {
     }
 
     /// What the database library says of a file when it reads or writes it for the first time.
-    pub fn of_first_use(path: &Path, contents: &'static Contents, error: redb::Error) -> Self {
+    pub(crate) fn of_first_use(
+        path: &Path,
+        contents: &'static Contents,
+        error: redb::Error,
+    ) -> Self {
         let path = path.to_owned();
         match error {
             redb::Error::Io(source) => Self::io(path, "use it", source),

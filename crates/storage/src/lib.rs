@@ -9,6 +9,7 @@
     reason = "methods of the codec are named by what they read or write"
 )]
 
+mod builder;
 mod codec;
 mod create;
 mod database;

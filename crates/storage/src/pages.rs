@@ -5,59 +5,94 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use redb::backends::InMemoryBackend;
-use redb::{Builder, DatabaseError, StorageBackend, StorageError};
+use redb::{
+    DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, StorageBackend,
+    StorageError, TransactionError,
+};
+
+use crate::builder::backend_builder;
 
 /// Bytes at the beginning of a file that every commit changes.
 const HEAD: u64 = 4096;
+/// Where in these bytes redb says which commit holds (`god byte` in its documents of the format).
+const STATE_AT: usize = 9;
+/// The bit of this byte that is set until a commit is on the disk: readers see the one before it.
+const UNFLUSHED: u8 = 8;
 /// How often a file is copied that another process writes meanwhile.
 const ATTEMPTS: u32 = 3;
 /// The longest file that is copied into memory.
 const MOST: u64 = 1 << 30;
 
-/// Verifies the checksum of every page of a `redb` database, in a copy in memory: redb verifies pages only
-/// where it may write, and a program that only reads would show what it makes of a flipped bit.
+/// Begins to read a `redb` database, and verifies the checksum of every page of what it reads, in a copy in
+/// memory: redb verifies pages only where it may write, and a program that only reads would show what it makes
+/// of a flipped bit.
 ///
 /// A file that another process commits to all the while is left to that process, which verified it when it
 /// opened it; so is one of more than 1 GiB to whoever writes it next.
 ///
 /// # Errors
 /// If the file cannot be read, or a page is not what was written.
-pub(crate) fn check_pages(path: &Path) -> Result<(), DatabaseError> {
-    let Some(copy) = copy_of(path).map_err(StorageError::Io)? else {
-        return Ok(());
-    };
+pub(crate) fn begin_read_verified(
+    path: &Path,
+    database: &ReadOnlyDatabase,
+) -> Result<ReadTransaction, DatabaseError> {
+    let (transaction, copy) = begin_with_copy(path, database)?;
+    copy.map(check_pages).transpose()?;
+    Ok(transaction)
+}
+
+/// Verifies every page of the last commit; the commit before it does not do instead.
+fn check_pages(copy: Vec<u8>) -> Result<(), DatabaseError> {
     let memory = InMemoryBackend::new();
     let length = u64::try_from(copy.len()).unwrap_or(u64::MAX);
     let filled = memory.set_len(length).and_then(|()| memory.write(0, &copy));
     filled.map_err(StorageError::Io)?;
     drop(copy);
-    let mut builder = Builder::new();
+    let mut builder = backend_builder();
     builder.set_check_integrity_on_open(true);
     builder.create_with_backend(memory).map(drop)
 }
 
-/// The bytes of a file between two commits. What is in them is not written anew before the next commit.
-fn copy_of(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let mut file = File::open(path)?;
+/// What is in a database, and the bytes of its file at this very moment, if they could be had: no commit began
+/// to hold between the beginning of the transaction and the end of the copy. What a commit wrote is not
+/// overwritten before the next one.
+fn begin_with_copy(
+    path: &Path,
+    database: &ReadOnlyDatabase,
+) -> Result<(ReadTransaction, Option<Vec<u8>>), DatabaseError> {
+    let mut file = File::open(path).map_err(StorageError::Io)?;
     for _ in 0..ATTEMPTS {
-        let length = file.metadata()?.len();
-        if length > MOST {
-            return Ok(None);
-        }
         let before = read(&mut file, HEAD)?;
+        let transaction = begin_read(database)?;
+        let length = file.metadata().map_err(StorageError::Io)?.len();
+        if length > MOST {
+            return Ok((transaction, None));
+        }
         let copy = read(&mut file, length)?;
-        if read(&mut file, HEAD)? == before && copy.starts_with(&before) {
-            return Ok(Some(copy));
+        let is_flushed = (before.get(STATE_AT)).is_some_and(|state| state & UNFLUSHED == 0);
+        if is_flushed && read(&mut file, HEAD)? == before && copy.starts_with(&before) {
+            return Ok((transaction, Some(copy)));
         }
     }
-    Ok(None)
+    Ok((begin_read(database)?, None))
+}
+
+fn begin_read(database: &ReadOnlyDatabase) -> Result<ReadTransaction, StorageError> {
+    database.begin_read().map_err(|error| match error {
+        TransactionError::Storage(error) => error,
+        other => StorageError::Corrupted(other.to_string()),
+    })
 }
 
 /// So many bytes from the beginning of a file, or fewer if it is shorter.
-fn read(file: &mut File, most: u64) -> io::Result<Vec<u8>> {
-    file.seek(SeekFrom::Start(0))?;
+fn read(file: &mut File, most: u64) -> Result<Vec<u8>, StorageError> {
     let mut bytes = Vec::new();
-    file.take(most).read_to_end(&mut bytes)?;
+    let mut read = || -> io::Result<()> {
+        file.seek(SeekFrom::Start(0))?;
+        file.take(most).read_to_end(&mut bytes)?;
+        Ok(())
+    };
+    read().map_err(StorageError::Io)?;
     Ok(bytes)
 }
 
@@ -65,34 +100,29 @@ fn read(file: &mut File, most: u64) -> io::Result<Vec<u8>> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    use redb::{ConcurrencyMode, ReadableDatabase, ReadableTable, TableDefinition};
+    use std::fs;
+
+    use redb::{Builder, Database, ReadableTable, TableDefinition};
 
     use super::*;
+    use crate::builder::file_builder;
 
     const TABLE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("table");
-
-    fn builder() -> Builder {
-        let mut builder = Builder::new();
-        builder.set_concurrency_mode(ConcurrencyMode::SingleWriter);
-        builder
-    }
+    const ROUNDS: u8 = 3;
 
     /// What a program that only reads finds, if it may.
     fn rows(path: &Path) -> Result<Vec<Vec<u8>>, DatabaseError> {
-        let database = builder().open_read_only(path)?;
-        let transaction = database.begin_read().unwrap();
-        check_pages(path)?;
+        let database = file_builder().open_read_only(path)?;
+        let (transaction, copy) = begin_with_copy(path, &database)?;
+        check_pages(copy.unwrap())?;
         let table = transaction.open_table(TABLE).unwrap();
         let rows = table.iter().unwrap();
         Ok(rows.map(|row| row.unwrap().1.value().to_vec()).collect())
     }
 
-    #[test]
-    fn a_flipped_bit_is_seen_by_who_only_reads() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("db");
-        let database = builder().create(&path).unwrap();
-        for round in 0..3u8 {
+    /// Commits every row anew, round after round.
+    fn fill(database: &Database) {
+        for round in 0..ROUNDS {
             let transaction = database.begin_write().unwrap();
             let mut table = transaction.open_table(TABLE).unwrap();
             for key in 0..200 {
@@ -101,24 +131,66 @@ mod tests {
             drop(table);
             transaction.commit().unwrap();
         }
+    }
+
+    /// Where the rows of the last commit are.
+    fn last_rows(bytes: &[u8]) -> Vec<usize> {
+        let row = [ROUNDS - 1; 40];
+        let found = bytes.windows(row.len()).enumerate();
+        let found = found.filter(|(_, window)| *window == row);
+        found.map(|(at, _)| at).collect()
+    }
+
+    #[test]
+    fn a_flipped_bit_is_seen_by_who_only_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        let database = file_builder().create(&path).unwrap();
+        fill(&database);
         // Beside the process that writes, and after it.
         let expected = rows(&path).unwrap();
         assert_eq!(expected, vec![vec![2; 40]; 200]);
         drop(database);
-        let good = std::fs::read(&path).unwrap();
+        let good = fs::read(&path).unwrap();
         assert_eq!(rows(&path).unwrap(), expected);
-        assert_eq!(std::fs::read(&path).unwrap(), good, "nothing was written");
+        assert_eq!(fs::read(&path).unwrap(), good, "nothing was written");
         let used: Vec<usize> = (0..good.len()).filter(|at| good[*at] != 0).collect();
         let mut refused = 0;
         for (turn, at) in used.iter().step_by(used.len() / 150).enumerate() {
             let mut bad = good.clone();
             bad[*at] ^= 1 << (turn % 8);
-            std::fs::write(&path, bad).unwrap();
+            fs::write(&path, bad).unwrap();
             match rows(&path) {
                 Ok(rows) => assert_eq!(rows, expected, "byte {at}"),
                 Err(_) => refused += 1,
             }
         }
         assert!(refused > 20, "{refused}");
+    }
+
+    /// The commit before the last one is whole, and does not do instead of it.
+    #[test]
+    fn every_flipped_bit_of_the_last_commit_is_seen_while_its_writer_runs() {
+        for two_phases in [true, false] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("db");
+            // A commit of one phase, as redb makes it unless others may read beside the writer.
+            let builder = match two_phases {
+                true => file_builder(),
+                false => Builder::new(),
+            };
+            let database = builder.create(&path).unwrap();
+            fill(&database);
+            let good = fs::read(&path).unwrap();
+            check_pages(good.clone()).unwrap();
+            let places = last_rows(&good);
+            assert!(places.len() >= 200, "{}", places.len());
+            for (turn, at) in places.iter().step_by(7).enumerate() {
+                let mut bad = good.clone();
+                bad[*at] ^= 1 << (turn % 8);
+                let checked = check_pages(bad);
+                assert!(checked.is_err(), "{two_phases}: byte {at}");
+            }
+        }
     }
 }

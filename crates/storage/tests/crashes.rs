@@ -21,6 +21,11 @@ static CONTENTS: Contents = Contents {
 
 const ROWS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("rows");
 
+/// Where redb keeps which commit of a file holds.
+const STATE_AT: usize = 9;
+/// The bit there that says that it was made in two phases.
+const TWO_PHASES: u8 = 4;
+
 fn fill(transaction: &WriteTransaction) -> Result<(), redb::Error> {
     let mut rows = transaction.open_table(ROWS)?;
     for key in 0..100 {
@@ -227,4 +232,41 @@ fn what_is_no_database_of_this_version_is_refused() {
     );
     let error = database.check_version(&[7]).unwrap_err();
     assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+}
+
+/// Whoever may write repairs what a process that was killed left, and takes no commit back for that: where
+/// pages of the last one are damaged, the file is refused as damaged, by those who read as by those who write.
+#[test]
+fn a_commit_is_not_taken_back_by_a_repair() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("d");
+    let writer = create(&path).unwrap();
+    let transaction = writer.begin_write().unwrap();
+    let mut table = transaction.open_table(ROWS).unwrap();
+    table.insert(1000, [9; 1000].as_slice()).unwrap();
+    drop(table);
+    transaction.commit().unwrap();
+    // As the process would leave it if it were killed now.
+    let left = fs::read(&path).unwrap();
+    drop(writer);
+    type Open = fn(&Path) -> Result<Database, OpenError>;
+    let opens: [Open; 3] = [
+        |path| Database::open(path, &CONTENTS, Pages::Verified),
+        |path| Database::open(path, &CONTENTS, Pages::Trusted),
+        |path| Database::open_to_read(path, &CONTENTS),
+    ];
+    let row = left.windows(1000).position(|bytes| bytes == [9; 1000]);
+    for open in opens {
+        fs::write(&path, &left).unwrap();
+        assert_eq!(rows(&open(&path).unwrap()), 101);
+        let mut bad = left.clone();
+        bad[row.unwrap()] ^= 1;
+        // The bit that says that the commit was made in two phases; without it redb takes the commit back.
+        for state in [left[STATE_AT], left[STATE_AT] & !TWO_PHASES] {
+            bad[STATE_AT] = state;
+            fs::write(&path, &bad).unwrap();
+            let error = open(&path).err().unwrap();
+            assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+        }
+    }
 }

@@ -391,7 +391,7 @@ impl Race {
 
 #[test]
 fn two_submitters_and_reorganizations_lose_nothing() {
-    let mut settled = [0; 2];
+    let mut ended = [0; 2];
     for seed in 0..10 {
         let mut race = Race::new(seed);
         for _ in 0..60 {
@@ -412,8 +412,8 @@ fn two_submitters_and_reorganizations_lose_nothing() {
             let operations = race.acknowledged[who].clone();
             for operation in &operations {
                 match verdict(race.batcher(who), operation) {
-                    Verdict::Finalized { .. } => settled[0] += 1,
-                    Verdict::Rejected { .. } => settled[1] += 1,
+                    Verdict::Finalized { .. } => ended[0] += 1,
+                    Verdict::Rejected { .. } => ended[1] += 1,
                     _ => {}
                 }
             }
@@ -423,5 +423,5 @@ fn two_submitters_and_reorganizations_lose_nothing() {
             assert_eq!(race.batcher(who).status().finalized, last);
         }
     }
-    assert!(settled[0] > 100 && settled[1] > 10, "{settled:?}");
+    assert!(ended[0] > 100 && ended[1] > 10, "{ended:?}");
 }

@@ -302,10 +302,16 @@ fn other_deployments_and_versions_are_refused() {
         }),
         "depth"
     );
-    edit_meta(folder.path(), "format", &0u32.to_be_bytes());
+    edit_meta(folder.path(), "format", &u32::MAX.to_be_bytes());
     let error = refused(folder.path(), settings());
     assert!(
-        matches!(error, OpenError::Database(Fault::Version { found: 0, .. })),
+        matches!(
+            error,
+            OpenError::Database(Fault::Version {
+                found: u32::MAX,
+                ..
+            })
+        ),
         "{error}"
     );
 }

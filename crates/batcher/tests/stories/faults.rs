@@ -44,6 +44,7 @@ struct Platter {
     fired: bool,
     /// Bytes that fit.
     capacity: Option<usize>,
+    reads_fail: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -127,6 +128,9 @@ impl StorageBackend for Disk {
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
         self.with_platter(|platter| {
+            if platter.reads_fail {
+                return Err(io::Error::other("the disk cannot be read"));
+            }
             let from = at(offset);
             let bytes = platter.bytes.get(from..from + out.len());
             out.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
@@ -304,25 +308,43 @@ fn sweep_from(start: &[u8], act: impl Fn(&mut Batcher) -> Result<(), String>) {
     assert!(failures > 3, "{failures} calls failed");
 }
 
-fn told<T, E: ToString>(result: Result<T, E>) -> Result<(), String> {
+fn text_of<T, E: ToString>(result: Result<T, E>) -> Result<(), String> {
     result.map(drop).map_err(|error| error.to_string())
 }
 
 #[test]
 fn intake_is_whole_whichever_write_fails() {
-    sweep(|batcher| told(batcher.submit_many(&operations()[14..], NOW)));
+    sweep(|batcher| text_of(batcher.submit_many(&operations()[14..], NOW)));
+}
+
+/// What happened to an executed operation is read from the disk. If that fails, nothing of the call is
+/// acknowledged, neither then nor when it is handed in again.
+#[test]
+fn intake_acknowledges_nothing_when_a_read_fails() {
+    let disk = Disk::with(&busy());
+    let mut batcher = Batcher::open_on(disk.clone(), settings()).unwrap();
+    let (executed, new) = (operations()[0], operations()[14]);
+    disk.with_platter(|platter| platter.reads_fail = true);
+    let error = batcher.submit_many(&[new, executed], NOW).unwrap_err();
+    assert!(matches!(error, StoreError::Database { .. }), "{error}");
+    disk.with_platter(|platter| platter.reads_fail = false);
+    let again = batcher.submit(new, NOW);
+    drop(batcher);
+    let batcher = Batcher::open_on(Disk::with(&disk.bytes()), settings()).unwrap();
+    let is_kept = batcher.verdict(&id(&new)).unwrap().is_some();
+    assert_eq!(is_kept, matches!(again, Ok(Ok(_))), "{again:?}");
 }
 
 #[test]
 fn a_seal_is_whole_whichever_write_fails() {
-    sweep(|batcher| told(batcher.seal(&entries(), NOW + 5)));
+    sweep(|batcher| text_of(batcher.seal(&entries(), NOW + 5)));
 }
 
 #[test]
 fn a_proof_is_whole_whichever_write_fails() {
     sweep(|batcher| {
         let batch = batcher.batch(3).unwrap().batch().clone();
-        told(batcher.record_proof(batch, vec![8; 40], NOW + 5))
+        text_of(batcher.record_proof(batch, vec![8; 40], NOW + 5))
     });
 }
 
@@ -332,13 +354,13 @@ fn finality_is_whole_whichever_write_fails() {
         let StoredBatch::Proved(proved) = batcher.batch(2).unwrap() else {
             panic!("batch 2 is proved");
         };
-        told(batcher.record_finalized(proved, NOW + 5))
+        text_of(batcher.record_finalized(proved, NOW + 5))
     });
 }
 
 #[test]
 fn reopening_is_whole_whichever_write_fails() {
-    sweep(|batcher| told(batcher.reopen(2)));
+    sweep(|batcher| text_of(batcher.reopen(2)));
 }
 
 /// What L1 has after another submitter made the second batch, or both.
@@ -373,7 +395,7 @@ fn applying_foreign_batches_is_whole_whichever_write_fails() {
     drop(batcher);
     let on_l1 = foreign(Some(first_batch()));
     sweep_from(&disk.bytes(), |batcher| {
-        told(batcher.apply_finalized(&on_l1[1..]))
+        text_of(batcher.apply_finalized(&on_l1[1..]))
     });
 }
 
@@ -389,9 +411,9 @@ fn following_a_foreign_batch_goes_on_after_any_write_that_fails() {
         follow(&mut batcher, &on_l1).unwrap();
         drop(batcher);
         let after = picture_of(&through.bytes());
-        let settled = after.histories.iter().flatten();
-        let settled = settled.filter(|history| history.verdict != Verdict::Pending);
-        assert!(settled.count() > 2);
+        let ended = after.histories.iter().flatten();
+        let ended = ended.filter(|history| history.verdict != Verdict::Pending);
+        assert!(ended.count() > 2);
         for fault in [Fault::Once, Fault::Torn, Fault::Dead] {
             for call in 1.. {
                 let disk = Disk::with(&start);
@@ -419,7 +441,7 @@ fn following_a_foreign_batch_goes_on_after_any_write_that_fails() {
 
 #[test]
 fn rolling_back_is_whole_whichever_write_fails() {
-    sweep(|batcher| told(batcher.roll_back_finalized(0)));
+    sweep(|batcher| text_of(batcher.roll_back_finalized(0)));
 }
 
 #[test]

@@ -160,7 +160,7 @@ pub fn seal_final(batcher: &mut Batcher, queue: &[QueueEntry], now: u64) -> Opti
 /// Brings a batcher in line with the batches that L1 has: finality is rolled back, batches of its
 /// own are opened, the others' are executed.
 pub fn follow(batcher: &mut Batcher, on_l1: &[RestoredBatch]) -> Result<(), String> {
-    let told = |error: &dyn ToString| error.to_string();
+    let text_of = |error: &dyn ToString| error.to_string();
     let place = |number: u64| usize::try_from(number).unwrap() - 1;
     let last = u64::try_from(on_l1.len()).unwrap();
     let end = last.min(batcher.status().sealed);
@@ -171,23 +171,23 @@ pub fn follow(batcher: &mut Batcher, on_l1: &[RestoredBatch]) -> Result<(), Stri
     let common = (1..=end).take_while(same).last().unwrap_or(0);
     if batcher.status().finalized > common {
         let rolled = batcher.roll_back_finalized(common);
-        rolled.map_err(|error| told(&error))?;
+        rolled.map_err(|error| text_of(&error))?;
     }
     for number in batcher.status().finalized + 1..=common {
         let RestoredBatch { proof, time, .. } = on_l1[place(number)].clone();
         let batch = batcher.batch(number).unwrap().batch().clone();
         let proved = batcher.record_proof(batch, proof, time);
-        let proved = proved.map_err(|error| told(&error))?;
+        let proved = proved.map_err(|error| text_of(&error))?;
         let finalized = batcher.record_finalized(proved, time);
-        finalized.map_err(|error| told(&error))?;
+        finalized.map_err(|error| text_of(&error))?;
     }
     if last == common {
         return Ok(());
     }
     if batcher.status().sealed > common {
         let reopened = batcher.reopen(common + 1);
-        reopened.map_err(|error| told(&error))?;
+        reopened.map_err(|error| text_of(&error))?;
     }
     let applied = batcher.apply_finalized(&on_l1[place(common + 1)..]);
-    applied.map(drop).map_err(|error| told(&error))
+    applied.map(drop).map_err(|error| text_of(&error))
 }

@@ -222,7 +222,7 @@ the same nonce keeps out is forgotten; see on the chain that it did not happen.
 Examples:
   quire l1 cancel --l1 http://localhost:8545 --eth-key-file op.key
 
-JSON: a list of what, nonce, hash, standing (cancelled, in a block, failed, nonce used by another), block")]
+JSON: a list of what, nonce, hash, status (cancelled, in a block, failed, nonce used by another), block")]
     Cancel,
     /// Where L1 stands: blocks, time, queue, money
     #[command(after_help = "\
@@ -234,8 +234,9 @@ JSON: contract, height, time, frozen, freezable, freeze_from (when anybody may f
 oldest_entry, oldest_since, final_batch, final_root, operator, offered_operator, submission (who:
 operator, anybody, operators_hour or nobody; anybody_from, operator_until, overdue_entry,
 taken_over), root, next_batch, queue_head, queue_tail, next_index, operator_fees (with its token, symbol
-and decimals), totals (token, symbol, decimals, escrow, balances, claimable, pending), unsettled: transactions
-of the Ethereum key that was named whose end nobody was told (what, nonce, hash, standing, block)")]
+and decimals), totals (token, symbol, decimals, escrow, balances, claimable, pending), unacknowledged:
+transactions of the Ethereum key that was named whose outcome nobody was told (what, nonce, hash, status,
+block)")]
     Status,
     /// Pay the operator the fees that L1 kept for deposits and requests
     #[command(after_help = "\
