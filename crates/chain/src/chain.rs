@@ -19,7 +19,7 @@ use crate::error::ChainError;
 use crate::mirror::Mirror;
 use crate::outbox::Id;
 use crate::outcome::outcome;
-use crate::rpc::{Mined, Range, Rpc};
+use crate::rpc::{Mined, Range};
 use crate::sender::{Included, Sender};
 
 /// How often the mirror is brought in line until it has the block of a receipt: a node may lag, and a
@@ -81,10 +81,6 @@ impl Chain {
             mirror: bookkeeping,
             unacknowledged: Vec::new(),
         })
-    }
-
-    pub fn rpc(&self) -> &Rpc {
-        &self.access.rpc
     }
 
     fn sync_mirror(&mut self, mirror: &mut NativeL1) -> Result<(), ChainError> {

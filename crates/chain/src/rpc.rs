@@ -421,14 +421,6 @@ impl Rpc {
         self.small("eth_getTransactionCount", count)
     }
 
-    /// The balance of an account, in wei.
-    ///
-    /// # Errors
-    /// [`ChainError`].
-    pub fn balance(&self, of: Address) -> Result<U256, ChainError> {
-        self.ask("eth_getBalance", json!([of, "latest"]))
-    }
-
     pub(crate) fn code(&self, of: Address) -> Result<Vec<u8>, ChainError> {
         let code: Data = self.ask("eth_getCode", json!([of, "latest"]))?;
         Ok(code.to_vec())
