@@ -258,9 +258,12 @@ impl Rpc {
 
     /// Whether a node with this last block may only lag if it does not have a block that was seen before: its last
     /// block is old, or the other was seen a short while ago. If not, the chain does not have that block.
+    ///
+    /// A block that was seen more than [`LAG`] seconds in the future does not count as seen a short while ago: the
+    /// clock was ahead then, or was set back since, and nothing tells the two apart. Of the two errors the other
+    /// one would be worse: each node would be refused until the clock has come that far again.
     pub(crate) fn may_lag(&self, head: BlockId, seen: u64) -> bool {
         let now = self.now();
-        // Why not whatever is later: a clock that was ahead would have seen the block for as long.
         now.abs_diff(seen) < LAG || head.time.saturating_add(LAG) < now
     }
 

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use alloy::consensus::Header;
+use alloy::rpc::types::Block;
 use l1::{Address, Deposit, NativeL1, QueueEntry};
 use ledger::babyjubjub::cofactor_inverse_point;
 use ledger::eddsa::PrivateKey;
@@ -211,6 +213,14 @@ fn cut_after(count: u32) -> impl FnMut(&mut Shown, &str, &Value, &mut Value) -> 
             false => Fate::Arrives,
         }
     }
+}
+
+/// Changes the header of a block in an answer, and its hash with it.
+fn change_header(answer: &mut Value, change: impl FnOnce(&mut Header)) {
+    let mut block: Block = serde_json::from_value(answer["result"].take()).unwrap();
+    change(&mut block.header.inner);
+    block.header.hash = block.header.inner.hash_slow();
+    answer["result"] = json!(block);
 }
 
 /// The node's answer to a method is an error.

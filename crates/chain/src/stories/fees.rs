@@ -120,12 +120,7 @@ fn an_underpriced_transaction_is_offered_more() {
     life.node.set(move |shown, method, params, answer| {
         let first = !shown.arrived.iter().any(|sent| sent.nonce == nonce);
         if method == "eth_getBlockByNumber" && params[0] == "latest" && first {
-            // The hash of a header covers its fee.
-            let mut block: alloy::rpc::types::Block =
-                serde_json::from_value(answer["result"].take()).unwrap();
-            block.header.inner.base_fee_per_gas = Some(1);
-            block.header.hash = block.header.inner.hash_slow();
-            answer["result"] = json!(block);
+            change_header(answer, |header| header.base_fee_per_gas = Some(1));
         }
         if method == "eth_maxPriorityFeePerGas" && first {
             answer["result"] = json!("0x1");

@@ -241,16 +241,24 @@ fn limits_of_a_node_are_waited_for() {
 #[test]
 fn absurd_numbers_are_refused() {
     let mut life = Life::with_accounts();
-    for field in ["number", "timestamp"] {
-        for value in ["0xffffffffffffffff", "0x20000000000"] {
+    for number in [true, false] {
+        for value in [u64::MAX, 1 << 41] {
             life.node.set(move |_, method, params, answer| {
                 if method == "eth_getBlockByNumber" && params[0] == "latest" {
-                    answer["result"][field] = json!(value);
+                    change_header(answer, |header| match number {
+                        true => header.number = value,
+                        false => header.timestamp = value,
+                    });
                 }
                 Fate::Arrives
             });
             let error = chain_error(life.sync());
             assert!(matches!(error, ChainError::Answer { .. }), "{error}");
+            let words = match number {
+                true => format!("block {value} of time"),
+                false => format!("of time {value}"),
+            };
+            assert!(error.to_string().contains(&words), "{error}");
         }
     }
     life.node.set(faithful);
