@@ -14,12 +14,13 @@ use l1::{Address, NativeL1, Submission};
 use rollup::{Call, Called, SettleError, Settlement, Unacknowledged};
 
 use crate::access::Access;
+use crate::blocks::Mined;
 use crate::calls::{Encoded, sizes};
 use crate::error::ChainError;
 use crate::mirror::Mirror;
 use crate::outbox::Id;
 use crate::outcome::outcome;
-use crate::rpc::{Mined, Range};
+use crate::rpc::Range;
 use crate::sender::{Included, Sender};
 
 /// How often the mirror is brought in line until it has the block of a receipt: a node may lag, and a

@@ -11,9 +11,9 @@ use ledger::shape::Shape;
 use prover::key::VerifyingKey;
 
 use crate::access::{Access, Found, constructed};
+use crate::blocks::Mined;
 use crate::error::ChainError;
 use crate::outbox::Intent;
-use crate::rpc::Mined;
 
 impl Access {
     /// Creates a contract, and returns its address and the number of its block.

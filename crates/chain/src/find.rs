@@ -20,9 +20,10 @@ use ledger::shape::Shape;
 use prover::key::KeyInfo;
 
 use crate::access::{Access, Found, constructed};
+use crate::blocks::Mined;
 use crate::error::ChainError;
 use crate::events::{TOKEN_ADDED, topic};
-use crate::rpc::{Mined, Range};
+use crate::rpc::Range;
 
 /// The transaction that created a contract.
 struct Creation {

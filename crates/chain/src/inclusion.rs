@@ -5,10 +5,11 @@
 
 use alloy::eips::BlockNumberOrTag;
 
+use crate::blocks::Mined;
 use crate::error::ChainError;
 use crate::outbox::{Id, KnownOutcome, NonceFloor, Record};
 use crate::replies::{Refusal, meaning};
-use crate::rpc::{Broadcast, Mined, Rpc};
+use crate::rpc::{Broadcast, Rpc};
 use crate::sender::{Inclusion, ReceiptQuery, Sender};
 
 /// How often a transaction is replaced in one command.

@@ -6,6 +6,7 @@
 mod deploying;
 mod fees;
 mod nodes;
+mod receipts;
 mod sending;
 
 use std::collections::BTreeMap;
@@ -221,6 +222,22 @@ fn change_header(answer: &mut Value, change: impl FnOnce(&mut Header)) {
     change(&mut block.header.inner);
     block.header.hash = block.header.inner.hash_slow();
     answer["result"] = json!(block);
+}
+
+/// Receipts are changed wherever the node shows them.
+fn changing_receipts(
+    mut change: impl FnMut(&mut Value) + Send,
+) -> impl FnMut(&mut Shown, &str, &Value, &mut Value) -> Fate + Send {
+    move |_, method, _, answer| {
+        match (method, &mut answer["result"]) {
+            ("eth_getTransactionReceipt", receipt @ Value::Object(_)) => change(receipt),
+            ("eth_getBlockReceipts", Value::Array(receipts)) => {
+                receipts.iter_mut().for_each(&mut change);
+            }
+            _ => {}
+        }
+        Fate::Arrives
+    }
 }
 
 /// The node's answer to a method is an error.
