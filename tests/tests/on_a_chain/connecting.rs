@@ -371,6 +371,12 @@ fn a_creation_that_failed_or_is_in_another_block_is_refused() {
         matches!(failed, Err(ChainError::Answer { .. })),
         "{failed:?}"
     );
+    // What address it made is computed, whatever a receipt says.
+    wire.set(changing_receipts(|receipt| {
+        receipt["contractAddress"] = json!(Bytes([0xee; 20]))
+    }));
+    let found = connect(&watching(&wire.url), honest(&life), &[shape()], 0).unwrap();
+    assert_eq!(found.parameters, life.found.parameters);
     let input = creation_input(&watching(&life.node.url), honest(&life));
     // The operator's address in the arguments, one bit of it.
     let mut other = input.clone();
