@@ -40,7 +40,7 @@ impl Default for Patience {
     }
 }
 
-/// A transaction that a block has. [`Sender::check_success`] checks that it did not fail there.
+/// A transaction that a block has. `Access::check_success` checks that it did not fail there.
 #[derive(Clone, Debug)]
 pub(crate) struct Included {
     pub(crate) id: Id,
