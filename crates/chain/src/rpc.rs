@@ -328,6 +328,7 @@ impl Rpc {
     /// The base fee of the last block, in wei for a unit of gas.
     pub(crate) fn base_fee(&self) -> Result<u128, ChainError> {
         let block: Block = self.ask("eth_getBlockByNumber", json!(["latest", false]))?;
+        self.block_id(&block.header)?;
         Ok(block.header.base_fee_per_gas.unwrap_or(0).into())
     }
 

@@ -148,6 +148,25 @@ fn gas_that_is_too_dear_is_not_paid() {
 }
 
 #[test]
+fn a_base_fee_that_is_not_its_headers_is_refused() {
+    let mut life = Life::with_accounts();
+    let sent = life.arrived();
+    life.node.set(|_, method, params, answer| {
+        if method == "eth_getBlockByNumber" && params[0] == "latest" {
+            answer["result"]["baseFeePerGas"] = json!("0x1");
+        }
+        Fate::Arrives
+    });
+    let refused = chain_error(life.deposit(4, 7));
+    assert!(
+        refused.to_string().contains("where its header has"),
+        "{refused}"
+    );
+    assert_eq!(life.arrived(), sent);
+    assert!(life.in_outbox().is_empty());
+}
+
+#[test]
 fn an_absurd_estimate_of_gas_is_refused() {
     let mut life = Life::with_accounts();
     let sent = life.arrived();
