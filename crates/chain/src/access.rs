@@ -12,6 +12,7 @@ use l1::{Address, Genesis};
 use prover::key::VerifyingKey;
 use rollup::Unacknowledged;
 
+use crate::blocks::Mined;
 use crate::contract::Contract;
 use crate::error::ChainError;
 use crate::key::EthKey;
@@ -22,6 +23,9 @@ use crate::sender::{Included, Patience, Sender};
 /// A mirror begins this many blocks before the block before its deployment, so that a reorganization of the last
 /// blocks before the deployment leaves its first checkpoint.
 pub const ANCHOR: u64 = 64;
+
+/// How often a receipt that says that a call failed is queried while what the node says is no proof of it.
+const QUERIES: u32 = 4;
 
 /// Access to a chain: one of its nodes, and the sender of a key if there is one.
 pub struct Access {
@@ -122,7 +126,46 @@ impl Access {
                 sender.send(rpc, intent)?
             }
         };
-        sender.check_success(rpc, included, intent.what)
+        self.check_success(included, intent.what, |_, included| Ok((included, false)))
+    }
+
+    /// Checks that a transaction did not fail. Each receipt is examined, which may bring a later one and says
+    /// whether something refutes it; one that says that the call failed is queried again. The failure is reported,
+    /// and the record dropped, once two queries in a row say that the transaction failed in one block and nothing
+    /// refutes either.
+    pub(crate) fn check_success(
+        &mut self,
+        mut included: Included,
+        what: &'static str,
+        mut examine: impl FnMut(&mut Self, Included) -> Result<(Included, bool), ChainError>,
+    ) -> Result<Included, ChainError> {
+        let mut confirmed = None;
+        for query in 1..=QUERIES {
+            let (examined, refuted) = examine(self, included)?;
+            let Mined {
+                number,
+                hash: block,
+                ref receipt,
+            } = examined.mined;
+            if receipt.status() {
+                return Ok(examined);
+            }
+            let hash = receipt.transaction_hash.to_string();
+            let (rpc, sender) = self.sending()?;
+            if !refuted && confirmed == Some(block) {
+                sender.drop_record(examined.id)?;
+                let block = number;
+                return Err(ChainError::Failed { what, block, hash });
+            }
+            if refuted && query == QUERIES {
+                let reason = format!("the failure of {hash}, which has events in block {number}");
+                return Err(rpc.bad_answer("eth_getTransactionReceipt", reason));
+            }
+            confirmed = (!refuted).then_some(block);
+            rpc.pause(sender.patience.poll.1);
+            included = sender.recheck_inclusion(rpc, examined.id, what)?;
+        }
+        Err(ChainError::Unsteady { attempts: QUERIES })
     }
 
     /// Cancels every pending transaction: an empty one replaces it, unless a block includes it first. The record of

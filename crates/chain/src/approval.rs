@@ -49,8 +49,9 @@ impl Access {
             };
             let (rpc, sender) = self.sending()?;
             let included = sender.send(rpc, &intent)?;
-            let included = sender.check_success(rpc, included, intent.what)?;
-            sender.drop_record(included.id)?;
+            let what = intent.what;
+            let included = self.check_success(included, what, |_, it| Ok((it, false)))?;
+            self.sending()?.1.drop_record(included.id)?;
         }
         Ok(())
     }

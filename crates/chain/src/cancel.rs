@@ -90,7 +90,7 @@ impl Sender {
 
     /// A transaction that a block had included before it was cancelled, as people see it. Its record is dropped,
     /// unless its own call has to acknowledge the outcome.
-    pub(crate) fn in_block(&mut self, id: Id) -> Result<Option<Unacknowledged>, ChainError> {
+    fn in_block(&mut self, id: Id) -> Result<Option<Unacknowledged>, ChainError> {
         let record = self.outbox.get(id);
         let (shown, keep) = (
             record.map(Record::summary),
@@ -103,7 +103,7 @@ impl Sender {
     }
 
     /// Signs an empty transaction for a nonce of which the outbox has none, and records it.
-    pub(crate) fn record_empty(
+    fn record_empty(
         &mut self,
         rpc: &Rpc,
         what: &'static str,

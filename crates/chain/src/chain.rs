@@ -14,20 +14,18 @@ use l1::{Address, NativeL1, Submission};
 use rollup::{Call, Called, SettleError, Settlement, Unacknowledged};
 
 use crate::access::Access;
+use crate::blocks::Mined;
 use crate::calls::{Encoded, sizes};
 use crate::error::ChainError;
 use crate::mirror::Mirror;
 use crate::outbox::Id;
 use crate::outcome::outcome;
-use crate::rpc::{Mined, Range, Rpc};
+use crate::rpc::{Range, Rpc};
 use crate::sender::{Included, Sender};
 
 /// How often the mirror is brought in line until it has the block of a receipt: a node may lag, and a
 /// reorganization may drop the block.
 const CATCH_UP: u32 = 10;
-
-/// How often a reported failure is checked while receipts and events contradict one another.
-const RECHECKS: u32 = 4;
 
 /// A contract and its mirror's bookkeeping.
 pub struct Chain {
@@ -83,91 +81,8 @@ impl Chain {
         })
     }
 
-    pub fn rpc(&self) -> &Rpc {
-        &self.access.rpc
-    }
-
     fn sync_mirror(&mut self, mirror: &mut NativeL1) -> Result<(), ChainError> {
         self.mirror.sync(&self.access.rpc, mirror)
-    }
-
-    /// Brings the mirror in line until it has executed the block of a transaction, and returns the transaction with
-    /// its receipt in that block: a reorganization may have moved it into another.
-    fn follow(
-        &mut self,
-        mirror: &mut NativeL1,
-        mut included: Included,
-        what: &'static str,
-    ) -> Result<Included, ChainError> {
-        for attempt in 0..CATCH_UP {
-            match self.sync_mirror(mirror) {
-                Err(ChainError::Behind { .. }) if attempt + 1 < CATCH_UP => {}
-                synced => synced?,
-            }
-            let Mined {
-                number,
-                hash,
-                receipt,
-            } = &included.mined;
-            let (block, events) = ((*number, *hash), receipt.status());
-            let there = self.mirror.has_block(&self.access.rpc, block, events)?;
-            match there {
-                Some(true) => return Ok(included),
-                Some(false) => {
-                    let (rpc, sender) = self.access.sending()?;
-                    included = sender.recheck_inclusion(rpc, included.id, what)?;
-                }
-                None => {}
-            }
-            let pause = Duration::from_millis(200) * (attempt + 1);
-            self.access.rpc.pause(pause);
-        }
-        Err(ChainError::Unsteady { attempts: CATCH_UP })
-    }
-
-    /// Checks a receipt that says that the call failed. If the block has events of the transaction, the receipt is
-    /// false, perhaps because nodes at one address contradict one another, and it is queried again. If the block
-    /// has none, the failure is reported and the record dropped, once a second query says the same.
-    fn check_failure(
-        &mut self,
-        mirror: &mut NativeL1,
-        mut included: Included,
-        what: &'static str,
-    ) -> Result<Included, ChainError> {
-        for attempt in 1..=RECHECKS {
-            let refuted = self.has_events(&included)?;
-            if refuted && attempt == RECHECKS {
-                let (number, hash) = (
-                    included.mined.number,
-                    included.mined.receipt.transaction_hash,
-                );
-                let reason = format!("the failure of {hash}, which has events in block {number}");
-                let method = "eth_getTransactionReceipt";
-                return Err(self.access.rpc.bad_answer(method, reason));
-            }
-            let (rpc, sender) = self.access.sending()?;
-            included = match refuted {
-                true => {
-                    rpc.pause(sender.patience.poll.1);
-                    sender.recheck_inclusion(rpc, included.id, what)?
-                }
-                false => sender.check_success(rpc, included, what)?,
-            };
-            // Why: the transaction may be in another block by now.
-            included = self.follow(mirror, included, what)?;
-            if included.mined.receipt.status() {
-                return Ok(included);
-            }
-        }
-        Err(ChainError::Unsteady { attempts: RECHECKS })
-    }
-
-    /// Whether the block of a transaction has events of it. A transaction that failed has none.
-    fn has_events(&self, included: &Included) -> Result<bool, ChainError> {
-        let number = included.mined.number;
-        let (rpc, hash) = (&self.access.rpc, included.mined.receipt.transaction_hash);
-        let (logs, _) = rpc.logs(self.contract, (number, number), None, &mut Range::new())?;
-        Ok(logs.iter().any(|log| log.transaction_hash == Some(hash)))
     }
 
     fn make(&mut self, mirror: &mut NativeL1, call: Call<'_>) -> Result<Called, SettleError> {
@@ -186,10 +101,18 @@ impl Chain {
                 sender.send(rpc, &intent)?
             }
         };
-        let mut included = self.follow(mirror, included, what)?;
-        if !included.mined.receipt.status() {
-            included = self.check_failure(mirror, included, what)?;
-        }
+        let Self {
+            access,
+            contract,
+            mirror: book,
+            ..
+        } = self;
+        let included = access.check_success(included, what, |access, included| {
+            let included = follow(access, (book, mirror), included, what)?;
+            let refuted = !included.mined.receipt.status()
+                && has_events(&access.rpc, *contract, &included.mined)?;
+            Ok((included, refuted))
+        })?;
         let outcome = outcome(self.contract, mirror, call, &included, what)?;
         match encoded.acknowledge {
             true => self.unacknowledged.push(included.id),
@@ -197,6 +120,42 @@ impl Chain {
         }
         Ok(Called { outcome, earlier })
     }
+}
+
+/// Brings the mirror in line until it has executed the block of a transaction, and returns the transaction with
+/// its receipt in that block: a reorganization may have moved it into another.
+fn follow(
+    access: &mut Access,
+    (book, mirror): (&mut Mirror, &mut NativeL1),
+    mut included: Included,
+    what: &'static str,
+) -> Result<Included, ChainError> {
+    for attempt in 0..CATCH_UP {
+        match book.sync(&access.rpc, mirror) {
+            Err(ChainError::Behind { .. }) if attempt + 1 < CATCH_UP => {}
+            synced => synced?,
+        }
+        let mined = &included.mined;
+        let (block, events) = ((mined.number, mined.hash), mined.receipt.status());
+        match book.has_block(&access.rpc, block, events)? {
+            Some(true) => return Ok(included),
+            Some(false) => {
+                let (rpc, sender) = access.sending()?;
+                included = sender.recheck_inclusion(rpc, included.id, what)?;
+            }
+            None => {}
+        }
+        let pause = Duration::from_millis(200) * (attempt + 1);
+        access.rpc.pause(pause);
+    }
+    Err(ChainError::Unsteady { attempts: CATCH_UP })
+}
+
+/// Whether the block of a transaction has events of it. A transaction that failed has none.
+fn has_events(rpc: &Rpc, contract: Address, mined: &Mined) -> Result<bool, ChainError> {
+    let (number, hash) = (mined.number, mined.receipt.transaction_hash);
+    let (logs, _) = rpc.logs(contract, (number, number), None, &mut Range::new())?;
+    Ok(logs.iter().any(|log| log.transaction_hash == Some(hash)))
 }
 
 /// The parameters without what the contract does not know: the operator's name, and its list of shapes.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use alloy::primitives::Address as EthAddress;
 use l1::Address;
 use l1::bytes::Bytes;
 use l1::evm::abi;
@@ -11,9 +12,10 @@ use ledger::shape::Shape;
 use prover::key::VerifyingKey;
 
 use crate::access::{Access, Found, constructed};
+use crate::blocks::Mined;
 use crate::error::ChainError;
 use crate::outbox::Intent;
-use crate::rpc::Mined;
+use crate::sender::Included;
 
 impl Access {
     /// Creates a contract, and returns its address and the number of its block.
@@ -26,15 +28,24 @@ impl Access {
             acknowledge: true,
             gas_bound: 0,
         };
+        let Included { id, mined } = self.send(&intent)?;
         let Mined {
             receipt, number, ..
-        } = self.send(&intent)?.mined;
-        let address = receipt.contract_address.ok_or(ChainError::NotTheContract {
-            contract: Bytes([0; 20]),
-            chain_id: self.chain_id,
-            reason: format!("the receipt of {what} names no address"),
-        })?;
-        Ok((Bytes(address.into_array()), number))
+        } = mined;
+        let (rpc, sender) = self.sending()?;
+        let record = sender.outbox.get(id);
+        let nonce = record.map_or(0, |record| record.call.nonce);
+        // Why computed: the contract at another address would be somebody else's.
+        let made = EthAddress::from(sender.address().0).create(nonce);
+        if receipt.contract_address != Some(made) {
+            let told = receipt.contract_address;
+            let told = told.map_or("no address".to_owned(), |told| {
+                format!("the address {told}")
+            });
+            let reason = format!("{told} for {what}, whose transaction makes {made}");
+            return Err(rpc.bad_answer("eth_getTransactionReceipt", reason));
+        }
+        Ok((Bytes(made.into_array()), number))
     }
 
     /// Deploys a rollup: `parameters` without chain and contract, shapes with their keys. The caller is

@@ -22,11 +22,7 @@ pub(crate) fn io<'p>(
 
 /// Reads a small file that this program wrote, and at most a bounded part of what lies there.
 pub(crate) fn read_small(path: &Path) -> Result<Vec<u8>, ChainError> {
-    let read = files::read_at_most(path, MAX_BYTES).map_err(|error| ChainError::Io {
-        path: error.path,
-        action: error.action,
-        source: error.source,
-    })?;
+    let read = files::read_at_most(path, MAX_BYTES).map_err(refused)?;
     read.ok_or_else(|| ChainError::File {
         path: path.into(),
         reason: format!(

@@ -20,9 +20,10 @@ use ledger::shape::Shape;
 use prover::key::KeyInfo;
 
 use crate::access::{Access, Found, constructed};
+use crate::blocks::Mined;
 use crate::error::ChainError;
 use crate::events::{TOKEN_ADDED, topic};
-use crate::rpc::{Mined, Range};
+use crate::rpc::Range;
 
 /// The transaction that created a contract.
 struct Creation {
@@ -144,14 +145,22 @@ impl Access {
             Some(to) => return Err(by(to)),
             None => {}
         }
-        let created = receipt.contract_address;
-        match created.map(|created| Bytes(created.into_array())) {
-            Some(created) if created == contract && receipt.status() => Ok(Creation {
+        // Why computed: no root of its block covers the address that a receipt names.
+        let signed = transaction.inner.inner();
+        let hash = signed.signature_hash();
+        let signer = signed.signature().recover_address_from_prehash(&hash);
+        let signer = signer.map_err(|error| {
+            let reason = format!("a transaction that nobody signed ({error})");
+            self.rpc().bad_answer("eth_getTransactionByHash", reason)
+        })?;
+        let created = Bytes(signer.create(transaction.nonce()).into_array());
+        match (created == contract, receipt.status()) {
+            (true, true) => Ok(Creation {
                 block: block.number,
                 input: transaction.input().to_vec(),
             }),
-            Some(created) if created != contract => Err(by(created)),
-            _ => Err(refused("the receipt of its deployment says that it failed")),
+            (true, false) => Err(refused("the receipt of its deployment says that it failed")),
+            (false, _) => Err(by(created)),
         }
     }
 

@@ -5,10 +5,11 @@
 
 use alloy::eips::BlockNumberOrTag;
 
+use crate::blocks::Mined;
 use crate::error::ChainError;
 use crate::outbox::{Id, KnownOutcome, NonceFloor, Record};
 use crate::replies::{Refusal, meaning};
-use crate::rpc::{Broadcast, Mined, Rpc};
+use crate::rpc::{Broadcast, Rpc};
 use crate::sender::{Inclusion, ReceiptQuery, Sender};
 
 /// How often a transaction is replaced in one command.
@@ -49,7 +50,7 @@ impl Sender {
     }
 
     /// Whether the node knows a receipt of the transaction now; none if a block may still include it.
-    pub(crate) fn known_inclusion(
+    fn known_inclusion(
         &mut self,
         rpc: &Rpc,
         id: Id,
@@ -84,6 +85,12 @@ impl Sender {
                 Ok(Some(Inclusion::Included(mined)))
             }
             ReceiptQuery::Emptied(mined) => {
+                // Why twice: the same call is sent anew once its record is dropped.
+                rpc.pause(self.patience.poll.1);
+                match self.query_receipt(rpc, id)? {
+                    ReceiptQuery::Emptied(again) if again.hash == mined.hash => {}
+                    _ => return Err(ChainError::Unsteady { attempts: 1 }),
+                }
                 self.record_inclusion(rpc, id, &mined)?;
                 self.outbox.remove(id)?;
                 Ok(Some(Inclusion::Cancelled))
@@ -160,12 +167,7 @@ impl Sender {
     }
 
     /// Queries the receipts until there is one or it is time for a replacement; once if it is `hopeless`.
-    pub(crate) fn poll_receipt(
-        &self,
-        rpc: &Rpc,
-        id: Id,
-        hopeless: bool,
-    ) -> Result<ReceiptQuery, ChainError> {
+    fn poll_receipt(&self, rpc: &Rpc, id: Id, hopeless: bool) -> Result<ReceiptQuery, ChainError> {
         let (mut pause, most) = self.patience.poll;
         let begun = rpc.elapsed();
         let mut used_since = None;
@@ -191,7 +193,7 @@ impl Sender {
         }
     }
 
-    pub(crate) fn not_mined(&self, id: Id, what: &'static str, said: &str) -> ChainError {
+    fn not_mined(&self, id: Id, what: &'static str, said: &str) -> ChainError {
         let last = self.outbox.get(id).and_then(Record::last);
         ChainError::NotMined {
             what,

@@ -10,6 +10,7 @@
 //!   says which nonces are free.
 //! - `mirror`: applies what the contract did to a native L1, block by block and back over reorganizations.
 //! - `contract`, `events`, `reverts`: what the contract's views, events and errors say.
+//! - `blocks`: a transaction's receipt, proven by the header of its block.
 //! - `rpc`: a node, asked again if the network fails; `backend` carries the questions, `replies` reads what a node
 //!   says in words.
 //! - `key`: the secp256k1 key that signs transactions. `error`: what can go wrong.
@@ -26,6 +27,7 @@
 mod access;
 mod approval;
 mod backend;
+mod blocks;
 mod calls;
 mod cancel;
 mod chain;

@@ -3,13 +3,13 @@
 //! Invariant: a request is repeated only if the network failed or the node named one of its limits, with growing
 //! pauses and at most six times. Every request is safe to repeat, also one that sends a signed transaction: a
 //! node that has it says so. A block is taken only if its hash is that of its header, events only if they were
-//! asked for, a receipt only if the node's chain has its block.
+//! asked for. What has to hold of a receipt is in `blocks`.
 
 use std::time::Duration;
 
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::{B256, Bytes as Data, U256};
-use alloy::rpc::types::{Block, Log, Transaction, TransactionReceipt};
+use alloy::rpc::types::{Block, Header, Log, Transaction};
 use l1::Address;
 use l1::evm::calldata::MAX_GAS;
 use serde::Deserialize;
@@ -102,14 +102,6 @@ pub(crate) enum Broadcast {
     Refused(String),
 }
 
-/// The receipt of a transaction, and the block that has it.
-#[derive(Clone, Debug)]
-pub(crate) struct Mined {
-    pub(crate) receipt: Box<TransactionReceipt>,
-    pub(crate) number: u64,
-    pub(crate) hash: B256,
-}
-
 /// A response of JSON-RPC 2.0.
 #[derive(Deserialize)]
 struct Reply<'a> {
@@ -149,7 +141,7 @@ impl Rpc {
     }
 
     /// Asks, again if the network fails.
-    fn ask<R: DeserializeOwned>(
+    pub(crate) fn ask<R: DeserializeOwned>(
         &self,
         method: &'static str,
         params: Value,
@@ -258,9 +250,12 @@ impl Rpc {
 
     /// Whether a node with this last block may only lag if it does not have a block that was seen before: its last
     /// block is old, or the other was seen a short while ago. If not, the chain does not have that block.
+    ///
+    /// A block that was seen more than [`LAG`] seconds in the future does not count as seen a short while ago: the
+    /// clock was ahead then, or was set back since, and nothing tells the two apart. Of the two errors the other
+    /// one would be worse: each node would be refused until the clock has come that far again.
     pub(crate) fn may_lag(&self, head: BlockId, seen: u64) -> bool {
         let now = self.now();
-        // Why not whatever is later: a clock that was ahead would have seen the block for as long.
         now.abs_diff(seen) < LAG || head.time.saturating_add(LAG) < now
     }
 
@@ -283,7 +278,7 @@ impl Rpc {
     /// [`ChainError`].
     pub fn latest(&self) -> Result<BlockId, ChainError> {
         let block: Block = self.ask("eth_getBlockByNumber", json!(["latest", false]))?;
-        self.block_id(&block)
+        self.block_id(&block.header)
     }
 
     /// The block with this number, if the chain is that long.
@@ -291,24 +286,31 @@ impl Rpc {
     /// # Errors
     /// [`ChainError`].
     pub fn block(&self, number: u64) -> Result<Option<BlockId>, ChainError> {
-        let method = "eth_getBlockByNumber";
         let params = json!([BlockNumberOrTag::Number(number), false]);
-        let block: Option<Block> = self.ask(method, params)?;
-        let block = block.map(|block| self.block_id(&block)).transpose()?;
-        if let Some(got) = block.filter(|block| block.number != number) {
-            let reason = format!("block {} instead of {number}", got.number);
-            return Err(self.bad_answer(method, reason));
-        }
-        Ok(block)
+        let block: Option<Block> = self.ask("eth_getBlockByNumber", params)?;
+        let block = block.map(|block| self.numbered(&block.header, number));
+        block.transpose()
     }
 
-    fn block_id(&self, block: &Block) -> Result<BlockId, ChainError> {
-        let (number, time) = (block.header.number, block.header.timestamp);
+    /// A block that was asked for by its number.
+    pub(crate) fn numbered(&self, header: &Header, number: u64) -> Result<BlockId, ChainError> {
+        let block = self.block_id(header)?;
+        match block.number == number {
+            true => Ok(block),
+            false => {
+                let reason = format!("block {} instead of {number}", block.number);
+                Err(self.bad_answer("eth_getBlockByNumber", reason))
+            }
+        }
+    }
+
+    fn block_id(&self, header: &Header) -> Result<BlockId, ChainError> {
+        let (number, time) = (header.number, header.timestamp);
         if number.max(time) > MAX_BLOCK {
             let reason = format!("block {number} of time {time}");
             return Err(self.bad_answer("eth_getBlockByNumber", reason));
         }
-        let (hash, computed) = (block.header.hash, block.header.inner.hash_slow());
+        let (hash, computed) = (header.hash, header.inner.hash_slow());
         if hash != computed {
             let reason = format!(
                 "block {number} of hash {hash}, where its header has {computed} (or fields that this version does not know)"
@@ -318,7 +320,7 @@ impl Rpc {
         Ok(BlockId {
             number,
             hash,
-            parent: block.header.inner.parent_hash,
+            parent: header.inner.parent_hash,
             time,
         })
     }
@@ -326,6 +328,7 @@ impl Rpc {
     /// The base fee of the last block, in wei for a unit of gas.
     pub(crate) fn base_fee(&self) -> Result<u128, ChainError> {
         let block: Block = self.ask("eth_getBlockByNumber", json!(["latest", false]))?;
+        self.block_id(&block.header)?;
         Ok(block.header.base_fee_per_gas.unwrap_or(0).into())
     }
 
@@ -394,39 +397,10 @@ impl Rpc {
         self.ask("eth_getTransactionByHash", json!([hash]))
     }
 
-    /// The receipt of a transaction, if the node's chain has its block.
-    pub(crate) fn mined(&self, hash: B256) -> Result<Option<Mined>, ChainError> {
-        let method = "eth_getTransactionReceipt";
-        let receipt: Option<Box<TransactionReceipt>> = self.ask(method, json!([hash]))?;
-        let Some(receipt) = receipt else {
-            return Ok(None);
-        };
-        if receipt.transaction_hash != hash {
-            return Err(self.bad_answer(method, "the receipt of another transaction"));
-        }
-        let (Some(number), Some(block)) = (receipt.block_number, receipt.block_hash) else {
-            return Ok(None);
-        };
-        let there = self.block(number)?;
-        Ok(there.filter(|there| there.hash == block).map(|_| Mined {
-            receipt,
-            number,
-            hash: block,
-        }))
-    }
-
     /// The nonce of an account: after the last block, or after the pending transactions.
     pub(crate) fn nonce(&self, of: Address, at: BlockNumberOrTag) -> Result<u64, ChainError> {
         let count: U256 = self.ask("eth_getTransactionCount", json!([of, at]))?;
         self.small("eth_getTransactionCount", count)
-    }
-
-    /// The balance of an account, in wei.
-    ///
-    /// # Errors
-    /// [`ChainError`].
-    pub fn balance(&self, of: Address) -> Result<U256, ChainError> {
-        self.ask("eth_getBalance", json!([of, "latest"]))
     }
 
     pub(crate) fn code(&self, of: Address) -> Result<Vec<u8>, ChainError> {

@@ -9,5 +9,5 @@ mod contract;
 mod node;
 mod transactions;
 
-pub(crate) use contract::{Act, L1_FEE, erc20, genesis};
+pub(crate) use contract::{Act, CONTRACT, L1_FEE, erc20, genesis};
 pub(crate) use node::{Fate, Mining, Node, Shown, faithful};

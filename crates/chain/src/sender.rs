@@ -8,12 +8,13 @@ use alloy::primitives::{Address as EthAddress, TxKind, U256};
 use l1::Address;
 use rollup::Unacknowledged;
 
+use crate::blocks::Mined;
 use crate::error::ChainError;
 use crate::fees::{Offer, offer};
 use crate::key::EthKey;
 use crate::outbox::{Attempt, Id, Intent, Outbox, Record, SignedCall};
 use crate::reverts::reason;
-use crate::rpc::{Message, Mined, Rpc, Simulated};
+use crate::rpc::{Message, Rpc, Simulated};
 
 /// How long the sender waits.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +40,7 @@ impl Default for Patience {
     }
 }
 
-/// A transaction that a block has. [`Sender::check_success`] checks that it did not fail there.
+/// A transaction that a block has. `Access::check_success` checks that it did not fail there.
 #[derive(Clone, Debug)]
 pub(crate) struct Included {
     pub(crate) id: Id,

@@ -65,30 +65,6 @@ impl Sender {
         }
     }
 
-    /// Checks that a transaction did not fail. If the receipt says that the call failed, we query it again,
-    /// report the failure, and drop the record.
-    pub(crate) fn check_success(
-        &mut self,
-        rpc: &Rpc,
-        included: Included,
-        what: &'static str,
-    ) -> Result<Included, ChainError> {
-        if included.mined.receipt.status() {
-            return Ok(included);
-        }
-        rpc.pause(self.patience.poll.1);
-        let included = self.recheck_inclusion(rpc, included.id, what)?;
-        if included.mined.receipt.status() {
-            return Ok(included);
-        }
-        self.outbox.remove(included.id)?;
-        Err(ChainError::Failed {
-            what,
-            block: included.mined.number,
-            hash: included.mined.receipt.transaction_hash.to_string(),
-        })
-    }
-
     /// Waits for every transaction of the outbox with a nonce below `end`. A record whose outcome has to be
     /// acknowledged stays until its own call does so.
     pub(crate) fn wait_for_earlier(&mut self, rpc: &Rpc, end: u64) -> Result<(), ChainError> {
@@ -116,11 +92,7 @@ impl Sender {
     }
 
     /// Chooses nonce and gas, signs the transaction and records it.
-    pub(crate) fn sign_and_record(
-        &mut self,
-        rpc: &Rpc,
-        intent: &Intent<'_>,
-    ) -> Result<Id, ChainError> {
+    fn sign_and_record(&mut self, rpc: &Rpc, intent: &Intent<'_>) -> Result<Id, ChainError> {
         let from = self.address();
         let estimated = rpc.estimate_gas(self.message(intent))?;
         let gas = gas_limit(estimated, intent.gas_bound);
@@ -135,7 +107,7 @@ impl Sender {
         self.record_first(rpc, intent, call)
     }
 
-    pub(crate) fn blocked_by_earlier(&self, what: String, hash: String, why: String) -> ChainError {
+    fn blocked_by_earlier(&self, what: String, hash: String, why: String) -> ChainError {
         let from = self.address();
         ChainError::Earlier {
             from,

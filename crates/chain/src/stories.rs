@@ -6,12 +6,15 @@
 mod deploying;
 mod fees;
 mod nodes;
+mod receipts;
 mod sending;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use alloy::consensus::Header;
+use alloy::rpc::types::Block;
 use l1::{Address, Deposit, NativeL1, QueueEntry};
 use ledger::babyjubjub::cofactor_inverse_point;
 use ledger::eddsa::PrivateKey;
@@ -210,6 +213,30 @@ fn cut_after(count: u32) -> impl FnMut(&mut Shown, &str, &Value, &mut Value) -> 
             true => Fate::Lost,
             false => Fate::Arrives,
         }
+    }
+}
+
+/// Changes the header of a block in an answer, and its hash with it.
+fn change_header(answer: &mut Value, change: impl FnOnce(&mut Header)) {
+    let mut block: Block = serde_json::from_value(answer["result"].take()).unwrap();
+    change(&mut block.header.inner);
+    block.header.hash = block.header.inner.hash_slow();
+    answer["result"] = json!(block);
+}
+
+/// Receipts are changed wherever the node shows them.
+fn changing_receipts(
+    mut change: impl FnMut(&mut Value) + Send,
+) -> impl FnMut(&mut Shown, &str, &Value, &mut Value) -> Fate + Send {
+    move |_, method, _, answer| {
+        match (method, &mut answer["result"]) {
+            ("eth_getTransactionReceipt", receipt @ Value::Object(_)) => change(receipt),
+            ("eth_getBlockReceipts", Value::Array(receipts)) => {
+                receipts.iter_mut().for_each(&mut change);
+            }
+            _ => {}
+        }
+        Fate::Arrives
     }
 }
 

@@ -37,7 +37,7 @@ use tests::world::{
     withdraw,
 };
 
-use crate::node::{Anvil, Fate, Wire, error, faithful};
+use crate::node::{Anvil, Fate, Wire, changing_receipts, error, faithful};
 
 /// Keys of the first two accounts of every development chain.
 const ETH_KEYS: [&str; 2] = [
@@ -694,20 +694,25 @@ fn an_underpriced_transaction_is_offered_more() {
     let mut life = Life::with_accounts();
     let wire = Wire::to(&life.node, faithful);
     life.reopen_over(&wire.url).unwrap();
-    life.control("anvil_setNextBlockBaseFeePerGas", json!(["0xee6b2800"]));
+    // The last block takes next to nothing, the next one, which comes once the transaction is sent, four gwei.
+    let next_fee = "anvil_setNextBlockBaseFeePerGas";
+    life.control(next_fee, json!(["0x1"]));
+    life.control("evm_mine", json!([]));
+    life.control(next_fee, json!(["0xee6b2800"]));
+    let url = life.node.url.clone();
     let offers = std::sync::Arc::new(AtomicU32::new(0));
     let counter = offers.clone();
-    wire.set(move |method, params, answer| {
+    wire.set(move |method, _, answer| {
         let offered = counter.load(Ordering::SeqCst);
-        // At first the fees seem to be next to nothing.
-        if method == "eth_getBlockByNumber" && params[0] == "latest" && offered == 0 {
-            answer["result"]["baseFeePerGas"] = json!("0x1");
-        }
         if method == "eth_maxPriorityFeePerGas" && offered == 0 {
             answer["result"] = json!("0x1");
         }
         if method == "eth_sendRawTransaction" {
             counter.store(offered + 1, Ordering::SeqCst);
+            if offered == 0 {
+                let rpc = chain::Rpc::new(&url).unwrap();
+                rpc.control("evm_mine", json!([])).unwrap();
+            }
         }
         Fate::Arrives
     });

@@ -142,6 +142,22 @@ pub fn faithful(_: &str, _: &Value, _: &mut Value) -> Fate {
     Fate::Arrives
 }
 
+/// Receipts are changed wherever the node shows them.
+pub fn changing_receipts(
+    mut change: impl FnMut(&mut Value) + Send + 'static,
+) -> impl FnMut(&str, &Value, &mut Value) -> Fate + Send + 'static {
+    move |method, _, answer| {
+        match (method, &mut answer["result"]) {
+            ("eth_getTransactionReceipt", receipt @ Value::Object(_)) => change(receipt),
+            ("eth_getBlockReceipts", Value::Array(receipts)) => {
+                receipts.iter_mut().for_each(&mut change);
+            }
+            _ => {}
+        }
+        Fate::Arrives
+    }
+}
+
 /// An error of a node.
 pub fn error(message: &str) -> Value {
     json!({ "code": -32000, "message": message })

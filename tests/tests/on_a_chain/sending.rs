@@ -18,6 +18,11 @@ fn cut_after(count: u32) -> impl FnMut(&str, &Value, &mut Value) -> Fate + Send 
     }
 }
 
+fn fail(receipt: &mut Value) {
+    receipt["status"] = json!("0x0");
+    receipt["logs"] = json!([]);
+}
+
 /// The node's answer to a method is an error.
 fn refusing(
     refused: &'static str,
@@ -254,24 +259,91 @@ fn whatever_bit_of_the_outbox_is_flipped_a_deposit_is_made_once() {
     assert_eq!(life.unacknowledged().len(), 1);
 }
 
-/// A receipt alone that says that it failed is not enough to make a deposit a second time.
+/// A receipt that says that the call failed, where its block has another.
 #[test]
-fn a_failure_that_its_own_events_refute_is_not_believed() {
+fn a_failure_that_its_block_refutes_is_not_believed() {
     let (mut life, wire) = Life::over_a_wire();
-    wire.set(|method, _, answer| {
-        if method == "eth_getTransactionReceipt" && answer["result"].is_object() {
-            answer["result"]["status"] = json!("0x0");
-            answer["result"]["logs"] = json!([]);
-        }
-        Fate::Arrives
-    });
+    wire.set(changing_receipts(fail));
     let refused = life.deposit(4, 7).unwrap_err();
-    let strange = matches!(chain_error(&refused), ChainError::Answer { .. });
-    assert!(strange, "{refused}");
+    let words = "other receipts than block";
+    assert!(refused.to_string().contains(words), "{refused}");
     wire.set(faithful);
     let (entry, earlier) = life.deposit_untold(4, 0, 7).unwrap();
     assert_eq!((entry.number, earlier), (3, true));
     assert_eq!(life.standing().1, 4, "one deposit");
+}
+
+/// The receipt says that the call failed, in a block that the chain has and that does not have the transaction.
+#[test]
+fn a_failure_in_a_block_that_does_not_have_the_transaction_is_not_believed() {
+    let (mut life, wire) = Life::over_a_wire();
+    let block = life.control("eth_getBlockByNumber", json!(["latest", false]));
+    let nonce = life.nonce();
+    wire.set(changing_receipts(move |receipt| {
+        fail(receipt);
+        receipt["blockNumber"] = block["number"].clone();
+        receipt["blockHash"] = block["hash"].clone();
+    }));
+    let refused = life.deposit(4, 7).unwrap_err();
+    let words = "which does not have transaction";
+    assert!(refused.to_string().contains(words), "{refused}");
+    wire.set(faithful);
+    let (entry, earlier) = life.deposit_untold(4, 0, 7).unwrap();
+    assert_eq!((entry.number, earlier), (3, true));
+    assert_eq!(
+        (life.standing().1, life.nonce()),
+        (4, nonce + 1),
+        "one deposit"
+    );
+}
+
+/// What a real node shows of its blocks gives the roots in their headers.
+#[test]
+fn a_block_with_transactions_of_many_types_proves_a_receipt() {
+    let (mut life, wire) = Life::over_a_wire();
+    let url = life.node.url.clone();
+    let contract = life.found.parameters.contract.unwrap();
+    let other = "0x70997970c51812dc3a010c7d01b50e0d17dc79c8";
+    for (number, manner) in (4..).zip(0..3) {
+        life.control("evm_setAutomine", json!([false]));
+        let price = "0x2540be400";
+        for transaction in [
+            json!({ "type": "0x0", "to": other, "gas": "0x5208", "gasPrice": price }),
+            json!({ "type": "0x1", "to": other, "gas": "0x8000", "gasPrice": price, "accessList": [{ "address": contract, "storageKeys": [] }] }),
+            json!({ "type": "0x2", "to": other, "gas": "0x5208", "maxFeePerGas": price, "maxPriorityFeePerGas": price }),
+            // It fails: the contract has no such call.
+            json!({ "to": contract, "gas": "0x30000", "input": "0xdeadbeef", "maxFeePerGas": price, "maxPriorityFeePerGas": price }),
+        ] {
+            let mut transaction = transaction;
+            transaction["from"] = json!(other);
+            life.control("eth_sendTransaction", json!([transaction]));
+        }
+        // The node shows the receipts of the block, then each alone, then a type that nobody knows.
+        let url = url.clone();
+        wire.set(move |method, params, answer| {
+            if method == "eth_sendRawTransaction" {
+                let rpc = chain::Rpc::new(&url).unwrap();
+                rpc.control("evm_mine", json!([])).unwrap();
+            }
+            if method == "eth_getBlockReceipts" && manner == 1 {
+                *answer = json!({ "jsonrpc": "2.0", "id": answer["id"], "error": error("none") });
+            }
+            if method == "eth_getBlockByNumber" && params[1] == true && manner == 2 {
+                answer["result"]["transactions"][0]["type"] = json!("0x7e");
+            }
+            Fate::Arrives
+        });
+        assert_eq!(life.deposit(number, 7).unwrap().op.index(), number);
+        let block = life.control("eth_getBlockByNumber", json!(["latest", true]));
+        let transactions = block["transactions"].as_array().unwrap();
+        let mut types: Vec<&str> = transactions
+            .iter()
+            .map(|transaction| transaction["type"].as_str().unwrap())
+            .collect();
+        types.sort_unstable();
+        assert_eq!(types, ["0x0", "0x1", "0x2", "0x2", "0x2"]);
+        life.control("evm_setAutomine", json!([true]));
+    }
 }
 
 /// A batch asks for the gas that it can take at most, not for what the node estimates at the moment.
@@ -343,25 +415,6 @@ fn words_of_one_of_several_nodes_are_not_final() {
     life.control("anvil_setBalance", json!([life.caller(), "0x0"]));
     life.deposit(4, 7).unwrap_err();
     assert!(life.unacknowledged().is_empty());
-}
-
-#[test]
-fn a_failure_that_another_fork_has_is_not_believed_at_once() {
-    let (mut life, wire) = Life::over_a_wire();
-    let mut asked = 0;
-    wire.set(move |method, _, answer| {
-        if method == "eth_getTransactionReceipt" && answer["result"].is_object() {
-            asked += 1;
-            if asked == 1 {
-                answer["result"]["status"] = json!("0x0");
-                answer["result"]["logs"] = json!([]);
-            }
-        }
-        Fate::Arrives
-    });
-    // The events of its block refute the failure, so the same command queries the receipt again.
-    assert_eq!(life.deposit(4, 7).unwrap().number, 3);
-    assert_eq!(life.standing().1, 4, "one deposit");
 }
 
 #[test]
@@ -552,22 +605,27 @@ fn a_receipt_of_a_block_that_was_dropped_is_none() {
         Fate::Arrives
     });
     assert_eq!(life.deposit(4, 7).unwrap().number, 3);
+    // If there is no other, there is none.
+    wire.set(changing_receipts(|receipt| {
+        receipt["blockHash"] = json!(format!("0x{}", "ee".repeat(32)));
+    }));
+    let none = life.deposit(4, 7).unwrap_err();
+    let none = chain_error(&none);
+    assert!(matches!(none, ChainError::Replaced { .. }), "{none}");
 }
 
 #[test]
-fn what_a_receipt_tells_is_compared_with_the_queue() {
+fn what_a_receipt_tells_is_proven_by_its_block() {
     let (mut life, wire) = Life::over_a_wire();
     // The receipt's event is of an entry that somebody else has.
-    wire.set(|method, _, answer| {
-        if method == "eth_getTransactionReceipt" && answer["result"].is_object() {
-            for log in answer["result"]["logs"].as_array_mut().unwrap() {
-                log["topics"][1] = json!(format!("0x{:064x}", 1));
-            }
+    wire.set(changing_receipts(|receipt| {
+        for log in receipt["logs"].as_array_mut().unwrap() {
+            log["topics"][1] = json!(format!("0x{:064x}", 1));
         }
-        Fate::Arrives
-    });
-    let dropped = life.deposit(4, 7).unwrap_err();
-    assert!(matches!(dropped, SettleError::Dropped { .. }), "{dropped}");
+    }));
+    let refused = life.deposit(4, 7).unwrap_err();
+    let words = "other receipts than block";
+    assert!(refused.to_string().contains(words), "{refused}");
     wire.set(faithful);
     let (entry, earlier) = life.deposit_untold(4, 0, 7).unwrap();
     assert_eq!((entry.number, earlier), (3, true));

@@ -39,7 +39,7 @@ impl Mirror {
     }
 
     /// Applies events of a block in their order.
-    pub(super) fn apply_all(
+    fn apply_all(
         &mut self,
         rpc: &Rpc,
         calls: &mut Calls<'_, '_>,
@@ -68,7 +68,7 @@ impl Mirror {
     }
 
     /// Applies an event other than that of a final batch.
-    pub(super) fn apply_event(
+    fn apply_event(
         &mut self,
         calls: &mut Calls<'_, '_>,
         block: BlockId,
@@ -166,11 +166,7 @@ impl Mirror {
     }
 
     /// Computes the account state of the mirror's last root.
-    pub(super) fn rebuild_state(
-        &mut self,
-        mirror: &NativeL1,
-        block: BlockId,
-    ) -> Result<(), ChainError> {
+    fn rebuild_state(&mut self, mirror: &NativeL1, block: BlockId) -> Result<(), ChainError> {
         let root = mirror.head()?.root;
         if self.state.as_ref().is_none_or(|state| state.root() != root) {
             let state = final_state(mirror, |_| ());
@@ -181,7 +177,7 @@ impl Mirror {
 
     /// The exit of an account, with its tree path from the mirror's own state: the arguments of the call are not
     /// known if it went through another contract.
-    pub(super) fn exit_of(&self, block: BlockId, index: u32) -> Result<Exit, ChainError> {
+    fn exit_of(&self, block: BlockId, index: u32) -> Result<Exit, ChainError> {
         let wrong =
             |reason: String| disagree(block, format!("the exit of account {index}"), reason);
         let state = self.state.as_ref();

@@ -55,7 +55,7 @@ impl Mirror {
         Err(ChainError::Unsteady { attempts: ATTEMPTS })
     }
 
-    pub(super) fn sync_once(&mut self, rpc: &Rpc, mirror: &mut NativeL1) -> Result<(), Stop> {
+    fn sync_once(&mut self, rpc: &Rpc, mirror: &mut NativeL1) -> Result<(), Stop> {
         let head = self.latest(rpc)?;
         self.roll_back(rpc, mirror, head)?;
         self.read(rpc, mirror, head)?;
@@ -83,7 +83,7 @@ impl Mirror {
 
     /// The last block, whose parent the node has to have. If it is older than the last checkpoint, the node is asked
     /// again: of several nodes at one address some may lag.
-    pub(super) fn latest(&self, rpc: &Rpc) -> Result<BlockId, Stop> {
+    fn latest(&self, rpc: &Rpc) -> Result<BlockId, Stop> {
         let mut head = rpc.latest()?;
         for attempt in 0..BEHIND {
             if head.number >= self.checkpoints.last().number {
@@ -101,7 +101,7 @@ impl Mirror {
     }
 
     /// Applies the events after the last checkpoint, up to a block.
-    pub(super) fn read(&mut self, rpc: &Rpc, mirror: &NativeL1, head: BlockId) -> Result<(), Stop> {
+    fn read(&mut self, rpc: &Rpc, mirror: &NativeL1, head: BlockId) -> Result<(), Stop> {
         let read = self.read_events(rpc, mirror, head);
         if read.is_err() {
             // Why: blocks that were not committed are not in the mirror.
@@ -110,12 +110,7 @@ impl Mirror {
         read
     }
 
-    pub(super) fn read_events(
-        &mut self,
-        rpc: &Rpc,
-        mirror: &NativeL1,
-        head: BlockId,
-    ) -> Result<(), Stop> {
+    fn read_events(&mut self, rpc: &Rpc, mirror: &NativeL1, head: BlockId) -> Result<(), Stop> {
         let (first, last) = (self.checkpoints.blocks[0].number, self.checkpoints.last());
         let unread = last.number + 1;
         let mut before = (last.number, last.hash);

@@ -72,11 +72,7 @@ impl Mirror {
     }
 
     /// Keeps the first checkpoints, this many, and rolls the mirror back to the last of them.
-    pub(super) fn drop_after(
-        &mut self,
-        mirror: &mut NativeL1,
-        kept: usize,
-    ) -> Result<(), ChainError> {
+    fn drop_after(&mut self, mirror: &mut NativeL1, kept: usize) -> Result<(), ChainError> {
         self.checkpoints.blocks.truncate(kept);
         let last = self.checkpoints.last().number;
         self.checkpoints.verified = self.checkpoints.verified.min(last);
@@ -85,7 +81,7 @@ impl Mirror {
     }
 
     /// Rolls the mirror back to the last checkpoint.
-    pub(super) fn align(&mut self, mirror: &mut NativeL1) -> Result<(), ChainError> {
+    fn align(&mut self, mirror: &mut NativeL1) -> Result<(), ChainError> {
         let (height, last) = (mirror.head()?.height, self.checkpoints.last().height);
         if height == last {
             return Ok(());
@@ -104,7 +100,7 @@ impl Mirror {
     }
 
     /// Makes the mirror anew from the deployment: it is only a copy of what the chain has.
-    pub(super) fn rebuild(&mut self, mirror: &mut NativeL1) -> Result<(), ChainError> {
+    fn rebuild(&mut self, mirror: &mut NativeL1) -> Result<(), ChainError> {
         tracing::info!("making the mirror anew from the deployment");
         let first = self.checkpoints.blocks[0];
         let deployment = mirror.deployment().clone();

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alloy::consensus::Header;
-use alloy::primitives::{B256, Bytes as Data, U256};
+use alloy::consensus::proofs::{calculate_receipt_root, ordered_trie_root_encoded};
+use alloy::consensus::{Header, ReceiptEnvelope};
+use alloy::primitives::{B256, Bytes as Data, U256, keccak256};
 use alloy::rpc::types::{Block, BlockTransactions, Log};
 use l1::evm::artifacts::ROLLUP;
 use l1::{Address, NativeL1};
 use serde_json::{Value, json};
 
 use super::contract::{Act, CONTRACT, Fixed, Sent, State};
-use super::transactions::{Receipt, Transaction};
+use super::transactions::{Receipt, Transaction, foreign, shown_foreign};
 use crate::backend::{Backend, Response};
 use crate::contract::ContractState;
 use crate::rpc::Rpc;
@@ -59,6 +60,8 @@ struct Made {
     header: Header,
     hash: B256,
     logs: Vec<Log>,
+    /// Whether its first transaction is of a type that is none of Ethereum's.
+    foreign: bool,
     receipts: Vec<Receipt>,
     state: State,
 }
@@ -88,6 +91,9 @@ pub(crate) struct Shown {
     pub(crate) base_fee: u128,
     pub(crate) tip: u128,
     pub(crate) gas: u64,
+    /// Whether the next blocks begin with a transaction of a type that is none of Ethereum's, as those of some
+    /// other chains do.
+    pub(crate) foreign: bool,
 }
 
 /// A node that shows a chain.
@@ -115,11 +121,13 @@ impl Node {
             base_fee: GWEI,
             tip: GWEI,
             gas: 100_000,
+            foreign: false,
         };
         let first = Made {
             header: Header::default(),
             hash: B256::ZERO,
             logs: Vec::new(),
+            foreign: false,
             receipts: Vec::new(),
             state: State::new(mirror),
         };
@@ -187,12 +195,15 @@ impl Shown {
     }
 
     fn put(&mut self, mut made: Made, number: u64, parent: B256, time: u64) {
+        made.foreign = self.foreign;
         made.header = Header {
             number,
             parent_hash: parent,
             timestamp: time,
             base_fee_per_gas: Some(u64::try_from(self.base_fee).unwrap()),
             extra_data: Data::copy_from_slice(&self.fork.to_be_bytes()),
+            transactions_root: ordered_trie_root_encoded(&made.encoded(number)),
+            receipts_root: made.receipts_root(),
             ..Header::default()
         };
         made.hash = made.header.hash_slow();
@@ -309,7 +320,18 @@ impl Shown {
                 let made = self.blocks.get(&number);
                 let made = made.filter(|_| self.lost != Some(number));
                 let filler = || (self.invented && number < self.head()).then(|| filler(number));
-                Ok(made.map(shown).or_else(filler).unwrap_or(Value::Null))
+                let shown = made.map(|made| shown(made, params[1] == true));
+                Ok(shown.or_else(filler).unwrap_or(Value::Null))
+            }
+            "eth_getBlockReceipts" => {
+                let made = number(&params[0]).and_then(|number| self.blocks.get(&number));
+                Ok(json!(made.map(Made::shown_receipts)))
+            }
+            "eth_getRawTransactionByHash" => {
+                let hash: B256 = read(&params[0]);
+                let blocks = self.blocks.iter();
+                let mut raw = blocks.flat_map(|(number, made)| made.encoded(*number));
+                Ok(json!(raw.find(|raw| keccak256(raw) == hash)))
             }
             "eth_getLogs" => {
                 let range = ["fromBlock", "toBlock"].map(|end| number(&params[0][end]).unwrap());
@@ -358,12 +380,10 @@ impl Shown {
     }
 
     fn receipt(&self, hash: B256) -> Value {
-        let shown = self.blocks.values().find_map(|made| {
-            let mut receipts = made.receipts.iter();
-            let receipt = receipts.find(|receipt| receipt.transaction.hash == hash)?;
-            Some(receipt.shown(made.header.number, made.hash))
-        });
-        shown.unwrap_or(Value::Null)
+        let receipts = self.blocks.values().flat_map(Made::shown_receipts);
+        let hash = json!(hash);
+        let mut receipts = receipts.filter(|receipt| receipt["transactionHash"] == hash);
+        receipts.next().unwrap_or(Value::Null)
     }
 
     /// Takes a transaction, as nodes do.
@@ -410,6 +430,38 @@ fn after(last: &Made, acts: &[Act], time: u64) -> Made {
 }
 
 impl Made {
+    /// Its transactions, as its root has them.
+    fn encoded(&self, number: u64) -> Vec<Data> {
+        let first = self.foreign.then(|| foreign(number)).into_iter();
+        let others = self.receipts.iter();
+        let others = others.map(|receipt| receipt.transaction.encoded());
+        first.chain(others).collect()
+    }
+
+    /// The root of its receipts. That of a transaction of another type has a place and, as nobody checks it here,
+    /// no receipt.
+    fn receipts_root(&self) -> B256 {
+        let receipts = self.numbered();
+        let receipts: Vec<ReceiptEnvelope> = receipts
+            .map(|(place, receipt)| receipt.encoded(place))
+            .collect();
+        calculate_receipt_root(&receipts)
+    }
+
+    /// Receipts with their places in the block.
+    fn numbered(&self) -> impl Iterator<Item = (u64, &Receipt)> {
+        (u64::from(self.foreign)..).zip(&self.receipts)
+    }
+
+    /// Receipts as nodes show them.
+    fn shown_receipts(&self) -> Vec<Value> {
+        let first = self.foreign.then(|| json!({ "type": "0x7e" }));
+        let (number, hash) = (self.header.number, self.hash);
+        let others = self.numbered();
+        let others = others.map(|(place, receipt)| receipt.shown(number, hash, place));
+        first.into_iter().chain(others).collect()
+    }
+
     /// What a call returns in the state after this block, which `asked` names if it is a view.
     fn call(&self, fixed: &Fixed, call: &Value, asked: &mut String) -> Result<Value, Value> {
         let input: Data = read(&call["input"]);
@@ -435,11 +487,28 @@ impl Made {
     }
 }
 
-/// A block as nodes show it.
-fn shown(made: &Made) -> Value {
+/// A block as nodes show it, with the hashes of its transactions or with all of them.
+fn shown(made: &Made, full: bool) -> Value {
+    let (number, hash) = (made.header.number, made.hash);
     let mut header = alloy::rpc::types::Header::new(made.header.clone());
-    header.hash = made.hash;
-    block(header)
+    header.hash = hash;
+    let mut shown = block(header);
+    shown["transactions"] = match full {
+        false => json!(
+            made.encoded(number)
+                .iter()
+                .map(keccak256)
+                .collect::<Vec<_>>()
+        ),
+        true => {
+            let first = made.foreign.then(|| shown_foreign(number)).into_iter();
+            let others = made.numbered();
+            let others =
+                others.map(|(place, receipt)| receipt.transaction.shown(number, hash, place));
+            first.chain(others).collect()
+        }
+    };
+    shown
 }
 
 /// A block that nobody made.

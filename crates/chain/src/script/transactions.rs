@@ -1,14 +1,18 @@
 //! Transactions of a chain in memory: those that wait, and the receipts of those that a block has.
 
-use alloy::consensus::{Signed, TxEip1559};
-use alloy::eips::eip2718::Decodable2718;
-use alloy::primitives::{B256, Bytes as Data};
+use alloy::consensus::transaction::Recovered;
+use alloy::consensus::{Receipt as Outcome, ReceiptEnvelope, Signed, TxEip1559, TxEnvelope};
+use alloy::eips::eip2718::{Decodable2718, Encodable2718};
+use alloy::primitives::{Address as EthAddress, B256, Bytes as Data, Log as Event, keccak256};
 use alloy::rpc::types::Log;
 use l1::Address;
 use l1::bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::contract::{Sent, State};
+
+/// What each transaction uses.
+const GAS: u64 = 21_000;
 
 /// A signed transaction.
 #[derive(Clone, Debug)]
@@ -21,6 +25,7 @@ pub(crate) struct Transaction {
     to: Option<Address>,
     value: u128,
     data: Data,
+    signed: TxEnvelope,
 }
 
 /// A receipt, but for its block.
@@ -49,7 +54,27 @@ impl Transaction {
             to: inner.to.to().map(|to| Bytes(to.into_array())),
             value: u128::try_from(inner.value).unwrap(),
             data: inner.input.clone(),
+            signed: signed.into(),
         }
+    }
+
+    /// As its block's root has it.
+    pub(super) fn encoded(&self) -> Data {
+        self.signed.encoded_2718().into()
+    }
+
+    /// As nodes show it.
+    pub(super) fn shown(&self, number: u64, block: B256, place: u64) -> Value {
+        let signer = EthAddress::from(self.from.0);
+        let shown = alloy::rpc::types::Transaction {
+            inner: Recovered::new_unchecked(self.signed.clone(), signer),
+            block_hash: Some(block),
+            block_number: Some(number),
+            transaction_index: Some(place),
+            effective_gas_price: None,
+            block_timestamp: None,
+        };
+        json!(shown)
     }
 
     /// Executes it in a block of this time.
@@ -84,8 +109,19 @@ impl Transaction {
 }
 
 impl Receipt {
+    /// As its block's root has it.
+    pub(super) fn encoded(&self, place: u64) -> ReceiptEnvelope {
+        let logs: Vec<Event> = self.logs.iter().map(|log| log.inner.clone()).collect();
+        let outcome = Outcome {
+            status: self.success.into(),
+            cumulative_gas_used: (place + 1) * GAS,
+            logs,
+        };
+        ReceiptEnvelope::Eip1559(outcome.with_bloom())
+    }
+
     /// As nodes show it.
-    pub(super) fn shown(&self, number: u64, block: B256) -> Value {
+    pub(super) fn shown(&self, number: u64, block: B256, place: u64) -> Value {
         let Transaction {
             hash,
             from,
@@ -93,7 +129,8 @@ impl Receipt {
             to,
             ..
         } = &self.transaction;
-        let made = alloy::primitives::Address::from(from.0).create(*nonce);
+        let made = EthAddress::from(from.0).create(*nonce);
+        let encoded = self.encoded(place);
         let mut logs = self.logs.clone();
         for log in &mut logs {
             (log.block_number, log.block_hash) = (Some(number), Some(block));
@@ -101,13 +138,13 @@ impl Receipt {
         json!({
             "type": "0x2",
             "status": if self.success { "0x1" } else { "0x0" },
-            "cumulativeGasUsed": "0x5208",
-            "gasUsed": "0x5208",
+            "cumulativeGasUsed": format!("{:#x}", encoded.cumulative_gas_used()),
+            "gasUsed": format!("{GAS:#x}"),
             "effectiveGasPrice": "0x1",
             "logs": logs,
-            "logsBloom": format!("0x{}", "00".repeat(256)),
+            "logsBloom": encoded.logs_bloom(),
             "transactionHash": hash,
-            "transactionIndex": "0x0",
+            "transactionIndex": format!("{place:#x}"),
             "blockHash": block,
             "blockNumber": format!("{number:#x}"),
             "from": from,
@@ -115,4 +152,14 @@ impl Receipt {
             "contractAddress": to.is_none().then_some(made),
         })
     }
+}
+
+/// A transaction of a type that is none of Ethereum's, as its block's root has it.
+pub(super) fn foreign(number: u64) -> Data {
+    [&[0x7e_u8][..], &number.to_be_bytes()].concat().into()
+}
+
+/// The same as nodes show it.
+pub(super) fn shown_foreign(number: u64) -> Value {
+    json!({ "type": "0x7e", "hash": keccak256(foreign(number)), "mint": "0x0" })
 }

@@ -5,7 +5,7 @@ use l1::bytes::Bytes;
 
 use super::*;
 use crate::access::Found;
-use crate::script::faithful;
+use crate::script::{CONTRACT, faithful};
 
 /// What `quire l1 deploy` does, of a rollup without shapes.
 fn deploy(folder: &TempDir, node: &Node) -> Result<Found, ChainError> {
@@ -49,6 +49,34 @@ fn a_deployment_that_was_cut_is_finished_by_the_same_again() {
     let other = deploy(&life.folder, &life.node).unwrap();
     assert_ne!(other.parameters.contract, found.parameters.contract);
     assert_eq!(life.node.shown().arrived.len(), 4);
+}
+
+/// No root of a block covers the address that a receipt names.
+#[test]
+fn a_contract_that_is_not_at_the_address_which_its_transaction_makes_is_refused() {
+    let life = long();
+    let caller = access(&life.folder, &life.node).unwrap().caller().unwrap();
+    let made = |nonce: u64| alloy::primitives::Address::from(caller.0).create(nonce);
+    // First the path hasher, then the rollup's contract.
+    for nonce in 0..=1 {
+        for told in [json!(CONTRACT), Value::Null] {
+            let truth = json!(made(nonce));
+            life.node.set(changing_receipts(move |receipt| {
+                if receipt["contractAddress"] == truth {
+                    receipt["contractAddress"] = told.clone();
+                }
+            }));
+            let refused = deploy(&life.folder, &life.node).unwrap_err();
+            assert!(matches!(refused, ChainError::Answer { .. }), "{refused}");
+            let words = format!("whose transaction makes {}", made(nonce));
+            assert!(refused.to_string().contains(&words), "{refused}");
+        }
+    }
+    life.node.set(faithful);
+    let found = deploy(&life.folder, &life.node).unwrap();
+    let contract = Bytes(made(1).into_array());
+    assert_eq!(found.parameters.contract, Some(contract));
+    assert_eq!(life.node.shown().arrived.len(), 2, "nothing was sent twice");
 }
 
 #[test]

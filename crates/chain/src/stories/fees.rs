@@ -120,12 +120,7 @@ fn an_underpriced_transaction_is_offered_more() {
     life.node.set(move |shown, method, params, answer| {
         let first = !shown.arrived.iter().any(|sent| sent.nonce == nonce);
         if method == "eth_getBlockByNumber" && params[0] == "latest" && first {
-            // The hash of a header covers its fee.
-            let mut block: alloy::rpc::types::Block =
-                serde_json::from_value(answer["result"].take()).unwrap();
-            block.header.inner.base_fee_per_gas = Some(1);
-            block.header.hash = block.header.inner.hash_slow();
-            answer["result"] = json!(block);
+            change_header(answer, |header| header.base_fee_per_gas = Some(1));
         }
         if method == "eth_maxPriorityFeePerGas" && first {
             answer["result"] = json!("0x1");
@@ -150,6 +145,25 @@ fn gas_that_is_too_dear_is_not_paid() {
     assert!(matches!(dear, ChainError::TooDear { .. }), "{dear}");
     assert!(life.in_outbox().is_empty());
     assert_eq!(life.arrived(), sent);
+}
+
+#[test]
+fn a_base_fee_that_is_not_its_headers_is_refused() {
+    let mut life = Life::with_accounts();
+    let sent = life.arrived();
+    life.node.set(|_, method, params, answer| {
+        if method == "eth_getBlockByNumber" && params[0] == "latest" {
+            answer["result"]["baseFeePerGas"] = json!("0x1");
+        }
+        Fate::Arrives
+    });
+    let refused = chain_error(life.deposit(4, 7));
+    assert!(
+        refused.to_string().contains("where its header has"),
+        "{refused}"
+    );
+    assert_eq!(life.arrived(), sent);
+    assert!(life.in_outbox().is_empty());
 }
 
 #[test]

@@ -30,25 +30,34 @@ fn a_node_that_lags_undoes_nothing_and_nothing_is_sent_through_it() {
     assert_eq!(life.deposit(5, 8).unwrap().number, entry.number + 1);
 }
 
-/// Behind one address are two nodes, and every second answer is the one's that has heard of nothing since.
+/// Behind one address are two nodes, and now and then the one answers that has heard of nothing since. If it is
+/// asked rarely, the call gets through; if it is asked often, the call says so, and is not made twice.
 #[test]
 fn of_two_nodes_behind_one_address_one_may_lag() {
-    let mut life = Life::with_accounts();
-    let older = life.node.copy();
-    let mut asked = 0;
-    life.node.set(move |shown, method, params, answer| {
-        asked += 1;
-        older.shown().now = shown.now;
-        // Whatever is sent reaches both, as it does in a network.
-        if asked % 2 == 0 && method != "eth_sendRawTransaction" && asked < 40 {
-            *answer = older.shown().answer(method, params);
+    for (every, through) in [(16, true), (7, false), (5, false), (2, false)] {
+        let mut life = Life::with_accounts();
+        let older = life.node.copy();
+        let mut asked = 0;
+        life.node.set(move |shown, method, params, answer| {
+            asked += 1;
+            older.shown().now = shown.now;
+            // Whatever is sent reaches both, as it does in a network.
+            if asked % every == 0 && method != "eth_sendRawTransaction" {
+                *answer = older.shown().answer(method, params);
+            }
+            Fate::Arrives
+        });
+        let sent = life.arrived();
+        if !through {
+            for _ in 0..3 {
+                life.deposit_only(4, 0, 7).unwrap_err();
+            }
+            life.node.set(faithful);
         }
-        Fate::Arrives
-    });
-    let sent = life.arrived();
-    let entry = (0..20).find_map(|_| life.deposit(4, 7).ok()).unwrap();
-    assert_eq!((entry.number, life.entries()), (2, 3));
-    assert_eq!(life.arrived(), sent + 1, "once");
+        let (entry, earlier) = life.deposit_only(4, 0, 7).unwrap();
+        assert_eq!((entry.number, earlier), (2, !through));
+        assert_eq!((life.arrived(), life.entries()), (sent + 1, 3), "once");
+    }
 }
 
 #[test]
@@ -87,10 +96,12 @@ fn what_one_of_several_nodes_refuses_for_good_stays_in_the_outbox() {
     assert_eq!((entry.number, earlier, life.entries()), (2, true, 3));
 }
 
-/// A receipt alone that says that the call failed is not enough to make a deposit a second time.
+/// Where its block does not prove what a receipt says ([`crate::blocks`]), a receipt alone that says that the call
+/// failed is not enough to make a deposit a second time.
 #[test]
 fn a_failure_that_its_own_events_refute_is_not_believed() {
     let mut life = Life::with_accounts();
+    life.node.shown().foreign = true;
     life.node.set(failing(u32::MAX));
     let refused = chain_error(life.deposit(4, 7));
     assert!(matches!(refused, ChainError::Answer { .. }), "{refused}");
@@ -105,6 +116,7 @@ fn a_failure_that_its_own_events_refute_is_not_believed() {
 fn a_failure_that_one_of_several_nodes_reports_is_checked_again() {
     for count in 1..=3 {
         let mut life = Life::with_accounts();
+        life.node.shown().foreign = true;
         life.node.set(failing(count));
         let sent = life.arrived();
         let (entry, earlier) = life.deposit_only(4, 0, 7).unwrap();
@@ -133,6 +145,7 @@ fn failing(count: u32) -> impl FnMut(&mut Shown, &str, &Value, &mut Value) -> Fa
 #[test]
 fn what_a_receipt_says_is_compared_with_the_queue() {
     let mut life = Life::with_accounts();
+    life.node.shown().foreign = true;
     // The receipt's event is of an entry that another call made.
     life.node.set(|_, method, _, answer| {
         if method == "eth_getTransactionReceipt" && answer["result"].is_object() {
@@ -241,16 +254,24 @@ fn limits_of_a_node_are_waited_for() {
 #[test]
 fn absurd_numbers_are_refused() {
     let mut life = Life::with_accounts();
-    for field in ["number", "timestamp"] {
-        for value in ["0xffffffffffffffff", "0x20000000000"] {
+    for number in [true, false] {
+        for value in [u64::MAX, 1 << 41] {
             life.node.set(move |_, method, params, answer| {
                 if method == "eth_getBlockByNumber" && params[0] == "latest" {
-                    answer["result"][field] = json!(value);
+                    change_header(answer, |header| match number {
+                        true => header.number = value,
+                        false => header.timestamp = value,
+                    });
                 }
                 Fate::Arrives
             });
             let error = chain_error(life.sync());
             assert!(matches!(error, ChainError::Answer { .. }), "{error}");
+            let words = match number {
+                true => format!("block {value} of time"),
+                false => format!("of time {value}"),
+            };
+            assert!(error.to_string().contains(&words), "{error}");
         }
     }
     life.node.set(faithful);

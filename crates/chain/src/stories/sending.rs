@@ -270,6 +270,36 @@ fn a_transaction_that_is_stuck_is_cancelled_and_never_happens() {
     assert_eq!(life.deposit(4, 7).unwrap().number, 2);
 }
 
+/// A reorganization replaces the block with the empty transaction by one with the transaction itself.
+#[test]
+fn a_cancellation_that_is_gone_when_it_is_queried_again_is_not_reported() {
+    let mut life = Life::with_accounts();
+    life.mining(Mining::Stopped);
+    life.deposit(4, 7).unwrap_err();
+    let first = life.node.shown().arrived.last().unwrap().clone();
+    life.mining(Mining::EachSlot);
+    let mut done = false;
+    life.node.set(move |shown, method, _, _| {
+        if method == "eth_getBlockReceipts" && !done {
+            done = true;
+            shown.fork(1);
+            shown.waiting = vec![first.clone()];
+            shown.mine(&[]);
+        }
+        Fate::Arrives
+    });
+    let unsteady = life.cancel().unwrap_err();
+    assert!(
+        matches!(unsteady, ChainError::Unsteady { .. }),
+        "{unsteady}"
+    );
+    life.reopen().unwrap();
+    let sent = life.arrived();
+    let (entry, earlier) = life.deposit_only(4, 0, 7).unwrap();
+    assert_eq!((entry.number, earlier), (2, true));
+    assert_eq!((life.arrived(), life.entries()), (sent, 3));
+}
+
 #[test]
 fn what_a_block_has_before_it_is_cancelled_is_returned_to_its_own_call() {
     let mut life = Life::with_accounts();
