@@ -5,7 +5,7 @@
 //! is written is a new one. No value of a witness is printed, and in memory it is wiped.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use interop::groth16::{
 };
 use interop::ptau::Ptau;
 use interop::r1cs::Circuit;
-use interop::zkey::Zkey;
+use interop::zkey::{Zkey, file_kind};
 use interop::{calldata, json, sym, wtns};
 use prover::bounded;
 use prover::key::{Origin, VerifyingKey};
@@ -256,13 +256,22 @@ fn jobs_of(folder: &Path) -> Result<Vec<Job>> {
     Ok(jobs.collect())
 }
 
+/// The one path of a file, whether it is there or not.
+fn real(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    let whole = || {
+        let folder = std::fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?;
+        Some(folder.join(path.file_name()?))
+    };
+    let there = std::fs::canonicalize(path).ok();
+    there.or_else(whole).unwrap_or_else(|| path.to_owned())
+}
+
 impl Job {
-    /// Refuses to write over what is read, over one file twice, or over what is no file.
+    /// Refuses to write over what is read, over one file twice, or over what is no plain file.
     fn check(&self, inputs: &[&PathBuf]) -> Result<()> {
-        let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let read: Vec<PathBuf> = (inputs.iter().copied().chain([&self.witness]))
-            .map(|path| real(path))
-            .collect();
+        let inputs = inputs.iter().copied().chain([&self.witness]);
+        let read: Vec<PathBuf> = inputs.map(|path| real(path)).collect();
         for out in [&self.proof, &self.public] {
             let name = out.display();
             ensure!(
@@ -271,10 +280,12 @@ impl Job {
                     "{name} is read and would be replaced: name another"
                 ))
             );
+            // Why not what a link leads to: the link itself would be replaced, /dev/stdout among them.
+            let kind = std::fs::symlink_metadata(out).map(|known| known.file_type());
             ensure!(
-                !out.exists() || out.is_file(),
+                kind.map_or(true, |kind| kind.is_file()),
                 Fault::usage(format!(
-                    "{name} is no plain file, which could be replaced: name one"
+                    "{name} is no plain file and is not replaced: name another"
                 ))
             );
         }
@@ -290,7 +301,7 @@ impl Job {
         let context = || unusable(&self.witness);
         let read = bounded::read(&self.witness, key.witness_file())?;
         let read = Zeroizing::new(read);
-        let witness = wtns::read(std::io::Cursor::new(read.as_slice())).with_context(context)?;
+        let witness = wtns::read(Cursor::new(read.as_slice())).with_context(context)?;
         let witness = Zeroizing::new(witness);
         let proved = match key.prove(&witness, &mut OsRng) {
             Err(Groth16Error::Unsatisfied { row }) => {
@@ -471,21 +482,34 @@ fn run_convert(settings: &Settings, args: &Groth16ConvertArgs) -> Result<()> {
     let started = Instant::now();
     let refused = || Fault::input(format!("{} is refused", args.zkey.display()));
     let task = settings.ui.task("reading the circuit and the key", None);
-    let mut zkey = Zkey::open(open(&args.zkey)?).with_context(refused)?;
     let circuit = args.r1cs.as_deref().map(circuit).transpose()?;
-    let origin = match (&args.ptau, &circuit) {
+    let mut zkey = Zkey::open(open(&args.zkey)?).with_context(refused)?;
+    let (key, origin) = match (&args.ptau, circuit) {
         (Some(path), Some(circuit)) => {
+            zkey.check_counts(&circuit.r1cs).with_context(refused)?;
+            // Why in memory: what is verified is what is kept.
+            let file = bounded::read(&args.zkey, file_kind(&circuit))?;
+            let mut zkey = Zkey::open(Cursor::new(file)).with_context(refused)?;
             task.doing("verifying the ceremony");
             let mut ptau = Ptau::open(open(path)?).with_context(|| unusable(path))?;
-            ceremony::verify(circuit, &mut ptau, &mut zkey).with_context(refused)?;
+            ceremony::verify(&circuit, &mut ptau, &mut zkey).with_context(refused)?;
             let contributions = u32::try_from(zkey.transcript().contributions.len())?;
-            Origin::Ceremony { contributions }
+            let origin = Origin::Ceremony { contributions };
+            (
+                CircuitKey::convert(&mut zkey, Some(circuit.r1cs), origin),
+                origin,
+            )
         }
-        _ => Origin::Dev,
+        (_, circuit) => {
+            task.doing("checking every point of the key");
+            let circuit = circuit.map(|circuit| circuit.r1cs);
+            (
+                CircuitKey::convert(&mut zkey, circuit, Origin::Dev),
+                Origin::Dev,
+            )
+        }
     };
-    task.doing("checking every point of the key");
-    let circuit = circuit.map(|circuit| circuit.r1cs);
-    let key = CircuitKey::convert(&mut zkey, circuit, origin).with_context(refused)?;
+    let key = key.with_context(refused)?;
     let ((), size) = write_new(&args.out, Readers::Everybody, |out| Ok(key.write(out)?))?;
     task.done();
     let facts = ConvertFacts {
