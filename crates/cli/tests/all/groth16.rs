@@ -199,6 +199,16 @@ fn a_forged_witness_never_becomes_a_proof() {
         assert!(message.contains("would be replaced"), "{message}");
     }
     quire.fails_with(2, &["groth16", "prove", &files.zkey, &good, &proof, &proof]);
+    let same = to("many/../public.json");
+    std::fs::create_dir(quire.path("many")).unwrap();
+    quire.fails_with(2, &["groth16", "prove", &files.zkey, &good, &same, &public]);
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(&proof, quire.path("link")).unwrap();
+        for out in ["/dev/null", &to("link")] {
+            quire.fails_with(2, &["groth16", "prove", &files.zkey, &good, &proof, out]);
+        }
+    }
     quire.fails_with(
         2,
         &["groth16", "prove", &files.zkey, &good, &proof, &to("")],
