@@ -60,16 +60,24 @@ component main = Path(20);
 `,
   inputs: { leaf: 11, siblings: bits(20).map((bit, index) => index + bit), turns: bits(20) },
 };
-/** As many multiplications as make a domain of 2^20. */
+/** As many multiplications as make a domain of 2^20, in 1,024 equal parts: circom takes minutes for one loop. */
 const large = {
   name: "a chain of 2^19 constraints",
-  source: `template Chain(n) {
+  source: `template Part(n) {
   signal input x; signal output y; signal s[n + 1];
   s[0] <== x;
   for (var i = 0; i < n; i++) { s[i + 1] <== s[i] * s[i] + i; }
   y <== s[n];
 }
-component main = Chain(524288);
+template Chain(m, n) {
+  signal input x; signal output y; component part[m];
+  for (var i = 0; i < m; i++) {
+    part[i] = Part(n);
+    if (i == 0) { part[i].x <== x; } else { part[i].x <== part[i - 1].y; }
+  }
+  y <== part[m - 1].y;
+}
+component main = Chain(1024, 512);
 `,
   inputs: { x: 2 },
   once: true,
