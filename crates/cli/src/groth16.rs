@@ -2,7 +2,8 @@
 //!
 //! Invariant: a proof that is written was verified under the key, with the public inputs that are written
 //! beside it. Proof and public inputs replace files that are there, each in one step; every other file that
-//! is written is a new one. No value of a witness is printed, and in memory it is wiped.
+//! is written is a new one. No value of a witness is printed, and its bytes and values are wiped; what is
+//! computed from them is not, nor what reading leaves behind.
 
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Seek};
@@ -164,6 +165,12 @@ fn run_prove(settings: &Settings, args: &Groth16ProveArgs) -> Result<()> {
     args.sym.as_deref().map(open).transpose()?;
     let task = settings.ui.task("reading the circuit and the key", None);
     let key = proving_key(&key_path, args.r1cs.as_deref(), &task)?;
+    ensure!(
+        args.sym.is_none() || key.circuit().is_some(),
+        Fault::usage(
+            "--sym names the signals of a violated constraint, which this key does not tell: hand in the circuit with --r1cs"
+        )
+    );
     let loaded = started.elapsed();
     let mut proofs = Vec::new();
     for job in &jobs {

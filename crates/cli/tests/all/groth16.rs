@@ -170,6 +170,16 @@ fn a_forged_witness_never_becomes_a_proof() {
             assert!(!Path::new(&proof).exists() && !Path::new(&public).exists());
         }
     }
+    let args = [
+        "groth16",
+        "prove",
+        &files.zkey,
+        &files.r1cs,
+        &proof,
+        &public,
+    ];
+    let message = quire.fails_with(2, &[&args[..], &["--sym", &files.sym]].concat());
+    assert!(message.contains("--r1cs"), "{message}");
     // Of another length, cut off, longer than any, and none at all.
     let mut bytes = Vec::new();
     interop::wtns::write(&mut bytes, &[Fr::from(1u64); 3]).unwrap();
