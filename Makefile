@@ -7,7 +7,7 @@ QUIRE = $(CARGO) build --release --locked --bin quire
 DEMO = -p cli --no-default-features
 TEST = $(CARGO) test --release --locked --workspace
 
-.PHONY: help demo demo-crates demo-evm evm interop drill test verdict mutants kills plugs portable judges judges-all compare-snarkjs fuzz ci fmt clippy docs layering shapes contracts contracts-check slither bench clean-demo
+.PHONY: help demo demo-crates demo-evm evm interop drill test verdict mutants kills plugs portable judges judges-all compare-snarkjs compare-circom fuzz ci fmt clippy docs layering shapes contracts contracts-check slither bench clean-demo
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -50,15 +50,19 @@ portable: ## the prover's tests without vector instructions
 
 judges: ## snarkjs judges our files, and we its; needs Node
 	$(QUIRE)
-	./tests/interop/install && node tests/interop/judge.mjs && node tests/interop/ceremonies.mjs
+	./tests/interop/install && node tests/interop/judge.mjs && node tests/interop/ceremonies.mjs && node tests/interop/groth16.mjs
 
-judges-all: ## ceremonies of 37 circom circuits at two levels of optimization, by both programs; needs Node
+judges-all: ## ceremonies of 37 circom circuits and proofs of 15, at several levels of optimization, by both programs; needs Node
 	$(QUIRE)
-	./tests/interop/install && node tests/interop/ceremonies.mjs target/release/quire --all
+	./tests/interop/install && node tests/interop/ceremonies.mjs target/release/quire --all && node tests/interop/groth16.mjs target/release/quire --all
 
 compare-snarkjs: ## proving times beside snarkjs; SHAPE (tiny), PAIRS (3), THREADS (2); needs Node
 	$(QUIRE)
 	./tests/interop/install && node tests/interop/compare.mjs target/release/quire $${SHAPE:-tiny} $${PAIRS:-3} $${THREADS:-2}
+
+compare-circom: ## proving times of a circom circuit beside snarkjs, each started anew; HASHES (250), PAIRS (5); needs Node
+	$(QUIRE)
+	./tests/interop/install && node tests/interop/compare-circom.mjs target/release/quire $${HASHES:-250} $${PAIRS:-5}
 
 fuzz: ## every decoder, FUZZ_SECONDS (60) each, two at a time; needs g++
 	./tests/fuzz/run

@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 use batcher::SignedOperation;
 use histories::{Import, ImportOptions};
 use interop::ceremony::contribute;
+use interop::groth16::CircuitKey;
 use interop::json;
 use interop::ptau::Ptau;
 use interop::zkey::Zkey;
@@ -30,6 +31,7 @@ use ledger::tree::{MerkleProof, Tree, verify_proof};
 use ledger::words::PublicWords;
 use prover::key::{AllowDevKeys, ProvingKey, VerifyingKey};
 use prover::proof::{Proof, decode_public_input, encode_public_input};
+use r1cs::R1cs;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rollup::ExitPlan;
@@ -54,19 +56,22 @@ impl Debug for Decoder {
 }
 
 /// All decoders.
-pub const DECODERS: [Decoder; 24] = [
+pub const DECODERS: [Decoder; 27] = [
     decoder("batch_folder", batch_folder),
     decoder("batcher_records", batcher_records),
+    decoder("circuit_key", circuit_key),
     decoder("config", cli::decoders::config),
     decoder("exit_plan", exit_plan),
     decoder("genesis", genesis),
     decoder("iden3_json", iden3_json),
     decoder("iden3_ptau", iden3_ptau),
     decoder("iden3_r1cs", iden3_r1cs),
+    decoder("iden3_sym", iden3_sym),
     decoder("iden3_wtns", iden3_wtns),
     decoder("iden3_zkey", iden3_zkey),
     decoder("import_csv", import_csv),
     decoder("l1_records", l1_records),
+    decoder("matrices", matrices),
     decoder("merkle_proof", merkle_proof),
     decoder("points", points),
     decoder("proof", proof),
@@ -301,6 +306,42 @@ pub fn proving_key(data: &[u8]) -> bool {
     key.save(&again).unwrap();
     assert_eq!(std::fs::read(&again).unwrap(), bytes);
     true
+}
+
+/// A key with the matrices of its circuit, with the right checksum at its end.
+pub fn circuit_key(data: &[u8]) -> bool {
+    let mut bytes = data[..data.len().saturating_sub(32)].to_vec();
+    let length = bytes.get(12..).and_then(<[u8]>::first_chunk);
+    let length = length.and_then(|length| usize::try_from(u64::from_le_bytes(*length)).ok());
+    let key = length.and_then(|length| bytes.get(length.checked_add(20)?..));
+    let Some(key) = key else {
+        return false;
+    };
+    let digest = blake3::hash(key);
+    bytes.extend_from_slice(digest.as_bytes());
+    let size = bytes.len() as u64;
+    let Ok(key) = CircuitKey::read(&mut bytes.as_slice(), size, Path::new("fuzzed.qk")) else {
+        return false;
+    };
+    let mut again = Vec::new();
+    key.write(&mut again).unwrap();
+    assert_eq!(again, bytes);
+    true
+}
+
+/// Matrices as a circuit key holds them.
+pub fn matrices(data: &[u8]) -> bool {
+    let Ok(system) = R1cs::from_bytes(data) else {
+        return false;
+    };
+    assert_eq!(system.to_bytes(), data);
+    true
+}
+
+/// Names of wires; true if a line has one that is asked for.
+pub fn iden3_sym(data: &[u8]) -> bool {
+    let found = interop::sym::names(data, &[1, 2, 3]);
+    found.is_ok_and(|names| !names.is_empty())
 }
 
 /// A constraint system of iden3; terms may stand in another order, labels may be others.

@@ -17,6 +17,7 @@ use batcher::{Batcher, Limits, SignedOperation};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use interop::ceremony::{beacon, contribute, new_key};
+use interop::groth16::CircuitKey;
 use interop::json;
 use interop::ptau::{Ptau, write_trial};
 use interop::zkey::Zkey;
@@ -57,16 +58,19 @@ pub fn all() -> BTreeMap<&'static str, Seeds> {
     BTreeMap::from([
         ("batch_folder", batch_folder(folder.path(), &submission)),
         ("batcher_records", batcher_records()),
+        ("circuit_key", circuit_key()),
         ("config", config()),
         ("exit_plan", exit_plan()),
         ("genesis", genesis(folder.path())),
         ("iden3_json", iden3_json(&key, &proof)),
         ("iden3_ptau", Seeds::from([("power_2", powers(2))])),
         ("iden3_r1cs", iden3_r1cs()),
+        ("iden3_sym", iden3_sym()),
         ("iden3_wtns", Seeds::from([("small", witness())])),
         ("iden3_zkey", iden3_zkey()),
         ("import_csv", import_csv()),
         ("l1_records", l1_records(&submission)),
+        ("matrices", Seeds::from([("small", small().to_bytes())])),
         ("merkle_proof", merkle_proof()),
         ("points", points()),
         ("proof", proofs(&proof)),
@@ -283,6 +287,24 @@ fn iden3_zkey() -> Seeds {
     let mut from = Zkey::open(Cursor::new(&first)).unwrap();
     beacon(&mut from, &mut last, None, &[1, 2, 3], 10).unwrap();
     Seeds::from([("begun", begun), ("finished", last)])
+}
+
+/// The finished key, converted with its circuit and without.
+fn circuit_key() -> Seeds {
+    let finished = &iden3_zkey()["finished"];
+    let convert = |circuit: Option<R1cs>| {
+        let (mut zkey, mut bytes) = (Zkey::open(Cursor::new(finished)).unwrap(), Vec::new());
+        let key = CircuitKey::convert(&mut zkey, circuit, Origin::Dev).unwrap();
+        key.write(&mut bytes).unwrap();
+        bytes
+    };
+    Seeds::from([("bare", convert(None)), ("whole", convert(Some(small())))])
+}
+
+/// Names as circom writes them, of a wire, of two wires, and of one that was removed.
+fn iden3_sym() -> Seeds {
+    let text = "1,1,0,main.out\n2,2,0,main.in[0]\n3,-1,0,main.in[1]\n4,2,1,main.t.in\n";
+    Seeds::from([("small", text.as_bytes().to_vec())])
 }
 
 fn iden3_json(key: &ProvingKey, proof: &Proof) -> Seeds {

@@ -46,7 +46,10 @@ pub fn open(path: &Path) -> Result<File> {
 }
 
 /// Reads a text that was handed in.
-fn text(path: &Path) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// That names the file.
+pub fn text(path: &Path) -> Result<Vec<u8>> {
     let text = bounded::read(path, json::FILE)?;
     refuse_byte_order_mark(&text, &path.display().to_string())?;
     Ok(text)

@@ -198,6 +198,8 @@ const CLASSIFIED: &[Ask] = &[
     ask::<interop::ceremony::CeremonyError>,
     #[cfg(feature = "interop")]
     ask::<interop::error::PointFault>,
+    #[cfg(feature = "interop")]
+    ask::<interop::groth16::Groth16Error>,
 ];
 
 /// Tells whether an error is of one type.

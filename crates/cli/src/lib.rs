@@ -32,6 +32,8 @@ mod fault;
 mod files;
 #[cfg(feature = "evm")]
 mod gas;
+#[cfg(feature = "interop")]
+mod groth16;
 mod import;
 mod init;
 mod inspect;
@@ -201,6 +203,10 @@ fn run(cli: &Cli) -> Result<()> {
         Command::VerifyProof(args) => exchange::run_verify_proof(settings, args),
         #[cfg(not(feature = "interop"))]
         Command::VerifyProof(_) => Err(without_interop()),
+        #[cfg(feature = "interop")]
+        Command::Groth16(command) => groth16::run(settings, command),
+        #[cfg(not(feature = "interop"))]
+        Command::Groth16(_) => Err(without_interop()),
         Command::Status => inspect::status(settings),
         Command::Audit(args) => inspect::audit(settings, args),
         Command::Demo(args) => demo::run(settings, args),

@@ -4,6 +4,7 @@ use files::{Class, Classified};
 
 use crate::ceremony::CeremonyError;
 use crate::error::{FormatError, PointFault};
+use crate::groth16::Groth16Error;
 
 impl Classified for FormatError {
     fn class(&self) -> Class {
@@ -50,6 +51,28 @@ impl Classified for CeremonyError {
             | Self::Differs { .. }
             | Self::Contribution { .. }
             | Self::Unfinished => Class::Input,
+        }
+    }
+}
+
+impl Classified for Groth16Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::Format(error) => error.class(),
+            Self::Key(error) => error.class(),
+            Self::Setup(error) => error.class(),
+            Self::Ceremony(error) => error.class(),
+            Self::Prove(error) => error.class(),
+            Self::Io { .. } => Class::Environment,
+            Self::Matrices(_)
+            | Self::Untied
+            | Self::OtherCircuit
+            | Self::KeyFile { .. }
+            | Self::BadKey
+            | Self::WitnessLength { .. }
+            | Self::NotOne => Class::Input,
+            // Why refused: the files are what they should be, and the statement is not true.
+            Self::Unsatisfied { .. } | Self::Unproven => Class::Refused,
         }
     }
 }

@@ -313,6 +313,14 @@ impl<R: Read> Section<'_, R> {
     pub(crate) fn each_chunk<P: Point>(
         &mut self,
         infinity: Infinity,
+        use_chunk: impl FnMut(Vec<P>) -> Result<()>,
+    ) -> Result<()> {
+        self.each_decoded_chunk(|bytes| P::decode(bytes, infinity), use_chunk)
+    }
+
+    fn each_decoded_chunk<P: Point>(
+        &mut self,
+        decode: impl Fn(&[u8]) -> std::result::Result<P, PointFault> + Sync,
         mut use_chunk: impl FnMut(Vec<P>) -> Result<()>,
     ) -> Result<()> {
         let mut buffer = Vec::new();
@@ -323,14 +331,13 @@ impl<R: Read> Section<'_, R> {
             let points = usize::try_from(points).expect("at most a chunk");
             buffer.resize(points * P::BYTES, 0);
             self.fill(&mut buffer)?;
-            let decoded: std::result::Result<Vec<P>, _> = (buffer.par_chunks_exact(P::BYTES))
-                .map(|bytes| P::decode(bytes, infinity))
-                .collect();
+            let decoded: std::result::Result<Vec<P>, _> =
+                (buffer.par_chunks_exact(P::BYTES)).map(&decode).collect();
             let decoded = decoded.or_else(|_| {
                 // The first bad one, whichever thread came upon one first.
                 let mut chunks = buffer.chunks_exact(P::BYTES).zip(first..);
                 chunks.try_fold(Vec::new(), |mut good, (bytes, index)| {
-                    let point = P::decode(bytes, infinity);
+                    let point = decode(bytes);
                     good.push(point.map_err(|fault| self.point_error(index, fault))?);
                     Ok::<_, FormatError>(good)
                 })
@@ -343,9 +350,21 @@ impl<R: Read> Section<'_, R> {
 
     /// All points to the section's end.
     pub(crate) fn points<P: Point>(&mut self, infinity: Infinity) -> Result<Vec<P>> {
+        self.decoded_points(|bytes| P::decode(bytes, infinity))
+    }
+
+    /// All points to the section's end, of which only the coordinates are checked.
+    pub(crate) fn points_unchecked<P: Point>(&mut self) -> Result<Vec<P>> {
+        self.decoded_points(P::decode_unchecked)
+    }
+
+    fn decoded_points<P: Point>(
+        &mut self,
+        decode: impl Fn(&[u8]) -> std::result::Result<P, PointFault> + Sync,
+    ) -> Result<Vec<P>> {
         let count = self.left / P::BYTES as u64;
         let mut all = Vec::with_capacity(usize::try_from(count).unwrap_or_default());
-        self.each_chunk(infinity, |mut chunk| {
+        self.each_decoded_chunk(decode, |mut chunk| {
             all.append(&mut chunk);
             Ok(())
         })?;

@@ -81,6 +81,12 @@ pub trait Point: AffineRepr<ScalarField = Fr> {
     /// [`PointFault`]. `bytes` of another length than [`Point::BYTES`] have a bad coordinate.
     fn decode(bytes: &[u8], infinity: Infinity) -> Result<Self, PointFault>;
 
+    /// Decodes `bytes`, of which only the coordinates are checked, each below the modulus.
+    ///
+    /// # Errors
+    /// [`PointFault::Coordinate`].
+    fn decode_unchecked(bytes: &[u8]) -> Result<Self, PointFault>;
+
     /// Appends the point's bytes.
     fn encode(&self, out: &mut Vec<u8>);
 
@@ -112,12 +118,20 @@ impl Point for Affine<ark_bn254::g1::Config> {
         if !finite(bytes, infinity)? {
             return Ok(Self::identity());
         }
-        let point = Self::new_unchecked(coordinate(bytes, 0)?, coordinate(bytes, 1)?);
+        let point = Self::decode_unchecked(bytes)?;
         // The curve has prime order: on the curve is in the group.
         match point.is_on_curve() {
             true => Ok(point),
             false => Err(PointFault::NotOnCurve),
         }
+    }
+
+    fn decode_unchecked(bytes: &[u8]) -> Result<Self, PointFault> {
+        if !finite(bytes, Infinity::Allowed)? {
+            return Ok(Self::identity());
+        }
+        let (x, y) = (coordinate(bytes, 0)?, coordinate(bytes, 1)?);
+        Ok(Self::new_unchecked(x, y))
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
@@ -141,8 +155,7 @@ impl Point for Affine<ark_bn254::g2::Config> {
         if !finite(bytes, infinity)? {
             return Ok(Self::identity());
         }
-        let pair = |at| Ok(Fq2::new(coordinate(bytes, at)?, coordinate(bytes, at + 1)?));
-        let point = Self::new_unchecked(pair(0)?, pair(2)?);
+        let point = Self::decode_unchecked(bytes)?;
         if !point.is_on_curve() {
             return Err(PointFault::NotOnCurve);
         }
@@ -150,6 +163,14 @@ impl Point for Affine<ark_bn254::g2::Config> {
             true => Ok(point),
             false => Err(PointFault::NotInSubgroup),
         }
+    }
+
+    fn decode_unchecked(bytes: &[u8]) -> Result<Self, PointFault> {
+        if !finite(bytes, Infinity::Allowed)? {
+            return Ok(Self::identity());
+        }
+        let pair = |at| Ok(Fq2::new(coordinate(bytes, at)?, coordinate(bytes, at + 1)?));
+        Ok(Self::new_unchecked(pair(0)?, pair(2)?))
     }
 
     fn encode(&self, out: &mut Vec<u8>) {

@@ -8,7 +8,7 @@
 //!
 //! Invariant: an open [`Zkey`] has all sections with the sizes that its header asks for, and its
 //! fixed points and contributions are decoded with every check. Queries are read and checked in
-//! chunks as they are asked for.
+//! chunks as they are asked for, and only [`Zkey::proving_key_unchecked`] checks less of them than everything.
 
 use std::io::{Read, Seek, Write};
 
@@ -291,6 +291,28 @@ impl<R: Read + Seek> Zkey<R> {
             b_g2_query: file.section(B_G2)?.points(allowed)?,
             l_query: file.section(L)?.points(allowed)?,
             h_query: file.section(H)?.points(allowed)?,
+        })
+    }
+
+    /// The whole key, its verifying key with every check and all else with one: that coordinates are below
+    /// the modulus. It is for whoever verifies each proof that is made with it, as `prover::prove` does: a
+    /// key with points that are off their curve or outside their subgroup gives no proof that verifies.
+    /// Whoever keeps the key takes [`Zkey::proving_key`].
+    ///
+    /// # Errors
+    /// [`FormatError::Point`] with the first bad point.
+    pub fn proving_key_unchecked(&mut self) -> Result<ark_groth16::ProvingKey<Bn254>> {
+        let vk = self.verifying_key()?;
+        let file = &mut self.file;
+        Ok(ark_groth16::ProvingKey {
+            vk,
+            beta_g1: self.header.beta_g1,
+            delta_g1: self.header.delta_g1,
+            a_query: file.section(A)?.points_unchecked()?,
+            b_g1_query: file.section(B_G1)?.points_unchecked()?,
+            b_g2_query: file.section(B_G2)?.points_unchecked()?,
+            l_query: file.section(L)?.points_unchecked()?,
+            h_query: file.section(H)?.points_unchecked()?,
         })
     }
 

@@ -220,7 +220,11 @@ impl ProvingKey {
         write_atomically(path, |out| self.write(out))
     }
 
-    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+    /// Writes the bytes of the key's file, for whoever keeps them in a larger one.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut out = Hashing {
             out,
             hasher: blake3::Hasher::new(),
@@ -261,8 +265,11 @@ impl ProvingKey {
         Self::read(&mut file, size, path, expected, allow)
     }
 
-    /// Loads a key of `size` bytes from `input`; `path` appears in errors.
-    fn read(
+    /// Loads a key of `size` bytes from `input`, as [`ProvingKey::load`]; `path` appears in errors.
+    ///
+    /// # Errors
+    /// As [`ProvingKey::load`].
+    pub fn read(
         input: &mut (dyn Read + Send),
         size: u64,
         path: &Path,

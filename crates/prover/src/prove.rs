@@ -243,7 +243,8 @@ fn check_fit(
             got: assignment[0].to_string(),
         });
     }
-    let domain_size = (r1cs.num_constraints() + r1cs.num_instance()).next_power_of_two();
+    let rows = r1cs.num_constraints() + r1cs.num_instance();
+    let domain_size = rows.next_power_of_two().max(2);
     let sizes = [
         ("H query", domain_size, key.h.len()),
         ("L query", r1cs.num_witness(), key.l.len()),

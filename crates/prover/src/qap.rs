@@ -1,6 +1,6 @@
 //! From R1CS to a quadratic arithmetic program, evaluated on the odd coset.
 //!
-//! Let `ω` generate the domain `H` of order `n = 2^N ≥ constraints + instance variables`, and let
+//! Let `ω` generate the domain `H` of order `n = 2^N ≥ constraints + instance variables`, `N ≥ 1`, and let
 //! `A(X)`, `B(X)`, `C(X)` of degree below `n` interpolate the rows `A_i·w`, `B_i·w`, `C_i·w` on `H`.
 //! Rows `constraints + j` hold `A = w_j`, `B = C = 0` for each instance variable `j`; they make the
 //! instance part of `A` linearly independent, so a public input cannot drop out. The assignment
@@ -37,10 +37,11 @@ use zeroize::Zeroizing;
 /// Rows that a thread takes at a time.
 const ROWS_PER_TASK: usize = 512;
 
-/// The domain of `r1cs`: the smallest power of two that holds its constraints and instance rows,
-/// or `None` above 2^27 (the odd coset needs the 2n-th roots of unity).
+/// The domain of `r1cs`: the smallest power of two that holds its constraints and instance rows, at least
+/// 2, as snarkjs has it, or `None` above 2^27 (the odd coset needs the 2n-th roots of unity).
 pub fn domain_of(r1cs: &R1cs) -> Option<Radix2EvaluationDomain<Fr>> {
-    let domain = Radix2EvaluationDomain::new(r1cs.num_constraints() + r1cs.num_instance())?;
+    let rows = r1cs.num_constraints() + r1cs.num_instance();
+    let domain = Radix2EvaluationDomain::new(rows.max(2))?;
     odd_coset(&domain).map(|_| domain)
 }
 

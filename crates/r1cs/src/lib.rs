@@ -11,6 +11,8 @@
 //!
 //! What the rows mean, and how an assignment comes about, is left to the circuits.
 
+mod encoding;
+
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
@@ -21,6 +23,8 @@ use ark_relations::gr1cs::{
     OptimizationGoal, R1CS_PREDICATE_LABEL, SynthesisError, SynthesisMode, Variable,
 };
 use rayon::prelude::*;
+
+use encoding::Parts;
 
 /// BLAKE3 digest of a constraint system's canonical encoding.
 pub type Fingerprint = [u8; 32];
@@ -69,6 +73,12 @@ pub enum R1csError {
         count: usize,
         /// The greatest count that 32-bit indices allow.
         limit: usize,
+    },
+    /// Bytes are not those of a constraint system.
+    #[error("the bytes of the constraint system {fault}: they are damaged, make them again")]
+    Bytes {
+        /// What is wrong with them.
+        fault: &'static str,
     },
 }
 
@@ -253,6 +263,50 @@ impl R1cs {
             Some(row) => Err(row),
             None => Ok(()),
         }
+    }
+
+    /// The system as bytes; see the head of `encoding`.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let rows_of = |matrix: &Matrix| -> encoding::Rows {
+            let entries = matrix.entries.iter();
+            let entries = entries.map(|entry| [entry.column, entry.coefficient]);
+            (matrix.row_offsets.clone(), entries.collect())
+        };
+        let parts = Parts {
+            instance: self.num_instance,
+            witness: self.num_witness,
+            coefficients: self.coefficients.clone(),
+            matrices: [&self.a, &self.b, &self.c].map(rows_of),
+        };
+        parts.encode()
+    }
+
+    /// Reads a system from its bytes.
+    ///
+    /// # Errors
+    /// [`R1csError::Bytes`] unless they are those of a system.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, R1csError> {
+        let parts = Parts::decode(bytes).map_err(|fault| R1csError::Bytes { fault })?;
+        let [a, b, c] = parts.matrices.map(|(row_offsets, entries)| {
+            let entry = |[column, coefficient]: [u32; 2]| Entry {
+                column,
+                coefficient,
+            };
+            let entries = entries.into_iter().map(entry).collect();
+            Matrix {
+                row_offsets,
+                entries,
+            }
+        });
+        Ok(Self {
+            num_instance: parts.instance,
+            num_witness: parts.witness,
+            a,
+            b,
+            c,
+            coefficients: parts.coefficients,
+            fingerprint: OnceLock::new(),
+        })
     }
 
     /// BLAKE3 over the canonical encoding of all counts, coefficients and entries; computed once.
@@ -653,5 +707,48 @@ mod tests {
             .unwrap();
         let error = R1cs::from_constraint_system(&cs).expect_err("a symbolic combination is left");
         assert_eq!(error, R1csError::NotFinalised { row: 0 });
+    }
+
+    fn sample() -> R1cs {
+        let (one, seven) = (Fr::ONE, Fr::from(7u64));
+        let mut rows = Rows::new(2, 3).unwrap();
+        rows.push([&[(2, one), (3, seven)], &[(0, -one)], &[(1, one)]])
+            .unwrap();
+        rows.push([&[], &[], &[(4, Fr::from(9u64)), (2, -seven)]])
+            .unwrap();
+        rows.finish().unwrap()
+    }
+
+    #[test]
+    fn a_system_comes_back_from_its_bytes() {
+        let empty = Rows::new(1, 0).unwrap().finish().unwrap();
+        for system in [sample(), empty] {
+            let back = R1cs::from_bytes(&system.to_bytes()).unwrap();
+            assert_eq!(back.fingerprint(), system.fingerprint());
+            assert_eq!(back.coefficients(), system.coefficients());
+            assert_eq!(back.to_bytes(), system.to_bytes());
+        }
+    }
+
+    /// Any byte changed gives another system or none; what is no canonical system is none.
+    #[test]
+    fn other_bytes_are_another_system_or_none() {
+        let good = sample().to_bytes();
+        for at in 0..good.len() {
+            for flip in [1, 2, 0x80] {
+                let mut bad = good.clone();
+                bad[at] ^= flip;
+                if let Ok(other) = R1cs::from_bytes(&bad) {
+                    assert_ne!(other.fingerprint(), sample().fingerprint(), "byte {at}");
+                    assert_eq!(other.to_bytes(), bad, "byte {at}");
+                }
+            }
+        }
+        for cut in 0..good.len() {
+            assert!(R1cs::from_bytes(&good[..cut]).is_err(), "{cut} bytes");
+        }
+        let mut longer = good;
+        longer.push(0);
+        assert!(R1cs::from_bytes(&longer).is_err());
     }
 }

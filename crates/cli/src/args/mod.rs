@@ -6,6 +6,7 @@
 mod batches;
 mod defaults;
 mod exchange;
+mod groth16;
 mod keys;
 mod leave;
 mod measure;
@@ -19,6 +20,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use batches::*;
 pub use exchange::*;
+pub use groth16::*;
 pub use keys::*;
 pub use leave::*;
 pub use measure::*;
@@ -151,6 +153,9 @@ Examples:
 
 JSON: verifying_key, public_inputs")]
     VerifyProof(VerifyProofArgs),
+    /// Prove circom's circuits, with the files of snarkjs and rapidsnark
+    #[command(subcommand)]
+    Groth16(Groth16Command),
     /// Make, show, list and import wallets
     #[command(subcommand)]
     Wallet(WalletCommand),

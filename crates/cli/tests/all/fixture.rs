@@ -58,9 +58,10 @@ fn check_fields(args: &[&str], printed: &Value) {
     static HELP: Mutex<BTreeMap<Vec<String>, String>> = Mutex::new(BTreeMap::new());
     let groups = [
         "keys", "ceremony", "export", "wallet", "batch", "circuit", "bench", "config", "exit",
-        "l1", "attack", "verifier", "operator", "mempool",
+        "l1", "attack", "verifier", "operator", "mempool", "groth16",
     ];
-    let words = 1 + usize::from(groups.contains(&args[0]));
+    let inner = args.starts_with(&["groth16", "key"]);
+    let words = 1 + usize::from(groups.contains(&args[0])) + usize::from(inner);
     let command: Vec<String> = args[..words]
         .iter()
         .map(|word| (*word).to_owned())

@@ -15,6 +15,7 @@ mod errors;
 mod exchange;
 mod files;
 mod fixture;
+mod groth16;
 mod help;
 mod interruption;
 mod keys;

@@ -4,6 +4,7 @@
 mod ceremony;
 mod forger;
 mod formats;
+mod groth16;
 mod mutations;
 mod others;
 mod sample;

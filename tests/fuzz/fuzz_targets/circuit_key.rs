@@ -1,0 +1,8 @@
+//! `tests::decoders::circuit_key` on any input.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    tests::decoders::circuit_key(data);
+});
