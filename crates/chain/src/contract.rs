@@ -10,7 +10,7 @@ use l1::evm::abi::{self, Word};
 use l1::evm::artifacts::{Artifact, ROLLUP};
 use l1::genesis::Parameters;
 use l1::token::TokenDisplay;
-use l1::{Address, NativeL1, TokenTotals};
+use l1::{Address, NOBODY, NativeL1, TokenTotals};
 use ledger::field::{Fr, to_hex};
 use ledger::shape::Shape;
 use prover::key::{KeyInfo, VerifyingKey};
@@ -19,9 +19,6 @@ use prover::proof::{decode_g1, decode_g2};
 use crate::error::ChainError;
 use crate::rpc::{Message, Rpc, Simulated};
 use crate::words::Words;
-
-/// The address that stands for nobody.
-const NOBODY: Address = Bytes([0; 20]);
 
 /// The state of the contract, accounts and tokens aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,7 +256,7 @@ impl Contract<'_> {
         let (sizes, fee_slots, key) = self.one("shape(uint16)", &[id], read)?;
         let same = sizes == [shape.l1_ops, shape.transfers, shape.withdrawals]
             && fee_slots == shape.fee_slots;
-        Ok((same && key != Bytes([0; 20])).then_some(key))
+        Ok((same && key != NOBODY).then_some(key))
     }
 
     /// The verifying key of a listed shape, from the chain alone.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ledger::eddsa::PrivateKey;
-use wallet::{Locked, Passphrase, Protection, Sealing, Wallet, encode};
+use wallet::{KeyEncryption, Locked, Passphrase, Protection, Wallet, encode};
 use zeroize::Zeroizing;
 
 use crate::config::{Partial, parse};
@@ -16,7 +16,7 @@ use crate::operations;
 pub fn plain_wallet(seed: &[u8]) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     Ok(encode(
         &Wallet::of(PrivateKey::from_seed(seed)),
-        &Sealing::Plain,
+        &KeyEncryption::Plain,
     )?)
 }
 
@@ -34,7 +34,7 @@ pub fn wallet(text: &[u8]) -> bool {
         let nobody = || -> anyhow::Result<Passphrase> { unreachable!("nothing is encrypted") };
         let wallet = locked.unlock(nobody).expect("its key was checked");
         let again: Zeroizing<Vec<u8>> =
-            encode(&wallet, &Sealing::Plain).expect("a wallet has a text");
+            encode(&wallet, &KeyEncryption::Plain).expect("a wallet has a text");
         let back = Locked::parse(path, &again).expect("what is written can be read");
         assert_eq!((back.public, back.address), (locked.public, locked.address));
     }

@@ -18,7 +18,7 @@ use rollup::create::check_absent;
 use rollup::create::genesis_account;
 use rollup::shape::shapes_by_name;
 use serde::Serialize;
-use wallet::{Cost, Locked, Protection, Sealing, Wallet, read_secret};
+use wallet::{Cost, KeyEncryption, Locked, Protection, Wallet, read_secret};
 
 use crate::args::InitArgs;
 use crate::fault::Fault;
@@ -127,8 +127,8 @@ pub fn operator(settings: &Settings, named: Option<&str>) -> Result<OperatorKey>
         });
     }
     let sealing = match passphrase::unattended(settings)? {
-        Some(passphrase) => Sealing::Encrypted(passphrase, Cost::Standard),
-        None => Sealing::Plain,
+        Some(passphrase) => KeyEncryption::Encrypted(passphrase, Cost::Standard),
+        None => KeyEncryption::Plain,
     };
     Ok(OperatorKey::of(&Wallet::random(), &sealing)?)
 }

@@ -8,7 +8,7 @@ use rollup::shape::{DEFAULT_SHAPE, shapes_by_name};
 use rollup::user::{self, token_named};
 use rollup::{Draft, L1, OperatorKey, Plan};
 use serde::Serialize;
-use wallet::{Sealing, Wallet};
+use wallet::{KeyEncryption, Wallet};
 
 use crate::args::{ClaimArgs, DepositArgs};
 use crate::deployment::caller;
@@ -54,7 +54,7 @@ pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
             let token = Tokens::listed(&[l1::genesis::Token::eth()]).named(&args.token)?;
             Amount::parse(&token, &args.amount)?;
             let shapes = shapes_by_name(&args.shape, DEFAULT_SHAPE)?;
-            let operator = OperatorKey::of(&Wallet::random(), &Sealing::Plain)?;
+            let operator = OperatorKey::of(&Wallet::random(), &KeyEncryption::Plain)?;
             Draft::new(settings, &Plan::empty(shapes, operator))?.keep(settings)?;
             drop(open(settings)?);
             L1::open(settings)?

@@ -14,8 +14,8 @@ use ledger::field::to_hex;
 use rollup::place::make_folder;
 use serde::Serialize;
 use wallet::{
-    KEY_BYTES, Locked, MAX_SEED_BYTES, Protection, Sealing, SeedError, Wallet, decode_seed, encode,
-    encode_seed,
+    KEY_BYTES, KeyEncryption, Locked, MAX_SEED_BYTES, Protection, SeedError, Wallet, decode_seed,
+    encode, encode_seed,
 };
 use zeroize::Zeroizing;
 
@@ -122,11 +122,11 @@ pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// How a new wallet is to be kept: encrypted unless it is told otherwise.
-fn sealing(settings: &Settings, args: &ProtectionArgs) -> Result<Sealing> {
+fn sealing(settings: &Settings, args: &ProtectionArgs) -> Result<KeyEncryption> {
     if args.no_passphrase {
-        return Ok(Sealing::Plain);
+        return Ok(KeyEncryption::Plain);
     }
-    Ok(Sealing::Encrypted(
+    Ok(KeyEncryption::Encrypted(
         passphrase::new(settings)?,
         args.kdf_cost.into(),
     ))
@@ -144,8 +144,8 @@ fn keep(settings: &Settings, name: &str, wallet: &Wallet, args: &ProtectionArgs)
     let sealing = sealing(settings, args)?;
     write_secret(&path, &encode(wallet, &sealing)?)?;
     let last = match sealing {
-        Sealing::Plain => "NOT ENCRYPTED: whoever reads this file has the key",
-        Sealing::Encrypted(..) => {
+        KeyEncryption::Plain => "NOT ENCRYPTED: whoever reads this file has the key",
+        KeyEncryption::Encrypted(..) => {
             "back up file and passphrase: together they are the only copy of the key"
         }
     };

@@ -308,7 +308,7 @@ impl Rollup {
         let [operator] = self.words(chain, &call("operator()", &[]));
         let [offered] = self.words(chain, &call("offeredOperator()", &[]));
         let [back_at] = self.words(chain, &call("operatorBackAt()", &[]));
-        let offered = Some(address_of(&offered)).filter(|offered| *offered != Bytes([0; 20]));
+        let offered = Some(address_of(&offered)).filter(|offered| *offered != l1::NOBODY);
         (address_of(&operator), offered, u64_of(&back_at))
     }
 

@@ -17,7 +17,7 @@ use ledger::shape::Shape;
 use rand::RngCore;
 use rand::rngs::OsRng;
 use thiserror::Error;
-use wallet::{Sealing, Wallet, WalletError, encode};
+use wallet::{KeyEncryption, Wallet, WalletError, encode};
 use zeroize::Zeroizing;
 
 use crate::amount::ETH;
@@ -113,7 +113,7 @@ impl OperatorKey {
     ///
     /// # Errors
     /// If the wallet cannot be encrypted.
-    pub fn of(wallet: &Wallet, sealing: &Sealing) -> Result<Self, WalletError> {
+    pub fn of(wallet: &Wallet, sealing: &KeyEncryption) -> Result<Self, WalletError> {
         Ok(Self {
             public: wallet.public,
             address: wallet.address,

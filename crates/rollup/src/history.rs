@@ -14,7 +14,7 @@ use ledger::eddsa::PrivateKey;
 use ledger::shape::Shape;
 use rayon::prelude::*;
 use thiserror::Error;
-use wallet::{Sealing, Wallet, WalletError};
+use wallet::{KeyEncryption, Wallet, WalletError};
 use zeroize::Zeroizing;
 
 use crate::clock::{ClockError, now};
@@ -172,7 +172,7 @@ impl History {
             shapes: self.shapes.clone(),
             tokens,
             accounts,
-            operator: OperatorKey::of(&imported_operator(&self.seed), &Sealing::Plain)?,
+            operator: OperatorKey::of(&imported_operator(&self.seed), &KeyEncryption::Plain)?,
             salt,
             l1_fee: 0,
             pending_cap: PENDING_CAP,

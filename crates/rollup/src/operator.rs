@@ -281,7 +281,7 @@ fn keep_wallet(place: &Place, wallet: &Locked) -> Result<(), OperatorError> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    use wallet::{Sealing, Wallet, encode};
+    use wallet::{KeyEncryption, Wallet, encode};
 
     use super::*;
     use crate::create::{Draft, OperatorKey, Plan};
@@ -293,13 +293,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::of(folder.path());
         let [operator, heir, other] = [(); 3].map(|()| Wallet::random());
-        let key = OperatorKey::of(&operator, &Sealing::Plain).unwrap();
+        let key = OperatorKey::of(&operator, &KeyEncryption::Plain).unwrap();
         let plan = Plan::empty(vec![named("tiny").unwrap()], key);
         let draft = Draft::new(&place, &plan).unwrap();
         draft.keep(&place).unwrap();
         let locked = |wallet: &Wallet, name: &str| {
             let path = folder.path().join(name);
-            let text = encode(wallet, &Sealing::Plain).unwrap();
+            let text = encode(wallet, &KeyEncryption::Plain).unwrap();
             files::write_new(&path, Readers::Owner, &text).unwrap();
             Locked::read(&path).unwrap()
         };

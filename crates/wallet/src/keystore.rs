@@ -51,7 +51,7 @@ pub enum Protection {
 }
 
 /// How a private key is to be kept.
-pub enum Sealing {
+pub enum KeyEncryption {
     /// As it is.
     Plain,
     /// Encrypted.
@@ -118,7 +118,7 @@ enum Secret {
 ///
 /// # Errors
 /// If the key cannot be derived for lack of memory.
-pub fn encode(wallet: &Wallet, sealing: &Sealing) -> Result<Zeroizing<Vec<u8>>, WalletError> {
+pub fn encode(wallet: &Wallet, sealing: &KeyEncryption) -> Result<Zeroizing<Vec<u8>>, WalletError> {
     let (mut salt, mut nonce) = ([0; SALT_BYTES], [0; NONCE_BYTES]);
     OsRng.fill_bytes(&mut salt);
     OsRng.fill_bytes(&mut nonce);
@@ -128,13 +128,13 @@ pub fn encode(wallet: &Wallet, sealing: &Sealing) -> Result<Zeroizing<Vec<u8>>, 
 /// As [`encode`], with the salt and the nonce that it draws.
 pub(crate) fn encode_with(
     wallet: &Wallet,
-    sealing: &Sealing,
+    sealing: &KeyEncryption,
     salt: &[u8; SALT_BYTES],
     nonce: [u8; NONCE_BYTES],
 ) -> Result<Zeroizing<Vec<u8>>, WalletError> {
     let (version, private_key, crypto) = match sealing {
-        Sealing::Plain => (PLAIN, Some(hex::encode(wallet.key.seed())), None),
-        Sealing::Encrypted(passphrase, cost) => {
+        KeyEncryption::Plain => (PLAIN, Some(hex::encode(wallet.key.seed())), None),
+        KeyEncryption::Encrypted(passphrase, cost) => {
             let crypto = Crypto::encrypt(wallet, passphrase, *cost, salt, nonce);
             (ENCRYPTED, None, Some(crypto.map_err(WalletError::Encrypt)?))
         }
@@ -392,7 +392,7 @@ mod tests {
 
     fn sealed(passphrase: &str) -> (Wallet, serde_json::Value) {
         let wallet = Wallet::of(PrivateKey::derive("quire cli keystore tests", b"1"));
-        let sealing = Sealing::Encrypted(of_test(passphrase), Cost::Light);
+        let sealing = KeyEncryption::Encrypted(of_test(passphrase), Cost::Light);
         let bytes = encode(&wallet, &sealing).unwrap();
         (wallet, serde_json::from_slice(&bytes).unwrap())
     }
@@ -436,8 +436,8 @@ mod tests {
         ] {
             let wallet = Wallet::of(PrivateKey::from_seed(&vec![7; length]));
             for sealing in [
-                Sealing::Plain,
-                Sealing::Encrypted(of_test("p"), Cost::Light),
+                KeyEncryption::Plain,
+                KeyEncryption::Encrypted(of_test("p"), Cost::Light),
             ] {
                 let bytes = encode(&wallet, &sealing).unwrap();
                 let got = opened(&serde_json::from_slice(&bytes).unwrap(), "p");
@@ -515,7 +515,7 @@ mod tests {
     fn whatever_bit_of_a_wallet_is_flipped_it_names_the_same_key_or_is_refused() {
         let (wallet, json) = sealed("p");
         let encrypted = serde_json::to_vec_pretty(&json).unwrap();
-        let plain = encode(&wallet, &Sealing::Plain).unwrap().to_vec();
+        let plain = encode(&wallet, &KeyEncryption::Plain).unwrap().to_vec();
         for (good, least) in [(plain, 5), (encrypted, 3)] {
             let mut refused = 0;
             // Why each third: to check a key takes a while.

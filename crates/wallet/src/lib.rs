@@ -6,14 +6,14 @@
 //! prints nothing, so a server, a test or another program can use it as the command line does.
 //!
 //! ```
-//! use wallet::{Cost, Locked, Passphrase, Sealing, Wallet};
+//! use wallet::{Cost, Locked, Passphrase, KeyEncryption, Wallet};
 //! # let folder = tempfile::tempdir()?;
 //! # let path = folder.path().join("alice.json");
 //! let alice = Wallet::random();
 //! let passphrase = || -> Result<Passphrase, Box<dyn std::error::Error>> {
 //!     Ok(Passphrase::new(b"correct horse".to_vec().into(), "an example")?)
 //! };
-//! let text = wallet::encode(&alice, &Sealing::Encrypted(passphrase()?, Cost::Light))?;
+//! let text = wallet::encode(&alice, &KeyEncryption::Encrypted(passphrase()?, Cost::Light))?;
 //! files::write_new(&path, files::Readers::Owner, &text)?;
 //!
 //! let locked = Locked::read(&path)?;
@@ -39,7 +39,7 @@ mod wallet;
 
 pub use error::{FileFault, PassphraseError, SeedError, WalletError};
 pub use format::{KEY_BYTES, MAX_PASSPHRASE_BYTES, MAX_SEED_BYTES};
-pub use keystore::{Cost, Locked, Protection, Sealing, encode};
+pub use keystore::{Cost, KeyEncryption, Locked, Protection, encode};
 pub use passphrase::Passphrase;
 pub use secret::read_secret;
 pub use seed::{SeedFormat, decode_seed, encode_seed};

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::error::{FileFault, WalletError};
 use crate::format::{NONCE_BYTES, SALT_BYTES};
-use crate::keystore::{Cost, Locked, Sealing, encode_with};
+use crate::keystore::{Cost, KeyEncryption, Locked, encode_with};
 use crate::passphrase::Passphrase;
 use crate::wallet::Wallet;
 
@@ -62,11 +62,11 @@ fn files_are_written_as_they_are_specified() {
         let expected = std::fs::read(folder().join(name)).unwrap();
         let file: Value = serde_json::from_slice(&expected).unwrap();
         let (mut salt, mut nonce) = ([0; SALT_BYTES], [0; NONCE_BYTES]);
-        let mut sealing = Sealing::Plain;
+        let mut sealing = KeyEncryption::Plain;
         if let Some(cost) = cost {
             hex::decode_to_slice(text(&file["crypto"], "salt"), &mut salt).unwrap();
             hex::decode_to_slice(text(&file["crypto"], "nonce"), &mut nonce).unwrap();
-            sealing = Sealing::Encrypted(passphrase(&vector).unwrap(), cost);
+            sealing = KeyEncryption::Encrypted(passphrase(&vector).unwrap(), cost);
         }
         let wallet = Wallet::of(PrivateKey::from_seed(&seed(&vector)));
         let written = encode_with(&wallet, &sealing, &salt, nonce).unwrap();

@@ -9,9 +9,8 @@
 use std::collections::BTreeMap;
 
 use evm::sample::{OPERATOR, Sealed, address, seal};
-use l1::bytes::Bytes;
 use l1::evm::calldata::{encode_batch, encode_batches};
-use l1::{Address, OPERATORS_HOUR, Submission};
+use l1::{Address, NOBODY, OPERATORS_HOUR, Submission};
 use ledger::shape::Shape;
 use ledger::transition::BatchContext;
 use rand::Rng;
@@ -23,7 +22,6 @@ use crate::twins::*;
 
 /// Steps of one deployment at most.
 const STORY: usize = 150;
-const NOBODY: Address = Bytes([0; 20]);
 
 /// The rule, told once more.
 #[derive(Clone, Debug)]
