@@ -19,6 +19,7 @@ mod fixed;
 mod group;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
+mod inverse;
 mod packed;
 mod path;
 mod portable;

@@ -130,7 +130,7 @@ macro_rules! kernels {
             let halves = mul(&lanes, &turn4(lanes));
             let quarters = mul(&halves, &turn2(halves));
             let total = mul(&quarters, &turn1(quarters));
-            let inverse = ark_ff::Field::inverse(&lane(total, 0))?;
+            let inverse = crate::portable::lean::Lean::inverted(&lane(total, 0))?;
             let of_quarters = mul(&splat(&inverse), &turn1(quarters));
             let of_halves = mul(&of_quarters, &turn2(halves));
             let of_lanes = mul(&of_halves, &turn4(lanes));

@@ -532,7 +532,7 @@ impl<F: Lean> Adder<F> {
             product = product.times(&denominator);
         }
         // Only points with equal x make it zero, so that nothing needs a check before.
-        let Some(mut inverse) = product.inverse() else {
+        let Some(mut inverse) = product.inverted() else {
             return self.add_special(jobs, left, right, out);
         };
         for (job, (denominator, before)) in jobs.iter().zip(&self.factors).rev() {
@@ -568,7 +568,7 @@ impl<F: Lean> Adder<F> {
             product *= denominator;
         }
         let mut inverse = product
-            .inverse()
+            .inverted()
             .expect("a product of non-zero denominators");
         let all = jobs.iter().zip(&self.factors).zip(&self.slopes).rev();
         for ((job, (denominator, before)), kind) in all {
