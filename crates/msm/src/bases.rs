@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use crate::group::Group;
 #[cfg(target_arch = "x86_64")]
-use crate::ifma;
+use crate::ifma::{self, msm::Query};
 use crate::packed::{Line, is_packed_point, pack_point, stride, unpack_point};
 use crate::path::Path;
 use crate::portable::msm::{self as portable, Point};
@@ -246,7 +246,7 @@ impl<P: Group> Bases<P> {
         let sum = match &self.0 {
             Store::Portable(points) => portable::msm(points, stop, scalar),
             #[cfg(target_arch = "x86_64")]
-            Store::Ifma(lines) => ifma::msm::msm(lines, stop, scalar),
+            Store::Ifma(lines) => ifma::msm::msm(&Query::<P>::all(lines), stop, scalar),
         };
         (!stop.is_wanted()).then_some(sum)
     }

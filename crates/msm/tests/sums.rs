@@ -186,3 +186,56 @@ fn any_number_of_threads() {
         pool.install(|| check(&bases, &scalars));
     }
 }
+
+/// Equal and opposite points here and there, among many that differ: batches of the vector path have one
+/// such pair, or some, or only such.
+#[test]
+fn some_equal_points_among_many() {
+    let mut rng = StdRng::seed_from_u64(7);
+    for one_in in [2, 50, 3_000] {
+        let mut bases = points::<g1::Config>(&mut rng, 20_000);
+        for i in 1..bases.len() {
+            if rng.gen_range(0..one_in) == 0 {
+                bases[i] = if rng.r#gen() {
+                    bases[i - 1]
+                } else {
+                    -bases[i - 1]
+                };
+            }
+        }
+        let mut scalars = mixed(&mut rng, bases.len());
+        for i in 1..bases.len() {
+            if rng.r#gen() {
+                scalars[i] = scalars[i - 1];
+            }
+        }
+        check(&bases, &scalars);
+    }
+}
+
+/// Multiples of one point such that a bucket's tree doubles at every level, or cancels at a chosen one.
+#[test]
+fn chains_of_doublings_and_cancellations() {
+    let mut rng = StdRng::seed_from_u64(8);
+    let one = points::<g1::Config>(&mut rng, 1)[0];
+    for count in [256, 4_096, 40_000] {
+        let equal = vec![one; count];
+        let signs = |level: u32| -> Vec<Affine<g1::Config>> {
+            (0..count)
+                .map(|i| if i >> level & 1 == 0 { one } else { -one })
+                .collect()
+        };
+        for scalar in [Fr::from(1u64), Fr::from(40u64), Fr::rand(&mut rng)] {
+            check(&equal, &vec![scalar; count]);
+            for level in [0, 1, 2, 5] {
+                check(&signs(level), &vec![scalar; count]);
+            }
+        }
+        // The stand-in for infinity and the points that fill up batches are multiples of the generator.
+        let generator = Affine::<g1::Config>::generator();
+        let few = [generator, -generator, (generator + generator).into()];
+        let bases: Vec<_> = (0..count).map(|i| few[i % 3]).collect();
+        check(&bases, &mixed(&mut rng, count));
+        check(&bases, &vec![Fr::from(2u64); count]);
+    }
+}

@@ -24,6 +24,9 @@ pub(crate) const NEGATIVE: u32 = 1 << 30;
 /// In a reference: the number of the point.
 pub(crate) const INDEX: u32 = NEGATIVE - 1;
 
+/// Instead of a reference: there is no point.
+pub(crate) const NONE: u32 = u32::MAX;
+
 /// Where points lie.
 pub struct Space<'a> {
     /// Points that are only read.
@@ -41,13 +44,15 @@ pub struct Job {
     pub(crate) right: u32,
     /// Number of a point in the work space.
     pub(crate) out: u32,
+    /// What the sum counts for: the kernels do not look at it.
+    pub(crate) bucket: u32,
 }
 
 macro_rules! kernels {
     ($field:ident) => {
         use std::arch::x86_64::*;
 
-        use crate::ifma::kernels::{CHAINS, INDEX, Job, NEGATIVE, Space, WORK};
+        use crate::ifma::kernels::{CHAINS, INDEX, Job, NEGATIVE, NONE, Space, WORK};
         use crate::ifma::lines::{Line, prefetch};
         use crate::ifma::$field::*;
 
@@ -101,6 +106,20 @@ macro_rules! kernels {
             };
             sums(space, jobs, before, inverses);
             true
+        }
+
+        /// For each job whether the points have the same x, as a mask for eight.
+        #[target_feature(enable = "avx512ifma,avx512vbmi2,avx512vl")]
+        pub(crate) fn equal(space: &Space<'_>, jobs: &[[Job; 8]]) -> Vec<u8> {
+            let one = splat(&<Scalar as ark_ff::Field>::ONE);
+            let of_eight = |jobs: &[Job; 8]| {
+                let x1 = load_x(eight(space, jobs, |job| job.left));
+                let x2 = load_x(eight(space, jobs, |job| job.right));
+                // The product brings the difference, up to 7.5p, below 4p.
+                let difference = mul(&normal(plus_p::<4>(minus(x2, x1))), &one);
+                zeros(canonical(difference))
+            };
+            jobs.iter().map(of_eight).collect()
         }
 
         /// The product of the differences of each chain and lane; `before` gets those before each.
@@ -238,12 +257,16 @@ macro_rules! kernels {
             finish(xx, yy, mul(b3, &zz), xy, yz, mul(b3, &xz))
         }
 
-        /// For each eighth of the buckets: the sum of its points, and the sum weighted with 1, 2, …
-        /// from its first. Homogeneous coordinates.
+        /// For each eighth of the buckets, which `work` has at these references or not at all: the sum of
+        /// its points, and the sum weighted with 1, 2, … from its first. Homogeneous coordinates.
         ///
         /// `b3` is three times the curve's constant.
         #[target_feature(enable = "avx512ifma,avx512vbmi2,avx512vl")]
-        pub(crate) fn weighted_sums(buckets: &[Line], b3: &Scalar) -> [[[Scalar; 3]; 2]; 8] {
+        pub(crate) fn weighted_sums(
+            work: &[Line],
+            buckets: &[u32],
+            b3: &Scalar,
+        ) -> [[[Scalar; 3]; 2]; 8] {
             let b3 = splat(b3);
             let zero = splat(&<Scalar as ark_ff::AdditiveGroup>::ZERO);
             let one = splat(&<Scalar as ark_ff::Field>::ONE);
@@ -253,12 +276,16 @@ macro_rules! kernels {
                 z: zero,
             };
             let (mut running, mut total) = (infinity, infinity);
-            let (buckets, _) = buckets.as_chunks::<STRIDE>();
+            let (points, _) = work.as_chunks::<STRIDE>();
             let length = buckets.len() / 8;
             for i in (0..length).rev() {
-                let lines: [&[Line; STRIDE]; 8] = std::array::from_fn(|j| &buckets[j * length + i]);
-                let filled = |j: usize| u8::from(lines[j].iter().any(|line| !line.is_zero())) << j;
-                let mask = (0..8).fold(0, |mask, j| mask | filled(j));
+                let mut mask = 0;
+                let lines: [&[Line; STRIDE]; 8] = std::array::from_fn(|j| {
+                    let reference = buckets[j * length + i];
+                    let filled = reference != NONE;
+                    mask |= u8::from(filled) << j;
+                    &points[if filled { reference & INDEX } else { 0 } as usize]
+                });
                 let (x, y) = load_point(lines);
                 let next = complete_mixed(&running, x, y, &b3);
                 running = Homogeneous {
