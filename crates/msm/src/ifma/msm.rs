@@ -3,7 +3,8 @@
 //! A scalar is negated where that makes it shorter and cut into signed digits of `c` bits; window `w`
 //! puts each point into the bucket of its `w`-th digit. Terms are taken in blocks, and a block in parts of
 //! [`PART`]. For each window and part, `schedule` says which points are added when; [`BATCH`] additions share
-//! an inversion, and the points of the next batch are fetched meanwhile.
+//! an inversion, and the points of the next batch are fetched meanwhile. Sums with the same scalars share
+//! digits and schedules.
 //!
 //! Windows run in parallel and keep their buckets from part to part and block to block; what remains
 //! at the end is one weighted sum per window. Windows that do not come out even for the threads are cut
@@ -293,6 +294,15 @@ impl<'a, P> Query<'a, P> {
             group: PhantomData,
         }
     }
+
+    /// The points at places, in ascending order.
+    pub(crate) fn at(lines: &'a [Line], places: &'a [u32]) -> Self {
+        Self {
+            lines,
+            places: Some(places),
+            group: PhantomData,
+        }
+    }
 }
 
 impl<P: Curve> Query<'_, P> {
@@ -322,11 +332,8 @@ impl<P: Curve> Summands for Query<'_, P> {
 
     fn run(&self, start: usize, schedule: &Schedule, space: &mut Buckets<P>) {
         match self.places {
-            None => space.run(schedule, &self.lines[start * P::STRIDE..], |place| place),
-            Some(places) => {
-                let places = &places[start..];
-                space.run(schedule, self.lines, |place| places[place as usize]);
-            }
+            None => space.run(schedule, &self.lines[start * P::STRIDE..], None),
+            Some(places) => space.run(schedule, self.lines, Some(&places[start..])),
         }
     }
 
@@ -342,11 +349,11 @@ impl<P: Curve> Summands for Query<'_, P> {
     ) -> Projective<P> {
         let points = terms.iter().map(|term| unpack_point(self.point(*term)));
         let points: Vec<Point<P::BaseField>> = points.collect();
-        msm::msm::<P, _>(&points, stop, |i| scalar(terms[i]))
+        msm::msm::<P, _>(&points, None, stop, |i| scalar(terms[i]))
     }
 }
 
-impl<A: Summands, B: Summands> Summands for (A, B) {
+impl<A: Summands, B: Summands> Summands for (&A, &B) {
     const PART: usize = if A::PART < B::PART { A::PART } else { B::PART };
     type Space = (A::Space, B::Space);
     type Sum = (A::Sum, B::Sum);
@@ -466,6 +473,7 @@ impl<Q: Summands> Window<Q> {
 pub(crate) struct Buckets<P: Curve> {
     /// Points below `3.5p`, the spare ones last.
     work: Vec<Line>,
+    /// Space for jobs with the places of chosen bases.
     jobs: Vec<Job>,
     before: P::Before,
     infinite: Vec<Job>,
@@ -487,18 +495,25 @@ impl<P: Curve> Buckets<P> {
         }
     }
 
-    /// Does what was planned; `place` says where among `lines` a base is.
-    fn run(&mut self, schedule: &Schedule, lines: &[Line], place: impl Fn(u32) -> u32) {
-        let translated = |reference: u32| match reference & WORK {
-            0 => reference & NEGATIVE | place(reference & INDEX),
+    /// Does what was planned; `places` says where among `lines` a base is, if not in order.
+    fn run(&mut self, schedule: &Schedule, lines: &[Line], places: Option<&[u32]>) {
+        let translated = |reference: u32| match (reference & WORK, places) {
+            (0, Some(places)) => reference & NEGATIVE | places[(reference & INDEX) as usize],
             _ => reference,
         };
-        self.jobs.clear();
-        self.jobs.extend(schedule.jobs().iter().map(|job| Job {
-            left: translated(job.left),
-            right: translated(job.right),
-            ..*job
-        }));
+        let mut translations = std::mem::take(&mut self.jobs);
+        translations.clear();
+        if places.is_some() {
+            translations.extend(schedule.jobs().iter().map(|job| Job {
+                left: translated(job.left),
+                right: translated(job.right),
+                ..*job
+            }));
+        }
+        let jobs = match places {
+            None => schedule.jobs(),
+            Some(_) => &translations,
+        };
         for level in schedule.levels() {
             let mut space = Space {
                 bases: lines,
@@ -506,13 +521,14 @@ impl<P: Curve> Buckets<P> {
             };
             run_jobs::<P>(
                 &mut space,
-                &self.jobs[level],
+                &jobs[level],
                 schedule.spare(),
                 &mut self.before,
                 &mut self.infinite,
             );
             self.replace_infinite(schedule.spare());
         }
+        self.jobs = translations;
         let copies = schedule.copies().iter();
         let copies: Vec<_> = copies
             .map(|(base, slot)| (translated(*base), *slot))
