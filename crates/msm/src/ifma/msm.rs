@@ -59,10 +59,13 @@ pub trait Curve: SWCurveConfig<ScalarField = Fr, BaseField: Coordinate> {
 
     /// Replaces a packed point by its negative.
     fn negate(lines: &mut [Line]);
-    /// Kernel: fetches the points of a batch.
-    fn fetch(space: &Space<'_>, jobs: &[[Job; 8]]);
-    /// Kernel: does a batch, or gives false.
-    fn add(space: &mut Space<'_>, jobs: &[[Job; 8]], before: &mut Self::Before) -> bool;
+    /// Kernel: does a batch and fetches the points of the next, or gives false.
+    fn add(
+        space: &mut Space<'_>,
+        jobs: &[[Job; 8]],
+        next: &[[Job; 8]],
+        before: &mut Self::Before,
+    ) -> bool;
     /// Kernel: from `[0, 3.5p)` to packed form, a multiple of eight points.
     fn reduce(lines: &mut [Line]);
     /// Kernel: which jobs have points of the same x.
@@ -84,14 +87,15 @@ macro_rules! curve {
                 $negate(lines);
             }
 
-            fn fetch(space: &Space<'_>, jobs: &[[Job; 8]]) {
-                kernels::$module::fetch(space, jobs);
-            }
-
             #[allow(unsafe_code, reason = "kernels are compiled for vectors")]
-            fn add(space: &mut Space<'_>, jobs: &[[Job; 8]], before: &mut Self::Before) -> bool {
+            fn add(
+                space: &mut Space<'_>,
+                jobs: &[[Job; 8]],
+                next: &[[Job; 8]],
+                before: &mut Self::Before,
+            ) -> bool {
                 // SAFETY: `msm` and `FixedBase::new` checked that the processor has the features.
-                unsafe { kernels::$module::add(space, jobs, before) }
+                unsafe { kernels::$module::add(space, jobs, next, before) }
             }
 
             #[allow(unsafe_code, reason = "kernels are compiled for vectors")]
@@ -606,10 +610,8 @@ pub(crate) fn run_jobs<P: Curve>(
     let mut batches = jobs.chunks(BATCH / 8).peekable();
     let mut special = Vec::new();
     while let Some(batch) = batches.next() {
-        if let Some(next) = batches.peek() {
-            P::fetch(space, next);
-        }
-        if P::add(space, batch, before) {
+        let next = batches.peek().copied().unwrap_or_default();
+        if P::add(space, batch, next, before) {
             continue;
         }
         let mut others = batch.to_vec();
@@ -620,7 +622,7 @@ pub(crate) fn run_jobs<P: Curve>(
                 }
             }
         }
-        let done = P::add(space, &others, before);
+        let done = P::add(space, &others, next, before);
         assert!(done, "no differences are left that are zero");
         wipe(others.as_flattened_mut());
     }
