@@ -29,7 +29,7 @@ use rayon::prelude::*;
 use zeroize::Zeroize;
 
 use super::field::negated;
-use super::kernels::{self, INDEX, Job, NEGATIVE, Space, WORK};
+use super::kernels::{self, INDEX, Job, NEGATIVE, NONE, Space, WORK};
 use super::lines::{Line, prefetch};
 use super::processor::supported;
 use super::schedule::{SPARE, Schedule, filler, small};
@@ -47,6 +47,10 @@ const BLOCK: usize = 1 << 20;
 const BATCH: usize = 1024;
 /// Copies between asking for a point and using it.
 const COPIES_AHEAD: usize = 16;
+/// Buckets that are put into rows and columns at a time.
+const FOLD: usize = 1 << 12;
+/// Narrower windows have too few buckets for rows and columns.
+const LEAST_FOLDED: usize = 8;
 /// Smaller sums are left to the portable code.
 const SMALL: usize = 128;
 
@@ -271,8 +275,12 @@ pub(crate) trait Summands: Sync {
     fn space(schedule: &Schedule) -> Self::Space;
     /// Does what was planned for the part that begins with a term.
     fn run(&self, start: usize, schedule: &Schedule, space: &mut Self::Space);
-    /// The weighted sum of the buckets; the space is ready for another window then.
-    fn sum(schedule: &Schedule, space: &mut Self::Space) -> Self::Sum;
+    /// Does what was planned for slots as bases.
+    fn fold(slots: &Self::Space, schedule: &Schedule, space: &mut Self::Space);
+    /// The sum of the buckets, weighted with 1, 2, …
+    fn sum(schedule: &Schedule, space: &Self::Space) -> Self::Sum;
+    /// What corrects that for all that was put in the place of infinity; then the space is as new.
+    fn correct(space: &mut Self::Space) -> Self::Sum;
     /// The sum of a few terms, whatever their points are.
     fn few(
         &self,
@@ -341,8 +349,17 @@ impl<P: Curve> Summands for Query<'_, P> {
         }
     }
 
-    fn sum(schedule: &Schedule, space: &mut Buckets<P>) -> Projective<P> {
+    fn fold(slots: &Buckets<P>, schedule: &Schedule, space: &mut Buckets<P>) {
+        space.run(schedule, &slots.work, None);
+    }
+
+    fn sum(schedule: &Schedule, space: &Buckets<P>) -> Projective<P> {
         space.sum(schedule)
+    }
+
+    fn correct(space: &mut Buckets<P>) -> Projective<P> {
+        let excess = std::mem::take(&mut space.excess);
+        -(Projective::<P>::generator() * Fr::from(excess))
     }
 
     fn few(
@@ -381,8 +398,17 @@ impl<A: Summands, B: Summands> Summands for (&A, &B) {
         self.1.run(start, schedule, b);
     }
 
-    fn sum(schedule: &Schedule, (a, b): &mut Self::Space) -> Self::Sum {
+    fn fold(slots: &Self::Space, schedule: &Schedule, (a, b): &mut Self::Space) {
+        A::fold(&slots.0, schedule, a);
+        B::fold(&slots.1, schedule, b);
+    }
+
+    fn sum(schedule: &Schedule, (a, b): &Self::Space) -> Self::Sum {
         (A::sum(schedule, a), B::sum(schedule, b))
+    }
+
+    fn correct((a, b): &mut Self::Space) -> Self::Sum {
+        (A::correct(a), B::correct(b))
     }
 
     fn few(
@@ -442,6 +468,7 @@ impl Part {
 
 /// One window of all sums.
 struct Window<Q: Summands> {
+    width: usize,
     schedule: Schedule,
     space: Q::Space,
     middle: i32,
@@ -451,6 +478,7 @@ impl<Q: Summands> Window<Q> {
     fn new(width: usize) -> Self {
         let schedule = Schedule::new(width, Q::PART);
         Self {
+            width,
             space: Q::space(&schedule),
             middle: 1 << (width - 1),
             schedule,
@@ -467,8 +495,41 @@ impl<Q: Summands> Window<Q> {
     fn finish(&mut self, query: &Q) -> Q::Sum {
         self.schedule.plan(&[], &[], 0, true);
         query.run(0, &self.schedule, &mut self.space);
-        let sum = Q::sum(&self.schedule, &mut self.space);
+        let mut sum = match self.width {
+            LEAST_FOLDED.. => self.folded_sum(),
+            _ => Q::sum(&self.schedule, &self.space),
+        };
+        sum.add(&Q::correct(&mut self.space));
         self.schedule.clear();
+        sum
+    }
+
+    /// `Σ i·bucket i`. With `i = 2^k·h + l` that is `2^k·Σ h·row h + Σ l·column l`, where a row has the
+    /// buckets of an `h`, and a column those of an `l`. So a bucket takes two additions that share
+    /// inversions, and only rows and columns take the slower ones of a weighted sum.
+    fn folded_sum(&self) -> Q::Sum {
+        let bits = self.width / 2;
+        let buckets = (1..=u16::MAX).zip(self.schedule.buckets());
+        let filled = buckets.filter(|(_, slot)| **slot != NONE);
+        let (numbers, slots): (Vec<u16>, Vec<u32>) =
+            filled.map(|(number, slot)| (number, slot & INDEX)).unzip();
+        let sum_by = |width: usize, digit: &dyn Fn(u16) -> u16| {
+            let mut schedule = Schedule::new(width, FOLD);
+            let mut space = Q::space(&schedule);
+            for (slots, numbers) in slots.chunks(FOLD).zip(numbers.chunks(FOLD)) {
+                let digits: Vec<u16> = numbers.iter().map(|number| digit(*number)).collect();
+                schedule.plan(slots, &digits, 0, false);
+                Q::fold(&self.space, &schedule, &mut space);
+            }
+            schedule.plan(&[], &[], 0, true);
+            Q::fold(&self.space, &schedule, &mut space);
+            let mut sum = Q::sum(&schedule, &space);
+            sum.add(&Q::correct(&mut space));
+            sum
+        };
+        let mut sum = sum_by(self.width - bits, &|number| number >> bits);
+        (0..bits).for_each(|_| sum.double());
+        sum.add(&sum_by(bits + 1, &|number| number & ((1 << bits) - 1)));
         sum
     }
 }
@@ -566,8 +627,8 @@ impl<P: Curve> Buckets<P> {
         }
     }
 
-    /// `Σ (i + 1)·bucket i`.
-    fn sum(&mut self, schedule: &Schedule) -> Projective<P> {
+    /// `Σ (i + 1)·bucket i`, but for the excess.
+    fn sum(&self, schedule: &Schedule) -> Projective<P> {
         let b3 = P::COEFF_B.double() + P::COEFF_B;
         let buckets = schedule.buckets();
         let eighths = P::weighted_sums(&self.work, buckets, &b3);
@@ -584,8 +645,7 @@ impl<P: Curve> Buckets<P> {
         for _ in 0..(buckets.len() / 8).ilog2() {
             shifted.double_in_place();
         }
-        let excess = std::mem::take(&mut self.excess);
-        total + shifted - Projective::<P>::generator() * Fr::from(excess)
+        total + shifted
     }
 }
 
