@@ -92,7 +92,10 @@ macro_rules! kernels {
         #[inline(always)]
         fn fetch(space: &Space<'_>, jobs: &[[Job; 8]]) {
             for job in jobs.as_flattened() {
-                for line in at(space, job.left).iter().chain(at(space, job.right)) {
+                for line in at(space, job.left) {
+                    prefetch(line);
+                }
+                for line in at(space, job.right) {
                     prefetch(line);
                 }
             }

@@ -15,6 +15,8 @@
 //! infinite sum is never kept (`ifma::msm` puts the generator in its place), every slot in use has a finite
 //! point.
 
+use std::ops::Range;
+
 use super::kernels::{INDEX, Job, NEGATIVE, NONE, WORK};
 
 /// Slots after all others that fill up a level to eights: two points of different x, and their sum.
@@ -103,27 +105,26 @@ impl Schedule {
     pub(crate) fn plan(&mut self, references: &[u32], digits: &[u16], middle: i32, last: bool) {
         self.ends.clear();
         self.copies.clear();
-        let coming = std::mem::take(&mut self.left);
-        let mut level = Level::begin(self, 0, coming.len() + digits.len());
-        for (bucket, reference) in &coming {
-            level.come(*bucket, *reference);
-        }
-        for (reference, digit) in references.iter().zip(digits) {
-            let digit = i32::from(*digit) - middle;
-            let negative = (digit >> 31).cast_unsigned();
-            level.come(digit.unsigned_abs(), reference ^ (negative & NEGATIVE));
-        }
-        let mut sums = level.end();
-        self.left = coming;
-        self.left.clear();
-        while sums.len() >= FEW || last && !sums.is_empty() {
-            let start = self.jobs.len();
-            let mut level = Level::begin(self, start, sums.len());
-            for k in sums {
-                let Job { bucket, out, .. } = level.schedule.jobs[k];
-                level.come(bucket, WORK | out);
+        let mut left = std::mem::take(&mut self.left);
+        let points = left.len() + digits.len();
+        let mut sums = self.level(0, points, |_, level| {
+            for (bucket, reference) in &left {
+                level.come(*bucket, *reference);
             }
-            sums = level.end();
+            for (reference, digit) in references.iter().zip(digits) {
+                let digit = i32::from(*digit) - middle;
+                let negative = (digit >> 31).cast_unsigned();
+                level.come(digit.unsigned_abs(), reference ^ (negative & NEGATIVE));
+            }
+        });
+        left.clear();
+        self.left = left;
+        while sums.len() >= FEW || last && !sums.is_empty() {
+            sums = self.level(self.jobs.len(), sums.len(), |earlier, level| {
+                for Job { bucket, out, .. } in &earlier[sums] {
+                    level.come(*bucket, WORK | out);
+                }
+            });
         }
         let left = self.jobs[sums]
             .iter()
@@ -133,7 +134,7 @@ impl Schedule {
     }
 
     /// The levels of the part: additions in eights.
-    pub(crate) fn levels(&self) -> impl Iterator<Item = std::ops::Range<usize>> {
+    pub(crate) fn levels(&self) -> impl Iterator<Item = Range<usize>> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, &end)| start..end)
     }
@@ -146,6 +147,36 @@ impl Schedule {
     /// Bases to be copied after all additions, and the slots they go to.
     pub(crate) fn copies(&self) -> &[(u32, u32)] {
         &self.copies
+    }
+
+    /// Adds a level after `start` jobs for so many points, which `give` lets come; its additions.
+    fn level(
+        &mut self,
+        start: usize,
+        points: usize,
+        give: impl FnOnce(&[Job], &mut Level<'_>),
+    ) -> Range<usize> {
+        // One more than there can be, for what is written and not counted.
+        self.jobs.resize(start + points + 1, Job::default());
+        let (earlier, jobs) = self.jobs.split_at_mut(start);
+        let mut level = Level {
+            waiting: &mut self.waiting,
+            free: &self.free,
+            freed: &mut self.freed,
+            jobs,
+            count: 0,
+            free_left: self.free.len() - 1,
+            freed_so_far: 0,
+        };
+        give(earlier, &mut level);
+        let (count, free_left, freed) = (level.count, level.free_left, level.freed_so_far);
+        self.free.truncate(free_left + 1);
+        self.free.extend_from_slice(&self.freed[..freed]);
+        self.jobs.truncate(start + count);
+        let eights = start + count.next_multiple_of(8);
+        self.jobs.resize(eights, filler(small(self.slots)));
+        self.ends.push(eights);
+        start..start + count
     }
 
     /// Bases that still wait get slots, as references to bases hold for one part.
@@ -165,68 +196,43 @@ impl Schedule {
 
 /// A level in the making. Without branches: what comes to which bucket is as good as random.
 struct Level<'a> {
-    schedule: &'a mut Schedule,
-    start: usize,
-    /// Additions up to here.
+    waiting: &'a mut [u32],
+    free: &'a [u32],
+    freed: &'a mut [u32],
+    jobs: &'a mut [Job],
+    /// Additions so far.
     count: usize,
     /// Free slots that are left.
-    free: usize,
-    /// Slots that become free.
-    freed: usize,
+    free_left: usize,
+    /// Slots that have become free.
+    freed_so_far: usize,
 }
 
-impl<'a> Level<'a> {
-    /// A level for so many points.
-    fn begin(schedule: &'a mut Schedule, start: usize, points: usize) -> Self {
-        // One more than there can be, for what is written and not counted.
-        schedule.jobs.resize(start + points + 1, Job::default());
-        let free = schedule.free.len() - 1;
-        Self {
-            schedule,
-            start,
-            count: start,
-            free,
-            freed: 0,
-        }
-    }
-
+impl Level<'_> {
     /// A point comes to a bucket; bucket 0 takes none.
     #[inline(always)]
     fn come(&mut self, bucket: u32, reference: u32) {
-        let schedule = &mut *self.schedule;
-        let place = &mut schedule.waiting[bucket as usize];
+        let place = &mut self.waiting[bucket as usize];
         let other = *place;
         let pairs = other != NONE;
         let waits = !pairs && bucket != 0;
         *place = if waits { reference } else { NONE };
-        let (summed, sum) = (other & WORK != 0, reference & WORK != 0);
-        let fresh = schedule.free[self.free];
-        let out = if sum { reference } else { fresh };
-        let out = if summed { other } else { out };
-        schedule.jobs[self.count] = Job {
+        // All ones where the point is a sum.
+        let [sum, other_sum] =
+            [reference, other].map(|point| (point.cast_signed() >> 31).cast_unsigned());
+        let out = reference & sum | self.free[self.free_left] & !sum;
+        let out = other & other_sum | out & !other_sum;
+        self.jobs[self.count] = Job {
             left: other,
             right: reference,
             out: out & INDEX,
             bucket,
         };
-        schedule.freed[self.freed] = reference & INDEX;
-        self.count += usize::from(pairs);
-        self.free -= usize::from(pairs && !summed && !sum);
-        self.freed += usize::from(pairs && summed && sum);
-    }
-
-    /// Fills the level up; its additions.
-    fn end(self) -> std::ops::Range<usize> {
-        let Schedule {
-            free, freed, jobs, ..
-        } = self.schedule;
-        free.truncate(self.free + 1);
-        free.extend_from_slice(&freed[..self.freed]);
-        jobs.truncate(self.count);
-        let eights = self.start + (self.count - self.start).next_multiple_of(8);
-        jobs.resize(eights, filler(small(self.schedule.slots)));
-        self.schedule.ends.push(jobs.len());
-        self.start..self.count
+        self.freed[self.freed_so_far] = reference & INDEX;
+        let pairs = u32::from(pairs);
+        self.count += pairs as usize;
+        self.free_left -= (pairs & !sum & !other_sum) as usize;
+        self.freed_so_far += (pairs & sum & other_sum) as usize;
     }
 }
 
@@ -292,7 +298,7 @@ mod tests {
                 let bases: Vec<i64> = (1..).map(|i| i * i + 7).take(digits.len()).collect();
                 let references: Vec<u32> = (0u32..)
                     .take(digits.len())
-                    .map(|i| i | (i % 2) * NEGATIVE)
+                    .map(|i| i | ((i % 2) * NEGATIVE))
                     .collect();
                 let stored: Vec<u16> = digits
                     .iter()
