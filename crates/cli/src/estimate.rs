@@ -282,7 +282,7 @@ impl Calibration {
             load,
             rows: of(&[Stage::Rows]),
             quotient: of(&[Stage::Quotient]),
-            multiplications: of(&[Stage::H, Stage::L, Stage::A, Stage::BInG1, Stage::BInG2]),
+            multiplications: of(&[Stage::H, Stage::LAndA, Stage::B]),
             took: started.elapsed(),
         })
     }

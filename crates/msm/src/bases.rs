@@ -6,6 +6,8 @@
 //! Invariant: stored coordinates are reduced. That points lie on the curve is left to whoever gives
 //! them; sums of others are meaningless, and nothing worse.
 
+use std::ops::Range;
+
 use ark_bn254::Fr;
 use ark_ec::AffineRepr;
 use ark_ec::short_weierstrass::{Affine, Projective};
@@ -14,7 +16,7 @@ use rayon::prelude::*;
 
 use crate::group::Group;
 #[cfg(target_arch = "x86_64")]
-use crate::ifma;
+use crate::ifma::{self, msm::Query};
 use crate::packed::{Line, is_packed_point, pack_point, stride, unpack_point};
 use crate::path::Path;
 use crate::portable::msm::{self as portable, Point};
@@ -181,7 +183,7 @@ impl<P: Group> Bases<P> {
     ///
     /// # Panics
     /// If the range goes beyond the points.
-    pub fn append_records(&self, range: std::ops::Range<usize>, out: &mut Vec<u8>) {
+    pub fn append_records(&self, range: Range<usize>, out: &mut Vec<u8>) {
         let stride = stride::<P::BaseField>();
         let mut put = |lines: &[Line]| {
             let limbs = lines.iter().flat_map(|line| line.0);
@@ -243,11 +245,85 @@ impl<P: Group> Bases<P> {
     where
         S: Fn(usize) -> Fr + Sync,
     {
-        let sum = match &self.0 {
-            Store::Portable(points) => portable::msm(points, stop, scalar),
+        self.all().sum(stop, scalar)
+    }
+
+    /// All points.
+    pub fn all(&self) -> Chosen<'_, P> {
+        self.range(0..self.len())
+    }
+
+    /// The points of a range.
+    ///
+    /// # Panics
+    /// If the range goes beyond the points.
+    pub fn range(&self, range: Range<usize>) -> Chosen<'_, P> {
+        Chosen(match &self.0 {
+            Store::Portable(points) => Source::Portable(&points[range], None),
             #[cfg(target_arch = "x86_64")]
-            Store::Ifma(lines) => ifma::msm::msm(lines, stop, scalar),
+            Store::Ifma(lines) => {
+                let stride = stride::<P::BaseField>();
+                Source::Ifma(Query::all(&lines[range.start * stride..range.end * stride]))
+            }
+        })
+    }
+
+    /// The points at places, in their order; sums panic if there are not so many points.
+    pub fn at<'a>(&'a self, places: &'a [u32]) -> Chosen<'a, P> {
+        Chosen(match &self.0 {
+            Store::Portable(points) => Source::Portable(points, Some(places)),
+            #[cfg(target_arch = "x86_64")]
+            Store::Ifma(lines) => Source::Ifma(Query::at(lines, places)),
+        })
+    }
+}
+
+/// Some points of [`Bases`], to be summed.
+pub struct Chosen<'a, P: Group>(Source<'a, P>);
+
+enum Source<'a, P: Group> {
+    /// With places, if not all are meant.
+    Portable(&'a [Point<P::BaseField>], Option<&'a [u32]>),
+    #[cfg(target_arch = "x86_64")]
+    Ifma(Query<'a, P>),
+}
+
+impl<P: Group> Chosen<'_, P> {
+    /// As [`Bases::sum`], where point `i` is the `i`-th chosen one.
+    ///
+    /// # Panics
+    /// If a place is beyond the points.
+    pub fn sum<S>(&self, stop: Stop<'_>, scalar: S) -> Option<Projective<P>>
+    where
+        S: Fn(usize) -> Fr + Sync,
+    {
+        let sum = match &self.0 {
+            Source::Portable(points, places) => portable::msm(points, *places, stop, scalar),
+            #[cfg(target_arch = "x86_64")]
+            Source::Ifma(query) => ifma::msm::msm(query, stop, scalar),
         };
         (!stop.is_wanted()).then_some(sum)
+    }
+
+    /// The sums of these points and of as many others with the same scalars, for which the vector path cuts
+    /// scalars into digits and makes its schedule once.
+    ///
+    /// # Panics
+    /// If there are more of the one than of the other, or a place is beyond the points.
+    pub fn sum_with<Q: Group, S>(
+        &self,
+        other: &Chosen<'_, Q>,
+        stop: Stop<'_>,
+        scalar: S,
+    ) -> Option<(Projective<P>, Projective<Q>)>
+    where
+        S: Fn(usize) -> Fr + Sync,
+    {
+        #[cfg(target_arch = "x86_64")]
+        if let (Source::Ifma(first), Source::Ifma(second)) = (&self.0, &other.0) {
+            let sums = ifma::msm::msm(&(first, second), stop, scalar);
+            return (!stop.is_wanted()).then_some(sums);
+        }
+        Some((self.sum(stop, &scalar)?, other.sum(stop, &scalar)?))
     }
 }

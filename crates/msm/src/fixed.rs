@@ -173,7 +173,8 @@ impl<P: Group> FixedBase<P> {
     #[cfg(target_arch = "x86_64")]
     fn vectors(&self, tables: &[Vec<Line>], out: &mut [Line], scalars: &[Fr]) {
         use crate::ifma::kernels::{self, Space, WORK};
-        use crate::ifma::msm::{SPARE, run_jobs, small, write_spare};
+        use crate::ifma::msm::{run_jobs, wipe, write_spare};
+        use crate::ifma::schedule::{SPARE, filler, small};
 
         let stride = stride::<P::BaseField>();
         let mut recoded = recode(scalars.iter().copied(), self.width);
@@ -181,6 +182,7 @@ impl<P: Group> FixedBase<P> {
         let mut sums = vec![Line::ZERO; stride * (places + SPARE)];
         write_spare::<P>(&mut sums[stride * places..]);
         let (mut jobs, mut before) = (Vec::new(), P::Before::default());
+        let (spare, mut infinite) = (small(places), Vec::new());
         for (window, table) in tables.iter().enumerate() {
             jobs.clear();
             self.digits(&recoded, window, tables.len(), |number, place, negative| {
@@ -198,19 +200,23 @@ impl<P: Group> FixedBase<P> {
                     left: WORK | number,
                     right: small(place) | sign,
                     out: number,
+                    bucket: 0,
                 });
             });
             let mut space = Space {
                 bases: table,
                 work: &mut sums,
             };
+            jobs.resize(jobs.len().next_multiple_of(8), filler(spare));
             // A sum that became infinite is all zeros, and starts anew.
-            let _any = run_jobs::<P>(&mut space, &mut jobs, small(places), &mut before);
+            run_jobs::<P>(&mut space, &jobs, spare, &mut before, &mut infinite);
+            wipe(&mut infinite);
+            infinite.clear();
         }
         P::reduce(&mut sums[..stride * places]);
         out.copy_from_slice(&sums[..out.len()]);
         recoded.wipe();
-        jobs.iter_mut().for_each(|job| job.right.zeroize());
+        wipe(&mut jobs);
     }
 }
 

@@ -19,6 +19,7 @@ mod fixed;
 mod group;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
+mod inverse;
 mod packed;
 mod path;
 mod portable;
@@ -26,7 +27,7 @@ mod recode;
 mod shares;
 mod stop;
 
-pub use bases::{BadRecord, Bases, Records};
+pub use bases::{BadRecord, Bases, Chosen, Records};
 pub use fixed::FixedBase;
 pub use group::Group;
 pub use path::{Path, choose, path};

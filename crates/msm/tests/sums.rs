@@ -9,7 +9,7 @@ use ark_ec::short_weierstrass::{Affine, Projective};
 use ark_ec::{AffineRepr, VariableBaseMSM};
 use ark_ff::{Field, PrimeField, UniformRand, Zero};
 use common::points;
-use msm::{Group, Path};
+use msm::{Bases, Group, Path, Stop};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -184,5 +184,116 @@ fn any_number_of_threads() {
             .build()
             .unwrap();
         pool.install(|| check(&bases, &scalars));
+    }
+}
+
+/// Equal and opposite points here and there, among many that differ: batches of the vector path have one
+/// such pair, or some, or only such.
+#[test]
+fn some_equal_points_among_many() {
+    let mut rng = StdRng::seed_from_u64(7);
+    for one_in in [2, 50, 3_000] {
+        let mut bases = points::<g1::Config>(&mut rng, 20_000);
+        for i in 1..bases.len() {
+            if rng.gen_range(0..one_in) == 0 {
+                bases[i] = if rng.r#gen() {
+                    bases[i - 1]
+                } else {
+                    -bases[i - 1]
+                };
+            }
+        }
+        let mut scalars = mixed(&mut rng, bases.len());
+        for i in 1..bases.len() {
+            if rng.r#gen() {
+                scalars[i] = scalars[i - 1];
+            }
+        }
+        check(&bases, &scalars);
+    }
+}
+
+/// Multiples of one point such that a bucket's tree doubles at every level, or cancels at a chosen one.
+#[test]
+fn chains_of_doublings_and_cancellations() {
+    let mut rng = StdRng::seed_from_u64(8);
+    let one = points::<g1::Config>(&mut rng, 1)[0];
+    for count in [256, 4_096, 40_000] {
+        let equal = vec![one; count];
+        let signs = |level: u32| -> Vec<Affine<g1::Config>> {
+            (0..count)
+                .map(|i| if i >> level & 1 == 0 { one } else { -one })
+                .collect()
+        };
+        for scalar in [Fr::from(1u64), Fr::from(40u64), Fr::rand(&mut rng)] {
+            check(&equal, &vec![scalar; count]);
+            for level in [0, 1, 2, 5] {
+                check(&signs(level), &vec![scalar; count]);
+            }
+        }
+        // The stand-in for infinity and the points that fill up batches are multiples of the generator.
+        let generator = Affine::<g1::Config>::generator();
+        let few = [generator, -generator, (generator + generator).into()];
+        let bases: Vec<_> = (0..count).map(|i| few[i % 3]).collect();
+        check(&bases, &mixed(&mut rng, count));
+        check(&bases, &vec![Fr::from(2u64); count]);
+    }
+}
+
+/// Two sums with the same scalars, of all points, of a range and of some.
+fn check_two(first: &[Affine<g1::Config>], second: &[Affine<g2::Config>], rng: &mut StdRng) {
+    let count = first.len();
+    let scalars = mixed(rng, count);
+    let places: Vec<u32> = (0u32..).take(count).filter(|_| rng.r#gen()).collect();
+    let chosen: Vec<_> = places.iter().map(|place| first[*place as usize]).collect();
+    for path in paths() {
+        let (one, two) = (Bases::new(path, first), Bases::new(path, second));
+        let sums = one
+            .all()
+            .sum_with(&two.all(), Stop::default(), |i| scalars[i]);
+        let expected = (
+            Projective::<g1::Config>::msm(first, &scalars).unwrap(),
+            Projective::<g2::Config>::msm(second, &scalars).unwrap(),
+        );
+        assert_eq!(sums.unwrap(), expected, "{path:?}, {count} points");
+        let (from, length) = (count - chosen.len(), chosen.len());
+        let sums = two
+            .range(from..count)
+            .sum_with(&one.at(&places), Stop::default(), |i| scalars[i]);
+        let expected = (
+            Projective::<g2::Config>::msm(&second[from..], &scalars[..length]).unwrap(),
+            Projective::<g1::Config>::msm(&chosen, &scalars[..length]).unwrap(),
+        );
+        assert_eq!(
+            sums.unwrap(),
+            expected,
+            "{path:?}, {length} of {count} points"
+        );
+    }
+}
+
+#[test]
+fn two_sums_with_the_same_scalars() {
+    let mut rng = StdRng::seed_from_u64(9);
+    for count in [0, 1, 127, 300, 20_000] {
+        let (mut first, mut second) = (points(&mut rng, count), points(&mut rng, count));
+        check_two(&first, &second, &mut rng);
+        // Infinity in both, in the first, in the second; opposite points in one of them.
+        for i in 1..count {
+            match rng.gen_range(0..40) {
+                0 => (first[i], second[i]) = (Affine::zero(), Affine::zero()),
+                1 => first[i] = Affine::zero(),
+                2 => second[i] = Affine::zero(),
+                3 => first[i] = -first[i - 1],
+                4 => second[i] = second[i - 1],
+                _ => {}
+            }
+        }
+        check_two(&first, &second, &mut rng);
+        let few = points::<g1::Config>(&mut rng, 1);
+        let same: Vec<_> = (0..count)
+            .map(|i| if i % 4 < 2 { few[0] } else { -few[0] })
+            .collect();
+        check_two(&same, &second, &mut rng);
     }
 }

@@ -134,10 +134,8 @@ fn stage_text(stage: prover::prove::Stage) -> &'static str {
         Stage::Rows => "matrix products",
         Stage::Quotient => "transforms",
         Stage::H => "sum 1 of 5",
-        Stage::L => "sum 2 of 5",
-        Stage::A => "sum 3 of 5",
-        Stage::BInG1 => "sum 4 of 5",
-        Stage::BInG2 => "sum 5 of 5",
+        Stage::LAndA => "sums 2 and 3 of 5",
+        Stage::B => "sums 4 and 5 of 5",
         Stage::SelfCheck => "verifying",
     }
 }

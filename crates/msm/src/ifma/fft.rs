@@ -182,28 +182,38 @@ impl OddCoset {
         }
     }
 
-    /// Two levels between the quarters of a block.
+    /// Two levels between the quarters of a block, an even number of [`Block`]s each.
     #[target_feature(enable = "avx512ifma,avx512vbmi2,avx512vl")]
     fn quarters<const DOWN: bool>(&self, quarters: [&mut [Block]; 4], number: usize) {
         let [first, second, third] =
             [number, 2 * number, 2 * number + 1].map(|number| self.factor(number));
-        let [qa, qb, qc, qd] = quarters;
+        let [(qa, _), (qb, _), (qc, _), (qd, _)] = quarters.map(|part| part.as_chunks_mut::<2>());
         for (((pa, pb), pc), pd) in qa.iter_mut().zip(qb).zip(qc).zip(qd) {
-            let (mut a, mut b, mut c, mut d) = (get(pa), get(pb), get(pc), get(pd));
+            // Two fours side by side: each butterfly has three others that do not wait for it.
+            let mut fours =
+                [0, 1].map(|k: usize| [&pa[k], &pb[k], &pc[k], &pd[k]].map(|block| get(block)));
             if DOWN {
-                (a, c) = butterfly::<DOWN>(a, c, &first);
-                (b, d) = butterfly::<DOWN>(b, d, &first);
+                for [a, b, c, d] in &mut fours {
+                    (*a, *c) = butterfly::<DOWN>(*a, *c, &first);
+                    (*b, *d) = butterfly::<DOWN>(*b, *d, &first);
+                }
             }
-            (a, b) = butterfly::<DOWN>(a, b, &second);
-            (c, d) = butterfly::<DOWN>(c, d, &third);
+            for [a, b, c, d] in &mut fours {
+                (*a, *b) = butterfly::<DOWN>(*a, *b, &second);
+                (*c, *d) = butterfly::<DOWN>(*c, *d, &third);
+            }
             if !DOWN {
-                (a, c) = butterfly::<DOWN>(a, c, &first);
-                (b, d) = butterfly::<DOWN>(b, d, &first);
+                for [a, b, c, d] in &mut fours {
+                    (*a, *c) = butterfly::<DOWN>(*a, *c, &first);
+                    (*b, *d) = butterfly::<DOWN>(*b, *d, &first);
+                }
             }
-            put(pa, a);
-            put(pb, b);
-            put(pc, c);
-            put(pd, d);
+            for (k, [a, b, c, d]) in fours.into_iter().enumerate() {
+                put(&mut pa[k], a);
+                put(&mut pb[k], b);
+                put(&mut pc[k], c);
+                put(&mut pd[k], d);
+            }
         }
     }
 
@@ -364,7 +374,7 @@ fn import(values: &[Fr]) -> Vec<Block> {
         .map(|k| {
             let mut block = [Line::ZERO; 4];
             for j in 0..8 {
-                let value = &values[(size - 8 * k - j) % size];
+                let value = &values[(size - 8 * k - j) & (size - 1)];
                 for (line, limb) in block.iter_mut().zip(value.0.0) {
                     line.0[j] = limb;
                 }

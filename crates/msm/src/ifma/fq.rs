@@ -149,3 +149,13 @@ pub(crate) fn select(mask: __mmask8, a: F, b: F) -> F {
 pub(crate) fn canonical(a: F) -> F {
     field::canonical::<FqConfig>(a)
 }
+
+/// Lanes of a canonical value that are zero.
+#[inline]
+#[target_feature(enable = "avx512ifma,avx512vbmi2,avx512vl")]
+pub(crate) fn zeros(a: F) -> u8 {
+    let bits = a.0.into_iter().fold(_mm512_setzero_si512(), |bits, limb| {
+        _mm512_or_si512(bits, limb)
+    });
+    _mm512_cmpeq_epi64_mask(bits, _mm512_setzero_si512())
+}

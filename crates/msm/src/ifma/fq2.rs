@@ -200,3 +200,10 @@ pub(crate) fn select(mask: __mmask8, a: F, b: F) -> F {
 pub(crate) fn canonical(a: F) -> F {
     [super::fq::canonical(a[0]), super::fq::canonical(a[1])]
 }
+
+/// Lanes of a canonical value that are zero.
+#[inline]
+#[target_feature(enable = "avx512ifma,avx512vbmi2,avx512vl")]
+pub(crate) fn zeros(a: F) -> u8 {
+    super::fq::zeros(a[0]) & super::fq::zeros(a[1])
+}

@@ -24,6 +24,9 @@ pub(crate) const NEGATIVE: u32 = 1 << 30;
 /// In a reference: the number of the point.
 pub(crate) const INDEX: u32 = NEGATIVE - 1;
 
+/// Instead of a reference: there is no point.
+pub(crate) const NONE: u32 = u32::MAX;
+
 /// Where points lie.
 pub struct Space<'a> {
     /// Points that are only read.
@@ -41,13 +44,15 @@ pub struct Job {
     pub(crate) right: u32,
     /// Number of a point in the work space.
     pub(crate) out: u32,
+    /// What the sum counts for: the kernels do not look at it.
+    pub(crate) bucket: u32,
 }
 
 macro_rules! kernels {
     ($field:ident) => {
         use std::arch::x86_64::*;
 
-        use crate::ifma::kernels::{CHAINS, INDEX, Job, NEGATIVE, Space, WORK};
+        use crate::ifma::kernels::{CHAINS, INDEX, Job, NEGATIVE, NONE, Space, WORK};
         use crate::ifma::lines::{Line, prefetch};
         use crate::ifma::$field::*;
 
@@ -83,37 +88,66 @@ macro_rules! kernels {
             mask
         }
 
-        /// Asks for all points of a batch.
-        pub(crate) fn fetch(space: &Space<'_>, jobs: &[[Job; 8]]) {
+        /// Asks for all points.
+        #[inline(always)]
+        fn fetch(space: &Space<'_>, jobs: &[[Job; 8]]) {
             for job in jobs.as_flattened() {
-                for line in at(space, job.left).iter().chain(at(space, job.right)) {
+                for line in at(space, job.left) {
+                    prefetch(line);
+                }
+                for line in at(space, job.right) {
                     prefetch(line);
                 }
             }
         }
 
-        /// Does a batch, or nothing and gives false if two points that are to be added have the same x.
+        /// Does a batch and asks for the points of the next, or does nothing and gives false if two points that are to be added have the same x.
         #[target_feature(enable = "avx512ifma,avx512vbmi2,avx512vl")]
-        pub(crate) fn add(space: &mut Space<'_>, jobs: &[[Job; 8]], before: &mut Vec<F>) -> bool {
+        pub(crate) fn add(
+            space: &mut Space<'_>,
+            jobs: &[[Job; 8]],
+            next: &[[Job; 8]],
+            before: &mut Vec<F>,
+        ) -> bool {
             let totals = differences(space, jobs, before);
             let Some(inverses) = invert(totals) else {
                 return false;
             };
-            sums(space, jobs, before, inverses);
+            sums(space, jobs, next, before, inverses);
             true
+        }
+
+        /// For each job whether the points have the same x, as a mask for eight.
+        #[target_feature(enable = "avx512ifma,avx512vbmi2,avx512vl")]
+        pub(crate) fn equal(space: &Space<'_>, jobs: &[[Job; 8]]) -> Vec<u8> {
+            let one = splat(&<Scalar as ark_ff::Field>::ONE);
+            let of_eight = |jobs: &[Job; 8]| {
+                let x1 = load_x(eight(space, jobs, |job| job.left));
+                let x2 = load_x(eight(space, jobs, |job| job.right));
+                // The product brings the difference, up to 7.5p, below 4p.
+                let difference = mul(&normal(plus_p::<4>(minus(x2, x1))), &one);
+                zeros(canonical(difference))
+            };
+            jobs.iter().map(of_eight).collect()
         }
 
         /// The product of the differences of each chain and lane; `before` gets those before each.
         #[target_feature(enable = "avx512ifma,avx512vbmi2,avx512vl")]
         fn differences(space: &Space<'_>, jobs: &[[Job; 8]], before: &mut Vec<F>) -> [F; CHAINS] {
+            let one = splat(&<Scalar as ark_ff::Field>::ONE);
+            let (mut chains, mut factors) = ([one; CHAINS], [one; CHAINS]);
             before.clear();
-            let mut chains = [splat(&<Scalar as ark_ff::Field>::ONE); CHAINS];
-            for (k, jobs) in jobs.iter().enumerate() {
-                let x1 = load_x(eight(space, jobs, |job| job.left));
-                let x2 = load_x(eight(space, jobs, |job| job.right));
-                let chain = &mut chains[k % CHAINS];
-                before.push(*chain);
-                *chain = mul(chain, &normal(plus_p::<4>(minus(x2, x1))));
+            before.reserve(jobs.len());
+            for jobs in jobs.chunks(CHAINS) {
+                for (jobs, factor) in jobs.iter().zip(&mut factors) {
+                    let x1 = load_x(eight(space, jobs, |job| job.left));
+                    let x2 = load_x(eight(space, jobs, |job| job.right));
+                    *factor = normal(plus_p::<4>(minus(x2, x1)));
+                }
+                before.extend_from_slice(&chains[..jobs.len()]);
+                for (chain, factor) in chains.iter_mut().zip(&factors).take(jobs.len()) {
+                    *chain = mul(chain, factor);
+                }
             }
             chains
         }
@@ -130,7 +164,7 @@ macro_rules! kernels {
             let halves = mul(&lanes, &turn4(lanes));
             let quarters = mul(&halves, &turn2(halves));
             let total = mul(&quarters, &turn1(quarters));
-            let inverse = ark_ff::Field::inverse(&lane(total, 0))?;
+            let inverse = crate::portable::lean::Lean::inverted(&lane(total, 0))?;
             let of_quarters = mul(&splat(&inverse), &turn1(quarters));
             let of_halves = mul(&of_quarters, &turn2(halves));
             let of_lanes = mul(&of_halves, &turn4(lanes));
@@ -143,25 +177,79 @@ macro_rules! kernels {
             ])
         }
 
+        /// What is known of an addition on the way.
+        #[derive(Clone, Copy)]
+        struct Addition {
+            x1: F,
+            y1: F,
+            x2: F,
+            /// `x₂ - x₁`
+            dx: F,
+            /// `y₂ - y₁`
+            dy: F,
+            /// The inverse of `dx`, then the slope.
+            slope: F,
+            x3: F,
+        }
+
+        /// Does the additions, asking for the points of the next batch meanwhile.
+        ///
+        /// The products of one addition wait for one another. So [`CHAINS`] eights go through them side by
+        /// side, step by step: the processor looks too few instructions ahead to find that itself.
         #[target_feature(enable = "avx512ifma,avx512vbmi2,avx512vl")]
-        fn sums(space: &mut Space<'_>, jobs: &[[Job; 8]], before: &[F], mut chains: [F; CHAINS]) {
-            for (k, (jobs, before)) in jobs.iter().zip(before).enumerate().rev() {
-                let (x1, y1) = load_point(eight(space, jobs, |job| job.left));
-                let (x2, y2) = load_point(eight(space, jobs, |job| job.right));
-                let y1 = negate_where(signs(jobs, |job| job.left), y1);
-                let y2 = negate_where(signs(jobs, |job| job.right), y2);
-                let chain = &mut chains[k % CHAINS];
-                let inverse = mul(chain, before);
-                *chain = mul(chain, &normal(plus_p::<4>(minus(x2, x1))));
-                let slope = mul(&normal(plus_p::<4>(minus(y2, y1))), &inverse);
-                let square = plus_p::<2>(square_raw(&slope));
-                let x3 = settle(minus(minus(square, x1), x2));
-                let product = mul_raw(&slope, &normal(plus_p::<4>(minus(x1, x3))));
-                let y3 = settle_once(minus(plus_p::<2>(product), y1));
-                let rows = store_point(x3, y3);
-                for (job, row) in jobs.iter().zip(rows) {
-                    let start = job.out as usize * STRIDE;
-                    space.work[start..start + STRIDE].copy_from_slice(&row);
+        fn sums(
+            space: &mut Space<'_>,
+            jobs: &[[Job; 8]],
+            next: &[[Job; 8]],
+            before: &[F],
+            mut chains: [F; CHAINS],
+        ) {
+            let zero = splat(&<Scalar as ark_ff::AdditiveGroup>::ZERO);
+            let mut additions = [Addition {
+                x1: zero,
+                y1: zero,
+                x2: zero,
+                dx: zero,
+                dy: zero,
+                slope: zero,
+                x3: zero,
+            }; CHAINS];
+            let mut ahead = next.chunks(CHAINS);
+            for (jobs, before) in jobs.chunks(CHAINS).zip(before.chunks(CHAINS)).rev() {
+                fetch(space, ahead.next().unwrap_or_default());
+                let additions = &mut additions[..jobs.len()];
+                for (jobs, addition) in jobs.iter().zip(&mut *additions) {
+                    let (x1, y1) = load_point(eight(space, jobs, |job| job.left));
+                    let (x2, y2) = load_point(eight(space, jobs, |job| job.right));
+                    let y1 = negate_where(signs(jobs, |job| job.left), y1);
+                    let y2 = negate_where(signs(jobs, |job| job.right), y2);
+                    (addition.x1, addition.y1, addition.x2) = (x1, y1, x2);
+                    addition.dx = normal(plus_p::<4>(minus(x2, x1)));
+                    addition.dy = normal(plus_p::<4>(minus(y2, y1)));
+                }
+                let products = additions.iter_mut().zip(before).zip(&mut chains);
+                for ((addition, before), chain) in products {
+                    addition.slope = mul(chain, before);
+                    *chain = mul(chain, &addition.dx);
+                }
+                for addition in &mut *additions {
+                    addition.slope = mul(&addition.dy, &addition.slope);
+                }
+                for addition in &mut *additions {
+                    let square = plus_p::<2>(square_raw(&addition.slope));
+                    addition.x3 = settle(minus(minus(square, addition.x1), addition.x2));
+                }
+                for (addition, jobs) in additions.iter().zip(jobs) {
+                    let Addition {
+                        x1, y1, x3, slope, ..
+                    } = addition;
+                    let product = mul_raw(slope, &normal(plus_p::<4>(minus(*x1, *x3))));
+                    let y3 = settle_once(minus(plus_p::<2>(product), *y1));
+                    let rows = store_point(*x3, y3);
+                    for (job, row) in jobs.iter().zip(rows) {
+                        let start = job.out as usize * STRIDE;
+                        space.work[start..start + STRIDE].copy_from_slice(&row);
+                    }
                 }
             }
         }
@@ -238,12 +326,16 @@ macro_rules! kernels {
             finish(xx, yy, mul(b3, &zz), xy, yz, mul(b3, &xz))
         }
 
-        /// For each eighth of the buckets: the sum of its points, and the sum weighted with 1, 2, …
-        /// from its first. Homogeneous coordinates.
+        /// For each eighth of the buckets, which `work` has at these references or not at all: the sum of
+        /// its points, and the sum weighted with 1, 2, … from its first. Homogeneous coordinates.
         ///
         /// `b3` is three times the curve's constant.
         #[target_feature(enable = "avx512ifma,avx512vbmi2,avx512vl")]
-        pub(crate) fn weighted_sums(buckets: &[Line], b3: &Scalar) -> [[[Scalar; 3]; 2]; 8] {
+        pub(crate) fn weighted_sums(
+            work: &[Line],
+            buckets: &[u32],
+            b3: &Scalar,
+        ) -> [[[Scalar; 3]; 2]; 8] {
             let b3 = splat(b3);
             let zero = splat(&<Scalar as ark_ff::AdditiveGroup>::ZERO);
             let one = splat(&<Scalar as ark_ff::Field>::ONE);
@@ -253,12 +345,16 @@ macro_rules! kernels {
                 z: zero,
             };
             let (mut running, mut total) = (infinity, infinity);
-            let (buckets, _) = buckets.as_chunks::<STRIDE>();
+            let (points, _) = work.as_chunks::<STRIDE>();
             let length = buckets.len() / 8;
             for i in (0..length).rev() {
-                let lines: [&[Line; STRIDE]; 8] = std::array::from_fn(|j| &buckets[j * length + i]);
-                let filled = |j: usize| u8::from(lines[j].iter().any(|line| !line.is_zero())) << j;
-                let mask = (0..8).fold(0, |mask, j| mask | filled(j));
+                let mut mask = 0;
+                let lines: [&[Line; STRIDE]; 8] = std::array::from_fn(|j| {
+                    let reference = buckets[j * length + i];
+                    let filled = reference != NONE;
+                    mask |= u8::from(filled) << j;
+                    &points[if filled { reference & INDEX } else { 0 } as usize]
+                });
                 let (x, y) = load_point(lines);
                 let next = complete_mixed(&running, x, y, &b3);
                 running = Homogeneous {

@@ -8,6 +8,7 @@ pub(crate) mod kernels;
 pub(crate) mod lines;
 pub(crate) mod msm;
 mod processor;
+pub(crate) mod schedule;
 
 #[cfg(test)]
 mod field_tests;

@@ -6,7 +6,11 @@
 //! Invariant: results are reduced and equal to the field's own operators.
 
 use ark_bn254::{Fq, Fq2, Fr};
-use ark_ff::{BigInteger, BigInteger256, Field, Fp, MontBackend, MontConfig, PrimeField};
+use ark_ff::{
+    AdditiveGroup, BigInteger, BigInteger256, Field, Fp, MontBackend, MontConfig, PrimeField,
+};
+
+use crate::inverse::inverse;
 
 /// Fields with branch-free arithmetic.
 pub trait Lean: Field {
@@ -18,6 +22,8 @@ pub trait Lean: Field {
     fn times(&self, other: &Self) -> Self;
     /// `self²`.
     fn squared(&self) -> Self;
+    /// `1/self`, or `None` of zero.
+    fn inverted(&self) -> Option<Self>;
 }
 
 /// Montgomery's product by operand scanning, a limb of `b` at a time, without a last carry because
@@ -93,6 +99,10 @@ macro_rules! lean_prime_field {
             fn squared(&self) -> Self {
                 times(&self.0, &self.0)
             }
+
+            fn inverted(&self) -> Option<Self> {
+                inverse(self)
+            }
         }
     };
 }
@@ -126,6 +136,14 @@ impl Lean for Fq2 {
         let real = self.c0.plus(&self.c1).times(&self.c0.minus(&self.c1));
         Fq2::new(real, product.plus(&product))
     }
+
+    fn inverted(&self) -> Option<Self> {
+        // The conjugate over the norm, which is zero for zero alone.
+        let norm = self.c0.squared().plus(&self.c1.squared());
+        let inverse = norm.inverted()?;
+        let other = Fq::ZERO.minus(&self.c1);
+        Some(Fq2::new(self.c0.times(&inverse), other.times(&inverse)))
+    }
 }
 
 #[cfg(test)]
@@ -145,6 +163,7 @@ mod tests {
         ];
         values.extend((0..40).map(|_| F::rand(&mut rng)));
         for a in &values {
+            assert_eq!(a.inverted(), a.inverse());
             for b in &values {
                 assert_eq!((a.plus(b), a.minus(b)), (*a + b, *a - b));
                 assert_eq!((a.times(b), a.squared()), (*a * b, a.square()));

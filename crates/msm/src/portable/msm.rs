@@ -33,15 +33,21 @@ const SHORT_BITS: u32 = 4;
 /// Bits of a scalar, at most, once it is negated where that is shorter.
 const SCALAR_BITS: usize = 254;
 
-/// `Σ scalar(i)·bases[i]`; without meaning once `stop` is wanted.
+/// `Σ scalar(i)·bases[i]`, or of the base at the `i`-th place; without meaning once `stop` is wanted.
 ///
-/// `scalar` is called once for every index below `bases.len()`, from several threads.
-pub(crate) fn msm<P, S>(bases: &[Point<P::BaseField>], stop: Stop<'_>, scalar: S) -> Projective<P>
+/// `scalar` is called once for every term, from several threads.
+pub(crate) fn msm<P, S>(
+    bases: &[Point<P::BaseField>],
+    places: Option<&[u32]>,
+    stop: Stop<'_>,
+    scalar: S,
+) -> Projective<P>
 where
     P: SWCurveConfig<ScalarField = Fr, BaseField: Lean>,
     S: Fn(usize) -> Fr + Sync,
 {
-    let mut parts = load(bases.len(), &scalar);
+    let count = places.map_or(bases.len(), <[u32]>::len);
+    let mut parts = load(count, places, &scalar);
     let long = parts.iter().map(Part::count_long).sum::<usize>();
     let width = window_width(long);
     parts.par_iter_mut().for_each(|part| part.recode(width));
@@ -101,11 +107,13 @@ struct Part {
     long: usize,
 }
 
-fn load(count: usize, scalar: &(impl Fn(usize) -> Fr + Sync)) -> Vec<Part> {
+fn load(count: usize, places: Option<&[u32]>, scalar: &(impl Fn(usize) -> Fr + Sync)) -> Vec<Part> {
     let starts: Vec<usize> = (0..count).step_by(PART).collect();
     let load_part = |&start: &usize| {
         let indices = start..count.min(start + PART);
-        let terms: Vec<Term> = indices.filter_map(|i| Term::new(i, scalar(i))).collect();
+        let place = |i: usize| places.map_or(i, |places| places[i] as usize);
+        let terms = indices.filter_map(|i| Term::new(place(i), scalar(i)));
+        let terms: Vec<Term> = terms.collect();
         Part {
             long: terms.len(),
             terms,
@@ -532,7 +540,7 @@ impl<F: Lean> Adder<F> {
             product = product.times(&denominator);
         }
         // Only points with equal x make it zero, so that nothing needs a check before.
-        let Some(mut inverse) = product.inverse() else {
+        let Some(mut inverse) = product.inverted() else {
             return self.add_special(jobs, left, right, out);
         };
         for (job, (denominator, before)) in jobs.iter().zip(&self.factors).rev() {
@@ -568,7 +576,7 @@ impl<F: Lean> Adder<F> {
             product *= denominator;
         }
         let mut inverse = product
-            .inverse()
+            .inverted()
             .expect("a product of non-zero denominators");
         let all = jobs.iter().zip(&self.factors).zip(&self.slopes).rev();
         for ((job, (denominator, before)), kind) in all {
@@ -641,7 +649,7 @@ mod tests {
             })
             .collect();
         assert_eq!(
-            msm::<P, _>(&points, Stop::default(), |i| scalars[i]),
+            msm::<P, _>(&points, None, Stop::default(), |i| scalars[i]),
             expected,
             "{} points",
             bases.len()
