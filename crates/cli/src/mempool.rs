@@ -241,11 +241,11 @@ fn cancel(settings: &Settings, args: &MempoolCancelArgs) -> Result<()> {
 }
 
 fn export(settings: &Settings, args: &MempoolExportArgs) -> Result<()> {
-    let file = match &args.database {
-        Some(file) => file.clone(),
-        None => settings.rollup_dir().join(FILE_NAME),
+    let (file, on_l1) = match &args.database {
+        Some(file) => (file.clone(), None),
+        None => (settings.rollup_dir().join(FILE_NAME), final_on_l1(settings)),
     };
-    let all = acknowledged(&file, args.since)?;
+    let all = acknowledged(&file, args.since, on_l1)?;
     let signed = all.iter().map(|one| text_of(&one.operation));
     let signed = signed.collect::<serde_json::Result<Vec<_>>>();
     let signed = signed.context("cannot write the operations as JSON")?;
@@ -270,14 +270,32 @@ fn export(settings: &Settings, args: &MempoolExportArgs) -> Result<()> {
         }
         operations.push(exported);
     }
-    let text = format!(
-        "{}{} operations in {}; `quire accept` takes the file",
-        table(&rows),
-        count(all.len()),
-        args.out.display()
-    );
+    let (rows, out) = (table(&rows), args.out.display());
+    let text = match all.len() {
+        0 => format!("no operation waits, so {out} has none, and there is nothing to hand in"),
+        many => format!(
+            "{rows}{} operations in {out}; `quire accept` takes the file",
+            count(many)
+        ),
+    };
     let file = args.out.clone();
     settings.ui.result(&Exports { file, operations }, text)
+}
+
+/// The last batch of the database that L1 has as final, if both can be read: L1 may have lost what the database
+/// noted as final.
+fn final_on_l1(settings: &Settings) -> Option<u64> {
+    match Deployment::read(settings) {
+        Ok(deployment) => Some(deployment.batcher.status().finalized),
+        Err(error) => {
+            let note =
+                "what is final is what the database noted, since L1 could not be compared with it";
+            settings
+                .ui
+                .note(&format!("{note}: {:#}", anyhow::Error::from(error)));
+            None
+        }
+    }
 }
 
 fn text_of(operation: &SignedOperation) -> serde_json::Result<serde_json::Value> {

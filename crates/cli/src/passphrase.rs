@@ -26,6 +26,9 @@ pub fn unattended(settings: &Settings) -> Result<Option<Passphrase>> {
         return from_file(path).map(Some);
     }
     let found = config::variable(VARIABLE)?.map(|text| Zeroizing::new(text.into_bytes()));
+    if let Some(bytes) = &found {
+        refuse_byte_order_mark(bytes, VARIABLE)?;
+    }
     Ok(found
         .map(|bytes| Passphrase::new(bytes, VARIABLE))
         .transpose()?)

@@ -147,22 +147,21 @@ impl Deployment {
         } = L1::read(place)?;
         check_registered_keys(&l1, place)?;
         let (folder, configured) = (place.rollup_dir(), batcher_settings(&l1)?);
-        let mut batcher = place.for_turn(|| {
+        let batcher = place.for_turn(|| {
             let batcher = Batcher::open_to_read(&folder, configured.clone());
             batcher.map_err(|source| DeploymentError::Batcher { source })
         })?;
         // Why: what L1 did before the batcher noted it is not to be missing.
         l1.renew()?;
-        let on_l1 = l1.head()?.next_batch - 1;
-        batcher.finalized_at_most(on_l1);
-        let behind = on_l1 - batcher.status().finalized;
+        let role = batcher.role().unwrap_or_else(|| role_of_old(&folder, &l1));
+        let mut rollup = Rollup::new(l1, batcher, place.confirmations).with_link(link);
+        let behind = rollup.take_l1s_word()?;
         if behind > 0 {
             place.note(&Note::Behind { batches: behind });
         }
-        let role = batcher.role().unwrap_or_else(|| role_of_old(&folder, &l1));
         Ok(Self {
             role,
-            rollup: Rollup::new(l1, batcher, place.confirmations).with_link(link),
+            rollup,
             operator: None,
         })
     }

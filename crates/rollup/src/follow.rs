@@ -198,6 +198,15 @@ impl Rollup {
         Ok(number)
     }
 
+    /// Where what is only read says that batches are final which L1 lost, or has others for, takes them for not
+    /// final. Gives how many batches of L1 are not in what is read.
+    pub(crate) fn take_l1s_word(&mut self) -> Result<u64, FollowError> {
+        let on_l1 = self.last_on_l1()?;
+        let still_final = self.last_still_final(on_l1)?;
+        self.batcher.finalized_at_most(still_final);
+        Ok(on_l1 - still_final)
+    }
+
     /// The last batch of those after `still_final` up to which L1 and batcher have the same ones.
     fn last_common(&self, on_l1: u64, still_final: u64) -> Result<u64, FollowError> {
         let end = on_l1.min(self.batcher.status().sealed);

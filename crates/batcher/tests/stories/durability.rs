@@ -205,7 +205,7 @@ fn acknowledged_operations_are_read_from_the_file_alone() {
     let file = folder.path().join(FILE_NAME);
     let before = std::fs::read(&file).unwrap();
     let read = |since| -> Vec<_> {
-        let all = acknowledged(&file, since).unwrap().into_iter();
+        let all = acknowledged(&file, since, None).unwrap().into_iter();
         all.map(|one| {
             assert_eq!((one.id, one.received), (id(&one.operation), NOW));
             (one.operation, one.verdict)

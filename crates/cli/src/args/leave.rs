@@ -124,8 +124,8 @@ symbol, decimals, fee")]
     /// Write acknowledged operations that are not final to a file that `quire accept` takes
     #[command(after_help = "\
 The database is only read, and need not agree with L1: this saves what a database of another history,
-or one older than L1, had acknowledged. Operations that were executed meanwhile are refused by
-`quire accept`, the others are taken.
+or one older than L1, had acknowledged. What the database noted as final and L1 does not have is written
+too. Operations that were executed meanwhile are refused by `quire accept`, the others are taken.
 
 Examples:
   quire mempool export operations.json

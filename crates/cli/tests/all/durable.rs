@@ -3,7 +3,7 @@
 
 use std::process::Stdio;
 
-use crate::fixture::{Quire, text};
+use crate::fixture::{Quire, failure_of, text};
 use crate::path::HISTORY;
 
 const MARK: &[u8] = b"\xef\xbb\xbf";
@@ -17,6 +17,13 @@ fn a_byte_order_mark_is_no_part_of_a_secret() {
     let new = ["wallet", "new", "alice", "--passphrase-file", &passphrase];
     let message = quire.fails_with(3, &new);
     assert!(message.contains("byte order mark"), "{message}");
+    let mut command = quire.command(&["wallet", "new", "alice"]);
+    let marked = "\u{feff}correct horse";
+    let (status, message) = failure_of(command.env("QUIRE_PASSPHRASE", marked), &new[..3]);
+    assert!(
+        status == 3 && message.contains("byte order mark"),
+        "{status}: {message}"
+    );
     for marked in [[MARK, b"secret"].concat(), b"\xff\xfes\0".to_vec()] {
         let seed = quire.write("seed", marked);
         let import = [

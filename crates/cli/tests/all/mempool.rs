@@ -134,3 +134,62 @@ fn what_a_diverged_database_acknowledged_is_handed_in_again() {
     assert_eq!(verdicts[1]["id"], operations[1]["id"]);
     assert_eq!(quire.json(&["seal", "--all"])["transfers"], 1);
 }
+
+/// What was final and is not final any more on L1, because L1 lost the batch or has another in its place, is
+/// shown as not final by commands that only read, and is exported.
+#[test]
+fn what_l1_lost_or_replaced_is_not_final_to_who_reads() {
+    let quire = Quire::with_accounts();
+    let out = |name: &str| quire.path(name).to_str().unwrap().to_owned();
+    let exported =
+        |name: &str| quire.json(&["mempool", "export", &out(name)])["operations"].clone();
+    let files = ["rollup/batcher.redb", "rollup/l1.redb"];
+    let keep = |end: &str| {
+        for file in files {
+            std::fs::copy(quire.path(file), quire.path(&format!("{file}{end}"))).unwrap();
+        }
+    };
+    let put_back = |file: &str, end: &str| {
+        std::fs::copy(quire.path(&format!("{file}{end}")), quire.path(file)).unwrap();
+    };
+    keep(".before");
+    let first = quire.json(&transfer(&["--amount", "1"]));
+    let first = first["id"].as_str().unwrap();
+    quire.json(&["run"]);
+    assert_eq!(quire.json(&["tx", first])["status"], "finalized");
+    assert_eq!(exported("none"), serde_json::json!([]));
+    keep(".first");
+
+    // L1 lost the batch.
+    quire.json(&["l1", "reorg", "1", "--trial"]);
+    assert_eq!(quire.json(&["tx", first])["status"], "proven");
+    let lost = exported("lost");
+    assert_eq!(
+        (&lost[0]["id"], &lost[0]["status"]),
+        (&first.into(), &"sealed".into())
+    );
+
+    // L1 has another batch of the same number.
+    for file in files {
+        put_back(file, ".before");
+    }
+    let second = quire.json(&transfer(&["--amount", "2"]));
+    quire.json(&["run"]);
+    assert_eq!(
+        quire.json(&["tx", second["id"].as_str().unwrap()])["status"],
+        "finalized"
+    );
+    put_back(files[0], ".first");
+    assert_eq!(quire.json(&["tx", first])["status"], "proven");
+    assert_eq!(exported("replaced")[0]["id"], first);
+
+    // L1 cannot be read.
+    std::fs::remove_file(quire.path(files[1])).unwrap();
+    assert_eq!(exported("alone"), serde_json::json!([]));
+    let output = quire
+        .command(&["mempool", "export", &out("told")])
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("could not be compared"), "{told}");
+}
