@@ -36,6 +36,10 @@ pub(crate) struct Mined {
     pub(crate) receipt: Box<TransactionReceipt>,
     pub(crate) number: u64,
     pub(crate) hash: B256,
+    /// The block's timestamp.
+    pub(crate) time: u64,
+    /// Whether the block's root proves the receipt; if not, what it says is the node's word.
+    pub(crate) proven: bool,
 }
 
 /// A block with its transactions, as a node shows it.
@@ -95,6 +99,8 @@ impl Rpc {
             receipt,
             number,
             hash: block,
+            time: header.timestamp,
+            proven,
         }))
     }
 
