@@ -146,6 +146,7 @@ impl Access {
                 number,
                 hash: block,
                 ref receipt,
+                ..
             } = examined.mined;
             if receipt.status() {
                 return Ok(examined);

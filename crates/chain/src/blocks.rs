@@ -3,13 +3,17 @@
 //! Invariant: a receipt is believed only if the block that the node's chain has at its number has the transaction
 //! under its transactions' root, and what the receipt says only if it is under the block's receipts' root.
 //!
-//! One exception: blocks of other chains may have transactions of types that this version does not know. Nodes do
-//! not show the receipts of these as the chain hashes them, so that the receipts' root cannot be computed. Then the
-//! node is asked for the bytes of such a transaction, the transactions' root is computed all the same, and what our
-//! receipt says is the node's word. No node can choose that: the types are proven with the transactions.
+//! One exception: blocks of other chains may have transactions of types that this version does not know, as every
+//! block of the OP stack and of Arbitrum has. Nodes do not show the receipts of these as the chain hashes them, so
+//! that the receipts' root cannot be computed. Then the node is asked for the bytes of such a transaction, the
+//! transactions' root is computed all the same, and what our receipt says is the node's word. No node can choose
+//! that of a block that the chain has: the types are proven with the transactions. A block that the chain does not
+//! have proves nothing: whoever invents one can give it any transactions and receipts.
+//!
+//! What a node answers about one block is bounded, however many answers that takes.
 
 use alloy::consensus::TxType;
-use alloy::consensus::proofs::{calculate_receipt_root, ordered_trie_root_encoded};
+use alloy::consensus::proofs::ordered_trie_root_encoded;
 use alloy::eips::BlockNumberOrTag;
 use alloy::eips::eip2718::Encodable2718;
 use alloy::primitives::{B256, Bytes as Data, keccak256};
@@ -17,6 +21,7 @@ use alloy::rpc::types::{Header, Transaction, TransactionReceipt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::backend::MAX_ANSWER;
 use crate::error::ChainError;
 use crate::rpc::Rpc;
 
@@ -31,6 +36,10 @@ pub(crate) struct Mined {
     pub(crate) receipt: Box<TransactionReceipt>,
     pub(crate) number: u64,
     pub(crate) hash: B256,
+    /// The block's timestamp.
+    pub(crate) time: u64,
+    /// Whether the block's root proves the receipt; if not, what it says is the node's word.
+    pub(crate) proven: bool,
 }
 
 /// A block with its transactions, as a node shows it.
@@ -39,6 +48,13 @@ struct Shown {
     #[serde(flatten)]
     header: Header,
     transactions: Vec<Value>,
+}
+
+/// Transactions or receipts of a block as its root has them.
+#[derive(Default)]
+struct Items {
+    encoded: Vec<Data>,
+    bytes: usize,
 }
 
 impl Rpc {
@@ -66,13 +82,16 @@ impl Rpc {
         if self.numbered(&header, number)?.hash != block {
             return Ok(None);
         }
-        let transactions = self.proven(&header, &transactions)?;
+        let Some(transactions) = self.transactions(&header, &transactions)? else {
+            return Ok(None);
+        };
         let hashes: Vec<B256> = transactions.iter().map(keccak256).collect();
         let Some(place) = hashes.iter().position(|there| *there == hash) else {
             let reason = format!("block {number}, which does not have transaction {hash}");
             return Err(self.bad_answer(RECEIPT, reason));
         };
-        let receipt = match transactions.iter().all(|bytes| is_known(bytes)) {
+        let proven = transactions.iter().all(|bytes| is_known(bytes));
+        let receipt = match proven {
             true => self.proven_receipt(&header, &hashes, place)?,
             false => Some(receipt),
         };
@@ -80,16 +99,30 @@ impl Rpc {
             receipt,
             number,
             hash: block,
+            time: header.timestamp,
+            proven,
         }))
     }
 
-    /// The transactions of a block as its header's root has them.
-    fn proven(&self, header: &Header, shown: &[Value]) -> Result<Vec<Data>, ChainError> {
-        let encoded = shown.iter().map(|shown| self.encoded(header, shown));
-        let encoded = encoded.collect::<Result<Vec<Data>, ChainError>>()?;
-        let root = ordered_trie_root_encoded(&encoded);
-        match root == header.transactions_root {
-            true => Ok(encoded),
+    /// The transactions of a block as its header's root has them; none if the chain no longer has the block.
+    fn transactions(
+        &self,
+        header: &Header,
+        shown: &[Value],
+    ) -> Result<Option<Vec<Data>>, ChainError> {
+        let mut items = Items::default();
+        for shown in shown {
+            let encoded = match <Transaction>::deserialize(shown) {
+                Ok(transaction) => Some(transaction.inner.encoded_2718().into()),
+                Err(_) => self.raw(header, &shown["hash"])?,
+            };
+            let Some(encoded) = encoded else {
+                return Ok(None);
+            };
+            self.add(&mut items, header, encoded)?;
+        }
+        match ordered_trie_root_encoded(&items.encoded) == header.transactions_root {
+            true => Ok(Some(items.encoded)),
             false => {
                 let reason = format!("other transactions than block {} has", header.number);
                 Err(self.bad_answer(BLOCK, reason))
@@ -97,21 +130,26 @@ impl Rpc {
         }
     }
 
-    fn encoded(&self, header: &Header, shown: &Value) -> Result<Data, ChainError> {
-        if let Ok(transaction) = <Transaction>::deserialize(shown) {
-            return Ok(transaction.inner.encoded_2718().into());
+    /// The bytes of a transaction of a block by its hash, whose type this version does not know; none if the chain
+    /// no longer has the block.
+    fn raw(&self, header: &Header, hash: &Value) -> Result<Option<Data>, ChainError> {
+        let number = header.number;
+        let unknown =
+            format!("of block {number}, which has a type that this version does not know");
+        let hash = B256::deserialize(hash)
+            .map_err(|_| self.bad_answer(BLOCK, format!("no hash of a transaction {unknown}")))?;
+        match self.ask::<Option<Data>>(RAW, json!([hash]))? {
+            Some(raw) if keccak256(&raw) == hash => Ok(Some(raw)),
+            Some(_) => {
+                let reason = format!("other bytes than those of transaction {hash} {unknown}");
+                Err(self.bad_answer(RAW, reason))
+            }
+            None if self.block(number)?.map(|block| block.hash) == Some(header.hash) => {
+                let reason = format!("nothing for transaction {hash} {unknown}");
+                Err(self.bad_answer(RAW, reason))
+            }
+            None => Ok(None),
         }
-        let raw: Option<Data> = match B256::deserialize(&shown["hash"]) {
-            Ok(hash) => self.ask(RAW, json!([hash]))?,
-            Err(_) => None,
-        };
-        raw.ok_or_else(|| {
-            let reason = format!(
-                "nothing for a transaction of block {}, which has a type that this version does not know",
-                header.number
-            );
-            self.bad_answer(RAW, reason)
-        })
     }
 
     /// A receipt of a block as its header's root has it; none if the node does not have all of them (yet).
@@ -121,26 +159,39 @@ impl Rpc {
         hashes: &[B256],
         place: usize,
     ) -> Result<Option<Box<TransactionReceipt>>, ChainError> {
-        let Some(receipts) = self.receipts(header.number, hashes)? else {
-            return Ok(None);
-        };
-        // Why not an error: the chain may have been reorganized since, and nodes at one address may differ.
-        let there = |receipt: &TransactionReceipt| receipt.block_hash == Some(header.hash);
-        if !receipts.iter().all(there) {
-            return Ok(None);
+        let number = BlockNumberOrTag::Number(header.number);
+        let together: Result<Option<Vec<TransactionReceipt>>, _> =
+            self.ask(RECEIPTS, json!([number]));
+        // Why whatever the reason: not all nodes show them together, and these may be too long for one answer.
+        let together = together.unwrap_or_default();
+        let together = together.filter(|receipts| receipts.len() == hashes.len());
+        let mut together = together.map(Vec::into_iter);
+        let (mut items, mut ours) = (Items::default(), None);
+        for (at, hash) in hashes.iter().enumerate() {
+            let receipt: Option<TransactionReceipt> = match &mut together {
+                Some(receipts) => receipts.next(),
+                None => self.ask(RECEIPT, json!([hash]))?,
+            };
+            // Why not an error: the chain may have been reorganized since, and nodes at one address may differ.
+            let there = |receipt: &TransactionReceipt| receipt.block_hash == Some(header.hash);
+            let Some(receipt) = receipt.filter(there) else {
+                return Ok(None);
+            };
+            if at == place {
+                ours = Some(Box::new(receipt.clone()));
+            }
+            let encoded = receipt.into_primitives_receipt().inner.encoded_2718();
+            self.add(&mut items, header, encoded.into())?;
         }
-        let encoded = receipts.iter().cloned();
-        let encoded = encoded.map(|receipt| receipt.into_primitives_receipt().inner);
-        let root = calculate_receipt_root(&encoded.collect::<Vec<_>>());
-        let receipt = receipts.into_iter().nth(place);
+        let root = ordered_trie_root_encoded(&items.encoded);
         let of = Some((hashes[place], header.hash));
-        let receipt = receipt.filter(|receipt| {
+        let ours = ours.filter(|receipt| {
             let mut logs = receipt.inner.logs().iter();
             receipt.transaction_hash == hashes[place]
                 && logs.all(|log| log.transaction_hash.zip(log.block_hash) == of)
         });
-        match receipt {
-            Some(receipt) if root == header.receipts_root => Ok(Some(Box::new(receipt))),
+        match ours {
+            Some(receipt) if root == header.receipts_root => Ok(Some(receipt)),
             _ => {
                 let reason = format!("other receipts than block {} has", header.number);
                 Err(self.bad_answer(RECEIPTS, reason))
@@ -148,18 +199,19 @@ impl Rpc {
         }
     }
 
-    /// The receipts of a block, one by one where the node does not show them together.
-    fn receipts(
-        &self,
-        number: u64,
-        hashes: &[B256],
-    ) -> Result<Option<Vec<TransactionReceipt>>, ChainError> {
-        match self.ask(RECEIPTS, json!([BlockNumberOrTag::Number(number)])) {
-            Err(ChainError::Node { .. }) => {}
-            shown => return shown,
+    /// Adds to the transactions or receipts of a block, which in all are as long as one answer at most.
+    fn add(&self, items: &mut Items, header: &Header, encoded: Data) -> Result<(), ChainError> {
+        items.bytes += encoded.len();
+        if items.bytes > MAX_ANSWER {
+            let reason = format!(
+                "more than {} MiB of block {}",
+                MAX_ANSWER >> 20,
+                header.number
+            );
+            return Err(self.bad_answer(BLOCK, reason));
         }
-        let receipts = hashes.iter().map(|hash| self.ask(RECEIPT, json!([hash])));
-        receipts.collect()
+        items.encoded.push(encoded);
+        Ok(())
     }
 }
 

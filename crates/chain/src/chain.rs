@@ -109,8 +109,11 @@ impl Chain {
         } = self;
         let included = access.check_success(included, what, |access, included| {
             let included = follow(access, (book, mirror), included, what)?;
-            let refuted = !included.mined.receipt.status()
-                && has_events(&access.rpc, *contract, &included.mined)?;
+            let mined = &included.mined;
+            let refuted = !mined.proven
+                && !mined.receipt.status()
+                && (has_entry(mirror, mined.time, call)?
+                    || has_events(&access.rpc, *contract, book, mined)?);
             Ok((included, refuted))
         })?;
         let outcome = outcome(self.contract, mirror, call, &included, what)?;
@@ -151,11 +154,34 @@ fn follow(
     Err(ChainError::Unsteady { attempts: CATCH_UP })
 }
 
-/// Whether the block of a transaction has events of it. A transaction that failed has none.
-fn has_events(rpc: &Rpc, contract: Address, mined: &Mined) -> Result<bool, ChainError> {
+/// Whether the mirror has an entry of this time that the call asks for. A call that failed has none.
+fn has_entry(mirror: &NativeL1, time: u64, call: Call<'_>) -> Result<bool, ChainError> {
+    for number in (0..mirror.head()?.queue_tail).rev() {
+        match mirror.queue(number, 1)?.pop() {
+            Some(entry) if entry.time > time => {}
+            Some(entry) if entry.time == time => {
+                if call.asks_for(&entry) {
+                    return Ok(true);
+                }
+            }
+            _ => break,
+        }
+    }
+    Ok(false)
+}
+
+/// Whether the block of a transaction has events of it, or the node hides events of the block that the mirror has
+/// executed: they may be its own. A transaction that failed has none.
+fn has_events(
+    rpc: &Rpc,
+    contract: Address,
+    book: &Mirror,
+    mined: &Mined,
+) -> Result<bool, ChainError> {
     let (number, hash) = (mined.number, mined.receipt.transaction_hash);
     let (logs, _) = rpc.logs(contract, (number, number), None, &mut Range::new())?;
-    Ok(logs.iter().any(|log| log.transaction_hash == Some(hash)))
+    let ours = logs.iter().any(|log| log.transaction_hash == Some(hash));
+    Ok(ours || (logs.len() as u64) < book.events(number))
 }
 
 /// The parameters without what the contract does not know: the operator's name, and its list of shapes.

@@ -105,6 +105,11 @@ impl Mirror {
         }
     }
 
+    /// How many events of this block were applied; none of blocks so old that their checkpoints are dropped.
+    pub(crate) fn events(&self, number: u64) -> u64 {
+        self.checkpoints.events(number)
+    }
+
     /// Whether the chain has this block and the mirror has executed it; none if the node does not have so many
     /// blocks yet. `events` says that the block has events of the contract.
     pub(crate) fn has_block(
@@ -120,7 +125,7 @@ impl Mirror {
         // Checkpoints of old blocks are dropped.
         let kept = self.checkpoints.blocks.get(1);
         let kept = kept.is_some_and(|oldest| oldest.number <= number);
-        let missed = events && kept && self.checkpoints.events(number) == 0;
+        let missed = events && kept && self.events(number) == 0;
         Ok(there.filter(|there| !(*there && missed)))
     }
 }

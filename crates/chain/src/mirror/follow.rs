@@ -63,8 +63,12 @@ impl Mirror {
             return Err(Stop::Moved);
         }
         match self.compare(rpc, mirror, head) {
-            // Why: nodes drop the state after older blocks, and after blocks of another fork.
-            Err(ChainError::Node { .. }) if rpc.latest()? != head => return Err(Stop::Moved),
+            // Why: nodes drop the state after older blocks, and after blocks of another fork; and of several nodes
+            // at one address one may not have the block yet.
+            Err(error @ ChainError::Node { .. }) => {
+                tracing::info!(%error, "the node does not tell the state after its last block: reading again");
+                return Err(Stop::Moved);
+            }
             Err(ChainError::NotTheContract { .. }) if rpc.code(self.contract)?.is_empty() => {
                 return Err(self.deployment_gone().into());
             }

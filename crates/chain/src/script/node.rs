@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alloy::consensus::proofs::{calculate_receipt_root, ordered_trie_root_encoded};
-use alloy::consensus::{Header, ReceiptEnvelope};
+use alloy::consensus::proofs::{
+    calculate_receipt_root, calculate_transaction_root, ordered_trie_root_encoded,
+};
+use alloy::consensus::{Header, ReceiptEnvelope, TxEnvelope};
 use alloy::primitives::{B256, Bytes as Data, U256, keccak256};
 use alloy::rpc::types::{Block, BlockTransactions, Log};
 use l1::evm::artifacts::ROLLUP;
@@ -44,6 +46,8 @@ pub(crate) enum Fate {
     Arrives,
     /// The connection is cut before it arrives.
     Lost,
+    /// Another response arrives: its status, and its body unless that is too long.
+    Instead(u16, Option<&'static str>),
 }
 
 /// What a test makes of the answers: it sees the chain, the method, its arguments and the answer.
@@ -94,6 +98,8 @@ pub(crate) struct Shown {
     /// Whether the next blocks begin with a transaction of a type that is none of Ethereum's, as those of some
     /// other chains do.
     pub(crate) foreign: bool,
+    /// Transactions of others that do nothing here, which the next block has before those that wait.
+    pub(crate) others: Vec<TxEnvelope>,
 }
 
 /// A node that shows a chain.
@@ -122,6 +128,7 @@ impl Node {
             tip: GWEI,
             gas: 100_000,
             foreign: false,
+            others: Vec::new(),
         };
         let first = Made {
             header: Header::default(),
@@ -202,7 +209,7 @@ impl Shown {
             timestamp: time,
             base_fee_per_gas: Some(u64::try_from(self.base_fee).unwrap()),
             extra_data: Data::copy_from_slice(&self.fork.to_be_bytes()),
-            transactions_root: ordered_trie_root_encoded(&made.encoded(number)),
+            transactions_root: made.transactions_root(number),
             receipts_root: made.receipts_root(),
             ..Header::default()
         };
@@ -226,6 +233,8 @@ impl Shown {
         let last = self.last();
         let (number, parent) = (last.header.number + 1, last.hash);
         let mut made = after(last, acts, time);
+        let others = std::mem::take(&mut self.others).into_iter();
+        made.receipts.extend(others.map(Receipt::of_another));
         while let Some(place) = self.next_waiting(&made.state) {
             let transaction = self.waiting.remove(place);
             let Made { state, logs, .. } = &mut made;
@@ -438,6 +447,18 @@ impl Made {
         first.chain(others).collect()
     }
 
+    /// The root of its transactions.
+    fn transactions_root(&self, number: u64) -> B256 {
+        let receipts = self.receipts.iter();
+        let signed: Vec<&TxEnvelope> = receipts
+            .map(|receipt| &receipt.transaction.signed)
+            .collect();
+        match self.foreign {
+            true => ordered_trie_root_encoded(&self.encoded(number)),
+            false => calculate_transaction_root(&signed),
+        }
+    }
+
     /// The root of its receipts. That of a transaction of another type has a place and, as nobody checks it here,
     /// no receipt.
     fn receipts_root(&self) -> B256 {
@@ -548,6 +569,10 @@ impl Backend for Node {
         let mut hook = self.hook.lock().unwrap_or_else(PoisonError::into_inner);
         match hook(&mut shown, method, params, &mut answer) {
             Fate::Lost => Err("the connection failed".to_owned()),
+            Fate::Instead(status, body) => Ok(Response {
+                status,
+                body: body.map(|body| body.as_bytes().to_vec()),
+            }),
             Fate::Arrives => Ok(Response {
                 status: 200,
                 body: Some(answer.to_string().into_bytes()),

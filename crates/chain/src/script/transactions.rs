@@ -1,7 +1,9 @@
 //! Transactions of a chain in memory: those that wait, and the receipts of those that a block has.
 
 use alloy::consensus::transaction::Recovered;
-use alloy::consensus::{Receipt as Outcome, ReceiptEnvelope, Signed, TxEip1559, TxEnvelope};
+use alloy::consensus::{
+    Receipt as Outcome, ReceiptEnvelope, Signed, Transaction as _, TxEip1559, TxEnvelope,
+};
 use alloy::eips::eip2718::{Decodable2718, Encodable2718};
 use alloy::primitives::{Address as EthAddress, B256, Bytes as Data, Log as Event, keccak256};
 use alloy::rpc::types::Log;
@@ -25,7 +27,7 @@ pub(crate) struct Transaction {
     to: Option<Address>,
     value: u128,
     data: Data,
-    signed: TxEnvelope,
+    pub(super) signed: TxEnvelope,
 }
 
 /// A receipt, but for its block.
@@ -109,6 +111,26 @@ impl Transaction {
 }
 
 impl Receipt {
+    /// That of a transaction of any type that another account sent, which does nothing here.
+    pub(super) fn of_another(signed: TxEnvelope) -> Self {
+        let transaction = Transaction {
+            hash: *signed.tx_hash(),
+            from: Bytes([0xbb; 20]),
+            nonce: signed.nonce(),
+            max_fee: signed.max_fee_per_gas(),
+            tip: 0,
+            to: signed.to().map(|to| Bytes(to.into_array())),
+            value: 0,
+            data: signed.input().clone(),
+            signed,
+        };
+        Self {
+            transaction,
+            success: true,
+            logs: Vec::new(),
+        }
+    }
+
     /// As its block's root has it.
     pub(super) fn encoded(&self, place: u64) -> ReceiptEnvelope {
         let logs: Vec<Event> = self.logs.iter().map(|log| log.inner.clone()).collect();
@@ -117,7 +139,7 @@ impl Receipt {
             cumulative_gas_used: (place + 1) * GAS,
             logs,
         };
-        ReceiptEnvelope::Eip1559(outcome.with_bloom())
+        ReceiptEnvelope::from_typed(self.transaction.signed.tx_type(), outcome.with_bloom())
     }
 
     /// As nodes show it.
@@ -136,7 +158,7 @@ impl Receipt {
             (log.block_number, log.block_hash) = (Some(number), Some(block));
         }
         json!({
-            "type": "0x2",
+            "type": encoded.tx_type(),
             "status": if self.success { "0x1" } else { "0x0" },
             "cumulativeGasUsed": format!("{:#x}", encoded.cumulative_gas_used()),
             "gasUsed": format!("{GAS:#x}"),

@@ -1,7 +1,7 @@
 //! Nodes that lag, lie, limit themselves or contradict one another.
 
 use super::*;
-use crate::script::faithful;
+use crate::script::{erc20, faithful};
 
 /// The node answers as another does that has an older chain.
 fn lagging(older: Node) -> impl FnMut(&mut Shown, &str, &Value, &mut Value) -> Fate + Send {
@@ -50,7 +50,12 @@ fn of_two_nodes_behind_one_address_one_may_lag() {
         let sent = life.arrived();
         if !through {
             for _ in 0..3 {
-                life.deposit_only(4, 0, 7).unwrap_err();
+                let lags = chain_error(life.deposit_only(4, 0, 7));
+                let said = match every {
+                    2 => matches!(lags, ChainError::Replaced { .. }),
+                    _ => matches!(lags, ChainError::Unsteady { .. }),
+                };
+                assert!(said, "{every}: {lags}");
             }
             life.node.set(faithful);
         }
@@ -109,6 +114,57 @@ fn a_failure_that_its_own_events_refute_is_not_believed() {
     let sent = life.arrived();
     let (entry, earlier) = life.deposit_only(4, 0, 7).unwrap();
     assert_eq!((entry.number, earlier, life.arrived()), (2, true, sent));
+}
+
+/// The node hides the events of the block as well, or says that they are another transaction's, once the mirror has
+/// executed them.
+#[test]
+fn a_failure_that_the_mirror_refutes_is_not_believed() {
+    let hide = |logs: &mut Value| *logs = json!([]);
+    let ascribe = |logs: &mut Value| {
+        for log in logs.as_array_mut().unwrap() {
+            log["transactionHash"] = json!(format!("0x{:064x}", 1));
+        }
+    };
+    let lies: [fn(&mut Value); 2] = [hide, ascribe];
+    for lie in lies {
+        let mut life = Life::with_accounts();
+        life.node.shown().foreign = true;
+        life.node.set(failing_in_its_block(lie));
+        let sent = life.arrived();
+        for _ in 0..2 {
+            let refused = chain_error(life.deposit(4, 7));
+            assert!(matches!(refused, ChainError::Answer { .. }), "{refused}");
+        }
+        life.node.set(faithful);
+        let (entry, earlier) = life.deposit_only(4, 0, 7).unwrap();
+        assert_eq!((entry.number, earlier), (2, true));
+        assert_eq!((life.arrived(), life.entries()), (sent + 1, 3));
+    }
+}
+
+/// Not every call makes an entry of the queue.
+#[test]
+fn events_that_the_node_hides_later_refute_a_failure() {
+    let mut life = Life::with_accounts();
+    life.node.shown().foreign = true;
+    life.node
+        .set(failing_in_its_block(|logs| *logs = json!([])));
+    let refused = chain_error(life.call(Call::AddToken(erc20(1))));
+    assert!(matches!(refused, ChainError::Answer { .. }), "{refused}");
+}
+
+/// Each receipt says that the call failed, and a lie is told to whoever asks for the events of one block alone.
+fn failing_in_its_block(
+    lie: fn(&mut Value),
+) -> impl FnMut(&mut Shown, &str, &Value, &mut Value) -> Fate + Send {
+    let mut fail = failing(u32::MAX);
+    move |shown, method, params, answer| {
+        if method == "eth_getLogs" && params[0]["fromBlock"] == params[0]["toBlock"] {
+            lie(&mut answer["result"]);
+        }
+        fail(shown, method, params, answer)
+    }
 }
 
 /// One of several nodes has the call in a fork in which it failed: the same command asks again.

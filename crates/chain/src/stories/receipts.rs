@@ -1,6 +1,13 @@
 //! Receipts that are false: what its block's roots do not prove is not believed, and nothing is sent twice.
 
+use alloy::consensus::{
+    SignableTransaction, TxEip2930, TxEip4844, TxEip4844Variant, TxEip7702, TxEnvelope, TxLegacy,
+};
+use alloy::eips::eip7702::Authorization;
+use alloy::primitives::{Address as EthAddress, Bytes as Data, Signature, TxKind, U256, keccak256};
+
 use super::*;
+use crate::backend::MAX_ANSWER;
 use crate::outbox::NonceFloor;
 use crate::script::faithful;
 
@@ -133,12 +140,94 @@ fn a_receipt_is_not_believed_to_say_what_its_root_does_not() {
     }
 }
 
+/// The node refuses to show the receipts of a block together, has a gateway that does, shows none, or what it shows
+/// is too long for one answer.
 #[test]
 fn a_node_that_shows_one_receipt_at_a_time_is_believed() {
+    let shown = [
+        (Fate::Arrives, error("the method is not available")),
+        (Fate::Arrives, json!({ "result": null })),
+        (Fate::Arrives, json!({ "result": [] })),
+        (Fate::Instead(403, Some("Forbidden")), Value::Null),
+        (Fate::Instead(200, None), Value::Null),
+        (Fate::Instead(504, Some("Gateway Timeout")), Value::Null),
+        (Fate::Lost, Value::Null),
+    ];
+    for (fate, together) in shown {
+        let mut life = Life::with_accounts();
+        life.node.set(move |_, method, _, answer| {
+            if method != "eth_getBlockReceipts" {
+                return Fate::Arrives;
+            }
+            answer.clone_from(&together);
+            fate
+        });
+        assert_eq!(life.deposit(4, 7).unwrap().number, 2, "{fate:?}");
+    }
+}
+
+/// A transaction of each type that is not the program's own, and of the oldest kind, which names no chain.
+fn others() -> Vec<TxEnvelope> {
+    fn signed<T: SignableTransaction<Signature>>(transaction: T) -> TxEnvelope
+    where
+        TxEnvelope: From<alloy::consensus::Signed<T>>,
+    {
+        let signature = Signature::new(U256::from(5), U256::from(6), true);
+        transaction.into_signed(signature).into()
+    }
+    let to = EthAddress::repeat_byte(0xdd);
+    let authorization = Authorization {
+        chain_id: U256::from(1),
+        address: to,
+        nonce: 3,
+    };
+    let signature = Signature::new(U256::from(7), U256::from(8), false);
+    let legacy = |chain_id| TxLegacy {
+        chain_id,
+        gas_price: 9,
+        gas_limit: 21_000,
+        to: TxKind::Call(to),
+        ..TxLegacy::default()
+    };
+    let blobs: TxEip4844Variant = TxEip4844 {
+        chain_id: 1,
+        to,
+        blob_versioned_hashes: vec![keccak256("a blob")],
+        max_fee_per_blob_gas: 4,
+        ..TxEip4844::default()
+    }
+    .into();
+    vec![
+        signed(legacy(None)),
+        signed(legacy(Some(1))),
+        signed(TxEip2930 {
+            chain_id: 1,
+            to: TxKind::Create,
+            input: vec![1, 2, 3].into(),
+            ..TxEip2930::default()
+        }),
+        signed(blobs),
+        signed(TxEip7702 {
+            chain_id: 1,
+            to,
+            authorization_list: vec![authorization.into_signed(signature)],
+            ..TxEip7702::default()
+        }),
+    ]
+}
+
+#[test]
+fn a_block_with_transactions_of_all_types_proves_its_receipts() {
     let mut life = Life::with_accounts();
-    let words = "the method is not available";
-    life.node.set(refusing("eth_getBlockReceipts", words));
-    assert_eq!(life.deposit(4, 7).unwrap().number, 2);
+    life.node.shown().others = others();
+    let sent = life.arrived();
+    life.node.set(changing_receipts(fail));
+    let refused = chain_error(life.deposit(4, 7));
+    refused_for(&refused, "other receipts than block");
+    life.node.set(faithful);
+    life.happens_once(sent + 1);
+    let asked = &life.node.shown().asked;
+    assert!(!asked.contains_key("eth_getRawTransactionByHash"));
 }
 
 #[test]
@@ -174,6 +263,18 @@ fn a_receipt_without_a_block_of_the_chain_is_none() {
         Fate::Arrives
     });
     assert!(rpc.mined(hash).unwrap().is_none());
+    // Of no block any more.
+    let mut asked = 0;
+    life.node.set(move |_, method, _, answer| {
+        asked += u32::from(method == "eth_getTransactionReceipt");
+        match method {
+            "eth_getBlockReceipts" => answer["result"] = json!([]),
+            "eth_getTransactionReceipt" if asked > 1 => answer["result"] = Value::Null,
+            _ => {}
+        }
+        Fate::Arrives
+    });
+    assert!(rpc.mined(hash).unwrap().is_none());
     let of_another = move |receipt: &mut Value| receipt["transactionHash"] = json!(other);
     life.node.set(changing_receipts(of_another));
     let refused = rpc.mined(hash).unwrap_err();
@@ -194,7 +295,11 @@ fn a_block_with_a_transaction_of_an_unknown_type_proves_what_it_has() {
     life.node.set(refusing(raw, "the method is not available"));
     let refused = chain_error(life.deposit(4, 7));
     assert!(refused.to_string().contains(raw), "{refused}");
-    for bytes in [Value::Null, json!("0x7e00")] {
+    let lies = [
+        (Value::Null, "nothing for transaction"),
+        (json!("0x7e00"), "other bytes than those of transaction"),
+    ];
+    for (bytes, words) in lies {
         life.node.set(move |_, method, _, answer| {
             if method == raw {
                 answer["result"] = bytes.clone();
@@ -202,7 +307,7 @@ fn a_block_with_a_transaction_of_an_unknown_type_proves_what_it_has() {
             Fate::Arrives
         });
         let refused = chain_error(life.deposit(4, 7));
-        refused_for(&refused, "transaction");
+        refused_for(&refused, words);
     }
     life.node.set(faithful);
     life.happens_once(sent + 1);
@@ -231,4 +336,44 @@ fn no_node_can_choose_that_a_receipt_is_not_proven() {
         Fate::Arrives
     });
     life.happens_once(sent + 1);
+}
+
+/// The chain is reorganized after the block was shown and before the bytes of its transactions are.
+#[test]
+fn a_block_that_is_dropped_while_it_is_read_has_no_receipt() {
+    let mut life = Life::with_accounts();
+    life.node.shown().foreign = true;
+    life.deposit(4, 7).unwrap();
+    let (rpc, hash) = (life.node.rpc(), life.node.shown().arrived[2].hash);
+    life.node.set(|shown, method, _, answer| {
+        if method == "eth_getRawTransactionByHash" {
+            shown.fork(1);
+            answer["result"] = Value::Null;
+        }
+        Fate::Arrives
+    });
+    assert!(rpc.mined(hash).unwrap().is_none());
+}
+
+/// Each answer is short enough, and the hash is that of its bytes.
+#[test]
+fn what_a_node_shows_of_a_block_is_bounded() {
+    let mut life = Life::with_accounts();
+    life.deposit(4, 7).unwrap();
+    let (rpc, hash) = (life.node.rpc(), life.node.shown().arrived[2].hash);
+    let long = vec![0x7e; MAX_ANSWER / 2];
+    let shown = json!({ "type": "0x7e", "hash": keccak256(&long) });
+    let raw = json!(Data::from(long));
+    life.node.set(move |_, method, params, answer| {
+        if method == "eth_getBlockByNumber" && params[1] == true {
+            answer["result"]["transactions"] = vec![shown.clone(); 100].into();
+        }
+        if method == "eth_getRawTransactionByHash" {
+            answer["result"] = raw.clone();
+        }
+        Fate::Arrives
+    });
+    let refused = rpc.mined(hash).unwrap_err();
+    refused_for(&refused, "more than 64 MiB of block");
+    assert_eq!(life.node.shown().asked["eth_getRawTransactionByHash"], 3);
 }
