@@ -6,6 +6,7 @@
 use anyhow::{Context, Result};
 use l1::bytes::Bytes;
 use l1::{Address, NOBODY, SubmissionRight};
+use ledger::time::Utc;
 use rollup::amount::{Amount, TokenFacts};
 use rollup::operator::{accept, give_back, offer, open, take_over, wallet_to_call_with};
 use rollup::text::right_text;
@@ -128,7 +129,14 @@ fn come_back(settings: &Settings) -> Result<()> {
     let mut l1 = L1::open(settings)?;
     let caller = operator_of(settings, &l1)?;
     give_back(&mut l1, caller)?;
-    tell(settings, &mut l1, "the operator has returned", None)
+    let back_at = l1.head()?.operator_back_at;
+    let wait = l1.deployment().parameters().takeover_after;
+    let said = format!(
+        "the operator has returned: unless a batch of its own is final by {}, its hour is lost; it may return again from {} on",
+        Utc(back_at.saturating_add(l1::OPERATORS_HOUR)),
+        Utc(back_at.saturating_add(wait))
+    );
+    tell(settings, &mut l1, &said, None)
 }
 
 fn make_offer(settings: &Settings, args: &OperatorOfferArgs) -> Result<()> {

@@ -326,23 +326,33 @@ impl Deployment {
         Ok(())
     }
 
-    /// Refuses to go on if whoever submits here may not now. An operator that others have taken over
-    /// from calls for its hour, so that no batch of theirs makes its proofs worthless.
+    /// Refuses to go on if whoever submits here may not now.
     ///
     /// # Errors
-    /// If somebody else has the right, or the call fails.
-    pub fn begin_turn(&mut self, place: &Place) -> Result<(), DeploymentError> {
-        let submitter = self.submitter()?;
-        let right = self.submission_right(now()?)?;
-        match self.check_right(submitter, now()?) {
-            Err(L1Error::Refused(_)) => {
-                return Err(DeploymentError::MayNotSubmit { submitter, right });
-            }
-            checked => checked?,
+    /// If somebody else has the right.
+    pub fn check_turn(&self) -> Result<(), DeploymentError> {
+        let (submitter, now) = (self.submitter()?, now()?);
+        match self.check_right(submitter, now) {
+            Err(L1Error::Refused(_)) => Err(DeploymentError::MayNotSubmit {
+                submitter,
+                right: self.submission_right(now)?,
+            }),
+            checked => Ok(checked?),
         }
+    }
+
+    /// As [`Self::check_turn`], once batches are sealed. An operator that others have taken over from calls
+    /// for its hour if it has a batch, so that no batch of theirs makes its proofs worthless.
+    ///
+    /// # Errors
+    /// If somebody else has the right, the call fails, or L1 cannot be followed after it.
+    pub fn begin_turn(&mut self, place: &Place) -> Result<(), DeploymentError> {
+        self.check_turn()?;
+        let submitter = self.submitter()?;
         if submitter != self.l1.operator()? {
             return Ok(());
         }
+        let right = self.submission_right(now()?)?;
         if let SubmissionRight::Anybody { .. } = right {
             place.note(&Note::Right(right));
         }
@@ -350,7 +360,13 @@ impl Deployment {
             Return::NotNeeded => Ok(()),
             Return::Called { until } => {
                 place.note(&Note::Returned { until });
-                Ok(self.link.acknowledge()?)
+                self.link.acknowledge()?;
+                // Why: a batch of somebody else may have come after what was sealed.
+                self.follow_l1(place)
+            }
+            Return::NoBatch => {
+                place.note(&Note::ReturnsWithBatch);
+                Ok(())
             }
             Return::TooSoon { again } => {
                 place.note(&Note::ReturnsLater { from: again });

@@ -235,6 +235,8 @@ pub enum Note {
         /// The last second in which it alone may submit.
         until: u64,
     },
+    /// The operator returns once it has a batch.
+    ReturnsWithBatch,
     /// The operator cannot return yet.
     ReturnsLater {
         /// From when on it may.
@@ -313,6 +315,9 @@ impl fmt::Display for Note {
                 f,
                 "others have continued the rollup: this operator has returned, and alone may submit until {}",
                 Utc(*until)
+            ),
+            Self::ReturnsWithBatch => f.write_str(
+                "others continue the rollup, and this operator has no batch to submit: it returns once it has one, since its hour would pass for nothing",
             ),
             Self::ReturnsLater { from } => write!(
                 f,

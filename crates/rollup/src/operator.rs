@@ -176,7 +176,7 @@ pub fn take_over(
 ) -> Result<(), DeploymentError> {
     deployment.work_for(submitter);
     deployment.follow_l1(place)?;
-    deployment.begin_turn(place)?;
+    deployment.check_turn()?;
     if deployment.batcher.role() == Some(Role::Mirror) {
         deployment.batcher.set_role(Role::Taker)?;
     }

@@ -325,9 +325,10 @@ Examples:
   quire run --max-batches 10 --memory 4GiB --json
   quire run --take-over --wallet alice             while L1 lets anybody submit batches
 
-An operator that others have taken over from returns first (`quire operator return`). Whoever
-takes over has a mirror (`quire restore`) and the deployment's proving keys; its batches take the
-L1 queue first, and fees only in tokens of which it owns an account.
+An operator that others have taken over from returns (`quire operator return`) before it proves,
+and not while it has nothing to submit. Whoever takes over has a mirror (`quire restore`) and the
+deployment's proving keys; its batches take the L1 queue first, and fees only in tokens of which
+it owns an account.
 
 JSON: batches, transfers, finalized_root, seconds, proving_seconds, dropped, waits (as of
 `quire status`), side_by_side")]

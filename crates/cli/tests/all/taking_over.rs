@@ -116,6 +116,71 @@ fn a_stranger_takes_over_and_the_operator_returns() {
     hands_in(&stranger, taken, &operator);
 }
 
+/// An operator that is back and has nothing to submit keeps its hour for when it has: else a rival with a
+/// batch in each block could keep it out until it may return again.
+#[test]
+fn an_operator_without_a_batch_keeps_its_hour() {
+    let operator = Quire::with_accounts();
+    operator.json(&["run"]);
+    operator.json(&["exit", "request", "--wallet", "bob", "--account", "3"]);
+    let (stranger, _l1) = stranger(&operator);
+    operator.json(&["l1", "advance", "--trial", OPEN]);
+    stranger.json(&["run", "--take-over", "--wallet", "bob"]);
+    let idle = operator.command(&["run"]).output().unwrap();
+    let notes = text(&idle.stderr);
+    assert!(idle.status.success(), "{notes}");
+    assert!(notes.contains("it returns once it has one"), "{notes}");
+    assert_eq!(who(&operator), "anybody");
+
+    operator.json(&[
+        "transfer", "--wallet", "alice", "--from", "2", "--to", "3", "--amount", "7",
+    ]);
+    let returned = operator.command(&["run"]).output().unwrap();
+    let notes = text(&returned.stderr);
+    assert!(returned.status.success(), "{notes}");
+    assert!(notes.contains("this operator has returned"), "{notes}");
+    assert_eq!(who(&operator), "operator");
+
+    // By itself the command returns at once, and says what that costs.
+    operator.json(&[
+        "deposit", "--wallet", "alice", "--amount", "5", "--account", "2",
+    ]);
+    operator.json(&["l1", "advance", "--trial", OPEN]);
+    let said = operator.command(&["operator", "return"]).output().unwrap();
+    let said = text(&said.stdout);
+    for part in ["the operator has returned", "its hour is lost", "may return again from"] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+/// What waits and who submits are told by one clock, also where it was moved: who may submit is the same in
+/// each.
+#[test]
+fn what_waits_and_who_submits_do_not_contradict_each_other() {
+    let operator = Quire::with_accounts();
+    operator.json(&["run"]);
+    operator.json(&[
+        "deposit", "--wallet", "alice", "--amount", "5", "--account", "2",
+    ]);
+    let agrees = |wanted: &str| {
+        let status = operator.json(&["status"]);
+        assert_eq!(status["submission"]["who"], wanted);
+        let wait = &status["waits"][0];
+        assert_eq!(wait["waits_for"], "sealing");
+        assert_eq!(wait["anybody"], wanted == "anybody", "{status}");
+    };
+    agrees("operator");
+    // Twice this is more than the three days after which anybody may.
+    operator.json(&["l1", "advance", "--trial", "200000"]);
+    operator.json(&[
+        "deposit", "--wallet", "alice", "--amount", "5", "--account", "2",
+    ]);
+    agrees("operator");
+    // No block is made since.
+    operator.json(&["l1", "advance", "--trial", "100000"]);
+    agrees("anybody");
+}
+
 /// What an operation waits for: everything that shows it says the same.
 fn waits_for(quire: &Quire, id: &str) -> String {
     let listed = quire.json(&["mempool", "list"]);
