@@ -408,6 +408,19 @@ fn published_keys_are_those_of_l1_and_checked_against_it() {
     command.args(setup).args(["--keys-dir", place]);
     assert!(command.output().unwrap().status.success());
     let (stranger, l1) = stranger(&operator);
+    // Whoever has none is not sent to make another.
+    operator.json(&["exit", "request", "--wallet", "bob", "--account", "3"]);
+    operator.json(&["l1", "advance", "--trial", OPEN]);
+    let none = stranger.path("none");
+    let run = ["run", "--take-over", "--wallet", "bob", "--keys-dir"];
+    let mut command = stranger.command(&[]);
+    command.args(run).arg(&none);
+    let (status, message) = crate::fixture::failure_of(&mut command, &run);
+    assert_eq!(status, 4, "{message}");
+    for advice in ["quire keys export", "keys verify --shape tiny"] {
+        assert!(message.contains(advice), "{message}");
+    }
+    assert!(!message.contains("keys setup"), "{message}");
     let mut command = crate::fixture::program();
     command
         .args(verify)
