@@ -34,7 +34,7 @@ use crate::files::{Readers, write_new};
 use crate::leave::request_exit;
 use crate::settings::Settings;
 use crate::user::collect;
-use rollup::Deployment;
+use rollup::{Deployment, DeploymentError};
 use rollup::amount::{Amount, TokenFacts, Tokens, forty_bits};
 use rollup::exits::rebuild;
 use rollup::operator::{open, open_operators, operator_file};
@@ -120,10 +120,7 @@ impl Accounts {
 
     /// Nothing is executed any more once L1 is frozen.
     fn check_not_frozen(&self) -> Result<()> {
-        ensure!(
-            !self.l1().head()?.frozen,
-            l1::L1Error::from(Refusal::Frozen)
-        );
+        ensure!(!self.l1().head()?.frozen, DeploymentError::Frozen);
         Ok(())
     }
 
@@ -160,6 +157,7 @@ impl<'a> Signing<'a> {
             );
         }
         let accounts = Accounts::open(settings)?;
+        accounts.check_not_frozen()?;
         ensure!(
             args.out.is_some() || !accounts.is_mirror(),
             Fault::new(
@@ -170,7 +168,6 @@ impl<'a> Signing<'a> {
                 )
             )
         );
-        accounts.check_not_frozen()?;
         let wallet = crate::wallet::load(settings, wallet)?;
         Ok(Self {
             settings,

@@ -128,6 +128,7 @@ impl Classified for DeploymentError {
             | Self::NoWallet => Class::Environment,
             Self::NoChain { .. } | Self::Native { .. } | Self::NotTheOperators => Class::Usage,
             Self::Mirror { .. }
+            | Self::Frozen
             | Self::OtherKey { .. }
             | Self::MayNotSubmit { .. }
             | Self::NotFinal { .. }

@@ -239,10 +239,13 @@ impl Deployment {
     /// Refuses if only L1's operator may do what is asked.
     ///
     /// # Errors
-    /// [`DeploymentError::Mirror`].
+    /// [`DeploymentError::Mirror`]; [`DeploymentError::Frozen`] once nobody may.
     pub fn check_operators(&self, place: &Place) -> Result<(), DeploymentError> {
         if self.role() != Role::Mirror {
             return Ok(());
+        }
+        if self.l1.head()?.frozen {
+            return Err(DeploymentError::Frozen);
         }
         let since = match self.role {
             Role::Taker => " since batches are its operator's again",
@@ -399,12 +402,15 @@ impl Deployment {
 /// Refuses a data directory that follows L1 without a batcher's database: nobody works in it.
 ///
 /// # Errors
-/// [`DeploymentError::Mirror`].
+/// As [`Deployment::check_operators`].
 pub fn check_not_bare(place: &Place) -> Result<(), DeploymentError> {
     let folder = place.rollup_dir();
     let has = |name: &str| folder.join(name).exists();
     if !has("l1.redb") || has(FILE_NAME) || has(OPERATOR_FILE) {
         return Ok(());
+    }
+    if L1::read(place)?.head()?.frozen {
+        return Err(DeploymentError::Frozen);
     }
     let data_dir = place.data_dir.clone();
     Err(DeploymentError::Mirror {

@@ -123,7 +123,21 @@ fn on_a_frozen_l1_no_operation_waits_for_a_batch() {
     ]);
     quire.json(&["exit", "request", "--wallet", "bob", "--account", "3"]);
     quire.json(&["l1", "advance", OVERDUE, "--trial"]);
+    let mirror = Quire::new();
+    let l1 = quire.path("rollup/l1.redb");
+    mirror.json(&["restore", "--l1", l1.to_str().unwrap()]);
     quire.json(&["freeze"]);
+    // A mirror is not sent to the operator, nor to take over: nobody can do anything any more.
+    let alice = quire.path("wallets/alice.json");
+    let pay = [
+        "transfer", "--wallet", alice.to_str().unwrap(), "--from", "2", "--to", "3", "--amount", "7",
+    ];
+    for command in [&["run"][..], &["seal", "--all"], &["prove"], &["submit"], &pay] {
+        let message = mirror.fails_with(1, command);
+        assert!(message.contains("L1 is frozen for good"), "{message}");
+        assert!(message.contains("quire exit plan"), "{message}");
+        assert!(!message.contains("take-over"), "{message}");
+    }
     let tx = quire.json(&["tx", sent["id"].as_str().unwrap()]);
     assert_eq!(tx["waits"]["waits_for"], "nothing");
     let listed = quire.json(&["mempool", "list"]);
