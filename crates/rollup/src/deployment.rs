@@ -156,15 +156,19 @@ impl Deployment {
         let on_l1 = l1.head()?.next_batch - 1;
         batcher.finalized_at_most(on_l1);
         let behind = on_l1 - batcher.status().finalized;
-        if behind > 0 {
-            place.note(&Note::Behind { batches: behind });
-        }
         let role = batcher.role().unwrap_or_else(|| role_of_old(&folder, &l1));
-        Ok(Self {
+        let deployment = Self {
             role,
             rollup: Rollup::new(l1, batcher, place.confirmations).with_link(link),
             operator: None,
-        })
+        };
+        if behind > 0 {
+            place.note(&Note::Behind {
+                batches: behind,
+                mirror: !deployment.may_acknowledge()?,
+            });
+        }
+        Ok(deployment)
     }
 
     /// The deployment as it is now, if the chain can be asked and nobody writes the files; else as its

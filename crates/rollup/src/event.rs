@@ -159,6 +159,8 @@ pub enum Note {
     Behind {
         /// Batches that L1 has beyond it.
         batches: u64,
+        /// Whether the directory seals no batches.
+        mirror: bool,
     },
     /// L1 reorganized.
     Lost {
@@ -254,9 +256,13 @@ impl fmt::Display for Note {
                 f,
                 "shown is what was written here last, since the chain was not asked: {why}"
             ),
-            Self::Behind { batches } => write!(
+            Self::Behind { batches, mirror } => write!(
                 f,
-                "shown are accounts and operations without the last {batches} batches of L1: the next command that writes here, as `quire seal`, takes them in"
+                "shown are accounts and operations without the last {batches} batches of L1: the next command that writes here, as {}, takes them in",
+                match mirror {
+                    true => "`quire transfer` with --out FILE",
+                    false => "`quire seal`",
+                }
             ),
             Self::Lost { batches } => write!(
                 f,

@@ -37,7 +37,7 @@ fn a_stranger_takes_over_and_the_operator_returns() {
     let said = text(&operator.command(&["status"]).output().unwrap().stdout);
     assert!(said.contains("anybody from"), "{said}");
 
-    let (stranger, _l1) = stranger(&operator);
+    let (stranger, l1) = stranger(&operator);
     let run = ["run", "--take-over", "--wallet", "bob"];
     let early = stranger.fails_with(1, &run);
     assert!(
@@ -88,11 +88,26 @@ fn a_stranger_takes_over_and_the_operator_returns() {
     let taken = taken[0]["id"].as_str().unwrap();
     assert_eq!(waits_for(&stranger, taken), "nonces");
 
+    // A mirror is told of a command that it may give.
+    let mirror = Quire::new();
+    mirror.json(&["restore", "--l1", &l1]);
+    operator.json(&["deposit", "--wallet", "alice", "--amount", "5", "--account", "2"]);
+    stranger.json(&run);
+    let looked = mirror.command(&["status"]).output().unwrap();
+    let notes = text(&looked.stderr);
+    assert!(notes.contains("`quire transfer` with --out FILE"), "{notes}");
+    let file = mirror.path("signed.json");
+    mirror.json(&[
+        "transfer", "--wallet", alice, "--from", "2", "--to", "3", "--amount", "9", "--out", file.to_str().unwrap(),
+    ]);
+    let looked = mirror.command(&["status"]).output().unwrap();
+    assert_eq!(text(&looked.stderr), "");
+
     // The operator's own payment is still there: it returns by itself and is alone again.
     let returned = operator.command(&["run"]).output().unwrap();
     let notes = String::from_utf8(returned.stderr).unwrap();
     assert!(returned.status.success(), "{notes}");
-    assert!(notes.contains("1 batches of another submitter"), "{notes}");
+    assert!(notes.contains("2 batches of another submitter"), "{notes}");
     assert!(notes.contains("this operator has returned"), "{notes}");
     let tx = operator.json(&["tx", id]);
     assert_eq!(tx["status"], "finalized");
