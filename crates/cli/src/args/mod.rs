@@ -197,7 +197,8 @@ Examples:
   quire accept signed.json
   quire accept alice.json bob.bin
 
-JSON: a list of id, refused")]
+JSON: a list of id, status (received, sealed, finalized or refused), batch (that has it already, or null),
+refused (why, or null)")]
     Accept(AcceptArgs),
     /// Withdraw to L1: sign it, or force it through the L1 queue
     #[command(after_help = "\
