@@ -196,7 +196,9 @@ impl Token {
         if unit.is_empty() || SMALLEST.into_iter().any(same) {
             return Some(0);
         }
-        let own = self.decimals.filter(|_| self.is_named(unit));
+        // Why not a name that is no symbol: `1E+18` would be 1 of a token of that name.
+        let is_hidden = self.symbol.is_none() && same(&self.name);
+        let own = self.decimals.filter(|_| self.is_named(unit) && !is_hidden);
         let of_eth = || ETH_UNITS.into_iter().find(|(name, _)| same(name));
         match own {
             Some(decimals) => Some(decimals.into()),

@@ -352,6 +352,8 @@ fn symbols_that_could_be_mistaken_are_refused() {
         ("US DC:6", "letters and digits"),
         ("\u{415}TH:18", "letters and digits"),
         ("1234:6", "number"),
+        ("E+18:6", "number"),
+        ("x10:6", "number"),
         ("SEVENTEENLETTERS7:6", "1 to 16"),
         ("USDC:78", "at most 77"),
         ("USDC:six", "SYMBOL:DECIMALS"),
