@@ -85,7 +85,9 @@ pub enum Refusal {
     #[error("{limit} operations wait, which is the limit")]
     Full { limit: usize },
     /// There is nobody to pay a fee in this token to.
-    #[error("fees are not taken in token {token}: sign a fee of 0")]
+    #[error(
+        "fees are not taken in token {token}, of which the operator has no account: sign a fee of 0, or ask the operator to make one by a deposit of its own"
+    )]
     FeeTokenNotTaken { token: u32 },
     /// No shape of the deployment has slots for operations of this kind.
     #[error("no shape of the deployment has slots for operations of kind {kind}")]

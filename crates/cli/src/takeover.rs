@@ -8,7 +8,9 @@ use l1::bytes::Bytes;
 use l1::{Address, NOBODY, SubmissionRight};
 use ledger::time::Utc;
 use rollup::amount::{Amount, TokenFacts};
-use rollup::operator::{accept, give_back, offer, open, take_over, wallet_to_call_with};
+use rollup::operator::{
+    accept, give_back, offer, open, take_over, tell_missing_fees, wallet_to_call_with,
+};
 use rollup::text::right_text;
 use rollup::{Deployment, L1};
 use serde::Serialize;
@@ -167,7 +169,8 @@ fn take_role(settings: &Settings, args: &OperatorWalletArgs) -> Result<()> {
         ),
         None => format!("{caller} is the operator already"),
     };
-    tell(settings, &mut l1, &said, before)
+    tell(settings, &mut l1, &said, before)?;
+    Ok(tell_missing_fees(settings, &l1)?)
 }
 
 fn tell(settings: &Settings, l1: &mut L1, said: &str, fees: Option<Amount>) -> Result<()> {

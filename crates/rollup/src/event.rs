@@ -230,6 +230,8 @@ pub enum Note {
         /// Tokens of the accounts that get its fees.
         tokens: Vec<String>,
     },
+    /// Tokens in which an operator takes no fees, having no account of them.
+    NoFees { tokens: Vec<String> },
     /// Not the operator alone may submit batches.
     Right(SubmissionRight),
     /// The operator has returned to a rollup that others continued.
@@ -314,6 +316,11 @@ impl fmt::Display for Note {
             Self::FeesTaken { tokens } => write!(
                 f,
                 "this submitter takes the L1 queue, operations without a fee, and fees in {}; operations with fees in other tokens wait",
+                tokens.join(", ")
+            ),
+            Self::NoFees { tokens } => write!(
+                f,
+                "the operator has no account of {}, so operations with such a fee are refused: a deposit of the operator's makes one, as `quire deposit --wallet W --token TOKEN --amount AMOUNT` with its wallet, on a chain with its Ethereum key",
                 tokens.join(", ")
             ),
             Self::Right(right) => write!(f, "who may submit batches: {}", right_text(*right)),

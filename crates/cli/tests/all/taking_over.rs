@@ -91,14 +91,35 @@ fn a_stranger_takes_over_and_the_operator_returns() {
     // A mirror is told of a command that it may give.
     let mirror = Quire::new();
     mirror.json(&["restore", "--l1", &l1]);
-    operator.json(&["deposit", "--wallet", "alice", "--amount", "5", "--account", "2"]);
+    operator.json(&[
+        "deposit",
+        "--wallet",
+        "alice",
+        "--amount",
+        "5",
+        "--account",
+        "2",
+    ]);
     stranger.json(&run);
     let looked = mirror.command(&["status"]).output().unwrap();
     let notes = text(&looked.stderr);
-    assert!(notes.contains("`quire transfer` with --out FILE"), "{notes}");
+    assert!(
+        notes.contains("`quire transfer` with --out FILE"),
+        "{notes}"
+    );
     let file = mirror.path("signed.json");
     mirror.json(&[
-        "transfer", "--wallet", alice, "--from", "2", "--to", "3", "--amount", "9", "--out", file.to_str().unwrap(),
+        "transfer",
+        "--wallet",
+        alice,
+        "--from",
+        "2",
+        "--to",
+        "3",
+        "--amount",
+        "9",
+        "--out",
+        file.to_str().unwrap(),
     ]);
     let looked = mirror.command(&["status"]).output().unwrap();
     assert_eq!(text(&looked.stderr), "");
@@ -158,12 +179,22 @@ fn an_operator_without_a_batch_keeps_its_hour() {
 
     // By itself the command returns at once, and says what that costs.
     operator.json(&[
-        "deposit", "--wallet", "alice", "--amount", "5", "--account", "2",
+        "deposit",
+        "--wallet",
+        "alice",
+        "--amount",
+        "5",
+        "--account",
+        "2",
     ]);
     operator.json(&["l1", "advance", "--trial", OPEN]);
     let said = operator.command(&["operator", "return"]).output().unwrap();
     let said = text(&said.stdout);
-    for part in ["the operator has returned", "its hour is lost", "may return again from"] {
+    for part in [
+        "the operator has returned",
+        "its hour is lost",
+        "may return again from",
+    ] {
         assert!(said.contains(part), "{said}");
     }
 }
@@ -175,7 +206,13 @@ fn what_waits_and_who_submits_do_not_contradict_each_other() {
     let operator = Quire::with_accounts();
     operator.json(&["run"]);
     operator.json(&[
-        "deposit", "--wallet", "alice", "--amount", "5", "--account", "2",
+        "deposit",
+        "--wallet",
+        "alice",
+        "--amount",
+        "5",
+        "--account",
+        "2",
     ]);
     let agrees = |wanted: &str| {
         let status = operator.json(&["status"]);
@@ -188,7 +225,13 @@ fn what_waits_and_who_submits_do_not_contradict_each_other() {
     // Twice this is more than the three days after which anybody may.
     operator.json(&["l1", "advance", "--trial", "200000"]);
     operator.json(&[
-        "deposit", "--wallet", "alice", "--amount", "5", "--account", "2",
+        "deposit",
+        "--wallet",
+        "alice",
+        "--amount",
+        "5",
+        "--account",
+        "2",
     ]);
     agrees("operator");
     // No block is made since.
@@ -284,13 +327,32 @@ fn the_operator_role_is_handed_over_in_two_steps() {
     assert_eq!(accepted["offered"], Value::Null);
     assert_eq!(accepted["symbol"], "ETH");
     stranger.fails_with(1, &["run"]);
-    let again = stranger.json(&["operator", "accept", "--wallet", "bob"]);
-    assert_eq!(again["operator"], address);
+    let accept = ["operator", "accept", "--wallet", "bob"];
+    assert_eq!(stranger.json(&accept)["operator"], address);
+    let notes = text(&stranger.command(&accept).output().unwrap().stderr);
+    assert!(
+        notes.contains("the operator has no account of ETH"),
+        "{notes}"
+    );
     is_handed_over(&operator, alice);
     assert_eq!(operator.json(&["status"])["operator"], address);
     operator.json(&["exit", "request", "--wallet", "bob", "--account", "3"]);
-    let ran = stranger.json(&["run"]);
-    assert_eq!(ran["batches"], 1, "the new operator goes on");
+    let ran = stranger.command(&["run"]).output().unwrap();
+    let notes = text(&ran.stderr);
+    assert!(ran.status.success(), "{notes}");
+    // It has no account yet for the fees, and is told how it gets one.
+    for advice in [
+        "the operator has no account of ETH",
+        "quire deposit --wallet",
+    ] {
+        assert!(notes.contains(advice), "{notes}");
+    }
+    let finalized = &stranger.json(&["status"])["finalized"];
+    assert_eq!(*finalized, 2, "the new operator goes on");
+    stranger.json(&["deposit", "--wallet", "bob", "--amount", "5"]);
+    let ran = stranger.command(&["run"]).output().unwrap();
+    let notes = text(&ran.stderr);
+    assert!(!notes.contains("no account of ETH"), "{notes}");
 
     // Back again: each directory knows whose it is.
     let first = operator.path("rollup/operator.json");
