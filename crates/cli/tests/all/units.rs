@@ -149,7 +149,12 @@ fn no_command_prints_a_raw_amount_or_time() {
         tx.contains("claimable  0.654321 USDC") && tx.contains("Z\n"),
         "{tx}"
     );
-    // Why it is not said in the token's unit: the rule knows no tokens, and says that it counts units.
+    // A rule knows no tokens, and says that it counts units: text has them in the account's token.
+    let said = says(quire, &["tx", &id]);
+    assert!(
+        said.contains("needs 1234.567 USDC and a fee of 0 USDC"),
+        "{said}"
+    );
     let rejected = quire.json(&["tx", &id]);
     let reason = rejected["reason"].as_str().unwrap();
     assert!(reason.contains("1234567000 units"), "{reason}");
