@@ -377,8 +377,9 @@ Examples:
   quire account --wallet alice
   quire account 7 --proof           with the Merkle path to the state root
 
-JSON: a list of account, owner, token, symbol, decimals, balance, nonce, next_nonce, key, leaf,
-state_root, siblings (with --json always: the three others of each level, leaf upwards)")]
+JSON: a list of account, owner, token, symbol, decimals, balance, exited (whether it left a frozen L1: its
+balance is 0 then, and its leaf as before), nonce, next_nonce, key, leaf, state_root, siblings (with --json
+always: the three others of each level, leaf upwards)")]
     Account(AccountArgs),
     /// Check that money and roots add up
     #[command(after_help = "\

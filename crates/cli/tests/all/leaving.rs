@@ -145,6 +145,20 @@ fn on_a_frozen_l1_no_operation_waits_for_a_batch() {
     let listed = quire.command(&["mempool", "list"]).output().unwrap();
     let listed = text(&listed.stdout);
     assert!(listed.contains("nothing: L1 is frozen"), "{listed}");
+
+    // An account that has left has nothing any more.
+    let account = &quire.json(&["account", "2"])[0];
+    let before = (&account["balance"], &account["exited"]);
+    assert_eq!(before, (&"2000000000000000000".into(), &false.into()));
+    let out = quire.dir().to_str().unwrap();
+    quire.json(&["exit", "plan", "2", "--out", out]);
+    quire.json(&["exit", "execute", &plan_of(&quire, 2)]);
+    let account = &quire.json(&["account", "2"])[0];
+    let after = (&account["balance"], &account["exited"]);
+    assert_eq!(after, (&"0".into(), &true.into()));
+    let shown = quire.command(&["account", "2"]).output().unwrap();
+    let shown = text(&shown.stdout);
+    assert!(shown.contains("0 ETH, left by an exit"), "{shown}");
 }
 
 #[test]
