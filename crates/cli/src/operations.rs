@@ -35,10 +35,10 @@ use crate::files::{Readers, write_new};
 use crate::leave::request_exit;
 use crate::settings::Settings;
 use crate::user::collect;
-use rollup::{Deployment, DeploymentError};
 use rollup::amount::{Amount, TokenFacts, Tokens, forty_bits};
 use rollup::exits::rebuild;
 use rollup::operator::{open, open_operators, operator_file};
+use rollup::{Deployment, DeploymentError};
 
 /// Most bytes of a file of signed operations.
 const MAX_OPERATIONS_BYTES: u64 = 1 << 26;
@@ -469,7 +469,9 @@ pub fn accept(settings: &Settings, args: &AcceptArgs) -> Result<()> {
         };
         format!("\n{number} were handed in before and are {are} in batch {batch}")
     });
-    settings.ui.result(&handed_in, text + &known.collect::<String>())?;
+    settings
+        .ui
+        .result(&handed_in, text + &known.collect::<String>())?;
     match first {
         None => Ok(()),
         Some(reason) => {

@@ -170,8 +170,8 @@ Examples:
   quire deposit --wallet alice --amount 20gwei --account 7      add to account 7
   quire deposit --wallet alice --amount 1eth --l1 http://localhost:8545 --eth-key-file alice.key
 
-JSON: account, token, symbol, decimals, amount, owner, queue_entry, earlier (an interrupted command had
-made it)")]
+JSON: account, token, symbol, decimals, amount (what arrived), sent, owner, queue_entry, earlier (an
+interrupted command had made it)")]
     Deposit(DepositArgs),
     /// Sign a transfer and hand it to the batcher, or write it into a file
     #[command(after_help = "\

@@ -130,9 +130,23 @@ fn on_a_frozen_l1_no_operation_waits_for_a_batch() {
     // A mirror is not sent to the operator, nor to take over: nobody can do anything any more.
     let alice = quire.path("wallets/alice.json");
     let pay = [
-        "transfer", "--wallet", alice.to_str().unwrap(), "--from", "2", "--to", "3", "--amount", "7",
+        "transfer",
+        "--wallet",
+        alice.to_str().unwrap(),
+        "--from",
+        "2",
+        "--to",
+        "3",
+        "--amount",
+        "7",
     ];
-    for command in [&["run"][..], &["seal", "--all"], &["prove"], &["submit"], &pay] {
+    for command in [
+        &["run"][..],
+        &["seal", "--all"],
+        &["prove"],
+        &["submit"],
+        &pay,
+    ] {
         let message = mirror.fails_with(1, command);
         assert!(message.contains("L1 is frozen for good"), "{message}");
         assert!(message.contains("quire exit plan"), "{message}");
