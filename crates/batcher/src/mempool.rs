@@ -105,7 +105,7 @@ pub enum Refusal {
 /// How an operation that waits is replaced.
 fn replaced_for(least_fee: Option<u128>) -> String {
     match least_fee {
-        Some(least) => format!("to replace it, sign a fee of at least {least}"),
+        Some(least) => format!("to replace it, sign a fee of at least {least} units"),
         None => "to cancel it, sign a transfer of 0 to the account itself".to_owned(),
     }
 }

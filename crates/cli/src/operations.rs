@@ -35,7 +35,7 @@ use crate::files::{Readers, write_new};
 use crate::leave::request_exit;
 use crate::settings::Settings;
 use crate::user::collect;
-use rollup::amount::{Amount, TokenFacts, Tokens, forty_bits};
+use rollup::amount::{Amount, TokenFacts, Tokens, forty_bits, rule_text};
 use rollup::exits::rebuild;
 use rollup::operator::{open, open_operators, operator_file};
 use rollup::{Deployment, DeploymentError};
@@ -475,6 +475,7 @@ pub fn accept(settings: &Settings, args: &AcceptArgs) -> Result<()> {
     match first {
         None => Ok(()),
         Some(reason) => {
+            let reason = rule_text(&deployment.l1, &reason)?;
             bail!("{refused} of {all} operations were refused, the first because {reason}")
         }
     }
