@@ -259,6 +259,10 @@ fn a_stranger_continues_and_the_operator_comes_back_with_what_it_acknowledged() 
     };
     assert!(reason.contains("nonce 0 of account 3"), "{reason}");
     let now = world.now;
+    // An hour without a batch would be lost.
+    let returned = world.at(0).return_operator(OPERATOR, now).unwrap();
+    assert_eq!(returned, Return::NoBatch);
+    world.prepare(0).unwrap();
     let returned = world.at(0).return_operator(OPERATOR, now).unwrap();
     let until = now + l1::OPERATORS_HOUR;
     assert_eq!(returned, Return::Called { until });
@@ -317,7 +321,8 @@ fn a_batch_in_each_block_does_not_keep_the_operator_out() {
     world.wait_until_open();
     world.work(STRANGER).unwrap();
     let now = world.now;
-    world.follow(0);
+    world.pay(0, 6, 7);
+    world.prepare(0).unwrap();
     let again = world.at(0).return_operator(OPERATOR, now).unwrap();
     assert!(matches!(again, Return::Called { .. }));
     world.now += l1::OPERATORS_HOUR + 1;

@@ -85,7 +85,9 @@ pub enum Refusal {
     #[error("{limit} operations wait, which is the limit")]
     Full { limit: usize },
     /// There is nobody to pay a fee in this token to.
-    #[error("fees are not taken in token {token}: sign a fee of 0")]
+    #[error(
+        "fees are not taken in token {token}, of which the operator has no account: sign a fee of 0, or ask the operator to make one by a deposit of its own"
+    )]
     FeeTokenNotTaken { token: u32 },
     /// No shape of the deployment has slots for operations of this kind.
     #[error("no shape of the deployment has slots for operations of kind {kind}")]
@@ -103,7 +105,7 @@ pub enum Refusal {
 /// How an operation that waits is replaced.
 fn replaced_for(least_fee: Option<u128>) -> String {
     match least_fee {
-        Some(least) => format!("to replace it, sign a fee of at least {least}"),
+        Some(least) => format!("to replace it, sign a fee of at least {least} units"),
         None => "to cancel it, sign a transfer of 0 to the account itself".to_owned(),
     }
 }

@@ -256,7 +256,10 @@ pub fn run_verify_proof(settings: &Settings, args: &VerifyProofArgs) -> Result<(
         verifying_key: key.id_hex(),
         public_inputs: public.len(),
     };
-    let text = format!("the proof holds for {} public inputs", facts.public_inputs);
+    let text = format!(
+        "the proof holds for {} public inputs\nverifying key {}",
+        facts.public_inputs, facts.verifying_key
+    );
     settings.ui.result(&facts, text)
 }
 

@@ -150,6 +150,8 @@ struct AccountFacts {
     #[serde(flatten)]
     token: TokenFacts,
     balance: Amount,
+    /// Whether it left a frozen L1, with the balance of its leaf.
+    exited: bool,
     nonce: u64,
     next_nonce: u64,
     key: [String; 2],
@@ -185,7 +187,10 @@ pub fn account(settings: &Settings, args: &AccountArgs) -> Result<()> {
     for facts in &all {
         rows.push(vec![
             facts.account.to_string(),
-            facts.balance.to_string(),
+            match facts.exited {
+                true => format!("{}, left by an exit", facts.balance),
+                false => facts.balance.to_string(),
+            },
             facts.nonce.to_string(),
             facts.owner.clone().unwrap_or_default(),
         ]);
@@ -227,11 +232,15 @@ fn facts_of(deployment: &Deployment, tokens: &Tokens, index: u32) -> Result<Acco
         .l1
         .registered(index)?
         .map(|registered| registered.owner.to_string());
+    let exited = deployment.l1.exited(index)?;
+    // Why not the leaf's: L1 has paid it out, and no batch follows that would empty the leaf.
+    let balance = if exited { 0 } else { account.balance };
     Ok(AccountFacts {
         account: index,
         owner,
         token: tokens.get(account.token).facts(),
-        balance: tokens.amount(account.token, account.balance),
+        balance: tokens.amount(account.token, balance),
+        exited,
         nonce: account.nonce,
         next_nonce: deployment
             .batcher

@@ -4,6 +4,8 @@
 //! fingerprint of its circuit: a file with the right name and another circuit is refused.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -185,8 +187,23 @@ fn info(file: &Path) -> Result<KeyFacts> {
         let proving = ProvingKey::load(file, &fingerprint, allow).with_context(context)?;
         return facts(file, proving.verifying_key());
     }
-    let key = VerifyingKey::load(file, allow).with_context(context)?;
+    let key = VerifyingKey::load(file, allow)
+        .with_context(|| format!("{}{}", context(), other_kind(file)))?;
     facts(file, &key)
+}
+
+/// What a key of other programs is, and what reads it; nothing of any other file.
+fn other_kind(file: &Path) -> &'static str {
+    let mut start = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(4).read_to_end(&mut start));
+    match start.as_slice() {
+        _ if read.is_err() => "",
+        b"zkey" => ", a .zkey of snarkjs, which `quire groth16` and `quire keys import` read",
+        [b'{', ..] => {
+            ", JSON as snarkjs writes verifying keys, which `quire verify-proof` and `quire groth16 verify` read"
+        }
+        _ => "",
+    }
 }
 
 fn facts(file: &Path, key: &VerifyingKey) -> Result<KeyFacts> {

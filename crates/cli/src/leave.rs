@@ -197,7 +197,10 @@ pub fn execute(settings: &Settings, args: &ExitExecuteArgs) -> Result<()> {
     text.extend(executed.iter().map(|each| taken_back_text(&l1, each)));
     let all: Vec<Executed> = executed.into_iter().map(Executed::of).collect();
     if !all.is_empty() {
-        text.push_str("collect it with `quire claim --wallet W`");
+        text.push_str(match l1.link.is_remote() {
+            true => "collect it with `quire claim --eth-key-file FILE`",
+            false => "collect it with `quire claim --wallet W`",
+        });
         settings.ui.result(&all, text)?;
     }
     let mut failed = failed.into_iter().rev();

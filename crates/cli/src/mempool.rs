@@ -17,7 +17,7 @@ use crate::fault::Fault;
 use crate::files::{Readers, write_new};
 use crate::settings::Settings;
 use crate::ui::table;
-use rollup::amount::{Amount, TokenFacts, Tokens};
+use rollup::amount::{Amount, TokenFacts, Tokens, rule_text};
 use rollup::operator::open_operators;
 use rollup::text::count;
 use rollup::{Deployment, Wait};
@@ -170,15 +170,17 @@ fn list(settings: &Settings, args: &MempoolListArgs) -> Result<()> {
 }
 
 /// Where an operation is that does not wait.
-fn where_it_is(verdict: Option<Verdict>) -> String {
-    match verdict {
+fn where_it_is(deployment: &Deployment, verdict: Option<Verdict>) -> Result<String> {
+    Ok(match verdict {
         // Also of one that was cancelled, which names what replaced it.
-        Some(Verdict::Rejected { reason }) => format!("it was dropped, {reason}"),
+        Some(Verdict::Rejected { reason }) => {
+            format!("it was dropped, {}", rule_text(&deployment.l1, &reason)?)
+        }
         Some(Verdict::Sealed { batch } | Verdict::Finalized { batch }) => {
             format!("it is in batch {batch}")
         }
         Some(Verdict::Pending) | None => "it was never acknowledged here".to_owned(),
-    }
+    })
 }
 
 /// Replaces an operation by one that does nothing but use its nonce, which its signer signs.
@@ -196,7 +198,7 @@ fn cancel(settings: &Settings, args: &MempoolCancelArgs) -> Result<()> {
         let history = deployment.batcher.history(&id)?;
         bail!(
             "operation {id} does not wait, so it cannot be cancelled: {}",
-            where_it_is(history.map(|history| history.verdict))
+            where_it_is(&deployment, history.map(|history| history.verdict))?
         );
     };
     let waits = operation.fields();

@@ -3,6 +3,7 @@
 //! Invariant: an operation is acknowledged only in the operator's data directory. Everywhere else it is
 //! signed and written into a file, which the operator takes with `quire accept`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -10,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use batcher::store::FILE_NAME;
-use batcher::{Role, SignedOperation};
-use l1::{NativeL1, Refusal};
+use batcher::{OperationId, Role, SignedOperation, Verdict};
+use l1::NativeL1;
 use ledger::account::Account;
 use ledger::float::{Float16, Float40};
 use ledger::operation::{
@@ -34,10 +35,10 @@ use crate::files::{Readers, write_new};
 use crate::leave::request_exit;
 use crate::settings::Settings;
 use crate::user::collect;
-use rollup::Deployment;
-use rollup::amount::{Amount, TokenFacts, Tokens, forty_bits};
+use rollup::amount::{Amount, TokenFacts, Tokens, forty_bits, rule_text};
 use rollup::exits::rebuild;
 use rollup::operator::{open, open_operators, operator_file};
+use rollup::{Deployment, DeploymentError};
 
 /// Most bytes of a file of signed operations.
 const MAX_OPERATIONS_BYTES: u64 = 1 << 26;
@@ -120,10 +121,7 @@ impl Accounts {
 
     /// Nothing is executed any more once L1 is frozen.
     fn check_not_frozen(&self) -> Result<()> {
-        ensure!(
-            !self.l1().head()?.frozen,
-            l1::L1Error::from(Refusal::Frozen)
-        );
+        ensure!(!self.l1().head()?.frozen, DeploymentError::Frozen);
         Ok(())
     }
 
@@ -160,6 +158,7 @@ impl<'a> Signing<'a> {
             );
         }
         let accounts = Accounts::open(settings)?;
+        accounts.check_not_frozen()?;
         ensure!(
             args.out.is_some() || !accounts.is_mirror(),
             Fault::new(
@@ -170,7 +169,6 @@ impl<'a> Signing<'a> {
                 )
             )
         );
-        accounts.check_not_frozen()?;
         let wallet = crate::wallet::load(settings, wallet)?;
         Ok(Self {
             settings,
@@ -397,8 +395,29 @@ pub fn withdraw(settings: &Settings, args: &WithdrawArgs) -> Result<()> {
 /// The verdict over a signed operation that was handed in.
 #[derive(Serialize)]
 struct HandedIn {
-    id: Option<String>,
+    id: String,
+    /// `received`, `sealed`, `finalized` or `refused`.
+    status: &'static str,
+    /// The batch that has it already.
+    batch: Option<u64>,
     refused: Option<String>,
+}
+
+impl HandedIn {
+    /// Of an operation that was acknowledged, now or before.
+    fn of_acknowledged(deployment: &Deployment, id: &OperationId) -> Result<Self> {
+        let (status, batch) = match deployment.batcher.verdict(id)? {
+            Some(Verdict::Sealed { batch }) => ("sealed", Some(batch)),
+            Some(Verdict::Finalized { batch }) => ("finalized", Some(batch)),
+            Some(Verdict::Pending | Verdict::Rejected { .. }) | None => ("received", None),
+        };
+        Ok(Self {
+            id: id.to_string(),
+            status,
+            batch,
+            refused: None,
+        })
+    }
 }
 
 /// `quire accept`.
@@ -415,17 +434,24 @@ pub fn accept(settings: &Settings, args: &AcceptArgs) -> Result<()> {
     deployment.check_not_frozen()?;
     let time = deployment.time_to_keep(now()?)?;
     let verdicts = deployment.batcher.submit_many(&operations, time)?;
-    let handed_in = verdicts.into_iter().map(|verdict| match verdict {
-        Ok(id) => HandedIn {
-            id: Some(id.to_string()),
-            refused: None,
-        },
-        Err(refusal) => HandedIn {
-            id: None,
+    let domain = deployment.l1.domain();
+    let verdicts = operations.iter().zip(verdicts);
+    let handed_in = verdicts.map(|(operation, verdict)| match verdict {
+        Ok(id) => HandedIn::of_acknowledged(&deployment, &id),
+        Err(refusal) => Ok(HandedIn {
+            id: operation.id(&domain).to_string(),
+            status: "refused",
+            batch: None,
             refused: Some(refusal.to_string()),
-        },
+        }),
     });
-    let handed_in: Vec<HandedIn> = handed_in.collect();
+    let handed_in = handed_in.collect::<Result<Vec<HandedIn>>>()?;
+    let mut in_batches: BTreeMap<(u64, &str), usize> = BTreeMap::new();
+    for one in &handed_in {
+        if let Some(batch) = one.batch {
+            *in_batches.entry((batch, one.status)).or_default() += 1;
+        }
+    }
     let refused = handed_in.iter().filter(|verdict| verdict.refused.is_some());
     let first = refused
         .clone()
@@ -434,12 +460,22 @@ pub fn accept(settings: &Settings, args: &AcceptArgs) -> Result<()> {
     let (all, refused) = (handed_in.len(), refused.count());
     let text = format!(
         "{} operations wait for a batch, {refused} were refused",
-        all - refused
+        all - refused - in_batches.values().sum::<usize>()
     );
-    settings.ui.result(&handed_in, text)?;
+    let known = in_batches.iter().map(|((batch, status), number)| {
+        let are = match *status {
+            "finalized" => "final",
+            sealed => sealed,
+        };
+        format!("\n{number} were handed in before and are {are} in batch {batch}")
+    });
+    settings
+        .ui
+        .result(&handed_in, text + &known.collect::<String>())?;
     match first {
         None => Ok(()),
         Some(reason) => {
+            let reason = rule_text(&deployment.l1, &reason)?;
             bail!("{refused} of {all} operations were refused, the first because {reason}")
         }
     }

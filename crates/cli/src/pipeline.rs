@@ -17,7 +17,7 @@ use crate::settings::Settings;
 use crate::takeover::open_to_take_over;
 use crate::ui::seconds;
 use crate::waits;
-use rollup::operator::open_operators;
+use rollup::operator::{open_operators, tell_missing_fees};
 
 /// What sealing came to.
 #[derive(Clone, Debug, Serialize)]
@@ -268,6 +268,7 @@ pub fn run_all(settings: &Settings, args: &RunArgs) -> Result<()> {
         false => {
             let mut deployment = open_operators(settings)?;
             unlock_operator(settings, &mut deployment)?;
+            tell_missing_fees(settings, &deployment.l1)?;
             deployment
         }
     };

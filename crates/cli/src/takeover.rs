@@ -6,8 +6,11 @@
 use anyhow::{Context, Result};
 use l1::bytes::Bytes;
 use l1::{Address, NOBODY, SubmissionRight};
+use ledger::time::Utc;
 use rollup::amount::{Amount, TokenFacts};
-use rollup::operator::{accept, give_back, offer, open, take_over, wallet_to_call_with};
+use rollup::operator::{
+    accept, give_back, offer, open, take_over, tell_missing_fees, wallet_to_call_with,
+};
 use rollup::text::right_text;
 use rollup::{Deployment, L1};
 use serde::Serialize;
@@ -128,7 +131,14 @@ fn come_back(settings: &Settings) -> Result<()> {
     let mut l1 = L1::open(settings)?;
     let caller = operator_of(settings, &l1)?;
     give_back(&mut l1, caller)?;
-    tell(settings, &mut l1, "the operator has returned", None)
+    let back_at = l1.head()?.operator_back_at;
+    let wait = l1.deployment().parameters().takeover_after;
+    let said = format!(
+        "the operator has returned: unless a batch of its own is final by {}, its hour is lost; it may return again from {} on",
+        Utc(back_at.saturating_add(l1::OPERATORS_HOUR)),
+        Utc(back_at.saturating_add(wait))
+    );
+    tell(settings, &mut l1, &said, None)
 }
 
 fn make_offer(settings: &Settings, args: &OperatorOfferArgs) -> Result<()> {
@@ -159,7 +169,8 @@ fn take_role(settings: &Settings, args: &OperatorWalletArgs) -> Result<()> {
         ),
         None => format!("{caller} is the operator already"),
     };
-    tell(settings, &mut l1, &said, before)
+    tell(settings, &mut l1, &said, before)?;
+    Ok(tell_missing_fees(settings, &l1)?)
 }
 
 fn tell(settings: &Settings, l1: &mut L1, said: &str, fees: Option<Amount>) -> Result<()> {

@@ -10,7 +10,7 @@ use crate::args::TxArgs;
 use crate::fault::Fault;
 use crate::settings::Settings;
 use rollup::Deployment;
-use rollup::amount::{Amount, TokenFacts, Tokens};
+use rollup::amount::{Amount, TokenFacts, Tokens, rule_text};
 
 /// What `tx` prints. Times are seconds since 1970, by L1's clock.
 #[derive(Serialize)]
@@ -76,6 +76,7 @@ pub fn run(settings: &Settings, args: &TxArgs) -> Result<()> {
         text.push_str(&format!(" in batch {batch}"));
     }
     if let Some(reason) = &facts.reason {
+        let reason = rule_text(&deployment.l1, reason)?;
         text.push_str(&format!(": {reason}"));
     }
     if let Some(nonce) = facts.missing_nonce {

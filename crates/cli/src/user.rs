@@ -22,6 +22,8 @@ struct Deposited {
     #[serde(flatten)]
     token: TokenFacts,
     amount: Amount,
+    /// What was sent, of which a token may pay out less or more.
+    sent: Amount,
     owner: String,
     queue_entry: u64,
     earlier: bool,
@@ -63,20 +65,33 @@ pub fn deposit(settings: &Settings, args: &DepositArgs) -> Result<()> {
     let token = token_named(&l1, &args.token)?;
     let amount = Amount::parse(&token, &args.amount)?;
     let made = user::deposit(settings, &mut l1, &wallet, &amount, args.account)?;
-    let (account, queue_entry, amount) = (made.entry.op.index(), made.entry.number, made.amount);
+    let (account, queue_entry) = (made.entry.op.index(), made.entry.number);
+    let (sent, amount) = (amount, made.amount);
     let facts = Deposited {
         account,
         token: amount.facts(),
         amount: amount.clone(),
+        sent: sent.clone(),
         owner: made.owner.to_string(),
         queue_entry,
         earlier: made.earlier,
     };
     let text = format!(
-        "{amount} into account {account}, entry {queue_entry} of the L1 queue; the operator's next batch executes it"
+        "{amount} into account {account}, entry {queue_entry} of the L1 queue; the operator's next batch executes it{}",
+        arrived(&sent, &amount)
     );
     settings.ui.result(&facts, text)?;
     Ok(l1.acknowledge()?)
+}
+
+/// Says if something else arrived than was sent.
+fn arrived(sent: &Amount, amount: &Amount) -> String {
+    match sent == amount {
+        true => String::new(),
+        false => {
+            format!("\nsent were {sent}, of which the token let {amount} arrive: that is credited")
+        }
+    }
 }
 
 /// `quire claim`.
@@ -119,5 +134,18 @@ impl Claimed {
             token: amount.facts(),
             amount,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deposit_of_which_less_arrives_says_what_was_sent() {
+        let [sent, nothing] = [7, 0].map(Amount::wei);
+        assert_eq!(arrived(&sent, &sent), "");
+        let said = arrived(&sent, &nothing);
+        assert!(said.contains(&sent.to_string()) && said.contains(&nothing.to_string()));
     }
 }

@@ -73,13 +73,19 @@ pub fn check_symbol(text: &str) -> Result<(), SymbolError> {
     }
 }
 
-/// True for what can be read as an exponent, an address or the rest of a number, and for what has no letter.
+/// True for what reads as a number with digits before it, be it an exponent (`1E+18`) or the rest of one in
+/// hexadecimal (`0xAA`), for an address, and for what has no letter.
 fn reads_like_a_number(lower: &str) -> bool {
-    let is_exponent = lower
-        .strip_prefix('e')
-        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()));
+    let is_exponent = lower.strip_prefix('e').is_some_and(|rest| {
+        let digits = rest.strip_prefix(['+', '-']).unwrap_or(rest);
+        digits.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    let is_hexadecimal = lower
+        .strip_prefix('x')
+        .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
     let first = lower.chars().next().unwrap_or('.');
     is_exponent
+        || is_hexadecimal
         || lower.starts_with("0x")
         || !(first.is_ascii_alphanumeric() || first == '$')
         || !lower.contains(|c: char| c.is_ascii_alphabetic())
@@ -125,8 +131,12 @@ impl TokenDisplay {
         let symbol = String::from_utf8_lossy(reader.slice(bytes.len() - 1)?).into_owned();
         reader.end()?;
         let symbol = Some(symbol).filter(|symbol| !symbol.is_empty());
+        // Why: earlier versions kept some of the symbols that read like numbers.
+        let is_number = symbol
+            .as_deref()
+            .is_some_and(|symbol| matches!(check_symbol(symbol), Err(SymbolError::Number { .. })));
         let display = Self::new(symbol, decimals);
-        match display.to_record() == bytes {
+        match is_number || display.to_record() == bytes {
             true => Ok(display),
             false => Err(CodecError::Invalid {
                 what,
@@ -163,8 +173,8 @@ mod tests {
             "$WIF",
             "yv.USD_1+",
             "BEE",
-            "XDC",
-            "x",
+            "XRP",
+            "EUR",
             "exit1",
         ] {
             assert_eq!(check_symbol(good), Ok(()), "{good}");
@@ -185,6 +195,15 @@ mod tests {
             "-A",
             "e18",
             "E6",
+            "E+18",
+            "e-5",
+            "e",
+            "E",
+            "x",
+            "X0",
+            "x10",
+            "xAA",
+            "XDC",
             "0x1f",
             "ETH",
             "eth",
@@ -219,6 +238,8 @@ mod tests {
             let record = display.to_record();
             assert_eq!(TokenDisplay::from_record(&record), Ok(display));
         }
+        let earlier = TokenDisplay::from_record(&[6, b'x', b'1', b'0']);
+        assert_eq!(earlier, Ok(TokenDisplay::new(None, Some(6))));
         let hostile = TokenDisplay::new(Some("ETH".to_owned()), Some(78));
         assert_eq!(hostile, TokenDisplay::default());
         for record in [&b""[..], &[6, b'E', b'T', b'H'], &[78], &[6, 0xff]] {

@@ -196,7 +196,9 @@ impl Token {
         if unit.is_empty() || SMALLEST.into_iter().any(same) {
             return Some(0);
         }
-        let own = self.decimals.filter(|_| self.is_named(unit));
+        // Why not a name that is no symbol: `1E+18` would be 1 of a token of that name.
+        let is_hidden = self.symbol.is_none() && same(&self.name);
+        let own = self.decimals.filter(|_| self.is_named(unit) && !is_hidden);
         let of_eth = || ETH_UNITS.into_iter().find(|(name, _)| same(name));
         match own {
             Some(decimals) => Some(decimals.into()),
@@ -299,6 +301,48 @@ impl Tokens {
             last: self.0.len().saturating_sub(1),
         })
     }
+}
+
+/// The text of a rule that rejects an operation, which knows no tokens and counts `units`, with its amounts
+/// in the token of the account that it names.
+///
+/// # Errors
+/// If L1 cannot be read.
+pub fn rule_text(l1: &NativeL1, text: &str) -> Result<String, l1::StoreError> {
+    let words: Vec<&str> = text.split(' ').collect();
+    let named = words.windows(2).find_map(|pair| {
+        let is_account = ["sender", "receiver", "account"].contains(&pair[0]);
+        pair[1].parse().ok().filter(|_: &u32| is_account)
+    });
+    let Some(account) = named
+        .map(|index| l1.registered(index))
+        .transpose()?
+        .flatten()
+    else {
+        return Ok(text.to_owned());
+    };
+    let token = Tokens::of(l1)?.get(account.token);
+    Ok(spelled(&words, &token))
+}
+
+/// Words in which numbers of `units` are amounts of a token.
+fn spelled(words: &[&str], token: &Arc<Token>) -> String {
+    let (mut out, mut rest) = (Vec::new(), words);
+    while let [word, after @ ..] = rest {
+        let value: Option<u128> = word.parse().ok();
+        let unit = after.first().and_then(|unit| unit.strip_prefix("units"));
+        match value.zip(unit) {
+            Some((value, punctuation)) => {
+                out.push(format!("{}{punctuation}", Amount::of(token, value)));
+                rest = &after[1..];
+            }
+            None => {
+                out.push((*word).to_owned());
+                rest = after;
+            }
+        }
+    }
+    out.join(" ")
 }
 
 impl Amount {

@@ -40,7 +40,7 @@ impl Classified for ShapesError {
 impl Classified for KeysError {
     fn class(&self) -> Class {
         match self {
-            Self::Missing { .. } => Class::Environment,
+            Self::Missing { .. } | Self::NotGot { .. } => Class::Environment,
             Self::Compile { .. } | Self::Other { .. } | Self::Exists { .. } => Class::Refused,
             Self::NoShape { .. } => Class::Input,
             Self::Description { .. } => Class::Bug,
@@ -128,6 +128,7 @@ impl Classified for DeploymentError {
             | Self::NoWallet => Class::Environment,
             Self::NoChain { .. } | Self::Native { .. } | Self::NotTheOperators => Class::Usage,
             Self::Mirror { .. }
+            | Self::Frozen
             | Self::OtherKey { .. }
             | Self::MayNotSubmit { .. }
             | Self::NotFinal { .. }

@@ -156,14 +156,18 @@ impl Deployment {
         let role = batcher.role().unwrap_or_else(|| role_of_old(&folder, &l1));
         let mut rollup = Rollup::new(l1, batcher, place.confirmations).with_link(link);
         let behind = rollup.take_l1s_word()?;
-        if behind > 0 {
-            place.note(&Note::Behind { batches: behind });
-        }
-        Ok(Self {
+        let deployment = Self {
             role,
             rollup,
             operator: None,
-        })
+        };
+        if behind > 0 {
+            place.note(&Note::Behind {
+                batches: behind,
+                mirror: !deployment.may_acknowledge()?,
+            });
+        }
+        Ok(deployment)
     }
 
     /// The deployment as it is now, if the chain can be asked and nobody writes the files; else as its
@@ -238,10 +242,13 @@ impl Deployment {
     /// Refuses if only L1's operator may do what is asked.
     ///
     /// # Errors
-    /// [`DeploymentError::Mirror`].
+    /// [`DeploymentError::Mirror`]; [`DeploymentError::Frozen`] once nobody may.
     pub fn check_operators(&self, place: &Place) -> Result<(), DeploymentError> {
         if self.role() != Role::Mirror {
             return Ok(());
+        }
+        if self.l1.head()?.frozen {
+            return Err(DeploymentError::Frozen);
         }
         let since = match self.role {
             Role::Taker => " since batches are its operator's again",
@@ -325,23 +332,33 @@ impl Deployment {
         Ok(())
     }
 
-    /// Refuses to go on if whoever submits here may not now. An operator that others have taken over
-    /// from calls for its hour, so that no batch of theirs makes its proofs worthless.
+    /// Refuses to go on if whoever submits here may not now.
     ///
     /// # Errors
-    /// If somebody else has the right, or the call fails.
-    pub fn begin_turn(&mut self, place: &Place) -> Result<(), DeploymentError> {
-        let submitter = self.submitter()?;
-        let right = self.submission_right(now()?)?;
-        match self.check_right(submitter, now()?) {
-            Err(L1Error::Refused(_)) => {
-                return Err(DeploymentError::MayNotSubmit { submitter, right });
-            }
-            checked => checked?,
+    /// If somebody else has the right.
+    pub fn check_turn(&self) -> Result<(), DeploymentError> {
+        let (submitter, now) = (self.submitter()?, now()?);
+        match self.check_right(submitter, now) {
+            Err(L1Error::Refused(_)) => Err(DeploymentError::MayNotSubmit {
+                submitter,
+                right: self.submission_right(now)?,
+            }),
+            checked => Ok(checked?),
         }
+    }
+
+    /// As [`Self::check_turn`], once batches are sealed. An operator that others have taken over from calls
+    /// for its hour if it has a batch, so that no batch of theirs makes its proofs worthless.
+    ///
+    /// # Errors
+    /// If somebody else has the right, the call fails, or L1 cannot be followed after it.
+    pub fn begin_turn(&mut self, place: &Place) -> Result<(), DeploymentError> {
+        self.check_turn()?;
+        let submitter = self.submitter()?;
         if submitter != self.l1.operator()? {
             return Ok(());
         }
+        let right = self.submission_right(now()?)?;
         if let SubmissionRight::Anybody { .. } = right {
             place.note(&Note::Right(right));
         }
@@ -349,7 +366,13 @@ impl Deployment {
             Return::NotNeeded => Ok(()),
             Return::Called { until } => {
                 place.note(&Note::Returned { until });
-                Ok(self.link.acknowledge()?)
+                self.link.acknowledge()?;
+                // Why: a batch of somebody else may have come after what was sealed.
+                self.follow_l1(place)
+            }
+            Return::NoBatch => {
+                place.note(&Note::ReturnsWithBatch);
+                Ok(())
             }
             Return::TooSoon { again } => {
                 place.note(&Note::ReturnsLater { from: again });
@@ -382,12 +405,15 @@ impl Deployment {
 /// Refuses a data directory that follows L1 without a batcher's database: nobody works in it.
 ///
 /// # Errors
-/// [`DeploymentError::Mirror`].
+/// As [`Deployment::check_operators`].
 pub fn check_not_bare(place: &Place) -> Result<(), DeploymentError> {
     let folder = place.rollup_dir();
     let has = |name: &str| folder.join(name).exists();
     if !has("l1.redb") || has(FILE_NAME) || has(OPERATOR_FILE) {
         return Ok(());
+    }
+    if L1::read(place)?.head()?.frozen {
+        return Err(DeploymentError::Frozen);
     }
     let data_dir = place.data_dir.clone();
     Err(DeploymentError::Mirror {

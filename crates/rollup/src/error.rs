@@ -253,6 +253,11 @@ pub enum DeploymentError {
         /// Since when, in words.
         since: &'static str,
     },
+    /// L1 is frozen, and the data directory is a mirror.
+    #[error(
+        "L1 is frozen for good and takes no batch any more: leave with `quire exit plan ACCOUNT`, `quire exit execute PLAN` and `quire claim`"
+    )]
+    Frozen,
     /// Nobody submits from this data directory yet.
     #[error("this directory is not the operator's: submit with `quire run --take-over`")]
     NotTheOperators,

@@ -159,6 +159,8 @@ pub enum Note {
     Behind {
         /// Batches that L1 has beyond it.
         batches: u64,
+        /// Whether the directory seals no batches.
+        mirror: bool,
     },
     /// L1 reorganized.
     Lost {
@@ -228,6 +230,8 @@ pub enum Note {
         /// Tokens of the accounts that get its fees.
         tokens: Vec<String>,
     },
+    /// Tokens in which an operator takes no fees, having no account of them.
+    NoFees { tokens: Vec<String> },
     /// Not the operator alone may submit batches.
     Right(SubmissionRight),
     /// The operator has returned to a rollup that others continued.
@@ -235,6 +239,8 @@ pub enum Note {
         /// The last second in which it alone may submit.
         until: u64,
     },
+    /// The operator returns once it has a batch.
+    ReturnsWithBatch,
     /// The operator cannot return yet.
     ReturnsLater {
         /// From when on it may.
@@ -252,9 +258,13 @@ impl fmt::Display for Note {
                 f,
                 "shown is what was written here last, since the chain was not asked: {why}"
             ),
-            Self::Behind { batches } => write!(
+            Self::Behind { batches, mirror } => write!(
                 f,
-                "shown are accounts and operations without the last {batches} batches of L1: the next command that writes here, as `quire seal`, takes them in"
+                "shown are accounts and operations without the last {batches} batches of L1: the next command that writes here, as {}, takes them in",
+                match mirror {
+                    true => "`quire transfer` with --out FILE",
+                    false => "`quire seal`",
+                }
             ),
             Self::Lost { batches } => write!(
                 f,
@@ -308,11 +318,19 @@ impl fmt::Display for Note {
                 "this submitter takes the L1 queue, operations without a fee, and fees in {}; operations with fees in other tokens wait",
                 tokens.join(", ")
             ),
+            Self::NoFees { tokens } => write!(
+                f,
+                "the operator has no account of {}, so operations with such a fee are refused: a deposit of the operator's makes one, as `quire deposit --wallet W --token TOKEN --amount AMOUNT` with its wallet, on a chain with its Ethereum key",
+                tokens.join(", ")
+            ),
             Self::Right(right) => write!(f, "who may submit batches: {}", right_text(*right)),
             Self::Returned { until } => write!(
                 f,
                 "others have continued the rollup: this operator has returned, and alone may submit until {}",
                 Utc(*until)
+            ),
+            Self::ReturnsWithBatch => f.write_str(
+                "others continue the rollup, and this operator has no batch to submit: it returns once it has one, since its hour would pass for nothing",
             ),
             Self::ReturnsLater { from } => write!(
                 f,

@@ -20,7 +20,7 @@ use thiserror::Error;
 use crate::error::NoFolder;
 use crate::event::Work;
 use crate::key_check::{KeyCheckError, check_on_l1};
-use crate::keys::{check_exists, compiled, key_path};
+use crate::keys::{check_got, compiled, key_path};
 use crate::new_file::write_new;
 use crate::place::{Place, make_folder};
 use crate::shape::shape_name;
@@ -150,7 +150,7 @@ fn check(place: &Place, l1: &NativeL1, shape: &Shape) -> Result<VerifyingKey, Ex
         path: path.to_owned(),
         source,
     };
-    check_exists(&proving, &name).map_err(KeyCheckError::Keys)?;
+    check_got(place, l1, shape).map_err(KeyCheckError::Keys)?;
     let task = place.task(&Work::CheckKey { shape: name }, None);
     let key = VerifyingKey::load(&verifying, place.dev_keys)
         .map_err(|source| unusable(&verifying, source))?;

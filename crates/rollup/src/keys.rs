@@ -32,6 +32,19 @@ pub enum KeysError {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// There is no key, and L1 verifies with one.
+    #[error(
+        "there is no key for shape {shape}: {} does not exist; L1 verifies with key {id}, which no setup makes a second time: get its files from the operator (`quire keys export`), point --keys-dir at them and check them with `quire keys verify --shape {shape}`",
+        path.display()
+    )]
+    NotGot {
+        /// Name of the shape.
+        shape: String,
+        /// Where it was looked for.
+        path: PathBuf,
+        /// Id of L1's key.
+        id: String,
+    },
     /// A circuit does not compile.
     #[error("shape {shape}")]
     Compile {
@@ -164,6 +177,23 @@ pub fn check_exists(path: &Path, name: &str) -> Result<(), KeysError> {
             shape: name.to_owned(),
             path: path.to_owned(),
         }),
+    }
+}
+
+/// As [`check_exists`], of the proving key of a deployment.
+///
+/// # Errors
+/// [`KeysError::NotGot`] if L1 has the key, else [`KeysError::Missing`].
+pub(crate) fn check_got(place: &Place, l1: &NativeL1, shape: &Shape) -> Result<(), KeysError> {
+    let name = shape_name(shape);
+    let path = key_path(&place.keys_dir, &name, "pk");
+    match l1.key(shape.id) {
+        Some(key) if !path.exists() => Err(KeysError::NotGot {
+            shape: name,
+            path,
+            id: key.id_hex(),
+        }),
+        _ => check_exists(&path, &name),
     }
 }
 

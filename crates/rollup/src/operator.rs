@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use batcher::store::FILE_NAME;
 use batcher::{Batcher, Role};
 use files::{Class, Classified, FileError, Readers};
-use l1::{Address, NOBODY};
+use l1::{Address, NOBODY, NativeL1};
 use thiserror::Error;
 use wallet::{Locked, WalletError, read_secret};
 
@@ -19,6 +19,7 @@ use crate::error::{DeploymentError, NoFolder};
 use crate::event::Note;
 use crate::open::L1;
 use crate::place::{Place, make_folder};
+use crate::rollup::fee_accounts;
 use crate::settlement::Call;
 
 /// Why a data directory is not the operator's, or does not become so.
@@ -176,7 +177,7 @@ pub fn take_over(
 ) -> Result<(), DeploymentError> {
     deployment.work_for(submitter);
     deployment.follow_l1(place)?;
-    deployment.begin_turn(place)?;
+    deployment.check_turn()?;
     if deployment.batcher.role() == Some(Role::Mirror) {
         deployment.batcher.set_role(Role::Taker)?;
     }
@@ -190,6 +191,24 @@ fn tell_fees(place: &Place, deployment: &Deployment) -> Result<(), DeploymentErr
     let tokens = fees.keys().map(|token| named.get(*token).to_string());
     let tokens = tokens.collect();
     place.note(&Note::FeesTaken { tokens });
+    Ok(())
+}
+
+/// Says in which tokens an operator that took the role over takes no fees yet.
+///
+/// # Errors
+/// If L1 cannot be read.
+pub fn tell_missing_fees(place: &Place, l1: &NativeL1) -> Result<(), l1::StoreError> {
+    let operator = l1.operator()?;
+    if operator == l1.deployment().parameters().operator.address {
+        return Ok(());
+    }
+    let (named, fees) = (Tokens::of(l1)?, fee_accounts(l1, operator)?);
+    let missing = named.iter().filter(|token| !fees.contains_key(&token.id));
+    let tokens: Vec<String> = missing.map(ToString::to_string).collect();
+    if !tokens.is_empty() {
+        place.note(&Note::NoFees { tokens });
+    }
     Ok(())
 }
 

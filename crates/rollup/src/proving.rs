@@ -22,7 +22,7 @@ use crate::clock::now;
 use crate::deployment::{Deployment, Paused};
 use crate::error::{DeploymentError, RollupError};
 use crate::event::{Doing, Note, Task, Work};
-use crate::keys::{self, Prepared, check_registered};
+use crate::keys::{self, Prepared, check_got, check_registered};
 use crate::place::{Place, make_folder};
 use crate::rollup::{SUBMIT_AT_ONCE, ToProve, to_keep};
 use crate::shape::shape_name;
@@ -164,6 +164,7 @@ fn load_keys(
         if keys.contains_key(&shape.id) {
             continue;
         }
+        check_got(place, &deployment.l1, &shape)?;
         let name = shape_name(&shape);
         let work = Work::LoadKey {
             shape: name.clone(),

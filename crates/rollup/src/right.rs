@@ -2,8 +2,9 @@
 //!
 //! L1 decides ([`l1::operator`]); here is asked before work is done that L1 would refuse. Invariant:
 //! nothing is sent to L1 for a caller who may not submit at its time, as far as it is known here, and
-//! an operator that came back to a rollup which others continue calls for its hour before it seals,
-//! since every batch of somebody else makes its own proofs worthless.
+//! an operator that came back to a rollup which others continue calls for its hour before it proves,
+//! since every batch of somebody else makes its own proofs worthless, and only once it has sealed a batch,
+//! since an hour without one is lost and the next is days away.
 
 use l1::operator::is_overdue;
 use l1::{Address, L1Error, SubmissionRight};
@@ -11,7 +12,7 @@ use l1::{Address, L1Error, SubmissionRight};
 use crate::rollup::Rollup;
 use crate::settlement::{Call, SettleError};
 
-/// What an operator that is back has to do before it seals.
+/// What an operator that is back has to do before it proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Return {
     /// Nothing: batches are its own, or nobody else has submitted any.
@@ -26,6 +27,8 @@ pub enum Return {
         /// From when on it may.
         again: u64,
     },
+    /// It has no batch to submit, and calls once it has: its hour would pass for nothing.
+    NoBatch,
 }
 
 impl Rollup {
@@ -73,7 +76,8 @@ impl Rollup {
         }
     }
 
-    /// Calls for the operator's hour if somebody else's batch was final and the operator is not back.
+    /// Calls for the operator's hour if somebody else's batch was final, the operator is not back, and it
+    /// has a batch that is sealed and not final.
     ///
     /// # Errors
     /// [`SettleError`].
@@ -90,6 +94,10 @@ impl Rollup {
         let again = last.saturating_add(wait);
         if last != 0 && self.l1_time(now)? < again {
             return Ok(Return::TooSoon { again });
+        }
+        let status = self.batcher.status();
+        if status.sealed == status.finalized {
+            return Ok(Return::NoBatch);
         }
         let call = Call::ReturnOperator { caller: operator };
         self.link.call(&mut self.l1, call, now)?;

@@ -170,7 +170,7 @@ impl Running<'_> {
     fn run(&mut self, mut deployment: Deployment) -> Result<Deployment, WorkError> {
         while self.left() > 0 {
             deployment.follow_l1(self.place)?;
-            deployment.begin_turn(self.place)?;
+            deployment.check_turn()?;
             let to_seal = match self.limit {
                 u64::MAX => SealLimit::All,
                 _ => SealLimit::Batches(self.left().saturating_sub(open_batches(&deployment))),
@@ -182,7 +182,9 @@ impl Running<'_> {
                 }),
                 Err(error) => return Err(error),
             }
-            if open_batches(&deployment) == 0 {
+            let has_sealed = open_batches(&deployment) > 0;
+            deployment.begin_turn(self.place)?;
+            if !has_sealed {
                 return Ok(deployment);
             }
             while self.left() > 0 && open_batches(&deployment) > 0 {
@@ -203,7 +205,12 @@ impl Running<'_> {
             ..self.order
         };
         let (mut deployment, proven) = prove(self.place, deployment, order, &mut self.keys)?;
+        self.ran.proving += proven.proving;
+        self.ran.side_by_side = self.ran.side_by_side.max(proven.side_by_side);
         deployment.follow_l1(self.place)?;
+        if open_batches(&deployment) == 0 {
+            return Ok(deployment);
+        }
         deployment.begin_turn(self.place)?;
         let before = deployment.batcher.status();
         let submitted = match submit(self.place, &mut deployment, limit) {
@@ -220,8 +227,6 @@ impl Running<'_> {
         };
         self.ran.batches += submitted.batches;
         self.ran.transfers += submitted.transfers;
-        self.ran.proving += proven.proving;
-        self.ran.side_by_side = self.ran.side_by_side.max(proven.side_by_side);
         let status = deployment.batcher.status();
         self.place.note(&Note::Final {
             batch: status.finalized,

@@ -9,22 +9,23 @@ use batcher::{History, OperationId, Verdict};
 use l1::SubmissionRight;
 use ledger::operation::L1Op;
 
+use crate::clock::now;
 use crate::deployment::Deployment;
 use crate::error::{DeploymentError, RollupError};
 use crate::rollup::Rollup;
 use crate::wait::Wait;
 
 impl Rollup {
-    /// What waits where batches are sealed, in the order of its way.
+    /// What waits where batches are sealed, in the order of its way, when the system's clock says `now`.
     ///
     /// # Errors
     /// If L1 or the batcher cannot be read.
-    pub fn waits(&self) -> Result<Vec<Wait>, RollupError> {
-        self.waits_where(true)
+    pub fn waits(&self, now: u64) -> Result<Vec<Wait>, RollupError> {
+        self.waits_where(true, now)
     }
 
     /// What waits, in the order of its way, where batches are sealed or where none is.
-    fn waits_where(&self, seals: bool) -> Result<Vec<Wait>, RollupError> {
+    fn waits_where(&self, seals: bool, now: u64) -> Result<Vec<Wait>, RollupError> {
         let (status, head) = (self.batcher.status(), self.l1.head()?);
         let (operations, batches) = (status.waiting, status.sealed - status.finalized);
         if head.frozen {
@@ -53,7 +54,7 @@ impl Rollup {
             });
         }
         let entries = confirmed - queue;
-        let right = self.l1.submission_right(head.time)?;
+        let right = self.submission_right(now)?;
         let anybody = matches!(right, SubmissionRight::Anybody { .. });
         if !seals {
             let (operations, none) = (operations + self.operations_in_open_batches()?, 0);
@@ -99,7 +100,7 @@ impl Rollup {
                 anybody_from: match right {
                     SubmissionRight::Operator { opens_at } => opens_at,
                     SubmissionRight::OperatorsHour { until } => Some(until + 1),
-                    SubmissionRight::Anybody { .. } => Some(head.time),
+                    SubmissionRight::Anybody { .. } => Some(self.l1_time(now)?),
                     SubmissionRight::Nobody => None,
                 },
             });
@@ -150,7 +151,7 @@ impl Deployment {
     /// # Errors
     /// If L1 or the batcher cannot be read.
     pub fn waits(&self) -> Result<Vec<Wait>, DeploymentError> {
-        Ok(self.waits_where(self.may_acknowledge()?)?)
+        Ok(self.waits_where(self.may_acknowledge()?, now()?)?)
     }
 
     /// What an operation waits for, none if it is final or was rejected.

@@ -381,7 +381,7 @@ fn a_deposit_is_spendable_once_enough_blocks_of_the_chain_lie_on_it() {
             blocks: 3 - missing,
             needed: 3,
         };
-        assert_eq!(life.rollup.waits().unwrap(), [wait]);
+        assert_eq!(life.rollup.waits(0).unwrap(), [wait]);
         life.control("anvil_mine", json!([1]));
         life.rollup.follow(0).unwrap();
     }
@@ -391,7 +391,7 @@ fn a_deposit_is_spendable_once_enough_blocks_of_the_chain_lie_on_it() {
         operations: 0,
         anybody: false,
     };
-    assert_eq!(life.rollup.waits().unwrap(), [wait]);
+    assert_eq!(life.rollup.waits(0).unwrap(), [wait]);
 }
 
 /// A last block far ahead, as one node tells it once; everything else is the chain's.

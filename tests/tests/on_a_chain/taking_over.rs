@@ -78,6 +78,9 @@ fn a_stranger_takes_a_contract_over_and_the_operator_comes_back() {
     assert_eq!(followed.applied.batches, 1);
     let verdict = life.rollup.batcher.verdict(&payment).unwrap().unwrap();
     assert_eq!(verdict, Verdict::Pending);
+    let early = life.rollup.return_operator(operator, 0).unwrap();
+    assert_eq!(early, Return::NoBatch, "its hour would be lost");
+    life.seal_and_prove();
     let returned = life.rollup.return_operator(operator, 0).unwrap();
     assert!(matches!(returned, Return::Called { .. }), "{returned:?}");
     life.rollup.link.acknowledge().unwrap();

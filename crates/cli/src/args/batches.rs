@@ -163,8 +163,9 @@ pub struct BatchExportArgs {
 pub enum OperatorCommand {
     /// Return after others have continued the rollup: for an hour only the operator may submit
     #[command(after_help = "\
-`quire run` calls it by itself where it is needed. It is possible while batches are open to
-anybody, and once in the time after which they open.
+`quire run` calls it by itself where it is needed, once it has sealed a batch. It is possible while
+batches are open to anybody, and once in the time after which they open: an hour in which no batch
+of the operator is final is lost.
 
 Examples:
   quire operator return

@@ -170,8 +170,8 @@ Examples:
   quire deposit --wallet alice --amount 20gwei --account 7      add to account 7
   quire deposit --wallet alice --amount 1eth --l1 http://localhost:8545 --eth-key-file alice.key
 
-JSON: account, token, symbol, decimals, amount, owner, queue_entry, earlier (an interrupted command had
-made it)")]
+JSON: account, token, symbol, decimals, amount (what arrived), sent, owner, queue_entry, earlier (an
+interrupted command had made it)")]
     Deposit(DepositArgs),
     /// Sign a transfer and hand it to the batcher, or write it into a file
     #[command(after_help = "\
@@ -197,7 +197,8 @@ Examples:
   quire accept signed.json
   quire accept alice.json bob.bin
 
-JSON: a list of id, refused")]
+JSON: a list of id, status (received, sealed, finalized or refused), batch (that has it already, or null),
+refused (why, or null)")]
     Accept(AcceptArgs),
     /// Withdraw to L1: sign it, or force it through the L1 queue
     #[command(after_help = "\
@@ -325,9 +326,10 @@ Examples:
   quire run --max-batches 10 --memory 4GiB --json
   quire run --take-over --wallet alice             while L1 lets anybody submit batches
 
-An operator that others have taken over from returns first (`quire operator return`). Whoever
-takes over has a mirror (`quire restore`) and the deployment's proving keys; its batches take the
-L1 queue first, and fees only in tokens of which it owns an account.
+An operator that others have taken over from returns (`quire operator return`) before it proves,
+and not while it has nothing to submit. Whoever takes over has a mirror (`quire restore`) and the
+deployment's proving keys; its batches take the L1 queue first, and fees only in tokens of which
+it owns an account.
 
 JSON: batches, transfers, finalized_root, seconds, proving_seconds, dropped, waits (as of
 `quire status`), side_by_side")]
@@ -375,8 +377,9 @@ Examples:
   quire account --wallet alice
   quire account 7 --proof           with the Merkle path to the state root
 
-JSON: a list of account, owner, token, symbol, decimals, balance, nonce, next_nonce, key, leaf,
-state_root, siblings (with --json always: the three others of each level, leaf upwards)")]
+JSON: a list of account, owner, token, symbol, decimals, balance, exited (whether it left a frozen L1: its
+balance is 0 then, and its leaf as before), nonce, next_nonce, key, leaf, state_root, siblings (with --json
+always: the three others of each level, leaf upwards)")]
     Account(AccountArgs),
     /// Check that money and roots add up
     #[command(after_help = "\

@@ -88,10 +88,10 @@ pub struct WithdrawArgs {
     #[arg(long, value_name = "A", required_unless_present_any = ["claim", "force"], conflicts_with_all = ["claim", "force"])]
     pub amount: Option<String>,
     /// Ask on L1 for the whole balance: no signature, no batcher can refuse it
-    #[arg(long, conflicts_with_all = ["claim", "out"])]
+    #[arg(long, conflicts_with_all = ["claim", "out", "fee", "nonce", "valid_until"])]
     pub force: bool,
     /// Collect what is claimable by the wallet's address
-    #[arg(long, conflicts_with = "out")]
+    #[arg(long, conflicts_with_all = ["out", "fee", "nonce", "valid_until"])]
     pub claim: bool,
     /// How it is signed
     #[command(flatten)]

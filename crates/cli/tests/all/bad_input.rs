@@ -95,6 +95,16 @@ fn bad_arguments_are_refused() {
             "belongs to",
         ),
         (
+            vec![
+                "withdraw", "--wallet", "bob", "--from", "3", "--force", "--fee", "1",
+            ],
+            "cannot be used with",
+        ),
+        (
+            vec!["withdraw", "--wallet", "bob", "--claim", "--nonce", "1"],
+            "cannot be used with",
+        ),
+        (
             vec!["withdraw", "--wallet", "bob", "--from", "3"],
             "--amount",
         ),

@@ -56,7 +56,7 @@ fn a_deployment_is_as_it_was_planned() {
             "SYMBOL:DECIMALS=ADDRESS",
         ),
         (
-            &["init", "--token", "X:6=0x00"],
+            &["init", "--token", "TOK:6=0x00"],
             2,
             "SYMBOL:DECIMALS=ADDRESS",
         ),

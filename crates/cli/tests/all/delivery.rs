@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::fixture::Quire;
+use crate::fixture::{Quire, text};
 
 const PAY: [&str; 9] = [
     "transfer", "--wallet", "alice", "--from", "2", "--to", "3", "--amount", "1gwei",
@@ -100,9 +100,19 @@ fn a_mirror_acknowledges_nothing_and_what_it_signs_reaches_the_operator() {
             .all(|one| one["refused"].is_null()),
         "{accepted}"
     );
+    assert_eq!(accepted[0]["status"], "received");
     operator.json(&["run"]);
     let id = signed["id"].as_str().unwrap();
     assert_eq!(operator.json(&["tx", id])["status"], "finalized");
+    // What is final is said to be so when it is handed in again, and nothing of it waits.
+    let again = operator.json(&["accept", json]);
+    let batch = &operator.json(&["tx", id])["batch"];
+    let known = (&again[0]["status"], &again[0]["batch"], &again[0]["id"]);
+    assert_eq!(known, (&"finalized".into(), batch, &signed["id"]));
+    let said = text(&operator.command(&["accept", json]).output().unwrap().stdout);
+    assert!(said.contains("0 operations wait for a batch"), "{said}");
+    let known = format!("1 were handed in before and are final in batch {batch}");
+    assert!(said.contains(&known), "{said}");
     assert_eq!(balance(&operator, "2"), 1_999_999_998_000_000_000);
     assert_eq!(balance(&operator, "3"), 500_000_002_000_000_000);
 }

@@ -32,6 +32,24 @@ fn proofs_of_other_programs_are_verified() {
     }
     ids.dedup();
     assert_eq!(ids.len(), 1);
+    let (key, proof) = (data("vk.json"), data("pr.json"));
+    let mut holds = quire.command(&verify_proof(&key, &inputs, &proof));
+    let shown = crate::fixture::text(&holds.output().unwrap().stdout);
+    assert!(shown.contains(ids[0].as_str().unwrap()), "{shown}");
+    // Such keys are read by other commands than the one that tells of this program's.
+    let zkey = quire.write("circuit.zkey", b"zkey\x01\0\0\0");
+    for (file, commands) in [
+        (
+            data("vk.json"),
+            ["quire verify-proof", "quire groth16 verify"],
+        ),
+        (zkey, ["quire groth16", "quire keys import"]),
+    ] {
+        let message = quire.fails_with(3, &["keys", "info", &file]);
+        for command in commands {
+            assert!(message.contains(command), "{message}");
+        }
+    }
     let refused = |key: &str, proof: &str, expected: &str| {
         let message = quire.fails_with(3, &verify_proof(key, &inputs, proof));
         assert!(message.contains(expected), "{message}");

@@ -123,7 +123,35 @@ fn on_a_frozen_l1_no_operation_waits_for_a_batch() {
     ]);
     quire.json(&["exit", "request", "--wallet", "bob", "--account", "3"]);
     quire.json(&["l1", "advance", OVERDUE, "--trial"]);
+    let mirror = Quire::new();
+    let l1 = quire.path("rollup/l1.redb");
+    mirror.json(&["restore", "--l1", l1.to_str().unwrap()]);
     quire.json(&["freeze"]);
+    // A mirror is not sent to the operator, nor to take over: nobody can do anything any more.
+    let alice = quire.path("wallets/alice.json");
+    let pay = [
+        "transfer",
+        "--wallet",
+        alice.to_str().unwrap(),
+        "--from",
+        "2",
+        "--to",
+        "3",
+        "--amount",
+        "7",
+    ];
+    for command in [
+        &["run"][..],
+        &["seal", "--all"],
+        &["prove"],
+        &["submit"],
+        &pay,
+    ] {
+        let message = mirror.fails_with(1, command);
+        assert!(message.contains("L1 is frozen for good"), "{message}");
+        assert!(message.contains("quire exit plan"), "{message}");
+        assert!(!message.contains("take-over"), "{message}");
+    }
     let tx = quire.json(&["tx", sent["id"].as_str().unwrap()]);
     assert_eq!(tx["waits"]["waits_for"], "nothing");
     let listed = quire.json(&["mempool", "list"]);
@@ -131,6 +159,20 @@ fn on_a_frozen_l1_no_operation_waits_for_a_batch() {
     let listed = quire.command(&["mempool", "list"]).output().unwrap();
     let listed = text(&listed.stdout);
     assert!(listed.contains("nothing: L1 is frozen"), "{listed}");
+
+    // An account that has left has nothing any more.
+    let account = &quire.json(&["account", "2"])[0];
+    let before = (&account["balance"], &account["exited"]);
+    assert_eq!(before, (&"2000000000000000000".into(), &false.into()));
+    let out = quire.dir().to_str().unwrap();
+    quire.json(&["exit", "plan", "2", "--out", out]);
+    quire.json(&["exit", "execute", &plan_of(&quire, 2)]);
+    let account = &quire.json(&["account", "2"])[0];
+    let after = (&account["balance"], &account["exited"]);
+    assert_eq!(after, (&"0".into(), &true.into()));
+    let shown = quire.command(&["account", "2"]).output().unwrap();
+    let shown = text(&shown.stdout);
+    assert!(shown.contains("0 ETH, left by an exit"), "{shown}");
 }
 
 #[test]

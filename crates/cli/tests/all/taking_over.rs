@@ -37,7 +37,7 @@ fn a_stranger_takes_over_and_the_operator_returns() {
     let said = text(&operator.command(&["status"]).output().unwrap().stdout);
     assert!(said.contains("anybody from"), "{said}");
 
-    let (stranger, _l1) = stranger(&operator);
+    let (stranger, l1) = stranger(&operator);
     let run = ["run", "--take-over", "--wallet", "bob"];
     let early = stranger.fails_with(1, &run);
     assert!(
@@ -88,11 +88,47 @@ fn a_stranger_takes_over_and_the_operator_returns() {
     let taken = taken[0]["id"].as_str().unwrap();
     assert_eq!(waits_for(&stranger, taken), "nonces");
 
+    // A mirror is told of a command that it may give.
+    let mirror = Quire::new();
+    mirror.json(&["restore", "--l1", &l1]);
+    operator.json(&[
+        "deposit",
+        "--wallet",
+        "alice",
+        "--amount",
+        "5",
+        "--account",
+        "2",
+    ]);
+    stranger.json(&run);
+    let looked = mirror.command(&["status"]).output().unwrap();
+    let notes = text(&looked.stderr);
+    assert!(
+        notes.contains("`quire transfer` with --out FILE"),
+        "{notes}"
+    );
+    let file = mirror.path("signed.json");
+    mirror.json(&[
+        "transfer",
+        "--wallet",
+        alice,
+        "--from",
+        "2",
+        "--to",
+        "3",
+        "--amount",
+        "9",
+        "--out",
+        file.to_str().unwrap(),
+    ]);
+    let looked = mirror.command(&["status"]).output().unwrap();
+    assert_eq!(text(&looked.stderr), "");
+
     // The operator's own payment is still there: it returns by itself and is alone again.
     let returned = operator.command(&["run"]).output().unwrap();
     let notes = String::from_utf8(returned.stderr).unwrap();
     assert!(returned.status.success(), "{notes}");
-    assert!(notes.contains("1 batches of another submitter"), "{notes}");
+    assert!(notes.contains("2 batches of another submitter"), "{notes}");
     assert!(notes.contains("this operator has returned"), "{notes}");
     let tx = operator.json(&["tx", id]);
     assert_eq!(tx["status"], "finalized");
@@ -114,6 +150,93 @@ fn a_stranger_takes_over_and_the_operator_returns() {
     assert_eq!(operator.json(&["run"])["batches"], 1);
     // And what it had acknowledged has to be handed in.
     hands_in(&stranger, taken, &operator);
+}
+
+/// An operator that is back and has nothing to submit keeps its hour for when it has: else a rival with a
+/// batch in each block could keep it out until it may return again.
+#[test]
+fn an_operator_without_a_batch_keeps_its_hour() {
+    let operator = Quire::with_accounts();
+    operator.json(&["run"]);
+    operator.json(&["exit", "request", "--wallet", "bob", "--account", "3"]);
+    let (stranger, _l1) = stranger(&operator);
+    operator.json(&["l1", "advance", "--trial", OPEN]);
+    stranger.json(&["run", "--take-over", "--wallet", "bob"]);
+    let idle = operator.command(&["run"]).output().unwrap();
+    let notes = text(&idle.stderr);
+    assert!(idle.status.success(), "{notes}");
+    assert!(notes.contains("it returns once it has one"), "{notes}");
+    assert_eq!(who(&operator), "anybody");
+
+    operator.json(&[
+        "transfer", "--wallet", "alice", "--from", "2", "--to", "3", "--amount", "7",
+    ]);
+    let returned = operator.command(&["run"]).output().unwrap();
+    let notes = text(&returned.stderr);
+    assert!(returned.status.success(), "{notes}");
+    assert!(notes.contains("this operator has returned"), "{notes}");
+    assert_eq!(who(&operator), "operator");
+
+    // By itself the command returns at once, and says what that costs.
+    operator.json(&[
+        "deposit",
+        "--wallet",
+        "alice",
+        "--amount",
+        "5",
+        "--account",
+        "2",
+    ]);
+    operator.json(&["l1", "advance", "--trial", OPEN]);
+    let said = operator.command(&["operator", "return"]).output().unwrap();
+    let said = text(&said.stdout);
+    for part in [
+        "the operator has returned",
+        "its hour is lost",
+        "may return again from",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+/// What waits and who submits are told by one clock, also where it was moved: who may submit is the same in
+/// each.
+#[test]
+fn what_waits_and_who_submits_do_not_contradict_each_other() {
+    let operator = Quire::with_accounts();
+    operator.json(&["run"]);
+    operator.json(&[
+        "deposit",
+        "--wallet",
+        "alice",
+        "--amount",
+        "5",
+        "--account",
+        "2",
+    ]);
+    let agrees = |wanted: &str| {
+        let status = operator.json(&["status"]);
+        assert_eq!(status["submission"]["who"], wanted);
+        let wait = &status["waits"][0];
+        assert_eq!(wait["waits_for"], "sealing");
+        assert_eq!(wait["anybody"], wanted == "anybody", "{status}");
+    };
+    agrees("operator");
+    // Twice this is more than the three days after which anybody may.
+    operator.json(&["l1", "advance", "--trial", "200000"]);
+    operator.json(&[
+        "deposit",
+        "--wallet",
+        "alice",
+        "--amount",
+        "5",
+        "--account",
+        "2",
+    ]);
+    agrees("operator");
+    // No block is made since.
+    operator.json(&["l1", "advance", "--trial", "100000"]);
+    agrees("anybody");
 }
 
 /// What an operation waits for: everything that shows it says the same.
@@ -204,13 +327,32 @@ fn the_operator_role_is_handed_over_in_two_steps() {
     assert_eq!(accepted["offered"], Value::Null);
     assert_eq!(accepted["symbol"], "ETH");
     stranger.fails_with(1, &["run"]);
-    let again = stranger.json(&["operator", "accept", "--wallet", "bob"]);
-    assert_eq!(again["operator"], address);
+    let accept = ["operator", "accept", "--wallet", "bob"];
+    assert_eq!(stranger.json(&accept)["operator"], address);
+    let notes = text(&stranger.command(&accept).output().unwrap().stderr);
+    assert!(
+        notes.contains("the operator has no account of ETH"),
+        "{notes}"
+    );
     is_handed_over(&operator, alice);
     assert_eq!(operator.json(&["status"])["operator"], address);
     operator.json(&["exit", "request", "--wallet", "bob", "--account", "3"]);
-    let ran = stranger.json(&["run"]);
-    assert_eq!(ran["batches"], 1, "the new operator goes on");
+    let ran = stranger.command(&["run"]).output().unwrap();
+    let notes = text(&ran.stderr);
+    assert!(ran.status.success(), "{notes}");
+    // It has no account yet for the fees, and is told how it gets one.
+    for advice in [
+        "the operator has no account of ETH",
+        "quire deposit --wallet",
+    ] {
+        assert!(notes.contains(advice), "{notes}");
+    }
+    let finalized = &stranger.json(&["status"])["finalized"];
+    assert_eq!(*finalized, 2, "the new operator goes on");
+    stranger.json(&["deposit", "--wallet", "bob", "--amount", "5"]);
+    let ran = stranger.command(&["run"]).output().unwrap();
+    let notes = text(&ran.stderr);
+    assert!(!notes.contains("no account of ETH"), "{notes}");
 
     // Back again: each directory knows whose it is.
     let first = operator.path("rollup/operator.json");
@@ -343,6 +485,19 @@ fn published_keys_are_those_of_l1_and_checked_against_it() {
     command.args(setup).args(["--keys-dir", place]);
     assert!(command.output().unwrap().status.success());
     let (stranger, l1) = stranger(&operator);
+    // Whoever has none is not sent to make another.
+    operator.json(&["exit", "request", "--wallet", "bob", "--account", "3"]);
+    operator.json(&["l1", "advance", "--trial", OPEN]);
+    let none = stranger.path("none");
+    let run = ["run", "--take-over", "--wallet", "bob", "--keys-dir"];
+    let mut command = stranger.command(&[]);
+    command.args(run).arg(&none);
+    let (status, message) = crate::fixture::failure_of(&mut command, &run);
+    assert_eq!(status, 4, "{message}");
+    for advice in ["quire keys export", "keys verify --shape tiny"] {
+        assert!(message.contains(advice), "{message}");
+    }
+    assert!(!message.contains("keys setup"), "{message}");
     let mut command = crate::fixture::program();
     command
         .args(verify)

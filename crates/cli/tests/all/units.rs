@@ -149,7 +149,12 @@ fn no_command_prints_a_raw_amount_or_time() {
         tx.contains("claimable  0.654321 USDC") && tx.contains("Z\n"),
         "{tx}"
     );
-    // Why it is not said in the token's unit: the rule knows no tokens, and says that it counts units.
+    // A rule knows no tokens, and says that it counts units: text has them in the account's token.
+    let said = says(quire, &["tx", &id]);
+    assert!(
+        said.contains("needs 1234.567 USDC and a fee of 0 USDC"),
+        "{said}"
+    );
     let rejected = quire.json(&["tx", &id]);
     let reason = rejected["reason"].as_str().unwrap();
     assert!(reason.contains("1234567000 units"), "{reason}");
@@ -352,6 +357,8 @@ fn symbols_that_could_be_mistaken_are_refused() {
         ("US DC:6", "letters and digits"),
         ("\u{415}TH:18", "letters and digits"),
         ("1234:6", "number"),
+        ("E+18:6", "number"),
+        ("x10:6", "number"),
         ("SEVENTEENLETTERS7:6", "1 to 16"),
         ("USDC:78", "at most 77"),
         ("USDC:six", "SYMBOL:DECIMALS"),
