@@ -326,6 +326,38 @@ fn what_the_operator_between_restores_is_a_mirror() {
     assert_eq!(operator.json(&["restore"])["mirror"], false);
 }
 
+/// As a command that was killed leaves it: L1 has the batch, and the directory does not know yet.
+#[test]
+fn what_is_final_on_l1_is_not_to_be_handed_in() {
+    let operator = Quire::with_accounts();
+    operator.json(&["run"]);
+    let (stranger, _l1) = stranger(&operator);
+    let pay = [
+        "transfer", "--wallet", "alice", "--from", "2", "--to", "3", "--amount",
+    ];
+    let sealed = operator.json(&[&pay[..], &["7"]].concat());
+    let sealed = sealed["id"].as_str().unwrap();
+    operator.json(&["seal", "--all"]);
+    let waits = operator.json(&[&pay[..], &["8"]].concat());
+    let waits = waits["id"].as_str().unwrap();
+    let (database, copy) = (
+        operator.path("rollup/batcher.redb"),
+        operator.path("copy.redb"),
+    );
+    std::fs::copy(&database, &copy).unwrap();
+    operator.json(&["prove"]);
+    operator.json(&["submit"]);
+    std::fs::rename(&copy, &database).unwrap();
+    let wallet = stranger.json(&["wallet", "show", "bob"]);
+    operator.json(&["operator", "offer", wallet["address"].as_str().unwrap()]);
+    stranger.json(&["operator", "accept", "--wallet", "bob"]);
+    let tx = operator.json(&["tx", sealed]);
+    assert_eq!(tx["waits"], Value::Null, "{tx}");
+    assert_eq!(waits_for(&operator, waits), "handing_in");
+    let tx = operator.json(&["tx", waits]);
+    assert_eq!(tx["waits"]["operations"], 1);
+}
+
 #[test]
 fn published_keys_are_those_of_l1_and_checked_against_it() {
     let operator = Quire::with_accounts();
