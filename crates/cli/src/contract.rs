@@ -60,7 +60,7 @@ mod with_chain {
     use batcher::Batcher;
     use chain::{Access, EthKey, Found, create_mirror, genesis_of};
     use circuits::shapes::{SHAPES, compile};
-    use files::FolderDraft;
+    use files::{Class, Classified, FolderDraft};
     use l1::bytes::Bytes;
     use l1::genesis::{ListedShape, Operator, Token};
     use l1::{Address, Deposit, NativeL1, Parameters};
@@ -408,9 +408,13 @@ mod with_chain {
     /// If there is no rollup at the address.
     pub fn connect(settings: &Settings, args: &ConnectArgs) -> Result<()> {
         if is_mirror_of(settings, args)? {
-            settings
-                .ui
-                .note("the mirror of this contract is there already");
+            let unused = match args.from_block {
+                0 => "",
+                _ => ", and --from-block is not used",
+            };
+            settings.ui.note(format!(
+                "this directory has the contract's deployment already: nothing is made{unused}"
+            ));
             return tell(settings, &L1::open(settings)?, None);
         }
         check_absent(settings)?;
@@ -447,13 +451,24 @@ mod with_chain {
         tell(settings, &l1, Some(found.block))
     }
 
-    /// True if an earlier command has made the mirror of this contract here.
+    /// True if an earlier command has made the mirror of this contract here, and no deployment waits to be
+    /// finished.
     fn is_mirror_of(settings: &Settings, args: &ConnectArgs) -> Result<bool> {
-        if settings.l1_url.is_none() || !settings.l1_file.exists() {
+        let is_begun = settings.deploying_dir().exists();
+        if settings.l1_url.is_none() || is_begun || !settings.l1_file.exists() {
             return Ok(false);
         }
         let mirror = NativeL1::open_to_read(&settings.l1_file, AllowDevKeys::Yes);
-        let mirror = mirror.context("cannot open the L1")?;
+        let mirror = mirror.map_err(|error| {
+            let advice = match error.class() {
+                Class::Damaged => format!(
+                    "cannot open the L1; the chain has all of it: move {} away, which may hold wallets and operations too, and connect again",
+                    settings.rollup_dir().display()
+                ),
+                _ => "cannot open the L1".to_owned(),
+            };
+            anyhow::Error::new(error).context(advice)
+        })?;
         let parameters = mirror.deployment().parameters();
         let is_meant = args.chain_id.is_none_or(|id| id == parameters.chain_id);
         Ok(is_meant && parameters.contract == Some(args.contract))

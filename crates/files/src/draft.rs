@@ -1,13 +1,17 @@
 //! Drafts, and how they get their names.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, FileType, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile, TempDir};
 
 use crate::error::{FileError, failed, folder_of};
+
+/// How many drafts are made before one is locked: a sweep of another process has to hit each in the moment
+/// between.
+const ATTEMPTS: u32 = 100;
 
 /// Who may read a new file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,12 +41,14 @@ impl Draft {
         let mut builder = Builder::new();
         builder.prefix(&prefix);
         readable_by(&mut builder, readers);
-        let made = step().and_then(|()| builder.tempfile_in(folder));
-        let file = made.map_err(failed(path, "create a draft of it"))?;
-        // Where there are no locks, drafts are not swept either.
-        file.as_file().try_lock().unwrap_or_default();
+        let made = first_kept(|| {
+            step()?;
+            let file = builder.tempfile_in(folder)?;
+            let claim = claim(file.as_file(), file.path());
+            Ok((claim != Claim::Others).then_some(file))
+        });
         Ok(Self {
-            file,
+            file: made.map_err(failed(path, "create a draft of it"))?,
             path: path.to_owned(),
         })
     }
@@ -122,12 +128,22 @@ impl FolderDraft {
     pub fn begin(path: &Path) -> Result<Self, FileError> {
         let (parent, prefix) = (folder_of(path), prefix_of(path));
         sweep(parent, &prefix);
-        let made = step().and_then(|()| Builder::new().prefix(&prefix).tempdir_in(parent));
-        let folder = made.map_err(failed(path, "create a draft of it"))?;
+        let made = first_kept(|| {
+            step()?;
+            let folder = Builder::new().prefix(&prefix).tempdir_in(parent)?;
+            match File::open(folder.path()) {
+                Ok(lock) if claim(&lock, folder.path()) == Claim::Others => Ok(None),
+                Ok(lock) => Ok(Some((folder, Some(lock)))),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                // Some systems open no folders: there, drafts of folders are not swept either.
+                Err(_) => Ok(Some((folder, None))),
+            }
+        });
+        let (folder, lock) = made.map_err(failed(path, "create a draft of it"))?;
         Ok(Self {
-            lock: lock_of(folder.path()),
             folder,
             path: path.to_owned(),
+            lock,
         })
     }
 
@@ -316,21 +332,71 @@ fn sweep(folder: &Path, prefix: &OsString) {
             continue;
         }
         let path = entry.path();
-        if lock_of(&path).is_none() {
+        // Held until the draft is gone.
+        let Some((_lock, kind)) = lock_of(&path) else {
             continue;
-        }
-        match path.is_dir() {
+        };
+        match kind.is_dir() {
             true => fs::remove_dir_all(&path).unwrap_or_default(),
             false => fs::remove_file(&path).unwrap_or_default(),
         }
     }
 }
 
-/// The lock of a draft, if no other process has it.
-fn lock_of(path: &Path) -> Option<File> {
+/// The lock of a draft, if nobody else has it, and what the draft is: a file or a folder. Whatever else has
+/// such a name, as a pipe, whose opening would wait, or a link to somewhere, is no draft.
+fn lock_of(path: &Path) -> Option<(File, FileType)> {
+    let kind = fs::symlink_metadata(path).ok()?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        return None;
+    }
     let file = File::open(path).ok()?;
-    file.try_lock().ok()?;
-    Some(file)
+    (claim(&file, path) == Claim::Ours).then_some((file, kind))
+}
+
+/// Whose a draft is after an attempt to lock it.
+#[derive(Debug, PartialEq, Eq)]
+enum Claim {
+    /// This process has the lock.
+    Ours,
+    /// Somebody else has the lock, or had it and took the draft's name away.
+    Others,
+    /// Nobody's: files have no locks here, so drafts are not swept either.
+    Nobodys,
+}
+
+/// Tries to lock what was opened at a path.
+fn claim(file: &File, path: &Path) -> Claim {
+    match file.try_lock() {
+        Ok(()) if has_name(file, path) => Claim::Ours,
+        Ok(()) | Err(TryLockError::WouldBlock) => Claim::Others,
+        Err(TryLockError::Error(_)) => Claim::Nobodys,
+    }
+}
+
+/// True if a path still leads to the open file or folder, and not to another that was made since.
+#[cfg(unix)]
+fn has_name(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |found: fs::Metadata| (found.dev(), found.ino());
+    let opened = file.metadata().map(identity);
+    let named = fs::symlink_metadata(path).map(identity);
+    matches!((opened, named), (Ok(opened), Ok(named)) if opened == named)
+}
+
+#[cfg(not(unix))]
+fn has_name(_: &File, path: &Path) -> bool {
+    path.exists()
+}
+
+/// The first new draft that was locked before another process took it for one that was left, and swept it.
+fn first_kept<D>(mut make: impl FnMut() -> io::Result<Option<D>>) -> io::Result<D> {
+    for _ in 0..ATTEMPTS {
+        if let Some(draft) = make()? {
+            return Ok(draft);
+        }
+    }
+    Err(io::Error::other("other processes remove each draft of it"))
 }
 
 #[cfg(unix)]
@@ -361,6 +427,10 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use std::cell::Cell;
+    #[cfg(unix)]
+    use std::sync::atomic::{AtomicBool, Ordering};
+    #[cfg(target_os = "linux")]
+    use std::{sync::mpsc, time::Duration};
 
     use super::*;
 
@@ -627,6 +697,88 @@ mod tests {
         assert_eq!(names(folder.path()).len(), 4);
         file.put_new().unwrap();
         assert!(third.put_new().unwrap_err().is_taken());
+    }
+
+    /// A sweep of another process may come between the making of a draft and its lock.
+    #[cfg(unix)]
+    #[test]
+    fn a_draft_is_kept_while_others_sweep() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    remove_drafts(&path);
+                }
+            });
+            let lost = (0..500).find(|_| {
+                // Why not unwrapped: the other thread ends when it is told.
+                let drafts = (
+                    Draft::begin(&path, Readers::Owner),
+                    FolderDraft::begin(&path),
+                );
+                let (Ok(file), Ok(inner)) = drafts else {
+                    return true;
+                };
+                let is_kept = has_name(file.file(), file.path());
+                !is_kept
+                    || !inner
+                        .lock
+                        .is_some_and(|lock| has_name(&lock, inner.folder.path()))
+            });
+            is_over.store(true, Ordering::Relaxed);
+            assert_eq!(lost, None);
+        });
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_draft_whose_name_is_anothers_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".f.draft-a");
+        let make = || {
+            fs::create_dir(&path).unwrap();
+            File::open(&path).unwrap()
+        };
+        let first = make();
+        fs::remove_dir(&path).unwrap();
+        assert_eq!(claim(&first, &path), Claim::Others);
+        let second = make();
+        assert_eq!(claim(&first, &path), Claim::Others);
+        assert_eq!(claim(&second, &path), Claim::Ours);
+        assert!(lock_of(&path).is_none());
+        let mut tries = 0;
+        let third = first_kept(|| {
+            tries += 1;
+            Ok((tries == 3).then_some(tries))
+        });
+        assert_eq!(third.unwrap(), 3);
+        assert!(first_kept(|| Ok(None::<()>)).is_err());
+    }
+
+    /// The opening of a pipe waits until somebody writes.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_neither_a_file_nor_a_folder_is_no_draft() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("f"), folder.path().join("other"));
+        let [pipe, link] =
+            ["pipe", "link"].map(|name| folder.path().join(format!(".f.draft-{name}")));
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RWXU, 0).unwrap();
+        fs::write(&other, b"of somebody").unwrap();
+        std::os::unix::fs::symlink(&other, &link).unwrap();
+        let (ended, end) = mpsc::channel();
+        std::thread::spawn(move || {
+            remove_drafts(&path);
+            ended.send(()).unwrap_or_default();
+        });
+        end.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert_eq!(
+            names(folder.path()),
+            [".f.draft-link", ".f.draft-pipe", "other"]
+        );
     }
 
     #[cfg(unix)]

@@ -5,11 +5,12 @@
 //! says each in words.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use batcher::Reopened;
-use l1::SubmissionRight;
+use l1::{Address, SubmissionRight};
 use ledger::time::{Span, Utc};
 
 use crate::amount::Amount;
@@ -208,6 +209,13 @@ pub enum Note {
         /// Number of the batch.
         batch: u64,
     },
+    /// A mirror is restored where somebody else's wallet lies.
+    OthersWallet {
+        path: PathBuf,
+        /// Whose wallet it is.
+        address: Address,
+        operator: Address,
+    },
     /// Sealing waits, for proving to catch up or for L1 after a reorganization.
     SealingWaits {
         /// For what.
@@ -301,6 +309,15 @@ impl fmt::Display for Note {
             Self::FinalWhileProven { batch } => write!(
                 f,
                 "batch {batch} became final while it was proven: its proof is not kept"
+            ),
+            Self::OthersWallet {
+                path,
+                address,
+                operator,
+            } => write!(
+                f,
+                "{} is the wallet of {address}, the operator of this deployment is {operator}: this becomes a mirror",
+                path.display()
             ),
             Self::SealingWaits { why } => f.write_str(why),
             Self::Moved { why } => {

@@ -217,6 +217,11 @@ impl Rollup {
         Ok(common)
     }
 
+    /// The last batch from here that is final: L1 may have more of them than were noted here yet.
+    pub(crate) fn last_final(&self) -> Result<u64, FollowError> {
+        self.last_common(self.last_on_l1()?, self.batcher.status().finalized)
+    }
+
     /// True if L1 and batcher have the same batch under this number.
     fn same(&self, number: u64) -> Result<bool, FollowError> {
         let on_l1 = self.l1.batch(number)?;

@@ -144,7 +144,7 @@ pub fn operator_wallet(
     }
     let wallet = Locked::read(&file).map_err(|source| OperatorError::Unusable { source })?;
     let (operator, own) = (l1.operator()?, deployment.own_operator());
-    if wallet.address != operator && own != operator {
+    if wallet.address != operator && (role != Role::Operator || own != operator) {
         return Ok(None);
     }
     if wallet.address != operator {

@@ -16,7 +16,7 @@ use wallet::{Locked, WalletError, read_secret};
 
 use crate::deployment::{OPERATOR_FILE, batcher_settings};
 use crate::error::{DeploymentError, NoFolder};
-use crate::event::Work;
+use crate::event::{Note, Work};
 use crate::open::L1;
 use crate::place::{Place, make_folder};
 use crate::restore::{RestoreError, restore};
@@ -38,7 +38,7 @@ pub enum RestoringError {
         "the operator of this deployment is {operator}: name its Ethereum key with --eth-key-file, or leave --operator out for a mirror"
     )]
     NeedsKey { operator: Address },
-    /// The wallet is somebody else's.
+    /// The named wallet is somebody else's.
     #[error("{} is the wallet of {address}, the operator of this deployment is {operator}", path.display())]
     OtherWallet {
         path: PathBuf,
@@ -146,10 +146,11 @@ pub fn acts_as_operator(l1: &L1) -> Result<bool, DeploymentError> {
 }
 
 impl Owner {
-    /// Whose database is made: the operator's with its wallet, named or kept, or with its Ethereum key.
+    /// Whose database is made: the operator's with its wallet, named or kept, or with its Ethereum key. A kept
+    /// wallet of somebody else makes a mirror, and a note says so: each former operator's directory has one.
     ///
     /// # Errors
-    /// If a wallet is not the operator's, or cannot be read.
+    /// If the named wallet is not the operator's, or a wallet cannot be read.
     pub fn find(
         place: &Place,
         l1: &L1,
@@ -157,7 +158,7 @@ impl Owner {
         has_key: bool,
     ) -> Result<Self, RestoringError> {
         let kept = place.rollup_dir().join(OPERATOR_FILE);
-        let operator = l1.operator()?;
+        let (operator, is_named) = (l1.operator()?, named.is_some());
         let (wallet, copied) = match named {
             Some(named) if kept.exists() => (same_wallet(&named, &kept)?, false),
             Some(named) => (named, true),
@@ -173,18 +174,23 @@ impl Owner {
             true => return Err(RestoringError::NeedsKey { operator }),
             false => wallet.address,
         };
-        // Once the role was handed over, each former operator's directory has its wallet still.
-        if address != operator && operator != first && !copied {
-            return Ok(Self::Mirror);
+        if address == operator {
+            return Ok(Self::Operator(operator, copied.then_some(wallet)));
         }
-        if address != operator {
+        let (path, address) = (wallet.path, wallet.address);
+        if is_named {
             return Err(RestoringError::OtherWallet {
-                path: wallet.path,
-                address: wallet.address,
+                path,
+                address,
                 operator,
             });
         }
-        Ok(Self::Operator(operator, copied.then_some(wallet)))
+        place.note(&Note::OthersWallet {
+            path,
+            address,
+            operator,
+        });
+        Ok(Self::Mirror)
     }
 }
 

@@ -123,11 +123,10 @@ impl Rollup {
         Ok(self.batcher.status().queue.max(self.l1.head()?.queue_head))
     }
 
-    /// Operations of batches that are sealed and not final.
+    /// Operations of batches that are sealed and not final, here or on L1.
     fn operations_in_open_batches(&self) -> Result<usize, RollupError> {
-        let status = self.batcher.status();
         let mut operations = 0;
-        for number in status.finalized + 1..=status.sealed {
+        for number in self.last_final()? + 1..=self.batcher.status().sealed {
             let [_, transfers, withdrawals] = self.batcher.batch(number)?.batch().counts();
             operations += transfers + withdrawals;
         }
@@ -166,6 +165,7 @@ impl Deployment {
         let waits = self.waits()?;
         let stage = match (&operation.verdict, operation.proven) {
             (Verdict::Finalized { .. } | Verdict::Rejected { .. }, _) => return Ok(None),
+            (Verdict::Sealed { batch }, _) if *batch <= self.last_final()? => return Ok(None),
             (Verdict::Pending, _) => return Ok(self.wait_of_pending(id, &waits).cloned()),
             (Verdict::Sealed { .. }, None) => |wait: &Wait| matches!(wait, Wait::Proving { .. }),
             (Verdict::Sealed { .. }, Some(_)) => {

@@ -7,6 +7,9 @@ use files::{Class, Classified, FileError};
 use redb::{DatabaseError, StorageError, TransactionError};
 use thiserror::Error;
 
+/// What redb calls the records of the last two commits at a file's head, where it says that they are damaged.
+const COMMIT_RECORDS: [&str; 2] = ["Primary", "commit slot"];
+
 /// What a program keeps in a database, for messages.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Contents {
@@ -126,6 +129,15 @@ impl OpenError {
                 contents,
                 detail: "pages of the last commit are not what was written".to_owned(),
             },
+            DatabaseError::Storage(StorageError::Corrupted(said))
+                if COMMIT_RECORDS.iter().any(|record| said.contains(record)) =>
+            {
+                Self::Damaged {
+                    path,
+                    contents,
+                    detail: "the record of its last commit is not what was written".to_owned(),
+                }
+            }
             other => Self::Damaged {
                 path,
                 contents,

@@ -22,6 +22,8 @@ const UNFLUSHED: u8 = 8;
 const ATTEMPTS: u32 = 3;
 /// The longest file that is copied into memory.
 const MOST: u64 = 1 << 30;
+/// Bytes that are copied at once.
+const CHUNK: usize = 1 << 20;
 
 /// Begins to read a `redb` database, and verifies the checksum of every page of what it reads, in a copy in
 /// memory: redb verifies pages only where it may write, and a program that only reads would show what it makes
@@ -42,35 +44,35 @@ pub(crate) fn begin_read_verified(
 }
 
 /// Verifies every page of the last commit; the commit before it does not do instead.
-fn check_pages(copy: Vec<u8>) -> Result<(), DatabaseError> {
-    let memory = InMemoryBackend::new();
-    let length = u64::try_from(copy.len()).unwrap_or(u64::MAX);
-    let filled = memory.set_len(length).and_then(|()| memory.write(0, &copy));
-    filled.map_err(StorageError::Io)?;
-    drop(copy);
+fn check_pages(copy: InMemoryBackend) -> Result<(), DatabaseError> {
     let mut builder = backend_builder();
     builder.set_check_integrity_on_open(true);
-    builder.create_with_backend(memory).map(drop)
+    builder.create_with_backend(copy).map(drop)
 }
 
-/// What is in a database, and the bytes of its file at this very moment, if they could be had: no commit began
-/// to hold between the beginning of the transaction and the end of the copy. What a commit wrote is not
-/// overwritten before the next one.
+/// What is in a database, and a copy of its file at this very moment, if it could be had: no commit began to hold
+/// between the beginning of the transaction and the end of the copy. What a commit wrote is not overwritten
+/// before the next one.
 fn begin_with_copy(
     path: &Path,
     database: &ReadOnlyDatabase,
-) -> Result<(ReadTransaction, Option<Vec<u8>>), DatabaseError> {
+) -> Result<(ReadTransaction, Option<InMemoryBackend>), DatabaseError> {
     let mut file = File::open(path).map_err(StorageError::Io)?;
     for _ in 0..ATTEMPTS {
-        let before = read(&mut file, HEAD)?;
+        let before = head_of(&mut file)?;
+        let is_flushed = (before.get(STATE_AT)).is_some_and(|state| state & UNFLUSHED == 0);
+        if !is_flushed {
+            continue;
+        }
         let transaction = begin_read(database)?;
         let length = file.metadata().map_err(StorageError::Io)?.len();
         if length > MOST {
             return Ok((transaction, None));
         }
-        let copy = read(&mut file, length)?;
-        let is_flushed = (before.get(STATE_AT)).is_some_and(|state| state & UNFLUSHED == 0);
-        if is_flushed && read(&mut file, HEAD)? == before && copy.starts_with(&before) {
+        let copy = copy_of(&mut file, length).map_err(StorageError::Io)?;
+        let mut copied = vec![0; before.len()];
+        let is_whole = copy.read(0, &mut copied).is_ok();
+        if is_whole && copied == before && head_of(&mut file)? == before {
             return Ok((transaction, Some(copy)));
         }
     }
@@ -84,16 +86,31 @@ fn begin_read(database: &ReadOnlyDatabase) -> Result<ReadTransaction, StorageErr
     })
 }
 
-/// So many bytes from the beginning of a file, or fewer if it is shorter.
-fn read(file: &mut File, most: u64) -> Result<Vec<u8>, StorageError> {
+/// The first bytes of a file, or all of a shorter one.
+fn head_of(file: &mut File) -> Result<Vec<u8>, StorageError> {
     let mut bytes = Vec::new();
-    let mut read = || -> io::Result<()> {
-        file.seek(SeekFrom::Start(0))?;
-        file.take(most).read_to_end(&mut bytes)?;
-        Ok(())
-    };
-    read().map_err(StorageError::Io)?;
+    let read = file.seek(SeekFrom::Start(0));
+    let read = read.and_then(|_| file.take(HEAD).read_to_end(&mut bytes));
+    read.map_err(StorageError::Io)?;
     Ok(bytes)
+}
+
+/// A copy of so many bytes of a file in memory, once and no more. Where the file is shorter by now, the rest
+/// is zeros.
+fn copy_of(file: &mut File, length: u64) -> io::Result<InMemoryBackend> {
+    let copy = InMemoryBackend::new();
+    copy.set_len(length)?;
+    file.seek(SeekFrom::Start(0))?;
+    let (mut chunk, mut at, mut left) = (vec![0; CHUNK], 0, file.take(length));
+    loop {
+        match left.read(&mut chunk)? {
+            0 => return Ok(copy),
+            read => {
+                copy.write(at, &chunk[..read])?;
+                at += u64::try_from(read).map_err(io::Error::other)?;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -118,6 +135,50 @@ mod tests {
         let table = transaction.open_table(TABLE).unwrap();
         let rows = table.iter().unwrap();
         Ok(rows.map(|row| row.unwrap().1.value().to_vec()).collect())
+    }
+
+    fn in_memory(bytes: &[u8]) -> InMemoryBackend {
+        let memory = InMemoryBackend::new();
+        memory.set_len(bytes.len() as u64).unwrap();
+        memory.write(0, bytes).unwrap();
+        memory
+    }
+
+    /// The copy is the file, however many chunks that are, and zeros where the file ends early.
+    #[test]
+    fn a_copy_has_every_byte_of_the_file_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let bytes: Vec<u8> = (0..=250).cycle().take(2 * CHUNK + 77).collect();
+        fs::write(&path, &bytes).unwrap();
+        for shorter in [0, 1, CHUNK, bytes.len()] {
+            let mut file = File::open(&path).unwrap();
+            let length = bytes.len() - shorter;
+            let copy = copy_of(&mut file, length as u64).unwrap();
+            let mut copied = vec![0; length];
+            copy.read(0, &mut copied).unwrap();
+            assert!(copied == bytes[..length], "{shorter}");
+            assert_eq!(copy.len().unwrap(), length as u64);
+        }
+        let copy = copy_of(&mut File::open(&path).unwrap(), bytes.len() as u64 + 9).unwrap();
+        let mut rest = [1; 9];
+        copy.read(bytes.len() as u64, &mut rest).unwrap();
+        assert_eq!(rest, [0; 9]);
+    }
+
+    /// While a commit is on its way, nothing is copied.
+    #[test]
+    fn a_file_whose_commit_is_not_on_the_disk_is_not_copied() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        fill(&file_builder().create(&path).unwrap());
+        let database = file_builder().open_read_only(&path).unwrap();
+        assert!(begin_with_copy(&path, &database).unwrap().1.is_some());
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[STATE_AT] |= UNFLUSHED;
+        let other = folder.path().join("other");
+        fs::write(&other, bytes).unwrap();
+        assert!(begin_with_copy(&other, &database).unwrap().1.is_none());
     }
 
     /// Commits every row anew, round after round.
@@ -182,13 +243,13 @@ mod tests {
             let database = builder.create(&path).unwrap();
             fill(&database);
             let good = fs::read(&path).unwrap();
-            check_pages(good.clone()).unwrap();
+            check_pages(in_memory(&good)).unwrap();
             let places = last_rows(&good);
             assert!(places.len() >= 200, "{}", places.len());
             for (turn, at) in places.iter().step_by(7).enumerate() {
                 let mut bad = good.clone();
                 bad[*at] ^= 1 << (turn % 8);
-                let checked = check_pages(bad);
+                let checked = check_pages(in_memory(&bad));
                 assert!(checked.is_err(), "{two_phases}: byte {at}");
             }
         }

@@ -270,3 +270,29 @@ fn a_commit_is_not_taken_back_by_a_repair() {
         }
     }
 }
+
+/// The library's words for a damaged head mean nothing to who has to do something about it.
+#[test]
+fn a_damaged_head_is_told_in_words_of_this_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    drop(create(&path).unwrap());
+    let good = fs::read(&path).unwrap();
+    let mut seen = 0;
+    for at in (0..512).filter(|at| good[*at] != 0) {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        fs::write(&path, bad).unwrap();
+        let opened = [
+            Database::open(&path, &CONTENTS, Pages::Verified).err(),
+            Database::open_to_read(&path, &CONTENTS).err(),
+        ];
+        for error in opened.into_iter().flatten() {
+            let said = error.to_string();
+            let is_ours = !said.contains("Primary") && !said.contains("slot");
+            assert!(is_ours, "byte {at}: {said}");
+            seen += usize::from(said.contains("the record of its last commit is not"));
+        }
+    }
+    assert!(seen > 0);
+}

@@ -200,8 +200,9 @@ Examples:
   quire l1 connect 0x5fbdb2315678afecb367f032d93f642f64180aa3 --l1 http://localhost:8545
   quire l1 connect 0x5fbdb2315678afecb367f032d93f642f64180aa3 --l1 https://node.example/key --chain-id 1
 
-JSON: data_dir, chain_id, contract, block, domain, operator, shapes, tokens (token, symbol, decimals,
-address), fee_accounts, l1_fee, timestamp_slack, takeover_after, freeze_after (seconds), frozen, state_root")]
+JSON: data_dir, chain_id, contract, block (null if the deployment is here already), domain, operator, shapes,
+tokens (token, symbol, decimals, address), fee_accounts, l1_fee, timestamp_slack, takeover_after,
+freeze_after (seconds), frozen, state_root")]
     Connect(ConnectArgs),
     /// Make a contract take an ERC-20; the operator's fee account for it comes with it
     #[command(after_help = "\

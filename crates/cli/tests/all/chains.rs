@@ -6,6 +6,10 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
+use circuits::shapes::SHAPES;
+use l1::bytes::Bytes;
+use l1::genesis::{ListedShape, Operator, Token};
+use l1::{Genesis, NativeL1, Parameters};
 use prover::key::{AllowDevKeys, KeyInfo, Origin, VerifyingKey};
 use serde_json::{Value, json};
 
@@ -90,6 +94,73 @@ fn a_node_of_another_chain_than_the_one_that_is_meant_is_refused() {
         }
         assert!(!quire.path("rollup").exists());
     }
+}
+
+/// The mirror of a contract can be made again from the chain, and what is there is never replaced.
+#[test]
+fn a_damaged_mirror_is_to_be_moved_away() {
+    let quire = Quire::new();
+    std::fs::create_dir_all(quire.path("rollup")).unwrap();
+    std::fs::write(quire.path("rollup/l1.redb"), b"no database").unwrap();
+    let (url, asked) = node_of_chain_5();
+    let contract = "0x5fbdb2315678afecb367f032d93f642f64180aa3";
+    let connect = ["l1", "connect", contract, "--l1", &url];
+    let message = quire.fails_with(5, &connect);
+    let advice = format!("move {} away", quire.path("rollup").display());
+    assert!(message.contains(&advice), "{message}");
+    // A deployment that was begun is to be finished first, whatever else there is.
+    std::fs::create_dir_all(quire.path("deploying")).unwrap();
+    let message = quire.fails_with(1, &connect);
+    assert!(message.contains("deploying"), "{message}");
+    assert!(asked.lock().unwrap().is_empty());
+}
+
+/// What is there is shown, and a note says that nothing is made.
+#[test]
+fn connecting_again_says_that_the_deployment_is_there() {
+    let quire = Quire::new();
+    let contract = "0x5fbdb2315678afecb367f032d93f642f64180aa3";
+    let parameters = Parameters {
+        chain_id: 5,
+        contract: Some(contract.parse().unwrap()),
+        salt: Bytes([7; 32]),
+        operator: Operator {
+            name: "operator".to_owned(),
+            address: Bytes([0x0a; 20]),
+        },
+        shapes: vec![ListedShape {
+            shape: SHAPES[0].1,
+            fingerprint: Bytes([0; 32]),
+        }],
+        l1_fee: 1,
+        pending_cap: 1 << 32,
+        timestamp_slack: 3_600,
+        takeover_after: 259_200,
+        freeze_after: 2_592_000,
+        tokens: vec![Token::eth()],
+    };
+    let genesis = Genesis::new(parameters, Vec::new()).unwrap();
+    let file = quire.path("rollup/l1.redb");
+    std::fs::create_dir_all(quire.path("rollup")).unwrap();
+    drop(NativeL1::create(&file, &genesis, AllowDevKeys::Yes).unwrap());
+    let (url, _asked) = node_of_chain_5();
+    let connect = ["l1", "connect", contract, "--l1", &url];
+    let is_there = "this directory has the contract's deployment already: nothing is made";
+    let unused = "--from-block is not used";
+    let again = quire.fails(&connect);
+    assert!(
+        again.contains(is_there) && !again.contains(unused),
+        "{again}"
+    );
+    let again = quire.fails(&[&connect[..], &["--from-block", "7"]].concat());
+    assert!(
+        again.contains(is_there) && again.contains(unused),
+        "{again}"
+    );
+    // Another contract is not made beside it.
+    let other = "0x00000000000000000000000000000000000000aa";
+    let refused = quire.fails_with(1, &["l1", "connect", other, "--l1", &url]);
+    assert!(refused.contains("has a deployment already"), "{refused}");
 }
 
 /// A verifying key as `quire l1 connect` finds it says of itself that nobody knows how it was made, and

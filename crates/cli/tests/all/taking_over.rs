@@ -436,6 +436,70 @@ fn what_a_former_operator_restores_is_a_mirror() {
     assert_eq!(third.json(&["restore"])["mirror"], false);
 }
 
+/// The role is the first operator's again: the directory of the one between is no operator's, and says so.
+#[test]
+fn what_the_operator_between_restores_is_a_mirror() {
+    let operator = Quire::with_accounts();
+    operator.json(&["run"]);
+    let (stranger, _l1) = stranger(&operator);
+    let wallet = stranger.json(&["wallet", "show", "bob"]);
+    let address = wallet["address"].as_str().unwrap();
+    operator.json(&["operator", "offer", address]);
+    stranger.json(&["operator", "accept", "--wallet", "bob"]);
+    let first = operator.path("rollup/operator.json");
+    let first = first.to_str().unwrap();
+    let firsts = operator.json(&["wallet", "show", first]);
+    let firsts = firsts["address"].as_str().unwrap();
+    stranger.json(&["operator", "offer", firsts]);
+    operator.json(&["operator", "accept", "--wallet", first]);
+
+    std::fs::remove_file(stranger.path("rollup/batcher.redb")).unwrap();
+    let named = stranger.fails_with(3, &["restore", "--operator", "bob"]);
+    assert!(named.contains(address) && named.contains(firsts), "{named}");
+    let restored = stranger.command(&["restore"]).output().unwrap();
+    let (said, notes) = (text(&restored.stdout), text(&restored.stderr));
+    assert!(said.contains("this is a mirror"), "{said}{notes}");
+    let note = format!(
+        "is the wallet of {address}, the operator of this deployment is {firsts}: this becomes a mirror"
+    );
+    assert!(notes.contains(&note), "{notes}");
+    assert!(stranger.fails_with(1, &["run"]).contains("is a mirror"));
+    std::fs::remove_file(operator.path("rollup/batcher.redb")).unwrap();
+    assert_eq!(operator.json(&["restore"])["mirror"], false);
+}
+
+/// As a command that was killed leaves it: L1 has the batch, and the directory does not know yet.
+#[test]
+fn what_is_final_on_l1_is_not_to_be_handed_in() {
+    let operator = Quire::with_accounts();
+    operator.json(&["run"]);
+    let (stranger, _l1) = stranger(&operator);
+    let pay = [
+        "transfer", "--wallet", "alice", "--from", "2", "--to", "3", "--amount",
+    ];
+    let sealed = operator.json(&[&pay[..], &["7"]].concat());
+    let sealed = sealed["id"].as_str().unwrap();
+    operator.json(&["seal", "--all"]);
+    let waits = operator.json(&[&pay[..], &["8"]].concat());
+    let waits = waits["id"].as_str().unwrap();
+    let (database, copy) = (
+        operator.path("rollup/batcher.redb"),
+        operator.path("copy.redb"),
+    );
+    std::fs::copy(&database, &copy).unwrap();
+    operator.json(&["prove"]);
+    operator.json(&["submit"]);
+    std::fs::rename(&copy, &database).unwrap();
+    let wallet = stranger.json(&["wallet", "show", "bob"]);
+    operator.json(&["operator", "offer", wallet["address"].as_str().unwrap()]);
+    stranger.json(&["operator", "accept", "--wallet", "bob"]);
+    let tx = operator.json(&["tx", sealed]);
+    assert_eq!(tx["waits"], Value::Null, "{tx}");
+    assert_eq!(waits_for(&operator, waits), "handing_in");
+    let tx = operator.json(&["tx", waits]);
+    assert_eq!(tx["waits"]["operations"], 1);
+}
+
 #[test]
 fn published_keys_are_those_of_l1_and_checked_against_it() {
     let operator = Quire::with_accounts();
