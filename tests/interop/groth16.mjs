@@ -5,7 +5,7 @@
 //
 // `make judges` runs the first circuits at two levels of optimization, `make judges-all` all of them at every
 // level, circomlib's hashes and signatures among them, and one of 2^19 constraints.
-import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import * as snarkjs from "snarkjs";
@@ -150,10 +150,11 @@ async function judge(id, key, what) {
   return file("whole.qk");
 }
 
-/** Changes values of the witness: both programs refuse it, or both take it. */
+/** Changes values of the witness: both programs refuse it, and no file is written, or both take it. */
 async function forge(id, key, converted) {
   const witness = readFileSync(at(`${id}.wtns`));
   const wires = (witness.length - 76) / 32;
+  if (wires === 1) return;
   const chosen = [...new Set([1, 2, wires >> 1, wires - 1])].filter((wire) => wire > 0 && wire < wires);
   let refused = 0;
   for (const wire of chosen) {
@@ -165,12 +166,14 @@ async function forge(id, key, converted) {
     const names = ["--r1cs", at(`${id}.r1cs`), "--sym", at(`${id}.sym`)];
     for (const [from, more] of [[key, []], [key, names], [converted, []]]) {
       const args = ["groth16", "prove", from, at(`${id}-forged.wtns`), ...out, ...more];
+      for (const file of out) rmSync(file, { force: true });
       if (good) quire(...args);
       else if (!/no proof|violates constraint/.test(quireRefuses(...args))) judged(`wire ${wire} changed`, false);
+      for (const file of out) if (existsSync(file) !== good) judged(`${file} is written`, false);
     }
     refused += good ? 0 : 1;
   }
-  judged(`    ${refused} of ${chosen.length} changed witnesses are refused, by both programs`, true);
+  judged(`    ${refused} of ${chosen.length} changed witnesses are refused, by both programs`, refused > 0);
 }
 
 let number = 0;
@@ -191,6 +194,10 @@ for (const level of levels) {
     await snarkjs.zKey.contribute(at(`${id}-new.zkey`), at(`${id}-theirs.zkey`), "theirs", "text");
     quire("groth16", "key", "convert", at(`${id}-theirs.zkey`), ...ptau, "--out", at(`${id}-verified.qk`));
     await judge(id, at(`${id}-theirs.zkey`), "snarkjs' setup");
+    await forge(id, at(`${id}-theirs.zkey`), at(`${id}-verified.qk`));
+    const of = [at(`${id}.wtns`), at(`${id}-verified.json`), at(`${id}-verified-public.json`)];
+    quire("groth16", "prove", at(`${id}-verified.qk`), ...of);
+    quire("groth16", "verify", at(`${id}-theirs.zkey`), of[2], of[1]);
   }
 }
 await globalThis.curve_bn128?.terminate();

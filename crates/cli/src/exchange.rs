@@ -8,7 +8,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use circuits::shapes;
 use circuits::transition::{BatchValues, assignment};
 use interop::zkey::Zkey;
@@ -37,12 +37,18 @@ use rollup::keys::{check_absent, key_path, load, put, shape_bytes, shape_of};
 use rollup::shape::named;
 use rollup::text::{bytes, count};
 
-/// Opens a file that was handed in.
+/// Opens a file that was handed in, to be read at any place. A pipe cannot be, and would be waited for.
 ///
 /// # Errors
 /// That names the file.
 pub fn open(path: &Path) -> Result<File> {
-    File::open(path).with_context(|| format!("cannot read {}", path.display()))
+    let context = || format!("cannot read {}", path.display());
+    let known = std::fs::metadata(path).with_context(context)?;
+    ensure!(
+        known.is_file(),
+        Fault::input(format!("{} is no plain file", path.display()))
+    );
+    File::open(path).with_context(context)
 }
 
 /// Reads a text that was handed in.

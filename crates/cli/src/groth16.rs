@@ -2,8 +2,10 @@
 //!
 //! Invariant: a proof that is written was verified under the key, with the public inputs that are written
 //! beside it. Proof and public inputs replace files that are there, each in one step; every other file that
-//! is written is a new one. No value of a witness is printed, and its bytes and values are wiped; what is
-//! computed from them is not, nor what reading leaves behind.
+//! is written is a new one. A witness that is refused leaves the files of an earlier one as they are, and the
+//! refusal says so: they are a proof that holds, and belong to whoever keeps them. No value of a witness is
+//! printed, and its bytes and values are wiped; what is computed from them is not, nor what reading leaves
+//! behind.
 
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Seek};
@@ -13,14 +15,16 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use interop::ceremony;
 use interop::groth16::{
-    CircuitKey, Groth16Error, MAGIC, foreign_verifying_key, setup_alone, setup_from_powers,
+    CircuitKey, Groth16Error, MAGIC, Proved, foreign_verifying_key, setup_alone, setup_from_powers,
 };
 use interop::ptau::Ptau;
 use interop::r1cs::Circuit;
 use interop::zkey::{Zkey, file_kind};
 use interop::{calldata, json, sym, wtns};
+use ledger::field::Fr;
 use prover::bounded;
-use prover::key::{Origin, VerifyingKey};
+use prover::key::{Degenerate, MAX_IC_POINTS, Origin, VerifyingKey};
+use prover::proof::Proof;
 use prover::verify::verify;
 use rand::rngs::OsRng;
 use rollup::text::{bytes, count};
@@ -162,7 +166,8 @@ fn run_prove(settings: &Settings, args: &Groth16ProveArgs) -> Result<()> {
         job.check(&inputs)?;
     }
     // Why: what is missing is said before anything is computed.
-    args.sym.as_deref().map(open).transpose()?;
+    let sym = args.sym.as_deref();
+    sym.map(open).transpose()?;
     let task = settings.ui.task("reading the circuit and the key", None);
     let key = proving_key(&key_path, args.r1cs.as_deref(), &task)?;
     ensure!(
@@ -173,14 +178,29 @@ fn run_prove(settings: &Settings, args: &Groth16ProveArgs) -> Result<()> {
     );
     let loaded = started.elapsed();
     let mut proofs = Vec::new();
+    let mut unwritten = None;
     for job in &jobs {
         task.doing(format!("proving {}", job.witness.display()));
         let begun = Instant::now();
-        let proven = job.prove(&key, args.sym.as_deref());
-        let (public_inputs, refused) = match proven {
-            Ok(public_inputs) => (public_inputs, None),
-            // Only of many is one left out, and not if the machine is at fault.
-            Err(error) if args.batch.is_none() || is_environment(&error) => return Err(error),
+        let proven = match args.batch {
+            Some(_) => job.check_witness().and_then(|()| job.prove(&key, sym)),
+            None => job.prove(&key, sym),
+        };
+        let (public_inputs, refused) = match proven.map_err(|error| job.left_alone(error)) {
+            Ok(proved) => {
+                match job.write(&proved) {
+                    Err(error) if args.batch.is_none() => return Err(error),
+                    // Why not the others: a disk that is full fails them too.
+                    Err(error) => {
+                        unwritten = Some(error);
+                        break;
+                    }
+                    Ok(()) => {}
+                }
+                (proved.public.len(), None)
+            }
+            // Only of many is one left out.
+            Err(error) if args.batch.is_none() => return Err(error),
             Err(error) => (0, Some(crate::fault::message(&error))),
         };
         proofs.push(ProofFacts {
@@ -202,13 +222,15 @@ fn run_prove(settings: &Settings, args: &Groth16ProveArgs) -> Result<()> {
         proofs,
     };
     settings.ui.result(&facts, describe(&facts))?;
-    let all = facts.proofs.len();
+    let (tried, all) = (facts.proofs.len(), jobs.len());
+    if let Some(error) = unwritten {
+        return Err(error.context(format!(
+            "{} of {all} witnesses are not proven: writing failed",
+            all - tried
+        )));
+    }
     ensure!(refused == 0, "{refused} of {all} witnesses were refused");
     Ok(())
-}
-
-fn is_environment(error: &anyhow::Error) -> bool {
-    crate::fault::class_of(error) == Class::Environment
 }
 
 /// The key, and what is to be proven.
@@ -303,40 +325,78 @@ impl Job {
         Ok(())
     }
 
-    /// Proves the witness and writes both files; returns how many public inputs there are.
-    fn prove(&self, key: &CircuitKey, sym: Option<&Path>) -> Result<usize> {
+    /// Refuses a witness that is no plain file: a pipe without a writer would hold up the others.
+    fn check_witness(&self) -> Result<()> {
+        let name = self.witness.display();
+        let known = std::fs::metadata(&self.witness);
+        let known = known.with_context(|| format!("cannot read {name}"))?;
+        ensure!(
+            known.is_file(),
+            Fault::input(format!("{name} is no plain file"))
+        );
+        Ok(())
+    }
+
+    /// A refusal, which says that files of an earlier witness are still there.
+    fn left_alone(&self, error: anyhow::Error) -> anyhow::Error {
+        let outputs = [&self.proof, &self.public].into_iter();
+        let left: Vec<String> = outputs
+            .filter(|path| path.exists())
+            .map(|path| path.display().to_string())
+            .collect();
+        if left.is_empty() {
+            return error;
+        }
+        let class = crate::fault::class_of(&error);
+        let left = left.join(" and ");
+        error.context(Fault::new(
+            class,
+            format!("no proof was made, and {left} of an earlier run are left as they were"),
+        ))
+    }
+
+    /// Proves the witness.
+    fn prove(&self, key: &CircuitKey, sym: Option<&Path>) -> Result<Proved> {
         let context = || unusable(&self.witness);
         let read = bounded::read(&self.witness, key.witness_file())?;
         let read = Zeroizing::new(read);
         let witness = wtns::read(Cursor::new(read.as_slice())).with_context(context)?;
         let witness = Zeroizing::new(witness);
-        let proved = match key.prove(&witness, &mut OsRng) {
+        match key.prove(&witness, &mut OsRng) {
             Err(Groth16Error::Unsatisfied { row }) => {
-                let violated = violated(key, row, sym)?;
-                return Err(Groth16Error::Unsatisfied { row }).with_context(|| {
+                let violated = violated(key, row, sym);
+                Err(Groth16Error::Unsatisfied { row }).with_context(|| {
                     format!("{} is no witness: {violated}", self.witness.display())
-                });
+                })
             }
-            other => other.with_context(context)?,
-        };
+            other => other.with_context(context),
+        }
+    }
+
+    /// Writes the proof and its public inputs.
+    fn write(&self, proved: &Proved) -> Result<()> {
         let _shield = shield();
         let public = json::public(&proved.public);
         ::files::replace(&self.public, Readers::Everybody, public.as_bytes())?;
         let proof = json::proof(&proved.proof);
         ::files::replace(&self.proof, Readers::Everybody, proof.as_bytes())?;
-        Ok(proved.public.len())
+        Ok(())
     }
 }
 
-/// The signals of a violated constraint.
-fn violated(key: &CircuitKey, row: usize, sym: Option<&Path>) -> Result<String> {
+/// The signals of a violated constraint; by their wires, and with the reason, if their names cannot be read.
+fn violated(key: &CircuitKey, row: usize, sym: Option<&Path>) -> String {
     let wires = key.wires_of(row);
     let shown = &wires[..wires.len().min(MOST_SIGNALS)];
-    let names = match sym {
-        None => Default::default(),
-        Some(path) => {
-            sym::names(BufReader::new(open(path)?), shown).with_context(|| unusable(path))?
-        }
+    let names = |path: &Path| {
+        sym::names(BufReader::new(open(path)?), shown).with_context(|| unusable(path))
+    };
+    let (names, nameless) = match sym.map(names).transpose() {
+        Ok(names) => (names.unwrap_or_default(), String::new()),
+        Err(error) => (
+            Default::default(),
+            format!("; no names: {}", crate::fault::message(&error)),
+        ),
     };
     let name = |wire: &u32| match names.get(wire) {
         Some(name) => format!("{name:?}"),
@@ -346,10 +406,13 @@ fn violated(key: &CircuitKey, row: usize, sym: Option<&Path>) -> Result<String> 
     if wires.len() > shown.len() {
         text.push(format!("{} more", wires.len() - shown.len()));
     }
-    Ok(match text.is_empty() {
+    match text.is_empty() {
         true => "a constraint without signals does not hold".to_owned(),
-        false => format!("a constraint of {} does not hold", text.join(", ")),
-    })
+        false => format!(
+            "a constraint of {} does not hold{nameless}",
+            text.join(", ")
+        ),
+    }
 }
 
 fn describe(facts: &ProveFacts) -> String {
@@ -390,23 +453,29 @@ fn run_verify(settings: &Settings, args: &Groth16VerifyArgs) -> Result<()> {
         )),
     };
     let key = verifying_key(vk)?;
+    let (inputs, read) = read_both(public, proof)?;
+    check(&key, &inputs, &read, proof)?;
     let facts = VerifyFacts {
-        public_inputs: check(&key, public, proof)?,
+        public_inputs: inputs.len(),
         verifying_key: key.id_hex(),
     };
     let text = format!("the proof holds for {} public inputs", facts.public_inputs);
     settings.ui.result(&facts, text)
 }
 
-/// Refuses a proof that does not hold; returns how many public inputs there are.
-fn check(key: &VerifyingKey, public: &Path, proof: &Path) -> Result<usize> {
+/// Public inputs and proof, each read once: what is checked is what is used.
+fn read_both(public: &Path, proof: &Path) -> Result<(Vec<Fr>, Proof)> {
     let inputs = json::read_public(&text(public)?).with_context(|| unusable(public))?;
     let read = json::read_proof(&text(proof)?).with_context(|| unusable(proof))?;
-    verify(key, &inputs, &read).with_context(|| {
-        let file = proof.display().to_string();
+    Ok((inputs, read))
+}
+
+/// Refuses a proof, of the file `from`, that does not hold.
+fn check(key: &VerifyingKey, inputs: &[Fr], proof: &Proof, from: &Path) -> Result<()> {
+    verify(key, inputs, proof).with_context(|| {
+        let file = from.display().to_string();
         Fault::new(Class::Refused, format!("{file} does not hold"))
-    })?;
-    Ok(inputs.len())
+    })
 }
 
 /// What `groth16 setup` prints.
@@ -431,8 +500,17 @@ fn run_setup(settings: &Settings, args: &Groth16SetupArgs) -> Result<()> {
             "{name} exists and is not replaced; name another"
         );
     }
+    let same = args
+        .vk
+        .as_ref()
+        .is_some_and(|vk| real(vk) == real(&args.zkey));
+    ensure!(!same, Fault::usage("the two keys need two files"));
     let task = settings.ui.task("reading the circuit", None);
     let circuit = circuit(&args.r1cs)?;
+    let (got, limit) = (circuit.r1cs.num_instance(), MAX_IC_POINTS);
+    if got > limit {
+        return Err(Degenerate::IcCount { got, limit }).with_context(|| unusable(&args.r1cs));
+    }
     let constraints = circuit.r1cs.num_constraints();
     task.doing(format!("setup: {} constraints", count(constraints)));
     let ((), size) = write_new(&args.zkey, Readers::Everybody, |out| {
@@ -582,11 +660,10 @@ fn run_calldata(settings: &Settings, args: &Groth16CalldataArgs) -> Result<()> {
         ([public, proof], ..) | ([], Some(public), Some(proof)) => (public, proof),
         _ => bail!(Fault::usage("name the files with --public and --proof")),
     };
+    let (inputs, read) = read_both(public, proof)?;
     if let Some(vk) = &args.vk {
-        check(&verifying_key(vk)?, public, proof)?;
+        check(&verifying_key(vk)?, &inputs, &read, proof)?;
     }
-    let inputs = json::read_public(&text(public)?).with_context(|| unusable(public))?;
-    let read = json::read_proof(&text(proof)?).with_context(|| unusable(proof))?;
     let facts = CalldataFacts {
         calldata: calldata::calldata(&read, &inputs),
         verified: args.vk.is_some(),

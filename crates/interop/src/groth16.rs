@@ -217,9 +217,30 @@ impl CircuitKey {
         let length = u64::from_le_bytes(length);
         let key_size = (size - HEAD_BYTES).checked_sub(length);
         let key_size = key_size.ok_or_else(|| refused("is cut off"))?;
-        let length = usize::try_from(length).map_err(|_| refused("is damaged"))?;
-        let mut bytes = vec![0; length];
-        fill(&mut bytes)?;
+        // Why: the counts have to add up before there is memory for what they announce.
+        let mut head = [0; R1cs::HEAD_BYTES];
+        if length < head.len() as u64 {
+            return Err(refused("is damaged"));
+        }
+        fill(&mut head)?;
+        if length != R1cs::announced_bytes(&head) {
+            return Err(refused("is damaged"));
+        }
+        let rest = length - head.len() as u64;
+        let too_large = || refused("has matrices that do not fit into memory");
+        let mut bytes = head.to_vec();
+        let reserved = usize::try_from(rest).map(|rest| bytes.try_reserve_exact(rest));
+        reserved
+            .map_err(|_| too_large())?
+            .map_err(|_| too_large())?;
+        let read = Read::take(&mut *input, rest).read_to_end(&mut bytes);
+        read.map_err(|source| Groth16Error::Io {
+            action: "read",
+            source,
+        })?;
+        if bytes.len() as u64 != length {
+            return Err(refused("is cut off"));
+        }
         let r1cs = R1cs::from_bytes(&bytes)?;
         drop(bytes);
         let allow = AllowDevKeys::Yes;
@@ -397,6 +418,11 @@ fn own_matrices<R: Read + Seek>(zkey: &mut Zkey<R>) -> Result<R1cs> {
     };
     let mut terms: Vec<Coefficient> = Vec::new();
     zkey.coefficients(|one| {
+        let place = |of: &Coefficient| (of.matrix, of.row, of.wire);
+        // Why here too: a hole in a file reads as one term without end.
+        if terms.last().is_some_and(|last| place(last) == place(&one)) {
+            return Err(repeated());
+        }
         terms.push(one);
         Ok(())
     })?;
@@ -420,6 +446,12 @@ fn own_matrices<R: Read + Seek>(zkey: &mut Zkey<R>) -> Result<R1cs> {
         for one in of_row {
             row_terms[usize::from(one.matrix == 1)].push((one.wire, one.value));
         }
+        for terms in &mut row_terms {
+            terms.sort_unstable_by_key(|(wire, _)| *wire);
+            if terms.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+                return Err(repeated().into());
+            }
+        }
         let [a, b] = &row_terms;
         match row.checked_sub(constraints) {
             None => system.push([a, b, &[]])?,
@@ -433,6 +465,16 @@ fn own_matrices<R: Read + Seek>(zkey: &mut Zkey<R>) -> Result<R1cs> {
         }
     }
     Ok(system.finish()?)
+}
+
+/// The refusal of a wire that occurs twice in a row of A or B, which programs read in two ways.
+fn repeated() -> FormatError {
+    FormatError::OutOfRange {
+        kind: zkey::KIND.name,
+        what: "the number of terms of one wire in a row",
+        got: 2,
+        allowed: "one".to_owned(),
+    }
 }
 
 /// Makes a key from the circuit alone and writes it as a `.zkey` without contributions; returns its verifying

@@ -146,6 +146,10 @@ pub fn read_proof(text: &[u8]) -> Result<Proof> {
 
 /// The text of public inputs, the constant 1 not among them.
 pub fn public(inputs: &[Fr]) -> String {
+    // Why: serde_json writes no line break into what is empty, and snarkjs does.
+    if inputs.is_empty() {
+        return "[\n]".to_owned();
+    }
     let texts: Vec<String> = inputs.iter().map(decimal).collect();
     pretty(&texts)
 }

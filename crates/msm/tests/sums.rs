@@ -116,6 +116,42 @@ fn equal_and_opposite_points_in_g2() {
     few_points::<g2::Config>(1_001);
 }
 
+/// Nobody checks that bases are on their curve: sums of others mean nothing and end all the same. A point with
+/// `y = 0` is its own opposite, so that an even number of it is infinite.
+fn points_of_order_two<P: Group>(count: usize)
+where
+    Projective<P>: UniformRand,
+{
+    let mut rng = StdRng::seed_from_u64(6);
+    let point = |x: u64| Affine::<P>::new_unchecked(x.into(), P::BaseField::zero());
+    let equal = vec![point(5); count];
+    let good = points::<P>(&mut rng, 2);
+    let few: Vec<_> = (0..count)
+        .map(|i| match i % 8 {
+            0 | 1 => good[i % 2],
+            k => point(k as u64 / 2),
+        })
+        .collect();
+    let scalars = mixed(&mut rng, count);
+    let scalar = Fr::rand(&mut rng);
+    for path in paths() {
+        let even = msm::msm(path, &equal, |_| Fr::from(1u64));
+        assert!(even.is_zero(), "{path:?}, {count} points");
+        for bases in [&equal, &few] {
+            let _any = msm::msm(path, bases, |i| scalars[i]);
+            let _any = msm::msm(path, bases, |_| scalar);
+        }
+    }
+}
+
+#[test]
+fn points_of_order_two_end_no_sum() {
+    points_of_order_two::<g1::Config>(2);
+    points_of_order_two::<g1::Config>(200);
+    points_of_order_two::<g1::Config>(3_000);
+    points_of_order_two::<g2::Config>(1_000);
+}
+
 /// A bucket that becomes infinite in one part of the bases is filled again by the next.
 #[test]
 fn buckets_that_cancel_are_used_again() {

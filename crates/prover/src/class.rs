@@ -47,6 +47,7 @@ impl Classified for Degenerate {
         match self {
             Self::Point(error) => error.class(),
             Self::Related { .. }
+            | Self::Unblinded
             | Self::Generator { .. }
             | Self::RepeatedIc { .. }
             | Self::IcCount { .. } => Class::Input,

@@ -5,7 +5,9 @@
 //! `δ` from the generators, up to sign; and no two points of the input combination (IC) agree up to
 //! sign. Each of these faults lets somebody prove false statements: with `γ = δ` the proof
 //! `(α, β, -L)` verifies for any inputs, with `δ = β` so does `(L, γ, -α)`, and `ICᵢ = ±ICⱼ` lets two
-//! inputs be traded against each other. A key from a seeded setup is marked [`Origin::Dev`] and is
+//! inputs be traded against each other. A [`ProvingKey`] exists only if its `β` and `δ` in G1 are finite points
+//! of the curve, in the ratio of its verifying key's: multiples of `δ` blind a proof, so without that somebody
+//! could make a key whose proofs verify and reveal the witness. A key from a seeded setup is marked [`Origin::Dev`] and is
 //! refused on decoding unless [`AllowDevKeys::Yes`] is said. A key of which nobody knows how it was made,
 //! such as one that was found on a chain, is marked [`Origin::Unknown`]; proofs are verified under it, but
 //! nothing is deployed with it, and no proving key has it. What a file says of its origin is said by
@@ -24,6 +26,7 @@ use ark_bn254::{Bn254, Fq12, G1Affine, G2Affine, g1, g2};
 use ark_ec::AffineRepr;
 use ark_ec::pairing::Pairing;
 use ark_ec::short_weierstrass::Affine;
+use ark_ff::Zero;
 use msm::{Bases, Group, path};
 use r1cs::Fingerprint;
 use rayon::prelude::*;
@@ -125,6 +128,11 @@ pub enum Degenerate {
         /// The higher of the two indices.
         second: usize,
     },
+    /// `β` and `δ` in G1 are not those of the verifying key: multiples of them blind proofs.
+    #[error(
+        "beta and delta in G1 are not in the ratio of those in G2: proofs could reveal the witness"
+    )]
+    Unblinded,
     /// The input combination has no or too many points.
     #[error("IC has {got} points; between 1 and {limit} are allowed")]
     IcCount {
@@ -612,6 +620,28 @@ pub fn check_verifying_points(key: &ark_groth16::VerifyingKey<Bn254>) -> Result<
     check_ic(&key.gamma_abc_g1)
 }
 
+/// Checks the points that blind proofs, `β` and `δ` in G1, against those of a checked verifying key: on the
+/// curve, finite, and in the same ratio. Their generator is the key's own, which ark-groth16 draws and no key
+/// names. Sound because a finite `δ` makes A uniform, and because a proof with `β` and `δ` both of another
+/// generator does not verify.
+///
+/// # Errors
+/// The first fault found.
+pub(crate) fn check_blinding_points(
+    verifying: &VerifyingKey,
+    beta: &G1Affine,
+    delta: &G1Affine,
+) -> Result<(), Degenerate> {
+    check_g1("beta in G1", beta)?;
+    check_g1("delta in G1", delta)?;
+    let ark = verifying.ark();
+    let ratio = Bn254::multi_pairing([*beta, -*delta], [ark.delta_g2, ark.beta_g2]);
+    match ratio.is_zero() {
+        true => Ok(()),
+        false => Err(Degenerate::Unblinded),
+    }
+}
+
 fn check_ic(ic: &[G1Affine]) -> Result<(), Degenerate> {
     if ic.is_empty() || ic.len() > MAX_IC_POINTS {
         return Err(Degenerate::IcCount {
@@ -771,7 +801,7 @@ impl ProvingKey {
     }
 
     /// Checks every point of the proving part: on its curve, in its subgroup, finite where a query
-    /// lists it. Loading leaves this out, see `key_file`; it takes seconds for large circuits.
+    /// lists it. Loading leaves this out but for `β` and `δ`, see `key_file`; it takes seconds for large circuits.
     ///
     /// Returns how many points were checked, those of the verifying key not counted.
     ///
@@ -788,8 +818,6 @@ impl ProvingKey {
             all.filter(|point| !point.is_zero())
                 .try_for_each(|point| check_g1(what, &point))
         };
-        check_g1("beta in G1", &self.beta_g1)?;
-        check_g1("delta in G1", &self.delta_g1)?;
         finite("A query", &self.a.points)?;
         finite("B query", &self.b.points)?;
         let second = (0..self.b_g2.len()).into_par_iter();
@@ -825,11 +853,13 @@ impl ProvingKey {
     ///
     /// # Errors
     /// [`KeyError::OutOfRange`] when the queries' lengths do not fit together,
-    /// [`KeyError::UnknownOrigin`], and as [`VerifyingKey::new`].
+    /// [`KeyError::UnknownOrigin`], [`KeyError::Degenerate`] for points that would not blind a proof, and as
+    /// [`VerifyingKey::new`].
     pub fn from_ark(key: ark_groth16::ProvingKey<Bn254>, info: KeyInfo) -> Result<Self, KeyError> {
         let num_variables = key.a_query.len();
         let verifying = VerifyingKey::new(key.vk, info)?;
         verifying.check_origin_known()?;
+        check_blinding_points(&verifying, &key.beta_g1, &key.delta_g1)?;
         let witnesses = num_variables.saturating_sub(verifying.num_inputs() + 1);
         expect_count(
             "length of the B query in G1",

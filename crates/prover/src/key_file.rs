@@ -10,11 +10,13 @@
 //! `β₁` and `δ₁` are packed in the same way. A chunk is hashed while the next one is read.
 //!
 //! Invariant: nothing is allocated before the counts of the header add up to the file's size, and no
-//! key is returned unless the checksum of every byte matched. Points of the proving part are checked
-//! to have reduced coordinates and not to be on the curve. Sound because the checksum excludes
-//! damage, and a proof from a key that is wrong in another way does not pass the prover's own
-//! verification under the verifying key, which is decoded with every check. A checksum is no
-//! signature: a key made by an adversary can reveal the witness, so take keys from whom you trust.
+//! key is returned unless the checksum of every byte matched. The verifying key is decoded with every check, and
+//! `β₁` and `δ₁` are checked against its `β` and `δ`. The queries' points are checked to have reduced coordinates
+//! and not to be on the curve. Sound because the checksum excludes damage, because a proof from queries that are
+//! wrong in another way does not pass the prover's own verification, and because a proof that passes it is
+//! blinded with a finite `δ`: A and B are uniform, and C follows from them. So a proof reveals nothing, whoever
+//! made the key. Whether there is one can depend on the witness where the queries are made for it: a refusal is
+//! one bit. A checksum is no signature: take keys from whom you trust, and report no refusal to others.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -29,7 +31,8 @@ use rayon::prelude::*;
 use crate::bounded::{self, ReadError};
 use crate::key::{
     AllowDevKeys, CHECKSUM_BYTES, KeyError, MAX_VK_BYTES, Origin, ProvingKey, Reader, Sparse,
-    VERIFYING_KEY_FILE, VerifyingKey, check_digest, check_fingerprint, flags_of,
+    VERIFYING_KEY_FILE, VerifyingKey, check_blinding_points, check_digest, check_fingerprint,
+    flags_of,
 };
 
 /// Version of the proving key's encoding; another version is refused.
@@ -342,6 +345,7 @@ impl Source<'_> {
             return Err(KeyError::Inconsistent { what: "origin" });
         }
         let (beta_g1, delta_g1) = (fixed.point(0), fixed.point(1));
+        check_blinding_points(&verifying, &beta_g1, &delta_g1)?;
         Ok(ProvingKey {
             verifying,
             beta_g1,

@@ -13,7 +13,7 @@ use ark_bn254::Fr;
 use ark_ff::{BigInteger, BigInteger256, Field, PrimeField, Zero};
 
 /// Bytes of the counts.
-const HEAD_BYTES: usize = 7 * 4;
+pub(crate) const HEAD_BYTES: usize = 7 * 4;
 /// Bytes of a coefficient.
 const COEFFICIENT_BYTES: usize = 32;
 /// Bytes of an entry.
@@ -63,16 +63,13 @@ impl Parts {
     /// Reads the parts from their bytes; the error is what is wrong with these.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
         let cut = "have another length than their counts announce";
-        let (head, rest) = bytes.split_at_checked(HEAD_BYTES).ok_or(cut)?;
+        let (head, rest) = bytes.split_first_chunk().ok_or(cut)?;
         let counts: Vec<usize> = words(head).map(|word| word as usize).collect();
         let [instance, witness, rows, coefficients] = [counts[0], counts[1], counts[2], counts[3]];
         if instance == 0 || u32::try_from(instance + witness).is_err() {
             return Err("have an impossible number of variables");
         }
-        let length = COEFFICIENT_BYTES * coefficients
-            + (3 * 4 * (rows + 1))
-            + ENTRY_BYTES * (counts[4] + counts[5] + counts[6]);
-        if rest.len() != length {
+        if bytes.len() as u64 != announced_bytes(head) {
             return Err(cut);
         }
         let (table, mut rest) = rest.split_at(COEFFICIENT_BYTES * coefficients);
@@ -96,6 +93,16 @@ impl Parts {
             matrices,
         })
     }
+}
+
+/// Bytes of a system that begins with these.
+pub(crate) fn announced_bytes(head: &[u8; HEAD_BYTES]) -> u64 {
+    let counts: Vec<u64> = words(head).map(u64::from).collect();
+    let [rows, coefficients] = [counts[2], counts[3]];
+    HEAD_BYTES as u64
+        + COEFFICIENT_BYTES as u64 * coefficients
+        + 3 * 4 * (rows + 1)
+        + ENTRY_BYTES as u64 * (counts[4] + counts[5] + counts[6])
 }
 
 fn words(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {

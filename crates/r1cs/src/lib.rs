@@ -281,6 +281,14 @@ impl R1cs {
         parts.encode()
     }
 
+    /// Bytes that tell how many a system has.
+    pub const HEAD_BYTES: usize = encoding::HEAD_BYTES;
+
+    /// How many bytes a system has that begins with `head`, for whoever reads it from a file of others.
+    pub fn announced_bytes(head: &[u8; Self::HEAD_BYTES]) -> u64 {
+        encoding::announced_bytes(head)
+    }
+
     /// Reads a system from its bytes.
     ///
     /// # Errors

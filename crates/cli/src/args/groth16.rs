@@ -15,8 +15,11 @@ proof, public inputs. Proof and public inputs replace files that are there. The 
 witness that does not satisfy the circuit never gives one. With --r1cs the witness is checked first, and the
 violated constraint is named; with --sym by the names of its signals. No value of a witness is printed.
 
+Files of an earlier run stay as they are where a witness is refused, and the message says so.
+
 With --batch every NAME.wtns of a folder is proven, in the order of names, into NAME.proof.json and
-NAME.public.json beside it. A witness that is refused is listed, and the others are proven.
+NAME.public.json beside it. A witness that is refused or cannot be read is listed, and the others are proven; only
+a proof that cannot be written ends the run.
 
 Examples:
   quire groth16 prove --zkey circuit.zkey --wtns witness.wtns --proof proof.json --public public.json

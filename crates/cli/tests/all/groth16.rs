@@ -170,6 +170,26 @@ fn a_forged_witness_never_becomes_a_proof() {
             assert!(!Path::new(&proof).exists() && !Path::new(&public).exists());
         }
     }
+    // A bad file of names hides no verdict.
+    let forged = witness(quire, "forged.wtns", 7919, 3);
+    let bad = quire.write("bad.sym", "none\n");
+    let args = ["groth16", "prove", &converted, &forged, &proof, &public];
+    let message = quire.fails_with(1, &[&args[..], &["--sym", &bad]].concat());
+    for expected in ["violates constraint 0", "wire 3", "bad.sym"] {
+        assert!(message.contains(expected), "{message}");
+    }
+    // Files of an earlier run stay, and the refusal says so.
+    let good = witness(quire, "good.wtns", 3, 0);
+    quire.json(&["groth16", "prove", &converted, &good, &proof, &public]);
+    let before = std::fs::read(&proof).unwrap();
+    let message = quire.fails_with(1, &args);
+    assert!(message.contains("of an earlier run are left"), "{message}");
+    assert!(message.contains("violates constraint 0"), "{message}");
+    assert_eq!(std::fs::read(&proof).unwrap(), before);
+    assert_eq!(files.verify(&files.vk, &public, &proof), Some(0));
+    for file in [&proof, &public] {
+        std::fs::remove_file(file).unwrap();
+    }
     let args = [
         "groth16",
         "prove",
@@ -275,6 +295,83 @@ fn many_witnesses_are_proven_at_once() {
             &files.to("empty"),
         ],
     );
+}
+
+/// Whatever stands in the folder: what cannot be read is refused, and the others are proven.
+#[cfg(unix)]
+#[test]
+fn an_entry_that_cannot_be_read_hinders_nobody() {
+    let files = Files::new();
+    let quire = &files.quire;
+    std::fs::create_dir_all(quire.path("many/b.wtns")).unwrap();
+    std::os::unix::fs::symlink("nothing", quire.path("many/c.wtns")).unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(quire.path("many/d.wtns"))
+        .status()
+        .unwrap();
+    assert!(made.success());
+    for name in ["a", "e"] {
+        witness(quire, &format!("many/{name}.wtns"), 2, 0);
+    }
+    let run = |status| {
+        let folder = files.to("many");
+        let args = ["groth16", "prove", "--key", &files.zkey, "--batch", &folder];
+        let output = quire.command(&[&args[..], &["--json"]].concat()).output();
+        let output = output.unwrap();
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{message}");
+        let facts: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let proofs = facts["proofs"].as_array().unwrap().iter();
+        let refused: Vec<bool> = proofs.map(|one| !one["refused"].is_null()).collect();
+        (refused, message)
+    };
+    let (refused, message) = run(1);
+    assert_eq!(refused, [false, true, true, true, false]);
+    assert!(message.contains("3 of 5 witnesses"), "{message}");
+    for (name, exists) in [("a", true), ("b", false), ("c", false), ("d", false)] {
+        let proof = quire.path(&format!("many/{name}.proof.json"));
+        assert_eq!(proof.exists(), exists, "{name}");
+    }
+    // Only a proof that cannot be written ends the run, and what was done is told.
+    let long = format!("many/b{}.wtns", "x".repeat(244));
+    witness(quire, &long, 2, 0);
+    let (refused, message) = run(4);
+    assert_eq!(refused, [false, true]);
+    assert!(message.contains("4 of 6 witnesses are not"), "{message}");
+    // A pipe as a key is not waited for either.
+    let good = files.to("many/a.wtns");
+    let pipe = files.to("many/d.wtns");
+    let out = [files.to("p.json"), files.to("q.json")];
+    quire.fails_with(3, &["groth16", "prove", &pipe, &good, &out[0], &out[1]]);
+}
+
+/// What cannot become a key is refused before anything is written.
+#[test]
+fn a_setup_that_fails_leaves_nothing() {
+    let files = Files::new();
+    let (quire, to) = (&files.quire, |name: &str| files.to(name));
+    let setup = ["groth16", "setup", "--r1cs", &files.r1cs, "--zkey"];
+    let (one, again) = (to("one"), to("many/../one"));
+    let same = [&one[..], "--vk", &again];
+    std::fs::create_dir(quire.path("many")).unwrap();
+    quire.fails_with(2, &[&setup[..], &same].concat());
+    assert!(!quire.path("one").exists());
+    let one = Fr::from(1u64);
+    let instance = prover::key::MAX_IC_POINTS + 1;
+    let mut rows = r1cs::Rows::new(instance, 1).unwrap();
+    let column = u32::try_from(instance).unwrap();
+    rows.push([&[(column, one)], &[(column, one)], &[(1, one)]])
+        .unwrap();
+    let mut bytes = Vec::new();
+    interop::r1cs::write(&mut bytes, &rows.finish().unwrap()).unwrap();
+    let wide = quire.write("wide.r1cs", bytes);
+    let (ptau, zkey) = (to("p.ptau"), to("wide.zkey"));
+    let args = ["groth16", "setup", "--r1cs", &wide, "--zkey", &zkey];
+    for more in [&[][..], &["--ptau", &ptau]] {
+        let message = quire.fails_with(3, &[&args[..], more].concat());
+        assert!(message.contains("IC has 4097 points"), "{message}");
+        assert!(!quire.path("wide.zkey").exists());
+    }
 }
 
 /// A key from powers of tau has one contribution, says so once it is verified, and is refused before it.

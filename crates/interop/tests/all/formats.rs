@@ -97,6 +97,9 @@ fn a_key_survives_the_way_out_and_back() {
     assert_eq!(read, *key.verifying_key().ark());
     let read = json::read_proof(json::proof(&proof).as_bytes()).unwrap();
     assert_eq!(read, proof);
+    // As snarkjs writes it.
+    assert_eq!(json::public(&[]), "[\n]");
+    assert_eq!(json::read_public(b"[\n]").unwrap(), []);
     let inputs = json::read_public(json::public(&assignment[1..3]).as_bytes()).unwrap();
     assert_eq!(inputs, assignment[1..3]);
     verify(key.verifying_key(), &inputs, &read).unwrap();

@@ -11,7 +11,7 @@ use interop::{calldata, json, r1cs};
 use prover::key::{Origin, VerifyingKey};
 use prover::verify::verify;
 
-use crate::forger::section;
+use crate::forger::{DELTA, section};
 use crate::sample::{assignment, circuit, final_key, open, powers, rng};
 
 fn key(zkey: &[u8], whole: bool) -> Result<CircuitKey, Groth16Error> {
@@ -127,8 +127,12 @@ fn keys_of_snarkjs_are_taken_as_they_are() {
     ];
     for zkey in keys {
         let key = key(zkey, false).unwrap();
-        let witness = vec![Fr::ONE; key.wires() + 1];
-        assert!(key.prove(&witness, &mut rng(1)).is_err());
+        // Ones satisfy each of them.
+        let mut witness = vec![Fr::ONE; key.wires()];
+        check(&key.prove(&witness, &mut rng(1)).unwrap(), zkey);
+        witness[2] += Fr::ONE;
+        let error = key.prove(&witness, &mut rng(1)).unwrap_err();
+        assert!(matches!(error, Groth16Error::Unproven), "{error}");
     }
     let constant = include_bytes!("../data/unused_private.snarkjs.zkey");
     let (whole, _) = r1cs::read(open(include_bytes!("../data/unused_private.r1cs"))).unwrap();
@@ -229,6 +233,84 @@ fn a_damaged_converted_key_is_refused() {
     }
     for cut in (0..file.len()).step_by(7) {
         assert!(read(&file[..cut]).is_err(), "{cut} bytes");
+    }
+}
+
+/// A key that would not blind its proofs is refused, and no proof is a function of the witness alone.
+#[test]
+fn a_key_that_would_not_blind_is_refused() {
+    let zkey = final_key(&powers(4));
+    let (header, _) = section(&zkey, 2);
+    // In G1, δ is put in the place of β, and β in that of δ.
+    let beta = header + 2 * 36 + 12 + 64;
+    let delta = header + DELTA;
+    for (from, to) in [(beta, delta), (delta, beta)] {
+        let mut bad = zkey.clone();
+        bad.copy_within(from..from + 64, to);
+        let error = key(&bad, false).unwrap_err().to_string();
+        assert!(error.contains("could reveal the witness"), "{error}");
+    }
+    for key in forms(&zkey) {
+        let [first, second] = [1, 2].map(|seed| key.prove(&assignment(), &mut rng(seed)).unwrap());
+        assert_ne!(first.proof.a(), second.proof.a());
+        assert_ne!(first.proof.b(), second.proof.b());
+        assert_ne!(first.proof.c(), second.proof.c());
+    }
+}
+
+/// Points with `y = 0`, which are their own opposites, make no proof and end no program.
+#[test]
+fn a_key_of_points_of_order_two_gives_no_proof() {
+    let zkey = final_key(&powers(4));
+    let mut bad = zkey.clone();
+    for id in [5, 6, 8, 9] {
+        let (start, end) = section(&zkey, id);
+        for at in (start..end).step_by(64) {
+            bad[at..at + 64].fill(0);
+            bad[at] = 5;
+        }
+    }
+    let error = key(&bad, true)
+        .unwrap()
+        .prove(&assignment(), &mut rng(1))
+        .unwrap_err();
+    assert!(matches!(error, Groth16Error::BadKey), "{error}");
+}
+
+/// What a file announces is not believed: neither a length, nor counts that make one, nor terms in a hole.
+#[test]
+fn announced_lengths_need_no_memory() {
+    let file = file_of(&forms(&final_key(&powers(4)))[3]);
+    let announce = |length: u64, coefficients: u32| {
+        let mut bad = file.clone();
+        bad[12..20].copy_from_slice(&length.to_le_bytes());
+        bad[32..36].copy_from_slice(&coefficients.to_le_bytes());
+        let error = CircuitKey::read(&mut &bad[..], 1 << 50, Path::new("k.qk")).unwrap_err();
+        assert!(matches!(error, Groth16Error::KeyFile { .. }), "{error}");
+        error.to_string()
+    };
+    let matrices = u64::from_le_bytes(file[12..20].try_into().unwrap());
+    let coefficients = u32::from_le_bytes(file[32..36].try_into().unwrap());
+    assert!(announce(1 << 49, coefficients).contains("damaged"));
+    assert!(announce(27, coefficients).contains("damaged"));
+    assert!(announce(matrices, coefficients + 1).contains("damaged"));
+    // Counts that agree with the length: there is no memory, or the file ends.
+    announce(matrices + (1 << 36), coefficients + (1 << 31));
+    announce(matrices + (1 << 32), coefficients + (1 << 27));
+}
+
+/// A wire twice in a row of A or B is refused, next to itself and not.
+#[test]
+fn terms_that_occur_twice_are_refused() {
+    const RECORD: usize = 12 + 32;
+    let zkey = final_key(&powers(4));
+    let (start, _) = section(&zkey, 4);
+    let first = start + 4;
+    for to in [first + RECORD, first + 4 * RECORD] {
+        let mut twice = zkey.clone();
+        twice.copy_within(first..first + RECORD, to);
+        let error = key(&twice, false).unwrap_err().to_string();
+        assert!(error.contains("terms of one wire"), "{error}");
     }
 }
 

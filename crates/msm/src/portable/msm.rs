@@ -554,7 +554,8 @@ impl<F: Lean> Adder<F> {
 
     /// [`Adder::add_with`] where some points are equal or opposite.
     ///
-    /// Sound because a point with `y = 0` would have order 2, and both groups have odd order.
+    /// A point with `y = 0` is its own opposite. Neither group has one, both being of odd order, but bases are
+    /// not checked to be on their curve.
     fn add_special(
         &mut self,
         jobs: &[Job],
@@ -566,10 +567,12 @@ impl<F: Lean> Adder<F> {
         let mut product = F::ONE;
         for (job, factors) in jobs.iter().zip(&mut self.factors) {
             let (p, q) = (&left[job.left as usize], &right[job.right as usize]);
-            let (kind, denominator) = match (p.x == q.x, p.y == q.y) {
-                (false, _) => (Slope::Chord, q.x.minus(&p.x)),
-                (true, true) => (Slope::Tangent, p.y.double()),
-                (true, false) => (Slope::Vertical, F::ONE),
+            let (kind, denominator) = if p.x != q.x {
+                (Slope::Chord, q.x.minus(&p.x))
+            } else if p.y == q.y && !p.y.is_zero() {
+                (Slope::Tangent, p.y.double())
+            } else {
+                (Slope::Vertical, F::ONE)
             };
             self.slopes.push(kind);
             *factors = (denominator, product);

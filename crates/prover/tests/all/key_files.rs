@@ -8,9 +8,10 @@ use ark_bn254::Fr;
 use ark_ec::{AffineRepr, CurveGroup};
 use ark_ff::{BigInteger, Field, PrimeField, UniformRand};
 use prover::key::{
-    AllowDevKeys, KeyError, KeyInfo, MAX_CONTRIBUTIONS, Origin, ProvingKey, VerifyingKey,
+    AllowDevKeys, Degenerate, KeyError, KeyInfo, MAX_CONTRIBUTIONS, Origin, ProvingKey,
+    VerifyingKey,
 };
-use prover::prove::prove;
+use prover::prove::{ProveError, prove};
 use prover::setup::setup_insecure_dev;
 use prover::verify::verify;
 use r1cs::{R1cs, assignment_of};
@@ -475,6 +476,78 @@ fn crafted_contents_are_refused() {
         bytes[COUNTS..COUNTS + 8].copy_from_slice(&length);
     });
     assert!(matches!(swapped_key, Err(KeyError::WrongCircuit { .. })));
+}
+
+/// Whoever alters `β` or `δ` in G1 and makes the checksum good again gets no key that proves: with `δ` at
+/// infinity, and B with it, proofs would verify and their A would be a fixed function of the witness.
+#[test]
+fn a_key_that_would_not_blind_is_refused() {
+    let saved = saved(TINY);
+    let points = HEADER + saved.verifying_bytes();
+    let unblinded = |error: KeyError| {
+        assert!(
+            matches!(error, KeyError::Degenerate(Degenerate::Unblinded)),
+            "{error}"
+        );
+    };
+    let bad_point = |error: KeyError, fault: &str| {
+        assert!(
+            matches!(error, KeyError::Degenerate(Degenerate::Point(_))),
+            "{error}"
+        );
+        assert!(error.to_string().contains(fault), "{error}");
+    };
+    let (beta, delta) = (points..points + 64, points + 64..points + 128);
+    let edited = |edit: &dyn Fn(&mut Vec<u8>)| saved.load_edited(edit).unwrap_err();
+    let zeros = |range: std::ops::Range<usize>| edited(&|bytes| bytes[range.clone()].fill(0));
+    bad_point(zeros(beta.clone()), "beta in G1");
+    bad_point(zeros(delta.clone()), "delta in G1");
+    bad_point(zeros(points..points + 128), "beta in G1");
+    bad_point(edited(&|bytes| bytes[delta.start] ^= 1), "not on the curve");
+    // Points of the curve, and not the right ones.
+    unblinded(edited(&|bytes| {
+        bytes.copy_within(beta.clone(), delta.start)
+    }));
+    unblinded(edited(&|bytes| {
+        bytes.copy_within(delta.clone(), beta.start)
+    }));
+    let ark = saved.key.to_ark();
+    let info = saved.key.verifying_key().info();
+    let identity = ark_bn254::G1Affine::identity();
+    for (beta, delta) in [
+        (ark.beta_g1, -ark.delta_g1),
+        (-ark.beta_g1, ark.delta_g1),
+        (ark.delta_g1, ark.beta_g1),
+    ] {
+        let mut key = ark.clone();
+        (key.beta_g1, key.delta_g1) = (beta, delta);
+        unblinded(ProvingKey::from_ark(key, info.clone()).unwrap_err());
+    }
+    // Both of another generator: blinded, and no proof.
+    let mut key = ark.clone();
+    (key.beta_g1, key.delta_g1) = (-ark.beta_g1, -ark.delta_g1);
+    let key = ProvingKey::from_ark(key, info.clone()).unwrap();
+    let (r1cs, assignment) = (R1cs::of(TINY).unwrap(), assignment_of(TINY).unwrap());
+    let error = prove(&key, &r1cs, &assignment, &mut OsRng).unwrap_err();
+    assert!(matches!(error, ProveError::SelfCheck(_)), "{error}");
+    let mut key = ark.clone();
+    (key.delta_g1, key.b_g1_query) = (identity, vec![identity; ark.b_g1_query.len()]);
+    bad_point(
+        ProvingKey::from_ark(key, info.clone()).unwrap_err(),
+        "delta in G1",
+    );
+}
+
+/// No point of a proof is a function of the witness.
+#[test]
+fn two_proofs_of_one_witness_have_no_point_in_common() {
+    let saved = saved(TINY);
+    let (r1cs, assignment) = (R1cs::of(TINY).unwrap(), assignment_of(TINY).unwrap());
+    let [first, second] = [(); 2].map(|()| prove(&saved.key, &r1cs, &assignment, &mut OsRng));
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert_ne!(first.a(), second.a());
+    assert_ne!(first.b(), second.b());
+    assert_ne!(first.c(), second.c());
 }
 
 /// The secrets of a seeded setup are known here: none of them is in the file in any spelling, and a
