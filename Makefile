@@ -69,10 +69,11 @@ fuzz: ## every decoder, FUZZ_SECONDS (60) each, two at a time; needs g++
 
 # One build, with the tests that need anvil and strace, serves all steps; the program is in it.
 ci: export QUIRE_KILLS = 100
+ci: export FUZZ_SECONDS = 20
 ci: TEST = QUIRE_ANVIL="$$(./tests/interop/install)" QUIRE_STRACE="$$(command -v strace)" \
   $(CARGO) test --release --locked --workspace --features tests/anvil,cli/plugs
 ci: QUIRE = $(TEST) --no-run
-ci: fmt clippy layering demo-crates docs contracts-check test portable drill judges interop demo-evm fuzz ## what CI runs, `evm` and `plugs` among the tests, 100 kills instead of 25
+ci: fmt clippy layering demo-crates docs contracts-check test portable drill judges interop demo-evm fuzz ## what CI runs, `evm` and `plugs` among the tests, 100 kills instead of 25, each decoder for 20 seconds
 
 fmt: ## formatting
 	$(CARGO) fmt --all --check
