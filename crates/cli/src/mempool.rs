@@ -294,7 +294,7 @@ fn final_on_l1(settings: &Settings) -> Option<u64> {
                 "what is final is what the database noted, since L1 could not be compared with it";
             settings
                 .ui
-                .note(&format!("{note}: {:#}", anyhow::Error::from(error)));
+                .note(format!("{note}: {:#}", anyhow::Error::from(error)));
             None
         }
     }
