@@ -233,7 +233,7 @@ impl CircuitKey {
         reserved
             .map_err(|_| too_large())?
             .map_err(|_| too_large())?;
-        let read = Read::take(&mut *input, rest).read_to_end(&mut bytes);
+        let read = (&mut *input).take(rest).read_to_end(&mut bytes);
         read.map_err(|source| Groth16Error::Io {
             action: "read",
             source,

@@ -173,7 +173,7 @@ fn files_without_an_end_are_refused_by_every_command() {
     let tiny = tiny_keys().join("tiny.vk");
     let tiny = tiny.to_str().unwrap();
     let long = "more than";
-    let head = "the head of the";
+    let head = "is no plain file";
     let commands = [
         (long, vec!["keys", "info", endless]),
         (long, vec!["verifier", "solidity", endless]),
